@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The one way from the event loop to a system call that may block.
+
+A dead mount or a slow disk may hold such a call for ever. Each call therefore
+gets a daemon thread of its own instead of a place in a small shared pool: what
+hangs costs one thread, and never the next caller's turn.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+async def blocking(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Call `function` in a thread and wait for it without holding the loop.
+
+    Cancelling the caller abandons the thread: its result is dropped when it
+    comes.
+    """
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[T] = loop.create_future()
+
+    def settle(result: T | None, error: BaseException | None) -> None:
+        if future.done():
+            return
+        if error is not None:
+            future.set_exception(error)
+        else:
+            future.set_result(result)  # type: ignore[arg-type]  # T may be None
+
+    def run() -> None:
+        result: T | None = None
+        error: BaseException | None = None
+        try:
+            result = function(*args, **kwargs)
+        except BaseException as exc:
+            error = exc
+        try:
+            loop.call_soon_threadsafe(settle, result, error)
+        except RuntimeError:
+            # The loop was closed while the call hung: nobody waits any more.
+            return
+
+    name = getattr(function, "__name__", "blocking")
+    threading.Thread(target=run, name=name, daemon=True).start()
+    return await future

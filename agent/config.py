@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the agent can be told: one frozen value, however it was said."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+DEFAULT_ADDRESS: Final = "vsock://-1:1024"
+DEFAULT_HOTPLUG_TIMEOUT: Final = 3.0
+"""Seconds; also what an invalid `agent.hotplug_timeout` means."""
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """The agent's settings. Times are seconds, sizes bytes, a port of 0 is off."""
+
+    server_addr: str = DEFAULT_ADDRESS
+    local_socket: Path | None = None
+    """The hybrid-vsock socket of a local guest; None in a VM, where ports are vsock."""
+    log_level: str = "info"
+    devmode: bool = False
+    debug_console: bool = False
+    debug_console_vport: int = 0
+    log_vport: int = 0
+    hotplug_timeout: float = DEFAULT_HOTPLUG_TIMEOUT
+    unified_cgroup_hierarchy: bool = False
+    container_pipe_size: int = 0
+    runtime: str = "crun"
+    trace: str = "off"
+    """`off`, `isolated`, `collated` or `auto` (collated when a caller sends a context)."""
+    trace_vport: int = 10240
+    trace_encoding: str = "otlp"
+    """`otlp` or `jaeger`."""
+    trace_flush_ms: int = 1000

@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Everything the agent's domain raises on purpose.
+
+    AgentError                 a code and a message for the caller
+    ├── InvalidArgument        the request cannot be meant
+    ├── NotFound               a process, a device, a file is not there
+    ├── AlreadyExists
+    ├── InvalidState           the object is there but not in that state
+    ├── Unavailable            what the call needs is missing (a tty, a peer)
+    ├── Timeout                something awaited did not come
+    ├── Unimplemented
+    └── Internal               the guest failed, not the caller
+
+Messages name the object first, in lower case, without a full stop:
+``container 'a1': no process 'e2'``. `agent.rpc.status` alone turns these, and
+whatever else escapes, into ttrpc statuses.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from ttrpc.codes import Code
+
+
+class AgentError(Exception):
+    """A failure with a code that a caller can act on."""
+
+    code: ClassVar[Code] = Code.INTERNAL
+
+
+class InvalidArgument(AgentError):
+    code = Code.INVALID_ARGUMENT
+
+
+class NotFound(AgentError):
+    code = Code.NOT_FOUND
+
+
+class AlreadyExists(AgentError):
+    code = Code.ALREADY_EXISTS
+
+
+class InvalidState(AgentError):
+    code = Code.FAILED_PRECONDITION
+
+
+class Unavailable(AgentError):
+    code = Code.UNAVAILABLE
+
+
+class Timeout(AgentError):
+    code = Code.DEADLINE_EXCEEDED
+
+
+class Unimplemented(AgentError):
+    code = Code.UNIMPLEMENTED
+
+
+class Internal(AgentError):
+    code = Code.INTERNAL

@@ -1,0 +1,8 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The version of the distribution, in one place and with no imports."""
+
+from typing import Final
+
+VERSION: Final = "0.1.0"
+API_VERSION: Final = "0.0.1"
+"""What `Health.Version` calls `grpc_version`: Kata's agent has never changed it."""
