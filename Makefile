@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: Apache-2.0
+# Every verb of the project; `make` alone lists them.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+DEBIAN_READY := $(VENV)/.debian-ready
+PROTOS_OUT ?= .
+
+# What the guests and the tests run: see CONTRIBUTING.md, "Dependencies".
+DEBIAN_RUN := crun busybox-static iproute2 python3-venv
+DEBIAN_TEST := runc kmod iptables socat e2fsprogs
+DEBIAN_VM := qemu-system-x86 zstd squashfs-tools cpio
+
+export PYTHONWARNINGS ?= default
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## List the verbs
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+# --- set-up ---
+
+.PHONY: setup
+setup: $(READY) ## Make the virtual environment with all that development needs
+
+$(READY): pyproject.toml
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	@touch $@
+
+.PHONY: debian-run debian-test debian-vm
+debian-run: ## Install the Debian packages that `make run` needs
+	@packaging/debian-install $(DEBIAN_RUN)
+debian-test: debian-run ## Install the Debian packages that `make test` needs
+	@packaging/debian-install $(DEBIAN_TEST)
+debian-vm: debian-test ## Install the Debian packages that the VM guest needs
+	@packaging/debian-install $(DEBIAN_VM)
+
+# --- run ---
+
+.PHONY: run
+run: debian-run $(READY) ## Run a container in a local guest and show its trace
+	$(BIN)/kata-agent-ctl run --local --trace -- sh -c 'echo "hello from $$(hostname), pid $$$$"; uname -sr'
+
+.PHONY: image
+image: debian-vm $(READY) ## Build the image of the VM guest
+	$(BIN)/python -m guest.image
+
+.PHONY: run-vm
+run-vm: image ## Run a container in a VM guest
+	$(BIN)/kata-agent-ctl run --vm -- uname -a
+
+# --- check ---
+
+.PHONY: test
+test: debian-test $(READY) ## Run the linters and every test but those that boot a VM
+	$(BIN)/python -m pytest -m 'not vm'
+
+.PHONY: test-vm
+test-vm: image ## Boot VM guests and run their tests
+	$(BIN)/python -m pytest -m vm tests/vm
+
+.PHONY: lint
+lint: $(READY) ## Format check, lint, types
+	$(BIN)/python -m pytest -q tests/test_linters.py
+
+.PHONY: fmt
+fmt: $(READY) ## Format the code
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+.PHONY: protos
+protos: ## Generate the Python of protos/*.proto
+	@mkdir -p $(PROTOS_OUT)/protos
+	$(BIN)/python -m grpc_tools.protoc -I. --python_out=$(PROTOS_OUT) --pyi_out=$(PROTOS_OUT) protos/*.proto

@@ -1,0 +1,26 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is checked in below `protos/` is what the generators write."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+from typing import Final
+
+ROOT: Final = Path(__file__).parents[2]
+
+
+def test_generating_again_changes_nothing(tmp_path: Path) -> None:
+    subprocess.run(
+        ["make", "--no-print-directory", "protos", f"PROTOS_OUT={tmp_path}"],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+    )
+    fresh = {path.name: path.read_bytes() for path in (tmp_path / "protos").iterdir()}
+    kept = {
+        path.name: path.read_bytes()
+        for path in (ROOT / "protos").iterdir()
+        if path.name.endswith(("_pb2.py", "_pb2.pyi", "_ttrpc.py"))
+    }
+    assert fresh == kept
