@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The outcome of a call, as a number on the wire: gRPC's codes."""
+
+from __future__ import annotations
+
+import enum
+
+
+class Code(enum.IntEnum):
+    """A gRPC status code (google/rpc/code.proto)."""
+
+    OK = 0
+    CANCELLED = 1
+    UNKNOWN = 2
+    INVALID_ARGUMENT = 3
+    DEADLINE_EXCEEDED = 4
+    NOT_FOUND = 5
+    ALREADY_EXISTS = 6
+    PERMISSION_DENIED = 7
+    RESOURCE_EXHAUSTED = 8
+    FAILED_PRECONDITION = 9
+    ABORTED = 10
+    OUT_OF_RANGE = 11
+    UNIMPLEMENTED = 12
+    INTERNAL = 13
+    UNAVAILABLE = 14
+    DATA_LOSS = 15
+    UNAUTHENTICATED = 16
+
+
+def to_code(number: int) -> Code | int:
+    """Return the code for a number off the wire.
+
+    A number that gRPC does not know stays an int: Go passes such numbers on
+    unchanged, so peers do send them.
+    """
+    try:
+        return Code(number)
+    except ValueError:
+        return number

@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Services and methods, read from protobuf descriptors, and who serves them."""
+
+from __future__ import annotations
+
+import enum
+import inspect
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from google.protobuf.message import Message
+from google.protobuf.message_factory import GetMessageClass
+
+from ttrpc.codes import Code
+from ttrpc.errors import StatusError
+
+if TYPE_CHECKING:
+    from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
+
+RequestT = TypeVar("RequestT", bound=Message)
+ResponseT = TypeVar("ResponseT", bound=Message)
+
+Handler = Callable[[Any, Any], Any]
+"""What serves a method: `handler(request, context)`, or, where the method
+streams, `handler(stream, context)`. Plain functions give the response, coroutine
+functions are awaited for it."""
+
+
+class Cardinality(enum.Enum):
+    """Which sides of a call send any number of messages, not one."""
+
+    UNARY_UNARY = (False, False)
+    UNARY_STREAM = (False, True)
+    STREAM_UNARY = (True, False)
+    STREAM_STREAM = (True, True)
+
+    @property
+    def client_streaming(self) -> bool:
+        return self.value[0]
+
+    @property
+    def server_streaming(self) -> bool:
+        return self.value[1]
+
+
+@dataclass(frozen=True, slots=True)
+class Method(Generic[RequestT, ResponseT]):
+    """One RPC of a service."""
+
+    name: str
+    """The bare name, `CreateContainer`."""
+    service: str
+    """The service's full name, `grpc.AgentService`."""
+    cardinality: Cardinality
+    request_type: type[RequestT]
+    response_type: type[ResponseT]
+
+    @property
+    def full_method(self) -> str:
+        """`/grpc.AgentService/CreateContainer`, as logs and interceptors say it."""
+        return f"/{self.service}/{self.name}"
+
+    @property
+    def python_name(self) -> str:
+        """The handler's name, `create_container`."""
+        return snake_case(self.name)
+
+    @classmethod
+    def from_descriptor(cls, descriptor: MethodDescriptor) -> Method[Any, Any]:
+        return Method(
+            name=descriptor.name,
+            service=descriptor.containing_service.full_name,
+            cardinality=Cardinality(
+                (descriptor.client_streaming, descriptor.server_streaming)
+            ),
+            request_type=GetMessageClass(descriptor.input_type),
+            response_type=GetMessageClass(descriptor.output_type),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A named set of methods."""
+
+    name: str
+    """The full name, `grpc.AgentService`."""
+    methods: Mapping[str, Method[Any, Any]]
+    """By bare name, in the order of the .proto file."""
+
+    @classmethod
+    def from_descriptor(cls, descriptor: ServiceDescriptor) -> Service:
+        """Read a service from what protoc generated.
+
+        `Service.from_descriptor(agent_pb2.DESCRIPTOR.services_by_name["AgentService"])`
+        """
+        methods = (Method.from_descriptor(method) for method in descriptor.methods)
+        return cls(descriptor.full_name, {method.name: method for method in methods})
+
+
+@dataclass(frozen=True, slots=True)
+class BoundService:
+    """A service and the handlers that serve it."""
+
+    service: Service
+    handlers: Mapping[str, Handler]
+    """By the method's bare name. A method that is absent is UNIMPLEMENTED."""
+
+
+def bind(
+    service: Service | ServiceDescriptor, *implementations: object
+) -> BoundService:
+    """Find for each method of `service` the one implementation that defines it.
+
+    The handler of `CreateContainer` is the attribute `create_container`. What a
+    generated base class defines does not count, overriding it does.
+
+    Raises:
+        ValueError: two implementations define one method, or a streaming
+            method's handler is not a coroutine function.
+    """
+    if not isinstance(service, Service):
+        service = Service.from_descriptor(service)
+    handlers: dict[str, Handler] = {}
+    for method in service.methods.values():
+        found = [it for it in implementations if _implements(it, method.python_name)]
+        if len(found) > 1:
+            names = " and ".join(type(it).__name__ for it in found)
+            raise ValueError(f"{method.full_method}: implemented by {names}")
+        if not found:
+            continue
+        handler: Handler = getattr(found[0], method.python_name)
+        if method.cardinality is not Cardinality.UNARY_UNARY and not is_coroutine(
+            handler
+        ):
+            raise ValueError(f"{method.full_method}: a stream's handler must be async")
+        handlers[method.name] = handler
+    return BoundService(service, handlers)
+
+
+def is_coroutine(handler: Handler) -> bool:
+    """Tell whether calling `handler` gives a coroutine."""
+    return inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(
+        getattr(handler, "__call__", None)  # noqa: B004  # an instance may define it async
+    )
+
+
+def unimplemented(name: str) -> StatusError:
+    """Return the answer for a method that nobody serves, in Go's words."""
+    return StatusError(Code.UNIMPLEMENTED, f"method {name}")
+
+
+def snake_case(name: str) -> str:
+    """`GetOOMEvent` -> `get_oom_event`, `AddARPNeighbors` -> `add_arp_neighbors`."""
+    name = re.sub("(.)([A-Z][a-z]+)", r"\1_\2", name)
+    return re.sub("([a-z0-9])([A-Z])", r"\1_\2", name).lower()
+
+
+def _implements(implementation: object, name: str) -> bool:
+    for cls in type(implementation).__mro__:
+        if name in cls.__dict__:
+            return "__ttrpc_service__" not in cls.__dict__
+    return hasattr(implementation, name)
