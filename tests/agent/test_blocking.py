@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import asyncio
+import threading
+
+import pytest
+
+from agent.blocking import blocking
+
+
+async def test_returns_what_the_function_returns() -> None:
+    assert await blocking(divmod, 7, 2) == (3, 1)
+
+
+async def test_none_is_a_result() -> None:
+    assert await blocking(lambda: None) is None
+
+
+async def test_raises_what_the_function_raises() -> None:
+    with pytest.raises(ZeroDivisionError):
+        await blocking(divmod, 1, 0)
+
+
+async def test_hanging_calls_do_not_keep_others_from_running() -> None:
+    release = threading.Event()
+    hanging = [asyncio.create_task(blocking(release.wait)) for _ in range(100)]
+    assert await blocking(lambda: "through") == "through"
+    release.set()
+    assert await asyncio.gather(*hanging) == [True] * 100
+
+
+async def test_a_cancelled_caller_leaves_the_thread_behind() -> None:
+    started, release, ended = (threading.Event() for _ in range(3))
+
+    def hang() -> None:
+        started.set()
+        release.wait()
+        ended.set()
+
+    task = asyncio.create_task(blocking(hang))
+    await blocking(started.wait)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    release.set()
+    await blocking(ended.wait)
+
+
+def test_a_result_after_the_loop_has_closed_is_dropped() -> None:
+    release = threading.Event()
+
+    async def abandon() -> None:
+        task = asyncio.create_task(blocking(release.wait))
+        await asyncio.sleep(0)
+        task.cancel()
+
+    before = set(threading.enumerate())
+    asyncio.run(abandon())
+    (thread,) = set(threading.enumerate()) - before
+    release.set()
+    thread.join()
