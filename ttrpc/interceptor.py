@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Interceptors wrap calls, on the server and on the client, unary or streaming.
+
+    async def timed(request, context, proceed):
+        started = time.monotonic()
+        try:
+            return await proceed(request, context)
+        finally:
+            log(context.method.full_method, time.monotonic() - started)
+
+`request` is the request message; where the client streams, it is the stream. On
+the client, `context.metadata` is sent with the request, so an interceptor may
+add to it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+from ttrpc.context import CallContext
+
+Proceed = Callable[[Any, CallContext], Awaitable[Any]]
+"""Goes on with the call: the next interceptor or the handler."""
+
+Interceptor = Callable[[Any, CallContext, Proceed], Awaitable[Any]]
+
+
+def chain(interceptors: Sequence[Interceptor], innermost: Proceed) -> Proceed:
+    """Wrap `innermost` in `interceptors`; the first of them is outermost."""
+    proceed = innermost
+    for interceptor in reversed(interceptors):
+        proceed = _link(interceptor, proceed)
+    return proceed
+
+
+def _link(interceptor: Interceptor, proceed: Proceed) -> Proceed:
+    def call(request: Any, context: CallContext) -> Awaitable[Any]:
+        return interceptor(request, context, proceed)
+
+    return call

@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Key-value pairs that travel beside a request."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+
+
+class Metadata:
+    """Pairs in the order sent; a key may repeat; keys compare in lower case.
+
+    Go lower-cases keys in its accessors but not off the wire, ttrpc-rust never
+    does. Lower case everywhere is what both can read.
+    """
+
+    __slots__ = ("_pairs",)
+
+    def __init__(
+        self, pairs: Mapping[str, str] | Iterable[tuple[str, str]] = ()
+    ) -> None:
+        if isinstance(pairs, Mapping):
+            pairs = pairs.items()
+        self._pairs = [(key.lower(), value) for key, value in pairs]
+
+    def get(self, key: str, default: str | None = None) -> str | None:
+        """Return the first value of `key`."""
+        key = key.lower()
+        return next((v for k, v in self._pairs if k == key), default)
+
+    def get_all(self, key: str) -> list[str]:
+        """Return every value of `key`, in the order sent."""
+        key = key.lower()
+        return [v for k, v in self._pairs if k == key]
+
+    def add(self, key: str, value: str) -> None:
+        """Add one more value of `key`."""
+        self._pairs.append((key.lower(), value))
+
+    def set(self, key: str, *values: str) -> None:
+        """Replace the values of `key`; with no values, remove it."""
+        key = key.lower()
+        self._pairs = [pair for pair in self._pairs if pair[0] != key]
+        self._pairs.extend((key, value) for value in values)
+
+    def copy(self) -> Metadata:
+        copied = Metadata()
+        copied._pairs = self._pairs.copy()
+        return copied
+
+    def __iter__(self) -> Iterator[tuple[str, str]]:
+        return iter(self._pairs)
+
+    def __len__(self) -> int:
+        return len(self._pairs)
+
+    def __contains__(self, key: str) -> bool:
+        return self.get(key) is not None
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Metadata) and self._pairs == other._pairs
+
+    __hash__ = None  # type: ignore[assignment]  # it can change
+
+    def __repr__(self) -> str:
+        # Values may be credentials; keys are enough to see what was sent.
+        return f"Metadata({sorted({key for key, _ in self._pairs})})"
