@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the agent can be told: one frozen value, however it was said."""
+"""What the agent can be told: one frozen value, however it was said.
+
+`agent.load_config` makes it from the kernel command line or a TOML file, and the
+environment.
+"""
 
 from __future__ import annotations
 
@@ -20,16 +24,22 @@ class Config:
     local_socket: Path | None = None
     """The hybrid-vsock socket of a local guest; None in a VM, where ports are vsock."""
     log_level: str = "info"
+    """`critical`, `error`, `warning`, `info`, `debug` or `trace`."""
+    debug: bool = False
+    """SIGUSR1, SIGINT and SIGQUIT log where every task and thread is."""
     devmode: bool = False
+    """The agent may leave a core file; implies `debug` and the level `debug`."""
     debug_console: bool = False
     debug_console_vport: int = 0
+    """The vsock port of the debug console; 0 puts it on `/dev/console`."""
     log_vport: int = 0
     hotplug_timeout: float = DEFAULT_HOTPLUG_TIMEOUT
     unified_cgroup_hierarchy: bool = False
     container_pipe_size: int = 0
+    """Capacity of a container's output pipes; 0 leaves the kernel's default."""
     runtime: str = "crun"
     trace: str = "off"
-    """`off`, `isolated`, `collated` or `auto` (collated when a caller sends a context)."""
+    """`off`, `isolated`, `collated`, or `auto`: collated when a caller has a trace."""
     trace_vport: int = 10240
     trace_encoding: str = "otlp"
     """`otlp` or `jaeger`."""
