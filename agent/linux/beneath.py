@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Make and find files beneath a directory that no path can lead out of.
+
+A path that a client names or a container can change is never walked by name
+alone: a symlink planted in it would lead anywhere in the guest. The kernel
+resolves it beneath an opened directory (`openat2`), and what is found is used
+through its descriptor. Symlinks that stay beneath the directory are followed.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+from agent.linux.openat2 import open_beneath
+
+
+@contextmanager
+def opened(descriptor: int) -> Iterator[int]:
+    """Close `descriptor` at the end of the block."""
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def open_directory(path: str) -> int:
+    """Open a directory that only the agent controls, as a root to resolve beneath."""
+    return os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+
+
+def make_directories(
+    root: int, path: str, *, mode: int = 0o755
+) -> tuple[int, list[str]]:
+    """Make directory `path` and its parents beneath `root`, as far as they are missing.
+
+    Returns a descriptor (`O_PATH`) of the directory and the relative paths that
+    were made, outermost first.
+    """
+    made: list[str] = []
+    current = ""
+    descriptor = open_beneath(root, ".", os.O_PATH | os.O_DIRECTORY)
+    try:
+        for part in split(path):
+            current = f"{current}/{part}" if current else part
+            following, new = _open_or_make(root, descriptor, current, part, mode)
+            if new:
+                made.append(current)
+            os.close(descriptor)
+            descriptor = following
+    except BaseException:
+        os.close(descriptor)
+        # Only empty directories of ours: what somebody else put in stays.
+        with suppress(OSError):
+            remove_directories(root, made)
+        raise
+    return descriptor, made
+
+
+def _open_or_make(
+    root: int, parent: int, path: str, name: str, mode: int
+) -> tuple[int, bool]:
+    flags = os.O_PATH | os.O_DIRECTORY
+    with suppress(FileNotFoundError):
+        return open_beneath(root, path, flags), False
+    try:
+        os.mkdir(name, mode, dir_fd=parent)
+        new = True
+    except FileExistsError:
+        # Somebody else's, or a dangling symlink: opening tells which.
+        new = False
+    return open_beneath(root, path, flags), new
+
+
+def remove_directories(root: int, paths: list[str]) -> None:
+    """Remove the directories `paths` beneath `root`, last first, while empty."""
+    for path in reversed(paths):
+        with opened(open_parent(root, path)) as parent:
+            os.rmdir(os.path.basename(path), dir_fd=parent)
+
+
+def make_file(root: int, path: str, *, mode: int = 0o644) -> tuple[int, bool]:
+    """Open the existing file `path` beneath `root`, or make an empty one.
+
+    Returns a descriptor (`O_PATH`) and whether the file is new.
+    """
+    name = split(path)[-1]
+    with opened(open_parent(root, path)) as parent:
+        try:
+            new = os.open(
+                name,
+                os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC,
+                mode,
+                dir_fd=parent,
+            )
+        except FileExistsError:
+            return open_beneath(root, path, os.O_PATH), False
+        os.close(new)
+        return open_beneath(root, path, os.O_PATH | os.O_NOFOLLOW), True
+
+
+def open_parent(root: int, path: str) -> int:
+    """Open (`O_PATH`) the directory beneath `root` that `path` is in."""
+    parent = "/".join(split(path)[:-1]) or "."
+    return open_beneath(root, parent, os.O_PATH | os.O_DIRECTORY)
+
+
+def split(path: str) -> list[str]:
+    """Return the components of a relative path, `.` and empty ones left out."""
+    return [part for part in path.split("/") if part not in ("", ".")]
+
+
+def proc_path(descriptor: int) -> str:
+    """Return a name for calls that take no descriptor; it follows no symlink."""
+    return f"/proc/self/fd/{descriptor}"
+
+
+def is_directory(descriptor: int) -> bool:
+    return stat.S_ISDIR(os.fstat(descriptor).st_mode)

@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Open a path that somebody else can influence (man 2 openat2).
+
+The kernel resolves it, so there is no moment between the check and the use.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import struct
+from typing import Final
+
+from agent.linux import libc
+
+NR_OPENAT2: Final = 437
+"""The same on every architecture (include/uapi/asm-generic/unistd.h)."""
+RETRIES: Final = 128
+"""EAGAIN means that something was renamed during the walk: again, with an end."""
+RESOLVE_NO_XDEV: Final = 0x01
+RESOLVE_NO_MAGICLINKS: Final = 0x02
+RESOLVE_NO_SYMLINKS: Final = 0x04
+RESOLVE_BENEATH: Final = 0x08
+RESOLVE_IN_ROOT: Final = 0x10
+
+_OPEN_HOW: Final = struct.Struct("=QQQ")
+"""struct open_how: flags, mode, resolve."""
+
+
+def openat2(
+    directory: int, path: str, flags: int, *, mode: int = 0, resolve: int
+) -> int:
+    """Open `path` relative to the open `directory`; always close-on-exec.
+
+    Raises `OSError`: EXDEV for a path that leaves the directory, ELOOP for a
+    link that `resolve` refuses.
+    """
+    how = _OPEN_HOW.pack(flags | os.O_CLOEXEC, mode, resolve)
+    for _ in range(RETRIES):
+        try:
+            return libc.syscall(
+                NR_OPENAT2,
+                directory,
+                os.fsencode(path),
+                how,
+                ctypes.c_size_t(_OPEN_HOW.size),
+            )
+        except OSError as error:
+            code = error.errno or 0
+            if code != errno.EAGAIN:
+                break
+    raise OSError(code, f"cannot open {path!r}: {os.strerror(code)}")
+
+
+def open_beneath(directory: int, path: str, flags: int, *, mode: int = 0) -> int:
+    """Open `path`, which may neither leave `directory` nor use a magic link."""
+    return openat2(
+        directory,
+        path,
+        flags,
+        mode=mode,
+        resolve=RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS,
+    )
+
+
+def open_in_root(root: int, path: str, flags: int, *, mode: int = 0) -> int:
+    """Open `path` as a process with `root` as its root directory would."""
+    return openat2(
+        root, path, flags, mode=mode, resolve=RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS
+    )
