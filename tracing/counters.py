@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What became of the spans: every one is counted exactly once.
+
+ended == sent + sum(dropped) + pending
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass, field
+
+
+class Reason(enum.StrEnum):
+    """Why a span was dropped."""
+
+    QUEUE = "queue"
+    """The queue of ended spans was full: they came faster than they encode."""
+    ENCODE = "encode"
+    """The span cannot be encoded."""
+    SPOOL = "spool"
+    """The oldest batch made room: the collector was away for too long."""
+    REFUSED = "refused"
+    """The collector will never take this batch (a 4xx)."""
+    REJECTED = "rejected"
+    """The collector took the batch but not this span (OTLP partial success)."""
+    SHUTDOWN = "shutdown"
+    """Tracing stopped before the span could be delivered."""
+
+
+@dataclass(slots=True)
+class Counters:
+    """Totals since the agent's start, over all times that tracing was on."""
+
+    ended: int = 0
+    """Spans that ended while tracing was on."""
+    sent: int = 0
+    """Spans that the collector said it has."""
+    dropped: dict[Reason, int] = field(default_factory=lambda: dict.fromkeys(Reason, 0))
+    send_errors: int = 0
+    """Deliveries that got no answer: nobody listens, a timeout, not HTTP."""
+    throttled: int = 0
+    """Deliveries that got "try again later" (408, 429, 502, 503, 504)."""
+
+    @property
+    def pending(self) -> int:
+        """Spans in the queue and in the spool."""
+        return self.ended - self.sent - sum(self.dropped.values())
+
+    def copy(self) -> Counters:
+        return Counters(
+            self.ended, self.sent, dict(self.dropped), self.send_errors, self.throttled
+        )
+
+    def to_log(self) -> dict[str, int]:
+        """Return the numbers under the names that log lines use."""
+        counts = {
+            "spans_ended": self.ended,
+            "spans_sent": self.sent,
+            "spans_pending": self.pending,
+            "send_errors": self.send_errors,
+            "throttled": self.throttled,
+        }
+        drops = {f"dropped_{reason}": n for reason, n in self.dropped.items() if n}
+        return counts | drops
