@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The system calls of a local guest that Python 3.11 does not have."""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+from typing import Final
+
+# linux/sched.h
+CLONE_NEWNS: Final = 0x00020000
+CLONE_NEWCGROUP: Final = 0x02000000
+CLONE_NEWUTS: Final = 0x04000000
+CLONE_NEWIPC: Final = 0x08000000
+CLONE_NEWPID: Final = 0x20000000
+CLONE_NEWNET: Final = 0x40000000
+
+# linux/mount.h
+MS_RDONLY: Final = 0x1
+MS_NOSUID: Final = 0x2
+MS_NODEV: Final = 0x4
+MS_NOEXEC: Final = 0x8
+MS_REMOUNT: Final = 0x20
+MS_BIND: Final = 0x1000
+MS_REC: Final = 0x4000
+MS_SLAVE: Final = 0x80000
+MNT_DETACH: Final = 0x2
+
+# linux/prctl.h, linux/capability.h
+PR_SET_PDEATHSIG: Final = 1
+PR_CAPBSET_DROP: Final = 24
+CAP_SYS_MODULE: Final = 16
+CAP_SYS_BOOT: Final = 22
+CAP_SYS_TIME: Final = 25
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def unshare(flags: int) -> None:
+    """Move the caller (its next child, for `CLONE_NEWPID`) to new namespaces."""
+    _check(_libc.unshare(flags), "unshare")
+
+
+def mount(
+    source: str, target: str, fstype: str = "", flags: int = 0, data: str = ""
+) -> None:
+    """man 2 mount; an empty `fstype` or `data` is passed as NULL."""
+    result = _libc.mount(
+        source.encode(),
+        os.fsencode(target),
+        fstype.encode() or None,
+        ctypes.c_ulong(flags),
+        data.encode() or None,
+    )
+    _check(result, target)
+
+
+def detach(target: str) -> None:
+    """Unmount all that is mounted at `target`, busy or not, with what is below."""
+    while _libc.umount2(os.fsencode(target), MNT_DETACH) == 0:
+        pass
+    # EINVAL: nothing is mounted there any more.
+    if ctypes.get_errno() != errno.EINVAL:
+        _check(-1, target)
+
+
+def prctl(option: int, argument: int) -> None:
+    _check(_libc.prctl(option, ctypes.c_ulong(argument), 0, 0, 0), "prctl")
+
+
+def _check(result: int, what: str) -> None:
+    if result == -1:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number), what)
