@@ -56,11 +56,11 @@ def main() -> None:
         return
     options: dict[str, Any] = json.loads(sys.argv[1])
     try:
-        ending = _hold_guest(**options)
+        line = f"ended: {_hold_guest(**options)}"
     except (OSError, ValueError) as error:
-        _say(f"failed: {error}")
-        sys.exit(1)
-    _say(f"ended: {ending}")
+        line = f"failed: {error}"
+    remove_tree(options["directory"])
+    _say(line)
 
 
 def _hold_guest(
@@ -97,7 +97,6 @@ def _hold_guest(
             os.close(pidfd)
     finally:
         local_cgroup.remove(hierarchies, name)
-        remove_tree(directory)
     code = os.waitstatus_to_exitcode(status)
     return f"exit status {code}" if code >= 0 else signal.Signals(-code).name
 
