@@ -7,6 +7,7 @@ ended == sent + sum(dropped) + pending
 from __future__ import annotations
 
 import enum
+import threading
 from dataclasses import dataclass, field
 
 
@@ -40,6 +41,9 @@ class Counters:
     """Deliveries that got no answer: nobody listens, a timeout, not HTTP."""
     throttled: int = 0
     """Deliveries that got "try again later" (408, 429, 502, 503, 504)."""
+    lock: threading.RLock = field(default_factory=threading.RLock, repr=False)
+    """Held by whoever counts. Spans may end late, on a port that was closed,
+    while the next one counts already."""
 
     @property
     def pending(self) -> int:
@@ -47,9 +51,15 @@ class Counters:
         return self.ended - self.sent - sum(self.dropped.values())
 
     def copy(self) -> Counters:
-        return Counters(
-            self.ended, self.sent, dict(self.dropped), self.send_errors, self.throttled
-        )
+        """Return the numbers as they are now."""
+        with self.lock:
+            return Counters(
+                ended=self.ended,
+                sent=self.sent,
+                dropped=dict(self.dropped),
+                send_errors=self.send_errors,
+                throttled=self.throttled,
+            )
 
     def to_log(self) -> dict[str, int]:
         """Return the numbers under the names that log lines use."""

@@ -62,11 +62,11 @@ class TraceContext:
     @classmethod
     def new(cls) -> TraceContext:
         """Begin a trace: 24 bytes of the kernel's random source."""
-        return cls(_random_id(16), _random_id(8))
+        return cls(random_id(16), random_id(8))
 
     def child(self) -> TraceContext:
         """Return the context of a new span in the same trace."""
-        return TraceContext(self.trace_id, _random_id(8), self.sampled, self.tracestate)
+        return TraceContext(self.trace_id, random_id(8), self.sampled, self.tracestate)
 
     def to_metadata(self) -> dict[str, str]:
         """Return the W3C headers."""
@@ -145,8 +145,11 @@ def _first(values: Values, key: str) -> str | None:
     return found[0].strip(" \t")
 
 
-def _random_id(size: int) -> int:
-    # Never module `random`: the clones of one VM snapshot share its state.
+def random_id(size: int) -> int:
+    """Return an id of so many bytes, never 0, from the kernel's random source.
+
+    Not from module `random`: the clones of one VM snapshot share its state.
+    """
     while not (number := int.from_bytes(os.urandom(size))):
         pass
     return number

@@ -1,0 +1,239 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Tracing on and off: the one object that the agent's main holds.
+
+    tracing = Tracing(
+        connect=lambda timeout: ports.connect(config.trace_vport, timeout),
+        encoding=config.trace_encoding,                  # "otlp" or "jaeger"
+        flush_timeout=config.trace_flush_ms / 1000,
+        version=VERSION,
+    )
+    server = Server(..., interceptors=[server_interceptor(tracing, to_status), ...])
+
+    if config.trace != "off":
+        await tracing.start(config.trace)                # a Kind, as a word
+    with tracing.boot(since=started):                    # time.monotonic_ns() of main's
+        ...                                              # first line; a no-op when off
+    ...
+    await tracing.stop()                                 # before power-off: flushes
+
+The interceptor, always installed, does the rest: it opens a span a call, takes
+the sandbox's id from CreateSandbox, and flushes before DestroySandbox answers.
+`TracingService(tracing)` (`agent/rpc/tracing.py`) serves StartTracing and
+StopTracing. `tracing.counters()` is for GetMetrics. Until `start`, nothing of
+OpenTelemetry is imported; imports and flushes happen in a thread, off the loop.
+`tracing.mode is Mode.STATIC` after DestroySandbox means that the agent, not the
+runtime, ends the VM (Kata 1.x and later).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import enum
+import logging
+import os
+from typing import TYPE_CHECKING, Final
+
+from tracing import semconv
+from tracing.collector import Connect
+from tracing.counters import Counters
+from tracing.port import Limits, TracePort
+from tracing.span import NO_SPAN, Span, use_tracer
+
+if TYPE_CHECKING:
+    from tracing.provider import Tracer
+
+log = logging.getLogger(__name__)
+
+BOOT_SPAN: Final = "agent.boot"
+
+
+class Mode(enum.Enum):
+    """How tracing was switched on."""
+
+    OFF = enum.auto()
+    STATIC = enum.auto()
+    """By the kernel command line or the configuration file."""
+    DYNAMIC = enum.auto()
+    """By StartTracing."""
+
+
+class Kind(enum.StrEnum):
+    """Whose trace the agent's spans belong to."""
+
+    ISOLATED = "isolated"
+    """Each call begins a trace of its own, whatever its caller sends."""
+    COLLATED = "collated"
+    """Each call is part of its caller's trace, if the caller sends one."""
+    AUTO = "auto"
+    """What `agent.trace=true` means: the same as collated."""
+
+
+class TracingState(Exception):
+    """StartTracing or StopTracing came when it does not apply; Kata 1.x's texts."""
+
+
+class Tracing:
+    """Switches tracing on and off, as often as wanted."""
+
+    def __init__(
+        self,
+        connect: Connect,
+        *,
+        encoding: str = "otlp",
+        flush_timeout: float = 1.0,
+        version: str = "",
+        limits: Limits | None = None,
+    ) -> None:
+        """`connect` opens the trace port, given a timeout in seconds."""
+        self.flush_timeout = flush_timeout
+        """Seconds, at most, that a stop or a flush takes."""
+        self.mode = Mode.OFF
+        self.kind = Kind.AUTO
+        self.tracer: Tracer | None = None
+        """None while tracing is off."""
+        self._connect = connect
+        self._encoding = encoding
+        self._version = version
+        self._limits = limits or Limits()
+        self._counters = Counters()
+        self._port: TracePort | None = None
+        self._sandbox_id = ""
+        self._start_was_asked = False
+        self._is_stopping = False
+        self._switching = asyncio.Lock()
+
+    async def start(self, kind: str | Kind, *, dynamic: bool = False) -> None:
+        """Switch tracing on; the spans that begin from now on are recorded.
+
+        Raises `ValueError` for an unknown kind or encoding, `TracingState` when
+        it is on.
+        """
+        wanted = Kind(kind)
+        async with self._switching:
+            if self.tracer is not None:
+                raise TracingState("tracing already enabled")
+            # OpenTelemetry's imports take tens of milliseconds.
+            tracer, port = await asyncio.to_thread(self._build)
+            self.kind = wanted
+            self.mode = Mode.DYNAMIC if dynamic else Mode.STATIC
+            self._start_was_asked = dynamic
+            self.tracer, self._port = tracer, port
+            tracer.sandbox_id = self._sandbox_id
+            use_tracer(tracer)
+        log.info(
+            "tracing is on",
+            extra={"trace_kind": wanted.value, "trace_mode": self.mode.name.lower()},
+        )
+
+    async def stop(self) -> None:
+        """Switch tracing off, after a flush of `flush_timeout` at most.
+
+        Spans that are still open when this begins are dropped when they end, and
+        counted. Does nothing when tracing is off.
+        """
+        self._is_stopping = True
+        try:
+            async with self._switching:
+                port = self._port
+                self.tracer = self._port = None
+                self.mode = Mode.OFF
+                use_tracer(None)
+                if port is not None:
+                    await asyncio.to_thread(port.close, self.flush_timeout)
+                    log.info("tracing is off", extra=self._counters.copy().to_log())
+        finally:
+            self._is_stopping = False
+
+    async def flush(self) -> bool:
+        """Wait for all ended spans to be delivered or dropped.
+
+        Takes `flush_timeout` at most; returns False when that was too short.
+        """
+        if self._port is None:
+            return True
+        return await asyncio.to_thread(self._port.flush, self.flush_timeout)
+
+    async def start_by_call(self) -> None:
+        """Do what StartTracing asks, by the rules of Kata 1.x.
+
+        Such tracing is isolated. When the command line has switched tracing on
+        already, the first StartTracing is accepted and changes nothing.
+        """
+        if self.mode is Mode.STATIC and not self._start_was_asked:
+            self._start_was_asked = True
+            return
+        await self.start(Kind.ISOLATED, dynamic=True)
+
+    async def stop_by_call(self) -> None:
+        """Do what StopTracing asks; it stops static tracing too."""
+        if self._is_stopping:
+            raise TracingState("tracing already disabled")
+        if self.mode is Mode.OFF:
+            raise TracingState("tracing not enabled")
+        await self.stop()
+
+    def boot(self, *, since: int) -> Span:
+        """Begin the span of the agent's start; `since` is of `time.monotonic_ns`.
+
+        It ends with its `with` block, when the server is ready. The root spans of
+        an isolated trace link to it.
+        """
+        if self.tracer is None:
+            return NO_SPAN
+        return self.tracer.begin_boot(BOOT_SPAN, since)
+
+    @property
+    def sandbox_id(self) -> str:
+        """The sandbox's id, an attribute of every span that begins later."""
+        return self._sandbox_id
+
+    @sandbox_id.setter
+    def sandbox_id(self, sandbox_id: str) -> None:
+        self._sandbox_id = sandbox_id
+        if self.tracer is not None:
+            self.tracer.sandbox_id = sandbox_id
+
+    def counters(self) -> Counters:
+        """Return what became of all spans since the agent's start."""
+        return self._counters.copy()
+
+    def _build(self) -> tuple[Tracer, TracePort]:
+        from tracing import encoding
+        from tracing.provider import Tracer
+
+        port = TracePort(
+            self._connect,
+            encoding.load(self._encoding),
+            counters=self._counters,
+            limits=self._limits,
+        )
+        return Tracer(port, self._resource()), port
+
+    def _resource(self) -> dict[str, str | int]:
+        machine = os.uname().machine
+        return {
+            semconv.SERVICE_NAME: semconv.SERVICE,
+            semconv.SERVICE_VERSION: self._version,
+            semconv.SERVICE_INSTANCE_ID: self._sandbox_id or _boot_id(),
+            semconv.HOST_ARCH: semconv.ARCHITECTURES.get(machine, machine),
+            semconv.OS_TYPE: "linux",
+            semconv.PROCESS_PID: os.getpid(),
+            "telemetry.sdk.name": "opentelemetry",
+            "telemetry.sdk.language": "python",
+            "telemetry.sdk.version": _sdk_version(),
+        }
+
+
+def _boot_id() -> str:
+    """Return the kernel's id of this boot (man 4 random)."""
+    try:
+        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+            return file.read().strip()
+    except OSError:
+        return ""
+
+
+def _sdk_version() -> str:
+    from opentelemetry.sdk.version import __version__
+
+    return __version__
