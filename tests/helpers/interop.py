@@ -24,7 +24,7 @@ import pytest
 
 ROOT: Final = Path(__file__).parents[2]
 SOURCES: Final = ROOT / "tests" / "interop"
-PROGRAMS: Final = ("peer", "bench", "agent")
+PROGRAMS: Final = ("peer", "bench", "check", "agent")
 PLUGINS: Final = (
     "google.golang.org/protobuf/cmd/protoc-gen-go",
     "github.com/containerd/ttrpc/cmd/protoc-gen-go-ttrpc",

@@ -19,6 +19,7 @@ import (
 	"syscall"
 	"time"
 
+	ttrpclog "github.com/containerd/log"
 	"github.com/containerd/ttrpc"
 
 	"interop/connect"
@@ -30,6 +31,10 @@ func main() {
 	grace := flag.Duration("grace", 10*time.Second, "how long SIGTERM lets calls go on")
 	sameUser := flag.Bool("same-user", false, "refuse connections of other users")
 	flag.Parse()
+	// The library logs every frame that it drops; nobody reads that here.
+	if err := ttrpclog.SetLevel("panic"); err != nil {
+		log.Fatal(err)
+	}
 	if err := serve(*address, *grace, *sameUser); err != nil {
 		log.Fatal(err)
 	}
