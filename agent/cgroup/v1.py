@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One hierarchy per controller (kernel: Documentation/admin-guide/cgroup-v1/)."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+from collections.abc import Callable
+from pathlib import Path, PurePosixPath
+from typing import Final
+
+from agent.cgroup.files import (
+    descendants,
+    pids_below,
+    read_flat_keyed,
+    read_text,
+    remove_directory,
+    write,
+)
+from agent.cgroup.kill import send_kill
+from agent.cgroup.stats_v1 import read_stats
+from agent.errors import Timeout, Unavailable
+from protos import agent_pb2
+
+FREEZE_BEFORE_KILL: Final = 0.05
+"""Seconds given to a freeze that only keeps a fork bomb from outrunning us."""
+_LONGEST_PAUSE: Final = 0.02
+
+
+class CgroupV1:
+    """The directories of one path in all hierarchies."""
+
+    def __init__(self, root: Path, path: PurePosixPath) -> None:
+        self._root = root
+        self._path = path
+
+    def controller(self, name: str) -> Path:
+        """Return the directory in the hierarchy of controller `name`."""
+        return self._root / name / self._path
+
+    def _directories(self) -> list[Path]:
+        """Return the directories that exist, each hierarchy once."""
+        found: dict[tuple[int, int], Path] = {}
+        with os.scandir(self._root) as entries:
+            for entry in entries:
+                directory = Path(entry.path) / self._path
+                with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+                    # `cpu` is a link to `cpu,cpuacct` where they share one.
+                    status = os.stat(directory)
+                    found.setdefault((status.st_dev, status.st_ino), directory)
+        return sorted(found.values())
+
+    def pids(self) -> list[int]:
+        return sorted({pid for d in self._directories() for pid in pids_below(d)})
+
+    async def kill(self) -> None:
+        # Frozen processes cannot fork or exit, so no pid is missed or reused.
+        with contextlib.suppress(Timeout, Unavailable):
+            await self.freeze(FREEZE_BEFORE_KILL)
+        try:
+            send_kill(self.pids())
+        finally:
+            # In version 1 a frozen process dies only after the thaw.
+            with contextlib.suppress(Unavailable):
+                await self.thaw()
+
+    async def wait_for_empty(self) -> None:
+        # Version 1 has no event for it.
+        pause = 0.001
+        while self.pids():
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE)
+            # What was forked between the last look and the kill.
+            send_kill(self.pids())
+
+    async def freeze(self, timeout: float) -> None:
+        state = self._freezer_state()
+        write(state, "FROZEN")
+        try:
+            async with asyncio.timeout(timeout):
+                pause = 0.0005
+                while (read_text(state) or "FROZEN").strip() != "FROZEN":
+                    await asyncio.sleep(pause)
+                    pause = min(2 * pause, _LONGEST_PAUSE)
+                    # Writing again freezes what was forked meanwhile.
+                    write(state, "FROZEN")
+        except TimeoutError:
+            raise Timeout(
+                f"cgroup {self._path.name!r}: not frozen within {timeout} s"
+            ) from None
+
+    async def thaw(self) -> None:
+        write(self._freezer_state(), "THAWED")
+
+    def _freezer_state(self) -> Path:
+        state = self.controller("freezer") / "freezer.state"
+        if not state.exists():
+            raise Unavailable(f"cgroup {self._path.name!r}: no freezer")
+        return state
+
+    def stats(self) -> agent_pb2.CgroupStats:
+        return read_stats(self.controller)
+
+    def watch_oom(self, on_kill: Callable[[], None]) -> Callable[[], None]:
+        """Have the kernel signal an eventfd for `memory.oom_control`."""
+        return _OomWatch(self.controller("memory"), on_kill).stop
+
+    async def remove(self) -> None:
+        for hierarchy in self._directories():
+            for directory in descendants(hierarchy):
+                await remove_directory(directory)
+
+
+class _OomWatch:
+    """Turns wake-ups of the eventfd into one call for each kill."""
+
+    def __init__(self, directory: Path, on_kill: Callable[[], None]) -> None:
+        self._control = directory / "memory.oom_control"
+        self._on_kill = on_kill
+        self._seen = 0
+        self._loop = asyncio.get_running_loop()
+        self._event = -1
+        try:
+            control = os.open(self._control, os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return
+        try:
+            self._event = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+            write(directory / "cgroup.event_control", f"{self._event} {control}")
+        except BaseException:
+            if self._event >= 0:
+                os.close(self._event)
+            raise
+        finally:
+            os.close(control)
+        self._loop.add_reader(self._event, self._look)
+        self._report()
+
+    def _look(self) -> None:
+        os.eventfd_read(self._event)
+        # It also fires when the cgroup is removed, and more than once per kill.
+        if not self._report():
+            self.stop()
+
+    def _report(self) -> bool:
+        if read_text(self._control) is None:
+            return False
+        kills = read_flat_keyed(self._control).get("oom_kill", self._seen)
+        while self._seen < kills:
+            self._seen += 1
+            self._on_kill()
+        return True
+
+    def stop(self) -> None:
+        if self._event < 0:
+            return
+        self._report()
+        self._loop.remove_reader(self._event)
+        os.close(self._event)
+        self._event = -1

@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Make namespaces and keep them alive (man 7 namespaces).
+
+Namespaces belong to a thread, so each of these functions works in a thread of
+its own that ends with it: the agent itself never changes namespaces.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final, TypeVar
+
+from agent.linux import libc
+from agent.linux.mount import MS_BIND, mount
+
+CLONE_NEWNS: Final = 0x00020000
+CLONE_NEWCGROUP: Final = 0x02000000
+CLONE_NEWUTS: Final = 0x04000000
+CLONE_NEWIPC: Final = 0x08000000
+CLONE_NEWUSER: Final = 0x10000000
+CLONE_NEWPID: Final = 0x20000000
+CLONE_NEWNET: Final = 0x40000000
+
+T = TypeVar("T")
+
+
+def unshare(flags: int) -> None:
+    """Move the calling thread into new namespaces (man 2 unshare)."""
+    libc.call("unshare", flags)
+
+
+def setns(fd: int, kind: int) -> None:
+    """Move the calling thread into the namespace open at `fd` (man 2 setns)."""
+    libc.call("setns", fd, kind)
+
+
+def set_hostname(name: str) -> None:
+    """Set the hostname of the calling thread's uts namespace."""
+    encoded = name.encode()
+    libc.call("sethostname", encoded, len(encoded))
+
+
+def in_new_thread(function: Callable[[], T]) -> T:
+    """Run `function` in a thread that ends afterwards, and wait for it."""
+    result: list[T] = []
+    errors: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            result.append(function())
+        except BaseException as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    thread.join()
+    if errors:
+        raise errors[0]
+    return result[0]
+
+
+def pin_new(kind: int, file: Path, prepare: Callable[[], None] | None = None) -> None:
+    """Make a namespace of `kind` (one CLONE_NEW flag) and pin it on `file`.
+
+    `prepare` runs inside the new namespace before it is pinned.
+    """
+
+    def make() -> None:
+        unshare(kind)
+        if prepare is not None:
+            prepare()
+        name = {CLONE_NEWIPC: "ipc", CLONE_NEWUTS: "uts", CLONE_NEWNET: "net"}[kind]
+        mount(f"/proc/thread-self/ns/{name}", file, "", MS_BIND)
+
+    in_new_thread(make)
+
+
+def run_in_new_pid_namespace(start: Callable[[], T]) -> T:
+    """Call `start`, whose first child becomes PID 1 of a new pid namespace."""
+
+    def enter_and_start() -> T:
+        # Only children are affected: the thread's own pid stays.
+        unshare(CLONE_NEWPID)
+        return start()
+
+    return in_new_thread(enter_and_start)
+
+
+def pid_namespace_of(pid: int, proc: Path = Path("/proc")) -> Path:
+    """Return the magic link of the pid namespace that `pid` lives in."""
+    return proc / str(pid) / "ns" / "pid"
+
+
+def is_same(first: Path, second: Path) -> bool:
+    """Whether two namespace files are the same namespace."""
+    return os.path.samestat(os.stat(first), os.stat(second))

@@ -1,0 +1,26 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Attributes of the calling process (man 2 prctl, man 5 proc)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+from agent.linux import libc
+
+PR_SET_CHILD_SUBREAPER: Final = 36
+CAP_SYS_RESOURCE: Final = 24
+"""linux/capability.h; needed to raise a hard resource limit."""
+
+
+def set_child_subreaper() -> None:
+    """Become the parent of every descendant whose own parent dies."""
+    libc.call("prctl", PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def has_capability(number: int, proc: Path = Path("/proc")) -> bool:
+    """Whether the calling process has capability `number` in its effective set."""
+    for line in (proc / "self/status").read_text().splitlines():
+        if line.startswith("CapEff:"):
+            return bool(int(line.split()[1], 16) & 1 << number)
+    return False

@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Start a program without forking the interpreter (man 3 posix_spawn).
+
+glibc implements it with CLONE_VFORK, so the cost does not grow with our memory.
+Everything but the three standard descriptors and `keep` is closed by exec,
+because Python opens all descriptors close-on-exec (PEP 446).
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+DEFAULT_ENVIRONMENT: Final = {
+    "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+}
+"""What helper programs and the OCI runtime see; never the agent's own."""
+
+# Python ignores SIGPIPE and asyncio handles SIGCHLD; a program expects neither.
+_RESET_SIGNALS: Final = (signal.SIGPIPE, signal.SIGCHLD, signal.SIGXFSZ)
+
+
+def spawn(
+    argv: Sequence[str],
+    *,
+    stdin: int | None = None,
+    stdout: int | None = None,
+    stderr: int | None = None,
+    keep: Sequence[int] = (),
+    env: Mapping[str, str] | None = None,
+    new_session: bool = False,
+) -> int:
+    """Start `argv`, found in PATH, and return its pid.
+
+    A standard descriptor of None is `/dev/null`. Descriptors in `keep` are
+    inherited under their own numbers. Raises `OSError` naming the program when
+    it cannot be executed.
+    """
+    actions: list[tuple[int, ...] | tuple[int, int, str, int, int]] = []
+    # Move the three out of the way first: one of them may itself be 0, 1 or 2.
+    moved: list[int] = []
+    try:
+        for fd in (stdin, stdout, stderr):
+            if fd is None:
+                moved.append(os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC))
+            elif fd <= 2:
+                moved.append(_duplicate_above_standard(fd))
+            else:
+                moved.append(fd)
+        actions = [(os.POSIX_SPAWN_DUP2, fd, number) for number, fd in enumerate(moved)]
+        # glibc clears close-on-exec when source and target are the same.
+        actions += [(os.POSIX_SPAWN_DUP2, fd, fd) for fd in keep]
+        try:
+            return os.posix_spawnp(
+                argv[0],
+                list(argv),
+                dict(DEFAULT_ENVIRONMENT if env is None else env),
+                file_actions=actions,
+                setsigmask=(),
+                setsigdef=_RESET_SIGNALS,
+                setsid=new_session,
+            )
+        except OSError as error:
+            raise type(error)(
+                error.errno, f"cannot execute {argv[0]!r}: {error.strerror}"
+            ) from None
+    finally:
+        for given, fd in zip((stdin, stdout, stderr), moved, strict=False):
+            if fd != given:
+                os.close(fd)
+
+
+def _duplicate_above_standard(fd: int) -> int:
+    import fcntl
+
+    return fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 3)

@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One process of a container: its init or an exec.
+
+A process is *waited for* once its exit code has been handed out. From then on
+only what it wrote and nobody read yet is kept, until it has been read.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Final
+
+from agent.reaper import Child
+from agent.stdio import Stdio
+
+
+class Process:
+    """A child of the agent with its standard streams."""
+
+    def __init__(self, exec_id: str, child: Child, stdio: Stdio) -> None:
+        self.exec_id: Final = exec_id
+        """The init's is its container's id."""
+        self.stdio: Final = stdio
+        self._child = child
+        self.is_waited_for = False
+
+    @property
+    def pid(self) -> int:
+        """Its pid in the agent's pid namespace."""
+        return self._child.pid
+
+    @property
+    def is_running(self) -> bool:
+        return self._child.exit_code is None
+
+    async def wait(self) -> int:
+        """Return the exit code, 128+n after signal n; for any number of callers."""
+        return await self._child.wait()
+
+    async def watch(self) -> int:
+        """Wait for the exit, then let the outputs end even if others hold them."""
+        exit_code = await self._child.wait()
+        for output in self.stdio.outputs:
+            output.end_soon()
+        return exit_code
+
+    def send_signal(self, number: int) -> None:
+        """Send a signal; one to a process that has ended is dropped."""
+        with contextlib.suppress(ProcessLookupError):
+            self._child.send_signal(number)
+
+    def release(self) -> None:
+        """Close what nobody needs once the exit code has been handed out."""
+        self.is_waited_for = True
+        if self.stdio.input is not None:
+            self.stdio.input.close()
+        for output in self.stdio.outputs:
+            if output.is_drained:
+                output.close()

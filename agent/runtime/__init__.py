@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The seam to the OCI runtime: six verbs, and nothing else of it anywhere.
+
+Signals, waiting, statistics, freezing, process lists and OOM events never touch
+the runtime: the agent does them on pidfds and cgroupfs. `crun` is the default,
+`runc` works by configuration.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from agent.errors import InvalidArgument
+from agent.reaper import Child, Reaper
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class StandardFiles:
+    """What a process gets as stdin, stdout and stderr: descriptors, or a terminal.
+
+    A descriptor of None is `/dev/null`. With `console` the runtime makes the
+    terminal and sends its master to that unix socket.
+    """
+
+    stdin: int | None = None
+    stdout: int | None = None
+    stderr: int | None = None
+    console: Path | None = None
+
+
+class Runtime(Protocol):
+    """Runs OCI bundles. A failure is `agent.errors.Internal` with the reason."""
+
+    async def create(
+        self, container_id: str, bundle: Path, files: StandardFiles
+    ) -> Child:
+        """Build the container; its init waits, unstarted. Return the init."""
+        ...
+
+    async def start(self, container_id: str) -> None:
+        """Let the init of a created container execute its program."""
+        ...
+
+    async def exec(
+        self, container_id: str, process: Json, files: StandardFiles
+    ) -> Child:
+        """Start another process in a container and return it."""
+        ...
+
+    async def update(self, container_id: str, resources: Json) -> None:
+        """Apply OCI resources to a container's cgroup."""
+        ...
+
+    async def delete(self, container_id: str, *, force: bool = False) -> None:
+        """Forget a container; with `force` kill it first, unknown is fine."""
+        ...
+
+    async def features(self) -> Json:
+        """Return the OCI features document, or the part that can be known."""
+        ...
+
+
+def to_runtime(
+    name: str, *, reaper: Reaper, state: Path, pivot_root: bool = True
+) -> Runtime:
+    """Return the runtime called `name` (a program in PATH or a path).
+
+    `state` is its directory; `pivot_root` is False when the guest runs from its
+    initramfs, whose root cannot be pivoted (man 2 pivot_root, EINVAL).
+    """
+    from agent.runtime.crun import CrunRuntime
+    from agent.runtime.runc import RuncRuntime
+
+    kinds = {"crun": CrunRuntime, "runc": RuncRuntime}
+    kind = kinds.get(Path(name).name)
+    if kind is None:
+        raise InvalidArgument(f"runtime {name!r}: not one of crun, runc")
+    return kind(name, reaper=reaper, state=state, pivot_root=pivot_root)

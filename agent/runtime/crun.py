@@ -1,0 +1,13 @@
+# SPDX-License-Identifier: Apache-2.0
+"""crun, the default runtime: small, in C, one process per call."""
+
+from __future__ import annotations
+
+from agent.runtime.cli import CommandLineRuntime
+
+
+class CrunRuntime(CommandLineRuntime):
+    """crun 1.8 or later."""
+
+    # The default depends on how crun was built; the agent owns the cgroup tree.
+    global_options = ("--cgroup-manager", "cgroupfs")
