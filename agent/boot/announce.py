@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The first line that matters in the log: what runs here, and how long it took."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Sequence
+from dataclasses import fields
+
+from agent.config import Config
+from agent.memory_info import read_memory_total
+from agent.paths import SystemPaths
+from agent.version import API_VERSION
+
+log = logging.getLogger(__name__)
+
+
+def now() -> float:
+    """Seconds since the kernel began to run."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+def announce(
+    paths: SystemPaths,
+    config: Config,
+    *,
+    started: float,
+    device_handlers: Sequence[str],
+    storage_handlers: Sequence[str],
+) -> None:
+    """Log versions, settings that are not the default, abilities and boot times.
+
+    `started` is `now()` as the agent's first act: what was before it is the kernel's
+    and, under systemd, the init system's time; what is after it is the agent's.
+    """
+    log.info(
+        "announce",
+        extra={
+            "api_version": API_VERSION,
+            "config": changed_settings(config),
+            "device-handlers": ",".join(device_handlers),
+            "storage-handlers": ",".join(storage_handlers),
+            "system-memory": read_memory_total(paths.proc / "meminfo"),
+            "before_agent_ms": round(started * 1000),
+            "agent_ms": round((now() - started) * 1000),
+        },
+    )
+
+
+def changed_settings(config: Config) -> dict[str, object]:
+    """Return the settings that differ from the default."""
+    default = Config()
+    settings = {field.name: getattr(config, field.name) for field in fields(config)}
+    return {
+        name: value
+        for name, value in settings.items()
+        if value != getattr(default, name)
+    }

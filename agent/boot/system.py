@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The small duties of PID 1: terminal, PATH, hostname, loopback."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from agent.linux.interface import raise_interface
+from agent.linux.namespace import set_hostname as set_kernel_hostname
+from agent.linux.spawn import DEFAULT_ENVIRONMENT
+from agent.linux.terminal import take_controlling_terminal
+from agent.paths import SystemPaths
+
+
+def link_ptmx(paths: SystemPaths) -> None:
+    """Make /dev/ptmx the multiplexer of the devpts that we mounted."""
+    ptmx = paths.dev / "ptmx"
+    ptmx.unlink(missing_ok=True)
+    ptmx.symlink_to("pts/ptmx")
+
+
+def take_terminal() -> None:
+    """Lead a session whose terminal is the console, if stdin is one.
+
+    Then a shell on the console has job control.
+    """
+    try:
+        os.setsid()
+    except PermissionError:
+        # We lead a session already.
+        pass
+    if os.isatty(0):
+        take_controlling_terminal(0)
+
+
+def set_search_path() -> None:
+    """Set PATH, in which helper programs are looked up: the kernel gives none."""
+    os.environ["PATH"] = DEFAULT_ENVIRONMENT["PATH"]
+
+
+def set_hostname(paths: SystemPaths) -> None:
+    """Set the guest's name to the first line of /etc/hostname, if there is one."""
+    name = read_hostname(paths.etc / "hostname")
+    if name:
+        set_kernel_hostname(name)
+
+
+def read_hostname(file: Path) -> str:
+    """Return the name in `file`, or nothing (man 5 hostname)."""
+    try:
+        lines = file.read_text().splitlines()
+    except FileNotFoundError:
+        return ""
+    names = (line.strip() for line in lines)
+    return next((name for name in names if name and not name.startswith("#")), "")
+
+
+def raise_loopback() -> None:
+    """Set the interface `lo` up; the kernel gives it its addresses."""
+    raise_interface("lo")
