@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Packages of one Debian suite, fetched by apt into a directory of our own.
+
+apt keeps its lists, its archives and an empty list of installed packages there,
+so the host's package database is neither read nor written, no root is needed,
+and every package is checked against the suite's signed Release file.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+KEYRING: Final = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
+MIRROR: Final = "http://deb.debian.org/debian"
+SECURITY_MIRROR: Final = "http://deb.debian.org/debian-security"
+
+
+_PLAN: Final = re.compile(r"^Inst (\S+) \((\S+) .*\[(\w+)\]\)", re.MULTILINE)
+"""A line of a simulated installation: `Inst crun (1.21-1 Debian:13 [amd64])`."""
+
+
+class AptError(Exception):
+    """apt failed; the message ends with what it said."""
+
+
+class Suite:
+    """One suite (`trixie`) with its updates, kept under `directory`."""
+
+    def __init__(self, name: str, directory: Path) -> None:
+        self.name = name
+        self._directory = directory
+        self._archives = directory / "archives"
+        if not KEYRING.exists():
+            raise AptError(f"{KEYRING}: missing (package debian-archive-keyring)")
+        for path in (directory / "lists/partial", self._archives / "partial"):
+            path.mkdir(parents=True, exist_ok=True)
+        (directory / "status").touch()
+        self._write_sources()
+
+    def _write_sources(self) -> None:
+        mirror = os.environ.get("DEBIAN_MIRROR", MIRROR)
+        security = os.environ.get("DEBIAN_SECURITY_MIRROR", SECURITY_MIRROR)
+        (self._directory / "sources.list").write_text(
+            f"deb [signed-by={KEYRING}] {mirror} {self.name} main\n"
+            f"deb [signed-by={KEYRING}] {mirror} {self.name}-updates main\n"
+            f"deb [signed-by={KEYRING}] {security} {self.name}-security main\n"
+        )
+
+    def update(self) -> None:
+        """Fetch the package lists anew."""
+        self._apt("apt-get", "update")
+
+    def fetch(self, packages: Sequence[str]) -> list[Path]:
+        """Download packages with all they depend on; return the files, sorted."""
+        plan = self._apt("apt-get", "install", "--simulate", *packages)
+        self._apt("apt-get", "install", "--yes", "--download-only", *packages)
+        return sorted(
+            self._archives / _file_name(*match.groups())
+            for match in _PLAN.finditer(plan)
+        )
+
+    def fetch_only(self, package: str) -> Path:
+        """Download one package without what it depends on."""
+        self._apt("apt-get", "download", package, cwd=self._archives)
+        shown = self._apt("apt-cache", "show", "--no-all-versions", package)
+        fields = dict(
+            line.split(": ", 1) for line in shown.splitlines() if ": " in line
+        )
+        name = _file_name(package, fields["Version"], fields["Architecture"])
+        return self._archives / name
+
+    def dependencies(self, package: str) -> list[str]:
+        """Return the names that a package depends on directly."""
+        lines = self._apt("apt-cache", "depends", package).splitlines()
+        marker = "Depends:"
+        return [
+            line.split(marker)[1].strip()
+            for line in lines
+            if line.strip().startswith(marker)
+        ]
+
+    def _apt(self, program: str, *arguments: str, cwd: Path | None = None) -> str:
+        directory = self._directory.resolve()
+        options = {
+            "Dir::Etc::sourcelist": directory / "sources.list",
+            "Dir::Etc::sourceparts": "/dev/null",
+            "Dir::State::lists": directory / "lists",
+            "Dir::State::status": directory / "status",
+            "Dir::Cache::archives": directory / "archives",
+            "Dir::Cache::pkgcache": "",
+            "Dir::Cache::srcpkgcache": "",
+            "APT::Architecture": "amd64",
+            "APT::Install-Recommends": "false",
+            "APT::Sandbox::User": "",
+            "APT::Keep-Downloaded-Packages": "true",
+            "Acquire::Languages": "none",
+            "Acquire::Retries": "3",
+            "Debug::NoLocking": "true",
+            "pkgCacheGen::Essential": "none",
+        }
+        command = [program]
+        for name, value in options.items():
+            command += ["-o", f"{name}={value}"]
+        done = subprocess.run(
+            [*command, *arguments],
+            cwd=cwd,
+            env={**os.environ, "DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C"},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+        )
+        if done.returncode:
+            tail = "\n".join((done.stdout + done.stderr).splitlines()[-10:])
+            raise AptError(f"{program} {arguments[0]} ({self.name}):\n{tail}")
+        return done.stdout
+
+
+def _file_name(package: str, version: str, architecture: str) -> str:
+    # apt writes an epoch's colon as %3a.
+    return f"{package}_{version.replace(':', '%3a')}_{architecture}.deb"

@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Kernel modules: those the guest can load, and those the initrd loads at once."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final
+
+BOOT: Final = ("virtio_pci", "virtio_blk", "erofs", "vmw_vsock_virtio_transport")
+"""What it takes to reach the root disk, and the host."""
+DRIVERS: Final = (
+    *("virtio_net", "virtio_scsi", "sd_mod", "virtio_console", "virtio_rng"),
+    *("nfit", "nd_pmem", "virtiofs"),
+)
+"""What Kata's kernels have built in: no udev loads them when a device arrives."""
+AVAILABLE: Final = (
+    *BOOT,
+    *DRIVERS,
+    *("virtio_mmio", "virtio_mem", "virtio_pmem", "virtio_balloon", "vsock_loopback"),
+    *("overlay", "ext4", "xfs", "squashfs", "fuse", "loop", "binfmt_misc", "nls_ascii"),
+    *(
+        "veth",
+        "bridge",
+        "br_netfilter",
+        "dummy",
+        "tun",
+        "macvlan",
+        "ipvlan",
+        "vfio_pci",
+    ),
+    *("iptable_nat", "iptable_filter", "iptable_mangle", "ip6table_filter"),
+    *("nf_tables", "nft_compat", "nft_chain_nat", "xt_conntrack", "xt_MASQUERADE"),
+    *("xt_comment", "xt_multiport", "xt_REDIRECT", "xt_tcpudp", "ip6table_nat"),
+    *("dm_mod", "dm_verity", "dm_crypt", "ptp_kvm", "zram"),
+)
+
+
+def resolve(kernel_tree: Path, version: str, names: Iterable[str]) -> list[Path]:
+    """Return the files of modules and of what they need, in the order to load them.
+
+    A name that the kernel has built in, or does not have, adds nothing.
+    """
+    files: dict[Path, None] = {}
+    for name in names:
+        done = subprocess.run(
+            ["modprobe", "-d", kernel_tree, "-S", version, "--show-depends", name],
+            capture_output=True,
+            text=True,
+        )
+        for line in done.stdout.splitlines():
+            if line.startswith("insmod "):
+                files.setdefault(Path(line.split()[1]))
+    return list(files)
+
+
+def install(kernel_tree: Path, version: str, tree: Path) -> None:
+    """Put the modules of AVAILABLE into a root file system."""
+    subprocess.run(["depmod", "-b", kernel_tree, version], check=True)
+    source = kernel_tree / "lib/modules" / version
+    target = tree / "usr/lib/modules" / version
+    target.mkdir(parents=True)
+    for name in ("modules.builtin", "modules.builtin.modinfo", "modules.order"):
+        shutil.copy(source / name, target)
+    for file in resolve(kernel_tree, version, AVAILABLE):
+        copy = target / file.relative_to(source)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(file, copy)
+    subprocess.run(["depmod", "-b", tree, version], check=True)

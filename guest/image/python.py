@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The agent's Python packages: downloaded by pip, pinned by hash, unpacked by us."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tarfile
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+VERSION: Final = "3.13"
+"""Of the guest's interpreter; Debian 13 has no other."""
+PLATFORM: Final = "manylinux2014_x86_64"
+_HERE: Final = Path(__file__).parent
+_SDIST_PACKAGES: Final = ("jaeger_client",)
+
+
+class PipError(Exception):
+    """pip failed; the message ends with what it said."""
+
+
+def fetch(directory: Path) -> list[Path]:
+    """Download every package into `directory`; return the files, sorted by name."""
+    wheels = directory / "wheels"
+    _download(
+        wheels,
+        _HERE / "requirements.txt",
+        "--only-binary=:all:",
+        f"--python-version={VERSION}",
+        "--implementation=cp",
+        f"--platform={PLATFORM}",
+    )
+    sources = directory / "sources"
+    _download(sources, _HERE / "requirements-source.txt", "--no-binary=:all:")
+    return sorted([*wheels.iterdir(), *sources.iterdir()])
+
+
+def unpack(files: list[Path], target: Path) -> None:
+    """Unpack wheels and source archives below `target`."""
+    target.mkdir(parents=True)
+    for file in files:
+        if file.suffix == ".whl":
+            with zipfile.ZipFile(file) as wheel:
+                wheel.extractall(target)
+        else:
+            with tarfile.open(file) as archive:
+                archive.extractall(target, members=_packages(archive), filter="data")
+
+
+def _packages(archive: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
+    """Yield the members of a source archive that are importable packages."""
+    for member in archive:
+        top, _, inside = member.name.partition("/")
+        if top and inside.split("/")[0] in _SDIST_PACKAGES:
+            yield member.replace(name=inside)
+
+
+def _download(directory: Path, requirements: Path, *options: str) -> None:
+    directory.mkdir(parents=True, exist_ok=True)
+    known = [line.split()[0] for line in requirements.read_text().splitlines()]
+    wanted = [name for name in known if name != "#"]
+    if len(list(directory.iterdir())) == len(wanted):
+        return
+    for stale in directory.iterdir():
+        stale.unlink()
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
+    command += ["--disable-pip-version-check", "--require-hashes"]
+    command += [*options, f"--dest={directory}", f"--requirement={requirements}"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        raise PipError(f"pip download:\n{done.stderr.strip()}")

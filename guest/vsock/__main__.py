@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`python -m guest.vsock VHOST-SOCKET HYBRID-SOCKET CID`: serve one guest.
+
+Both sockets are listened on before QEMU is waited for; the process ends when
+QEMU does.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import resource
+import socket
+import sys
+from pathlib import Path
+
+from guest.hybrid import BACKLOG
+from guest.vsock.backend import Backend
+from guest.vsock.memory import MemoryFault
+from guest.vsock.vhost_user import ProtocolError
+from guest.vsock.virtqueue import VirtqueueError
+
+FIRST_GUEST_CID = 3
+
+
+def _listen(path: Path, backlog: int) -> socket.socket:
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(str(path))
+    listener.listen(backlog)
+    return listener
+
+
+def main() -> int:
+    """Serve; return 1 when the guest or QEMU broke the protocol."""
+    parser = argparse.ArgumentParser(prog="python -m guest.vsock", description=__doc__)
+    parser.add_argument("vhost", type=Path, help="the socket that QEMU connects to")
+    parser.add_argument("socket", type=Path, help="the socket that clients connect to")
+    parser.add_argument("cid", type=int, nargs="?", default=FIRST_GUEST_CID)
+    arguments = parser.parse_args()
+    logging.basicConfig(level=logging.WARNING, format="guest.vsock: %(message)s")
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+    with _listen(arguments.socket, BACKLOG) as listener:
+        with _listen(arguments.vhost, 1) as door:
+            vhost, _ = door.accept()
+        with vhost:
+            backend = Backend(vhost, listener, arguments.socket, arguments.cid)
+            try:
+                backend.run()
+            except (VirtqueueError, MemoryFault, ProtocolError) as error:
+                print(f"guest.vsock: {error}", file=sys.stderr)
+                return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
