@@ -1,1 +1,94 @@
 # SPDX-License-Identifier: Apache-2.0
+"""ttrpc for Python: the protocol, without I/O.
+
+`ttrpc.aio` serves and calls on asyncio, `ttrpc.sync` calls without it. The names
+below are loaded on first use, so that importing one module does not cost all.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ttrpc.address import parse_address
+    from ttrpc.codes import Code
+    from ttrpc.context import CallContext, Peer, PeerCredentials
+    from ttrpc.deadline import Deadline
+    from ttrpc.errors import (
+        Closed,
+        LocalProtocolError,
+        OversizedMessage,
+        ProtocolError,
+        RemoteProtocolError,
+        ServerClosed,
+        StatusError,
+        StreamClosed,
+        StreamFull,
+        TtrpcError,
+    )
+    from ttrpc.frame import Flags, Frame, MessageType
+    from ttrpc.limits import Limits
+    from ttrpc.metadata import Metadata
+    from ttrpc.service import BoundService, Cardinality, Method, Service, bind
+
+_MODULES = {
+    "ttrpc.address": ("parse_address",),
+    "ttrpc.codes": ("Code",),
+    "ttrpc.context": ("CallContext", "Peer", "PeerCredentials"),
+    "ttrpc.deadline": ("Deadline",),
+    "ttrpc.errors": (
+        "Closed",
+        "LocalProtocolError",
+        "OversizedMessage",
+        "ProtocolError",
+        "RemoteProtocolError",
+        "ServerClosed",
+        "StatusError",
+        "StreamClosed",
+        "StreamFull",
+        "TtrpcError",
+    ),
+    "ttrpc.frame": ("Flags", "Frame", "MessageType"),
+    "ttrpc.limits": ("Limits",),
+    "ttrpc.metadata": ("Metadata",),
+    "ttrpc.service": ("BoundService", "Cardinality", "Method", "Service", "bind"),
+}
+_HOMES = {name: module for module, names in _MODULES.items() for name in names}
+
+__all__ = [
+    "BoundService",
+    "CallContext",
+    "Cardinality",
+    "Closed",
+    "Code",
+    "Deadline",
+    "Flags",
+    "Frame",
+    "Limits",
+    "LocalProtocolError",
+    "MessageType",
+    "Metadata",
+    "Method",
+    "OversizedMessage",
+    "Peer",
+    "PeerCredentials",
+    "ProtocolError",
+    "RemoteProtocolError",
+    "ServerClosed",
+    "Service",
+    "StatusError",
+    "StreamClosed",
+    "StreamFull",
+    "TtrpcError",
+    "bind",
+    "parse_address",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value

@@ -75,3 +75,8 @@ class CallContext:
         if self._metadata is None:
             self._metadata = Metadata(self._pairs)
         return self._metadata
+
+    @property
+    def pairs(self) -> Iterable[tuple[str, str]]:
+        """The metadata to send."""
+        return self.metadata if self._metadata is not None or self._pairs else ()

@@ -1,0 +1,248 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The client: calls and streams over one connection at a time."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import Any, Self, cast
+
+from google.protobuf.message import DecodeError, Message
+
+from ttrpc.address import Address
+from ttrpc.aio.client_session import ClientSession
+from ttrpc.aio.client_stream import ClientStream
+from ttrpc.aio.dial import dial
+from ttrpc.codes import Code
+from ttrpc.context import CallContext, Peer
+from ttrpc.deadline import Deadline
+from ttrpc.errors import Closed, RemoteProtocolError, StatusError
+from ttrpc.interceptor import Interceptor, chain
+from ttrpc.limits import Limits
+from ttrpc.service import Method, RequestT, ResponseT
+
+Pairs = Mapping[str, str] | Sequence[tuple[str, str]]
+
+
+class Client:
+    """Calls methods of a server. Any number of calls may be in flight.
+
+    async with await Client.connect("unix:///run/echo.sock") as client:
+        response = await client.call(ECHO, request, timeout=2)
+    """
+
+    def __init__(
+        self,
+        sock: socket.socket,
+        *,
+        address: Address | str = "",
+        interceptors: Sequence[Interceptor] = (),
+        limits: Limits | None = None,
+        reconnect: float | None = None,
+    ) -> None:
+        """Use a connected socket, which the client owns from now on.
+
+        `connect` is the usual way to a client; it explains the arguments.
+        """
+        self._address = address
+        self._limits = limits or Limits()
+        self._reconnect = reconnect
+        self._closed = False
+        self._dialing = asyncio.Lock()
+        self._session = self._use(sock)
+        self._peer = Peer(str(address))
+        self._loop = asyncio.get_running_loop()
+        self._plain = not interceptors
+        self._call = chain(interceptors, self._invoke)
+        self._open = chain(interceptors, self._open_now)
+
+    @classmethod
+    async def connect(
+        cls,
+        address: Address | str,
+        *,
+        timeout: float | None = None,
+        interceptors: Sequence[Interceptor] = (),
+        limits: Limits | None = None,
+        reconnect: float | None = None,
+    ) -> Self:
+        """Connect to an address.
+
+        Args:
+            address: As text (see `ttrpc.address`) or parsed.
+            timeout: Seconds to try again while nobody listens; None tries once.
+            interceptors: Around every call, the first is outermost.
+            limits: What the server may make this client hold.
+            reconnect: Seconds that a call may spend on connecting again after the
+                connection was lost; None never does. Calls in flight fail anyway:
+                nobody knows whether they were carried out.
+
+        Raises:
+            ValueError: it is not an address.
+            Closed: nobody listens there.
+        """
+        sock = await dial(address, timeout=timeout)
+        return cls(
+            sock,
+            address=address,
+            interceptors=interceptors,
+            limits=limits,
+            reconnect=reconnect,
+        )
+
+    @property
+    def closed(self) -> Closed | None:
+        """Why the connection has ended; None while it has not."""
+        return self._session.transport.closed
+
+    async def call(
+        self,
+        method: Method[RequestT, ResponseT],
+        request: RequestT,
+        *,
+        timeout: float | None = None,
+        metadata: Pairs | None = None,
+    ) -> ResponseT:
+        """Call a unary method and return its response.
+
+        Args:
+            timeout: Seconds, for the server too, which cancels the call's handler.
+            metadata: Text to send along; keys are sent in lower case.
+
+        Raises:
+            StatusError: the server's answer, DEADLINE_EXCEEDED also this side's.
+            OversizedMessage: a message over the limit, either way.
+            RemoteProtocolError: the answer is not one.
+            Closed: the connection was lost; the server may have got the request.
+        """
+        context = self._context(method, timeout, metadata)
+        if self._plain:
+            return cast(ResponseT, await self._invoke(request, context))
+        return cast(ResponseT, await self._call(request, context))
+
+    async def open_stream(
+        self,
+        method: Method[RequestT, ResponseT],
+        request: RequestT | None = None,
+        *,
+        timeout: float | None = None,
+        metadata: Pairs | None = None,
+    ) -> ClientStream[RequestT, ResponseT]:
+        """Open a stream. `request` is the one message of a client that streams not.
+
+        Interceptors wrap the opening. The other arguments are those of `call`.
+
+        Raises:
+            ValueError: a request is missing, or is one too many.
+            OversizedMessage: the request is over the limit.
+            Closed: the connection was lost.
+        """
+        if (request is None) is not method.cardinality.client_streaming:
+            takes = "no request" if request is not None else "a request"
+            raise ValueError(f"{method.full_method}: takes {takes} to open")
+        context = self._context(method, timeout, metadata)
+        return cast(
+            "ClientStream[RequestT, ResponseT]", await self._open(request, context)
+        )
+
+    async def close(self) -> None:
+        """End the connection. Calls in flight fail; to close twice is harmless."""
+        self._closed = True
+        self._session.transport.close("closed on this side")
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    def _context(
+        self, method: Method[Any, Any], timeout: float | None, metadata: Pairs | None
+    ) -> CallContext:
+        deadline = None
+        if timeout is not None:
+            deadline = Deadline.after(timeout, now=self._loop.time())
+        if isinstance(metadata, Mapping):
+            metadata = list(metadata.items())
+        return CallContext(
+            method, deadline=deadline, peer=self._peer, metadata=metadata or ()
+        )
+
+    async def _invoke(self, request: Message, context: CallContext) -> Message:
+        method = context.method
+        payload = request.SerializeToString()
+        deadline = context.deadline
+        if deadline is None:
+            session = await self._connected()
+            answer = await session.call(method, payload, 0, context.pairs)
+        else:
+            try:
+                async with asyncio.timeout_at(deadline.at):
+                    session = await self._connected()
+                    timeout_nano = self._timeout_nano(context)
+                    answer = await session.call(
+                        method, payload, timeout_nano, context.pairs
+                    )
+            except TimeoutError:
+                raise _timed_out(context) from None
+        try:
+            response: Message = method.response_type.FromString(answer)
+        except DecodeError as exc:
+            raise RemoteProtocolError(
+                f"{method.full_method}: response is not protobuf: {exc}"
+            ) from None
+        return response
+
+    async def _open_now(
+        self, request: Message | None, context: CallContext
+    ) -> ClientStream[Any, Any]:
+        payload = b"" if request is None else request.SerializeToString()
+        session = await self._connected()
+        stream = session.open_stream(
+            context.method, payload, self._timeout_nano(context), context.pairs
+        )
+        handle: ClientStream[Any, Any] = ClientStream(stream, stream.inbox, session)
+        if context.deadline is not None:
+            handle.expire_at(context.deadline.at, _timed_out(context))
+        return handle
+
+    def _timeout_nano(self, context: CallContext) -> int:
+        """Return the time that remains, for the wire. Raises when none does."""
+        if context.deadline is None:
+            return 0
+        now = self._loop.time()
+        if context.deadline.remaining(now) <= 0:
+            raise _timed_out(context)
+        return context.deadline.timeout_nano(now)
+
+    async def _connected(self) -> ClientSession:
+        session = self._session
+        if session.transport.closed is None:
+            return session
+        if self._closed or self._reconnect is None:
+            raise Closed(str(session.transport.closed))
+        async with self._dialing:
+            if self._session is session:
+                sock = await dial(self._address, timeout=self._reconnect)
+                if self._closed:
+                    sock.close()
+                    raise Closed("connection: closed on this side")
+                self._session = self._use(sock)
+        return self._session
+
+    def _use(self, sock: socket.socket) -> ClientSession:
+        sock.setblocking(False)
+        return ClientSession(sock, self._limits)
+
+
+def _timed_out(context: CallContext) -> StatusError:
+    return StatusError(
+        Code.DEADLINE_EXCEEDED, f"{context.method.full_method}: deadline exceeded"
+    )

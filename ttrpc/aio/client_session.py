@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The client's work for one connection: from an answer to who waits for it."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from typing import Any
+
+from ttrpc.aio.inbox import Inbox
+from ttrpc.aio.transport import Transport
+from ttrpc.client_connection import ClientConnection
+from ttrpc.envelope import Pairs, Payload
+from ttrpc.errors import Closed, StreamFull
+from ttrpc.limits import Limits
+from ttrpc.service import Method
+from ttrpc.stream import Stream
+
+
+class ClientSession:
+    """One connection and the calls on it."""
+
+    __slots__ = ("_inbox_limit", "_loop", "_waiting", "connection", "transport")
+
+    def __init__(self, sock: socket.socket, limits: Limits) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._waiting: dict[int, asyncio.Future[bytes]] = {}
+        self._inbox_limit = limits.stream_inbox
+        self.connection = ClientConnection(self, limit=limits.message)
+        self.transport = Transport(
+            sock,
+            outbox=self.connection.outbox,
+            receive_frame=self.connection.receive_frame,
+            lost=self._lost,
+            message_limit=limits.message,
+            queue_limit=limits.queued_per_connection,
+        )
+
+    async def call(
+        self,
+        method: Method[Any, Any],
+        payload: bytes,
+        timeout_nano: int,
+        metadata: Pairs,
+    ) -> bytes:
+        """Send a unary request and return the payload of its answer."""
+        self._check_connected()
+        stream_id = self.connection.start_call(method, payload, timeout_nano, metadata)
+        waiting = self._waiting
+        future: asyncio.Future[bytes] = self._loop.create_future()
+        waiting[stream_id] = future
+        if len(waiting) == 1:
+            self.transport.flush()
+        else:
+            self.transport.flush_soon()
+        try:
+            return await future
+        finally:
+            if waiting.pop(stream_id, None) is not None:
+                self.connection.abandon_call(stream_id)
+
+    def open_stream(
+        self,
+        method: Method[Any, Any],
+        payload: bytes,
+        timeout_nano: int,
+        metadata: Pairs,
+    ) -> Stream:
+        self._check_connected()
+        stream = self.connection.open_stream(method, payload, timeout_nano, metadata)
+        stream.inbox = Inbox(self._inbox_limit)
+        self.transport.flush_soon()
+        return stream
+
+    def check_open(self, stream: Stream) -> None:
+        """Raise what ended the stream, if an error did."""
+        self._check_connected()
+        stream.inbox.check()
+
+    def abandon(self, stream: Stream) -> None:
+        if not stream.is_closed:
+            self.expire(stream, Closed(f"stream {stream.stream_id}: abandoned"))
+
+    def expire(self, stream: Stream, error: Exception) -> None:
+        """End the stream from this side, with what its reader is to see."""
+        if not stream.is_closed:
+            self.connection.abandon_stream(stream)
+            stream.inbox.fail(error)
+            self.transport.flush_soon()
+
+    # What the connection tells.
+
+    def call_succeeded(self, stream_id: int, payload: bytes) -> None:
+        future = self._waiting.pop(stream_id)
+        if not future.done():
+            future.set_result(payload)
+
+    def call_failed(self, stream_id: int, error: Exception) -> None:
+        future = self._waiting.pop(stream_id)
+        if not future.done():
+            future.set_exception(error)
+
+    def message_received(self, stream: Stream, payload: Payload) -> None:
+        if not stream.inbox.put(payload):
+            name = stream.method.full_method
+            self.expire(stream, StreamFull(f"{name}: its reader is too slow"))
+
+    def stream_ended(self, stream: Stream, error: Exception | None) -> None:
+        stream.inbox.end(error)
+
+    def _check_connected(self) -> None:
+        if self.transport.closed is not None:
+            raise Closed(str(self.transport.closed))
+
+    def _lost(self, reason: Closed) -> None:
+        waiting = list(self._waiting.values())
+        self._waiting.clear()
+        for future in waiting:
+            if not future.done():
+                future.set_exception(Closed(str(reason)))
+        for stream in list(self.connection.streams.values()):
+            # What came before the connection broke can still be read.
+            stream.inbox.end(reason)
+        self.connection.end_all()

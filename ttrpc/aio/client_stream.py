@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A streaming call as the client sees it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING, Generic
+
+from google.protobuf.message import DecodeError
+
+from ttrpc.errors import RemoteProtocolError, TtrpcError
+from ttrpc.service import RequestT, ResponseT
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from ttrpc.aio.client_session import ClientSession
+    from ttrpc.aio.inbox import Inbox
+    from ttrpc.stream import Stream
+
+
+class ClientStream(Generic[RequestT, ResponseT]):
+    """Messages to the server and from the server.
+
+        async with await client.open_stream(ECHO_STREAM) as stream:
+            await stream.send(request)
+            await stream.close_send()
+            async for response in stream:
+                ...
+
+    Leaving the block, or cancelling the task in it, abandons what has not ended.
+    """
+
+    def __init__(self, stream: Stream, inbox: Inbox, session: ClientSession) -> None:
+        self._stream = stream
+        self._inbox = inbox
+        self._session = session
+        self._timer: asyncio.TimerHandle | None = None
+
+    async def send(self, request: RequestT) -> None:
+        """Send a message; waits while the server leaves too much unread.
+
+        Raises:
+            StatusError: the server has ended the stream with it.
+            LocalProtocolError: the method takes one request, which opened it.
+            StreamClosed: the stream has ended well, or after `close_send`.
+            OversizedMessage: it is over the limit; nothing was sent.
+            Closed: the connection has ended.
+        """
+        self._session.check_open(self._stream)
+        self._session.connection.send_message(self._stream, request.SerializeToString())
+        transport = self._session.transport
+        transport.flush_soon()
+        if transport.is_full:
+            await transport.drain()
+
+    async def close_send(self) -> None:
+        """Tell the server that no more messages come. Raises as `send` does."""
+        self._session.check_open(self._stream)
+        self._session.connection.close_send(self._stream)
+        self._session.transport.flush_soon()
+
+    async def recv(self) -> ResponseT | None:
+        """Return the next message, or None when the server sends no more.
+
+        Raises:
+            StatusError: the server ended the stream with it, or its time is over.
+            RemoteProtocolError: what came is not this method's response.
+            StreamFull: messages piled up unread.
+            Closed: the connection has ended.
+        """
+        payload = await self._inbox.get()
+        if payload is None:
+            return None
+        try:
+            response: ResponseT = self._stream.method.response_type.FromString(payload)
+        except DecodeError as exc:
+            raise RemoteProtocolError(
+                f"{self._stream.method.full_method}: message is not protobuf: {exc}"
+            ) from None
+        return response
+
+    async def response(self) -> ResponseT:
+        """Close this side and return the one response of a client-streaming call.
+
+        Raises as `recv` does.
+        """
+        if self._stream.can_send:
+            await self.close_send()
+        response = await self.recv()
+        if response is None:
+            raise RemoteProtocolError(
+                f"{self._stream.method.full_method}: ended without a response"
+            )
+        return response
+
+    def __aiter__(self) -> AsyncIterator[ResponseT]:
+        return self
+
+    async def __anext__(self) -> ResponseT:
+        response = await self.recv()
+        if response is None:
+            raise StopAsyncIteration
+        return response
+
+    def close(self) -> None:
+        """Abandon the stream; harmless when it has ended."""
+        self._session.abandon(self._stream)
+        if self._timer is not None:
+            self._timer.cancel()
+
+    async def __aenter__(self) -> ClientStream[RequestT, ResponseT]:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def expire_at(self, when: float, error: TtrpcError) -> None:
+        """For the client only: end the stream with `error` at loop time `when`."""
+        loop = asyncio.get_running_loop()
+        self._timer = loop.call_at(when, self._session.expire, self._stream, error)

@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Messages of one stream that have come and have not been taken."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+
+OVERHEAD = 64
+"""Bytes that a message counts for besides its own: empty ones take memory too."""
+
+
+class Inbox:
+    """A bounded queue with one reader, and an end."""
+
+    __slots__ = ("_ended", "_error", "_limit", "_messages", "_size", "_waiter")
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._messages: deque[bytes] = deque()
+        self._size = 0
+        self._waiter: asyncio.Future[None] | None = None
+        self._ended = False
+        self._error: Exception | None = None
+
+    def put(self, payload: bytes) -> bool:
+        """Add a message; False when it does not fit. One always fits."""
+        if self._messages:
+            if self._size > self._limit:
+                return False
+        self._messages.append(payload)
+        self._size += len(payload) + OVERHEAD
+        if self._waiter is not None:
+            self._wake()
+        return True
+
+    def end(self, error: Exception | None = None) -> None:
+        """Nothing more comes; the reader is told when it has taken the rest."""
+        if not self._ended:
+            self._ended = True
+            self._error = error
+            self._wake()
+
+    def fail(self, error: Exception) -> None:
+        """Nothing more comes, and what has come is dropped."""
+        self._messages.clear()
+        self._ended = True
+        self._error = error
+        self._wake()
+
+    def check(self) -> None:
+        """Raise what ended it, if an error did."""
+        if self._error is not None:
+            raise self._error
+
+    async def get(self) -> bytes | None:
+        """Return the next message, None at the end. Raises what ended it."""
+        while not self._messages:
+            if self._ended:
+                if self._error is not None:
+                    raise self._error
+                return None
+            if self._waiter is not None:
+                raise RuntimeError("stream: two tasks receive at once")
+            self._waiter = asyncio.get_running_loop().create_future()
+            try:
+                await self._waiter
+            finally:
+                self._waiter = None
+        payload = self._messages.popleft()
+        self._size -= len(payload) + OVERHEAD
+        return payload
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)

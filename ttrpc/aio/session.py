@@ -1,0 +1,317 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The server's work for one connection: from a request to its answer.
+
+A handler that is a plain function runs where its request was received, and its
+response leaves with the others of that turn. A coroutine gets a task, and so does
+every call when there are interceptors. A call that waits costs that task and an
+entry here, nothing else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from google.protobuf.message import DecodeError
+
+from ttrpc.aio.inbox import Inbox
+from ttrpc.aio.server_stream import ServerStream
+from ttrpc.aio.transport import Transport
+from ttrpc.codes import Code
+from ttrpc.context import CallContext, Peer
+from ttrpc.deadline import Deadline
+from ttrpc.envelope import Pairs, Payload
+from ttrpc.errors import Closed, StatusError, StreamFull
+from ttrpc.route import Route, awaited
+from ttrpc.server_connection import ServerConnection
+from ttrpc.stream import Stream
+
+if TYPE_CHECKING:
+    import socket
+
+    from ttrpc.aio.server import Server
+
+log = logging.getLogger(__name__)
+
+DEADLINE_PASSED = StatusError(Code.DEADLINE_EXCEEDED, "context deadline exceeded")
+
+
+class Call:
+    """A call in flight that has a task."""
+
+    __slots__ = ("answered", "context", "stream", "task", "timer")
+
+    def __init__(self, context: CallContext, stream: Stream | None) -> None:
+        self.context = context
+        self.stream = stream
+        self.answered = False
+        """The caller has its answer; what the handler still does is not sent."""
+        self.task: asyncio.Task[None] | None = None
+        self.timer: asyncio.TimerHandle | None = None
+
+
+class ServerSession:
+    """One connection and its calls."""
+
+    __slots__ = (
+        "_calls",
+        "_connection",
+        "_draining",
+        "_loop",
+        "_server",
+        "peer",
+        "transport",
+    )
+
+    def __init__(self, server: Server, sock: socket.socket, peer: Peer) -> None:
+        limits = server.limits
+        self._server = server
+        self._loop = asyncio.get_running_loop()
+        self._calls: set[Call] = set()
+        self._draining = False
+        self.peer = peer
+        self._connection = ServerConnection(server.routes, self, limit=limits.message)
+        self.transport = Transport(
+            sock,
+            outbox=self._connection.outbox,
+            receive_frame=self._connection.receive_frame,
+            lost=self._lost,
+            message_limit=limits.message,
+            queue_limit=limits.queued_per_connection,
+        )
+
+    # Unary calls.
+
+    def call_received(
+        self,
+        stream_id: int,
+        route: Route,
+        payload: Payload,
+        timeout_nano: int,
+        metadata: Pairs,
+    ) -> None:
+        connection = self._connection
+        if self._draining or timeout_nano < 0:
+            connection.send_error(stream_id, self._refusal(timeout_nano))
+            return
+        try:
+            request = route.decode(payload)
+        except DecodeError as exc:
+            connection.send_error(stream_id, _bad_payload(exc))
+            return
+        deadline = None
+        if timeout_nano:
+            deadline = Deadline.from_timeout_nano(timeout_nano, now=self._loop.time())
+        context = CallContext(
+            route.method,
+            stream_id,
+            deadline=deadline,
+            peer=self.peer,
+            metadata=metadata,
+        )
+        inline = route.inline
+        if inline is None:
+            self._start(Call(context, None), self._run_unary, route.proceed, request)
+            return
+        try:
+            response = inline(request, context)
+        except Exception as exc:
+            connection.send_error(stream_id, self._to_status(exc, context))
+            return
+        if type(response) is route.response_type:
+            connection.send_response(stream_id, response.SerializeToString())
+        else:
+            self._start(Call(context, None), self._run_unary, awaited, response)
+
+    async def _run_unary(self, call: Call, proceed: Any, request: Any) -> None:
+        error: BaseException | None = None
+        response: Any = None
+        try:
+            response = await proceed(request, call.context)
+        except asyncio.CancelledError as exc:
+            error = exc
+        except Exception as exc:
+            error = exc
+        if not call.answered:
+            self._answer_unary(call, response, error)
+        self._ended(call)
+
+    def _answer_unary(
+        self, call: Call, response: Any, error: BaseException | None
+    ) -> None:
+        connection = self._connection
+        context = call.context
+        if error is None and isinstance(response, context.method.response_type):
+            connection.send_response(context.stream_id, response.SerializeToString())
+        else:
+            if error is None:
+                error = _wrong_response(response)
+            status = self._to_status(error, context)
+            connection.send_error(context.stream_id, status)
+        call.answered = True
+        self.transport.flush_soon()
+
+    # Streaming calls.
+
+    def stream_opened(
+        self, stream: Stream, route: Route, timeout_nano: int, metadata: Pairs
+    ) -> None:
+        if self._draining or timeout_nano < 0:
+            self._connection.fail(stream, self._refusal(timeout_nano))
+            return
+        deadline = Deadline.from_timeout_nano(timeout_nano, now=self._loop.time())
+        context = CallContext(
+            route.method,
+            stream.stream_id,
+            deadline=deadline,
+            peer=self.peer,
+            metadata=metadata,
+        )
+        inbox = stream.inbox = Inbox(self._server.limits.stream_inbox)
+        handle: ServerStream[Any, Any] = ServerStream(
+            stream, inbox, connection=self._connection, transport=self.transport
+        )
+        self._start(Call(context, stream), self._run_stream, route.proceed, handle)
+
+    def message_received(self, stream: Stream, payload: Payload) -> None:
+        if not stream.inbox.put(payload):
+            full = "data handling error: ttrpc: stream buffer full"
+            self._connection.fail(stream, StatusError(Code.INVALID_ARGUMENT, full))
+            self.stream_failed(
+                stream, StreamFull(f"stream {stream.stream_id}: its reader is too slow")
+            )
+
+    def remote_closed(self, stream: Stream) -> None:
+        stream.inbox.end()
+
+    def stream_failed(self, stream: Stream, error: Exception) -> None:
+        stream.inbox.fail(error)
+
+    async def _run_stream(
+        self, call: Call, proceed: Any, handle: ServerStream[Any, Any]
+    ) -> None:
+        stream = call.stream
+        assert stream is not None
+        connection = self._connection
+        context = call.context
+        try:
+            response = await proceed(handle, context)
+            if not stream.is_closed:
+                if context.method.cardinality.server_streaming:
+                    connection.finish(stream, None)
+                elif isinstance(response, context.method.response_type):
+                    connection.finish(stream, response.SerializeToString())
+                else:
+                    raise _wrong_response(response)
+        except asyncio.CancelledError as exc:
+            if not stream.is_closed:
+                connection.fail(stream, self._to_status(exc, context))
+        except Exception as exc:
+            if not stream.is_closed:
+                connection.fail(stream, self._to_status(exc, context))
+        handle.close()
+        self.transport.flush_soon()
+        self._ended(call)
+
+    # Calls in flight.
+
+    def _start(
+        self, call: Call, run: Callable[..., Any], proceed: Any, request: Any
+    ) -> None:
+        server = self._server
+        limits = server.limits
+        if (
+            len(self._calls) >= limits.calls_per_connection
+            or server.calls_in_flight >= limits.calls
+        ):
+            self._answer_early(
+                call, StatusError(Code.RESOURCE_EXHAUSTED, "too many calls in flight")
+            )
+            return
+        server.calls_in_flight += 1
+        self._calls.add(call)
+        call.task = self._loop.create_task(run(call, proceed, request))
+        deadline = call.context.deadline
+        if deadline is not None:
+            call.timer = self._loop.call_at(deadline.at, self._expire, call)
+
+    def _expire(self, call: Call) -> None:
+        assert call.task is not None
+        self._answer_early(call, DEADLINE_PASSED)
+        self.transport.flush_soon()
+        call.task.cancel()
+
+    def _answer_early(self, call: Call, error: StatusError) -> None:
+        """Answer before the handler has; it is not waited for."""
+        if call.stream is not None:
+            self._connection.fail(call.stream, error)
+            call.stream.inbox.fail(error)
+        elif not call.answered:
+            self._connection.send_error(call.context.stream_id, error)
+        call.answered = True
+
+    def _ended(self, call: Call) -> None:
+        if call.timer is not None:
+            call.timer.cancel()
+        self._calls.discard(call)
+        self._server.calls_in_flight -= 1
+        if self._draining:
+            self._close_if_drained()
+
+    def _refusal(self, timeout_nano: int) -> StatusError:
+        if self._draining:
+            return StatusError(Code.UNAVAILABLE, "ttrpc: server closed")
+        return DEADLINE_PASSED
+
+    def _to_status(self, error: BaseException, context: CallContext) -> StatusError:
+        if isinstance(error, asyncio.CancelledError):
+            return StatusError(Code.CANCELLED, "context canceled")
+        status = self._server.status_of(error)
+        if status.code in (Code.UNKNOWN, Code.INTERNAL) and not isinstance(
+            error, StatusError
+        ):
+            log.error(
+                "handler failed",
+                exc_info=error,
+                extra={"method": context.method.full_method},
+            )
+        return status
+
+    # The end.
+
+    def drain(self) -> None:
+        """Take no new calls, and close when those in flight have been answered."""
+        self._draining = True
+        self.transport.on_empty = self._close_if_drained
+        self._close_if_drained()
+
+    def _close_if_drained(self) -> None:
+        if not self._calls and self.transport.is_flushed:
+            self.transport.close("the server shut down")
+
+    def _lost(self, reason: Closed) -> None:
+        self._connection.end_all()
+        for call in self._calls:
+            call.answered = True
+            if call.stream is not None:
+                call.stream.inbox.fail(reason)
+            if call.task is not None:
+                call.task.cancel()
+        self._server.session_ended(self)
+
+    async def wait_closed(self) -> None:
+        """Wait until no handler runs any more."""
+        tasks = [call.task for call in self._calls if call.task is not None]
+        if tasks:
+            await asyncio.wait(tasks)
+
+
+def _wrong_response(response: object) -> Exception:
+    kind = "nothing" if response is None else type(response).__name__
+    return TypeError(f"handler returned {kind}, not its method's response")
+
+
+def _bad_payload(exc: DecodeError) -> StatusError:
+    return StatusError(Code.INTERNAL, f"ttrpc: error unmarshalling payload: {exc}")

@@ -1,0 +1,262 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One connected socket on the event loop: frames in, the outbox out.
+
+The loop's reader and writer callbacks work on the socket itself. One receive may
+bring many frames; what they make this side send leaves in one write when all of
+them have been dealt with. Nothing is read while the peer leaves too much unread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Callable, Iterable, Iterator
+
+from ttrpc.decoder import FrameDecoder
+from ttrpc.errors import Closed
+from ttrpc.frame import MESSAGE_LIMIT, RawFrame
+from ttrpc.outbox import Outbox
+
+RECEIVE_SIZE = 64 << 10
+FLUSH_SIZE = 64 << 10
+"""Bytes from which the outbox is written at once, so that the peer can begin with
+the first answers while the last ones are being made."""
+JOIN_LIMIT = 128 << 10
+"""Bytes up to which joining the chunks beats a scatter-gather write."""
+IOV_MAX = 1024
+
+ReceiveFrame = Callable[[int, int, int, "bytes | memoryview"], None]
+
+
+class Transport:
+    """Owns a connected, nonblocking socket until it is closed."""
+
+    __slots__ = (
+        "_backlog",
+        "_corked",
+        "_decoder",
+        "_drained",
+        "_flush_scheduled",
+        "_loop",
+        "_lost",
+        "_outbox",
+        "_queue_limit",
+        "_receive_frame",
+        "_sock",
+        "_writing",
+        "closed",
+        "on_empty",
+    )
+
+    def __init__(
+        self,
+        sock: socket.socket,
+        *,
+        outbox: Outbox,
+        receive_frame: ReceiveFrame,
+        lost: Callable[[Closed], None],
+        message_limit: int = MESSAGE_LIMIT,
+        queue_limit: int = 4 * MESSAGE_LIMIT,
+    ) -> None:
+        """Start reading.
+
+        `lost` is called once, when the connection has ended for whatever reason,
+        with an error that names it.
+        """
+        self._loop = asyncio.get_running_loop()
+        self._sock = sock
+        self._decoder = FrameDecoder(message_limit)
+        self._outbox = outbox
+        self._receive_frame = receive_frame
+        self._lost = lost
+        self._queue_limit = queue_limit
+        self._backlog: Iterator[RawFrame] | None = None
+        self._corked = False
+        self._writing = False
+        self._flush_scheduled = False
+        self._drained: asyncio.Future[None] | None = None
+        self.closed: Closed | None = None
+        """Why the connection has ended; None while it has not."""
+        self.on_empty: Callable[[], None] | None = None
+        """Called when the outbox has been written after having been blocked."""
+        self._loop.add_reader(sock.fileno(), self._on_readable)
+
+    # Reading.
+
+    def _on_readable(self) -> None:
+        try:
+            buffer = self._decoder.large_buffer
+            if buffer is None:
+                data = self._sock.recv(RECEIVE_SIZE)
+                size = len(data)
+            else:
+                size = self._sock.recv_into(buffer)
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError as exc:
+            self.close(f"receive failed: {exc}")
+            return
+        if not size:
+            self.close("the peer closed it")
+        elif buffer is None:
+            self._receive_frames(self._decoder.receive(data))
+        else:
+            self._receive_frames(self._decoder.fill(size))
+
+    def _receive_frames(self, frames: Iterable[RawFrame]) -> None:
+        outbox = self._outbox
+        receive_frame = self._receive_frame
+        rest = iter(frames)
+        self._corked = True
+        try:
+            for frame in rest:
+                receive_frame(*frame)
+                if outbox.size > FLUSH_SIZE:
+                    self._write()
+                    if outbox.size > self._queue_limit:
+                        # What has been received already waits too: a few small
+                        # requests may ask for any number of large responses.
+                        self._pause_reading(rest)
+                        break
+                if self.closed is not None:
+                    break
+        finally:
+            self._corked = False
+        if outbox.size:
+            self._write()
+
+    def _pause_reading(self, rest: Iterator[RawFrame]) -> None:
+        if self._writing:
+            self._backlog = rest
+            self._loop.remove_reader(self._sock.fileno())
+
+    def _resume_reading(self) -> None:
+        assert self._backlog is not None
+        rest = self._backlog
+        self._backlog = None
+        self._loop.add_reader(self._sock.fileno(), self._on_readable)
+        self._receive_frames(rest)
+
+    # Writing.
+
+    def flush(self) -> None:
+        """Write the outbox now, unless frames are being dealt with."""
+        if not self._corked:
+            self._write()
+
+    def flush_soon(self) -> None:
+        """Write the outbox when the loop has come round, with all it holds then."""
+        if not (self._corked or self._flush_scheduled or self._writing):
+            if self._outbox.size > FLUSH_SIZE:
+                self._write()
+            else:
+                self._flush_scheduled = True
+                self._loop.call_soon(self._flush_scheduled_now)
+
+    def _flush_scheduled_now(self) -> None:
+        self._flush_scheduled = False
+        self._write()
+
+    async def drain(self) -> None:
+        """Wait until the peer has taken most of the outbox.
+
+        Raises:
+            Closed: the connection has ended.
+        """
+        while self.closed is None and self._outbox.size > self._queue_limit // 2:
+            if not self._writing:
+                self._write()
+                continue
+            if self._drained is None:
+                self._drained = self._loop.create_future()
+            await asyncio.shield(self._drained)
+        if self.closed is not None:
+            raise self.closed
+
+    @property
+    def is_flushed(self) -> bool:
+        """Whether all that was sent has left; tries to write it."""
+        self._write()
+        return not self._outbox.size
+
+    @property
+    def is_full(self) -> bool:
+        """Whether a sender should `drain`."""
+        return self._outbox.size > self._queue_limit // 2
+
+    def _write(self) -> None:
+        if self._writing or self.closed is not None:
+            return
+        try:
+            self._write_chunks()
+        except (BlockingIOError, InterruptedError):
+            self._writing = True
+            self._loop.add_writer(self._sock.fileno(), self._on_writable)
+        except OSError as exc:
+            self.close(f"send failed: {exc}")
+
+    def _on_writable(self) -> None:
+        try:
+            self._write_chunks()
+        except (BlockingIOError, InterruptedError):
+            pass
+        except OSError as exc:
+            self.close(f"send failed: {exc}")
+            return
+        if not self._outbox.chunks:
+            self._writing = False
+            self._loop.remove_writer(self._sock.fileno())
+        if self._outbox.size <= self._queue_limit // 2:
+            if self._drained is not None:
+                self._drained.set_result(None)
+                self._drained = None
+            if self._backlog is not None:
+                self._resume_reading()
+        if self.on_empty is not None and not self._outbox.size:
+            self.on_empty()
+
+    def _write_chunks(self) -> None:
+        """Write until the outbox is empty. Raises what the socket raises."""
+        outbox = self._outbox
+        chunks = outbox.chunks
+        while chunks:
+            if len(chunks) > 1:
+                if outbox.size <= JOIN_LIMIT:
+                    chunks[:] = [b"".join(chunks)]
+                else:
+                    self._written(self._sock.sendmsg(chunks[:IOV_MAX]))
+                    continue
+            self._written(self._sock.send(chunks[0]))
+
+    def _written(self, size: int) -> None:
+        outbox = self._outbox
+        outbox.size -= size
+        chunks = outbox.chunks
+        done = 0
+        for chunk in chunks:
+            if size < len(chunk):
+                break
+            size -= len(chunk)
+            done += 1
+        if size:
+            chunks[done] = memoryview(chunks[done])[size:]
+        del chunks[:done]
+
+    # The end.
+
+    def close(self, reason: str) -> None:
+        """End the connection now; what has not been written is dropped."""
+        if self.closed is not None:
+            return
+        self.closed = Closed(f"connection: {reason}")
+        fd = self._sock.fileno()
+        self._loop.remove_reader(fd)
+        self._loop.remove_writer(fd)
+        self._sock.close()
+        self._backlog = None
+        self._outbox.chunks.clear()
+        self._outbox.size = 0
+        if self._drained is not None:
+            self._drained.set_result(None)
+            self._drained = None
+        self._lost(self.closed)

@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From the names in a request to the handler, with the interceptors around it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from google.protobuf.message import Message
+
+from ttrpc.context import CallContext
+from ttrpc.envelope import RequestDecoder
+from ttrpc.interceptor import Interceptor, Proceed, chain
+from ttrpc.service import BoundService, Cardinality, Handler, Method, is_coroutine
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Route:
+    """A method and what serves it, with all that a call needs looked up before."""
+
+    method: Method[Any, Any]
+    is_unary: bool
+    inline: Handler | None
+    """The handler, if it can be called where the request is received."""
+    proceed: Proceed
+    """Awaits the interceptors and the handler."""
+    decode: Callable[[Any], Message]
+    """From the payload, bytes or a memoryview, to the request."""
+    response_type: type[Message]
+
+
+class Routes:
+    """All that one server serves; its connections share it."""
+
+    def __init__(
+        self, services: Iterable[BoundService], interceptors: Sequence[Interceptor] = ()
+    ) -> None:
+        """Raises ValueError when two of `services` have the same name."""
+        table: dict[tuple[str, str], Route] = {}
+        names: set[str] = set()
+        for bound in services:
+            name = bound.service.name
+            if name in names:
+                raise ValueError(f"service '{name}': bound twice")
+            names.add(name)
+            for method_name, handler in bound.handlers.items():
+                method = bound.service.methods[method_name]
+                table[name, method_name] = _route(method, handler, interceptors)
+        self.service_names = frozenset(names)
+        self.decoder: RequestDecoder[Route] = RequestDecoder(table)
+
+
+def _route(
+    method: Method[Any, Any], handler: Handler, interceptors: Sequence[Interceptor]
+) -> Route:
+    is_plain = not is_coroutine(handler)
+    proceed = chain(interceptors, _awaitable(handler) if is_plain else handler)
+    return Route(
+        method=method,
+        is_unary=method.cardinality is Cardinality.UNARY_UNARY,
+        inline=handler if is_plain and not interceptors else None,
+        proceed=proceed,
+        decode=method.request_type.FromString,
+        response_type=method.response_type,
+    )
+
+
+def _awaitable(handler: Handler) -> Proceed:
+    async def proceed(request: Any, context: CallContext) -> Any:
+        return await awaited(handler(request, context), context)
+
+    return proceed
+
+
+async def awaited(response: Any, context: CallContext) -> Any:
+    """Return what a plain function returned, or what that awaits to.
+
+    A function that wraps a coroutine function, say functools.partial, looks plain.
+    """
+    return await response if isinstance(response, Awaitable) else response

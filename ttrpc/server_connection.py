@@ -1,0 +1,239 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The server's side of one connection: the rules, without a socket or a clock.
+
+Frames go in through `receive_frame`. What they mean comes out as calls to the
+`ServerEvents`, and what must be answered at once is put into the outbox, as is
+everything sent through the `send_*` methods. Nothing here raises on account of
+the peer: what it does wrong is answered on the stream concerned, with Go's codes
+and texts.
+"""
+
+from __future__ import annotations
+
+from typing import Final, Protocol
+
+from ttrpc.codes import Code
+from ttrpc.decoder import OVERSIZED
+from ttrpc.envelope import (
+    Pairs,
+    Payload,
+    UnknownMethod,
+    encode_error,
+    response_head,
+)
+from ttrpc.errors import OversizedMessage, StatusError, StreamClosed
+from ttrpc.frame import (
+    DATA,
+    MESSAGE_LIMIT,
+    NO_DATA,
+    REMOTE_CLOSED,
+    REQUEST,
+    RESPONSE,
+)
+from ttrpc.outbox import Outbox
+from ttrpc.route import Route, Routes
+from ttrpc.stream import Stream, StreamEvent
+
+EVEN_ID: Final = "StreamID must be odd for client initiated streams"
+USED_ID: Final = "StreamID cannot be re-used and must increment"
+INACTIVE_ID: Final = "StreamID is no longer active"
+
+
+class ServerEvents(Protocol):
+    """What a connection tells of its peer."""
+
+    def call_received(
+        self,
+        stream_id: int,
+        route: Route,
+        payload: Payload,
+        timeout_nano: int,
+        metadata: Pairs,
+    ) -> None:
+        """A unary call. Answer with `send_response` or `send_error`."""
+
+    def stream_opened(
+        self, stream: Stream, route: Route, timeout_nano: int, metadata: Pairs
+    ) -> None:
+        """A streaming call. End it with `finish` or `fail`."""
+
+    def message_received(self, stream: Stream, payload: Payload) -> None:
+        """The next message of a stream."""
+
+    def remote_closed(self, stream: Stream) -> None:
+        """The client sends no more on this stream."""
+
+    def stream_failed(self, stream: Stream, error: Exception) -> None:
+        """The stream has ended with this error, which the client knows of."""
+
+
+class ServerConnection:
+    """Streams and their ids, as the server sees them."""
+
+    __slots__ = (
+        "_decode",
+        "_events",
+        "_last_id",
+        "_limit",
+        "_routes",
+        "outbox",
+        "streams",
+    )
+
+    def __init__(
+        self, routes: Routes, events: ServerEvents, *, limit: int = MESSAGE_LIMIT
+    ) -> None:
+        self._routes = routes
+        self._decode = routes.decoder.decode
+        self._events = events
+        self._limit = limit
+        self._last_id = 0
+        self.streams: dict[int, Stream] = {}
+        """The streaming calls that have not ended."""
+        self.outbox = Outbox()
+
+    # What the peer sends.
+
+    def receive_frame(
+        self, stream_id: int, type: int, flags: int, payload: Payload
+    ) -> None:
+        if type == REQUEST:
+            if stream_id > self._last_id and stream_id & 1:
+                self._last_id = stream_id
+                self._receive_request(stream_id, flags, payload)
+            else:
+                self._refuse(stream_id, USED_ID if stream_id & 1 else EVEN_ID)
+        elif type == DATA:
+            self._receive_data(stream_id, flags, payload)
+        elif type == OVERSIZED:
+            # In place of the flags stands the length.
+            self._receive_oversized(stream_id, flags)
+        elif not stream_id & 1:
+            # Also the ten zero bytes that some clients send as a ping.
+            self._refuse(stream_id, EVEN_ID)
+        # Other types are ignored, as every known server does.
+
+    def _receive_request(self, stream_id: int, flags: int, body: Payload) -> None:
+        try:
+            route, payload, timeout_nano, metadata = self._decode(body)
+        except StatusError as error:
+            self.send_error(stream_id, error)
+            return
+        if isinstance(route, UnknownMethod):
+            known = route.service in self._routes.service_names
+            message = f"method {route.method}" if known else f"service {route.service}"
+            self.send_error(stream_id, StatusError(Code.UNIMPLEMENTED, message))
+        elif route.is_unary:
+            # Flags mean nothing on a unary request.
+            self._events.call_received(
+                stream_id, route, payload, timeout_nano, metadata
+            )
+        else:
+            self._open_stream(stream_id, flags, route, payload, timeout_nano, metadata)
+
+    def _open_stream(
+        self,
+        stream_id: int,
+        flags: int,
+        route: Route,
+        payload: Payload,
+        timeout_nano: int,
+        metadata: Pairs,
+    ) -> None:
+        stream = Stream(stream_id, route.method)
+        self.streams[stream_id] = stream
+        self._events.stream_opened(stream, route, timeout_nano, metadata)
+        client_streaming = route.method.cardinality.client_streaming
+        # Go's client opens with neither payload nor NO_DATA and means no message;
+        # where the client sends exactly one, no bytes are the empty message.
+        if not stream.is_closed and (payload or not client_streaming):
+            self._events.message_received(stream, payload)
+        if not client_streaming or flags & REMOTE_CLOSED:
+            self._close_remote(stream)
+
+    def _receive_data(self, stream_id: int, flags: int, payload: Payload) -> None:
+        stream = self.streams.get(stream_id)
+        if stream is None:
+            # An unary call is not in `streams`: Data for one is refused and the
+            # call goes on. Go's server crashes here.
+            self._refuse(stream_id, INACTIVE_ID if stream_id & 1 else EVEN_ID)
+            return
+        if not flags & NO_DATA:
+            if not stream.can_receive:
+                self._refuse(stream_id, "data handling error: ttrpc: stream closed")
+                return
+            self._events.message_received(stream, payload)
+        if flags & REMOTE_CLOSED:
+            self._close_remote(stream)
+
+    def _receive_oversized(self, stream_id: int, length: int) -> None:
+        error = OversizedMessage(stream_id, length, self._limit)
+        stream = self.streams.get(stream_id)
+        if stream is None:
+            self.send_error(stream_id, error)
+        else:
+            self.fail(stream, error)
+            self._events.stream_failed(stream, error)
+
+    def _close_remote(self, stream: Stream) -> None:
+        if stream.can_receive:
+            stream.advance(StreamEvent.REMOTE_CLOSE)
+            self._events.remote_closed(stream)
+
+    def _refuse(self, stream_id: int, message: str) -> None:
+        self.send_error(stream_id, StatusError(Code.INVALID_ARGUMENT, message))
+
+    # What this side sends.
+
+    def send_response(self, stream_id: int, payload: bytes) -> None:
+        """Answer a call. A response over the limit becomes an error of the call."""
+        size = len(payload)
+        if size + 8 > self._limit:
+            length = size + len(response_head(size))
+            if length > self._limit:
+                oversized = OversizedMessage(stream_id, length, self._limit)
+                self.send_error(stream_id, oversized)
+                return
+        self.outbox.put_response(stream_id, payload)
+
+    def send_error(self, stream_id: int, error: StatusError) -> None:
+        body = encode_error(error)
+        if len(body) > self._limit:
+            error = OversizedMessage(stream_id, len(body), self._limit)
+            body = encode_error(error)
+        self.outbox.put(stream_id, RESPONSE, 0, body)
+
+    def send_message(self, stream: Stream, payload: bytes) -> None:
+        """Send one message of a stream.
+
+        Raises:
+            StreamClosed: the stream has ended.
+            OversizedMessage: it is over the limit; nothing was sent.
+        """
+        if not stream.can_send:
+            raise StreamClosed(f"stream {stream.stream_id}: closed")
+        if len(payload) > self._limit:
+            raise OversizedMessage(stream.stream_id, len(payload), self._limit)
+        self.outbox.put_message(stream.stream_id, payload)
+
+    def finish(self, stream: Stream, payload: bytes | None) -> None:
+        """End a stream well: with its one response, or, if it sent messages, None."""
+        if self._end(stream):
+            if payload is None:
+                self.outbox.put_close(stream.stream_id)
+            else:
+                self.send_response(stream.stream_id, payload)
+
+    def fail(self, stream: Stream, error: StatusError) -> None:
+        """End a stream with an error; harmless if it has ended."""
+        if self._end(stream):
+            self.send_error(stream.stream_id, error)
+
+    def end_all(self) -> None:
+        """The connection has ended, and so have its streams."""
+        for stream in list(self.streams.values()):
+            self._end(stream)
+
+    def _end(self, stream: Stream) -> bool:
+        stream.advance(StreamEvent.END)
+        return self.streams.pop(stream.stream_id, None) is not None

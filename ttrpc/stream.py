@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The state of one stream: which of its two directions is still open.
+
+Each side closes its own direction once; a stream whose directions are both closed
+is over, and so is one that a Response or a failure has ended. Every transition is
+in the table below, and nothing else assigns `Stream.state`.
+"""
+
+from __future__ import annotations
+
+import enum
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from ttrpc.service import Method
+
+
+class StreamState(enum.Enum):
+    OPEN = enum.auto()
+    LOCAL_CLOSED = enum.auto()
+    """This side sends no more."""
+    REMOTE_CLOSED = enum.auto()
+    """The peer sends no more."""
+    CLOSED = enum.auto()
+
+
+class StreamEvent(enum.Enum):
+    LOCAL_CLOSE = enum.auto()
+    REMOTE_CLOSE = enum.auto()
+    END = enum.auto()
+    """A Response, a failure or the end of the connection."""
+
+
+TRANSITIONS: Final = {
+    (StreamState.OPEN, StreamEvent.LOCAL_CLOSE): StreamState.LOCAL_CLOSED,
+    (StreamState.OPEN, StreamEvent.REMOTE_CLOSE): StreamState.REMOTE_CLOSED,
+    (StreamState.OPEN, StreamEvent.END): StreamState.CLOSED,
+    (StreamState.LOCAL_CLOSED, StreamEvent.REMOTE_CLOSE): StreamState.CLOSED,
+    (StreamState.LOCAL_CLOSED, StreamEvent.END): StreamState.CLOSED,
+    (StreamState.REMOTE_CLOSED, StreamEvent.LOCAL_CLOSE): StreamState.CLOSED,
+    (StreamState.REMOTE_CLOSED, StreamEvent.END): StreamState.CLOSED,
+}
+"""What is not here changes nothing: closing twice is harmless."""
+
+
+class Stream:
+    """One streaming call, on either side."""
+
+    __slots__ = ("can_receive", "can_send", "inbox", "method", "state", "stream_id")
+
+    def __init__(self, stream_id: int, method: Method[Any, Any]) -> None:
+        self.stream_id = stream_id
+        self.method = method
+        self.state = StreamState.OPEN
+        self.can_send = True
+        self.can_receive = True
+        self.inbox: Any = None
+        """Where the I/O layer keeps what it received; nothing here looks at it."""
+
+    def advance(self, event: StreamEvent) -> None:
+        self.state = TRANSITIONS.get((self.state, event), self.state)
+        self.can_send = self.state in (StreamState.OPEN, StreamState.REMOTE_CLOSED)
+        self.can_receive = self.state in (StreamState.OPEN, StreamState.LOCAL_CLOSED)
+
+    @property
+    def is_closed(self) -> bool:
+        return self.state is StreamState.CLOSED
