@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: Apache-2.0
+"""PCI addresses in a process's environment.
+
+Device plugins of Kubernetes name passed-through devices in `PCIDEVICE_NAME`, a
+list of addresses, and `PCIDEVICE_NAME_INFO`, JSON with addresses in it; both
+are the host's.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+PREFIX: Final = "PCIDEVICE_"
+ADDRESS: Final = re.compile(r"[0-9a-fA-F]{4,8}:[0-9a-fA-F]{2}:[0-9a-fA-F]{2}\.[0-7]")
+
+
+def translate(env: Iterable[str], addresses: Mapping[str, str]) -> list[str]:
+    """Return `env` with the guest's addresses in place of the host's known ones."""
+
+    def to_guest(match: re.Match[str]) -> str:
+        return addresses.get(match[0], match[0])
+
+    return [
+        ADDRESS.sub(to_guest, variable) if variable.startswith(PREFIX) else variable
+        for variable in env
+    ]

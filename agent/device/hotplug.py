@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What every driver needs to find its device, in one value."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from agent.paths import SystemPaths
+from agent.uevent import Uevent, UeventMatcher, Uevents
+from tracing.span import span
+
+
+@dataclass(frozen=True, slots=True)
+class Hotplug:
+    """Finds devices that are there, and waits for those that are about to come."""
+
+    paths: SystemPaths
+    uevents: Uevents
+    timeout: float
+    """Seconds: `agent.hotplug_timeout`."""
+
+    async def wait_for(
+        self, matcher: UeventMatcher, *, prompt: Callable[[], None] | None = None
+    ) -> Uevent:
+        """Return the event of a matching device; see `Uevents.wait_for`."""
+        with span("device.wait", subsystem="device"):
+            return await self.uevents.wait_for(matcher, self.timeout, prompt=prompt)
+
+    async def wait_for_node(
+        self, matcher: UeventMatcher, *, prompt: Callable[[], None] | None = None
+    ) -> Path:
+        """Return the node in `/dev` of a matching device."""
+        event = await self.wait_for(matcher, prompt=prompt)
+        return self.paths.dev / event.name

@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`mmioblk`: a disk on virtio-mmio, which the host names as the guest will."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from agent.device.hotplug import Hotplug
+from agent.device.node import Found, node_name, read_node
+from agent.uevent import UeventMatcher
+from protos.agent_pb2 import Device
+
+
+async def find(hotplug: Hotplug, device: Device) -> Found:
+    """Find the disk called `vm_path`."""
+    return Found(read_node(await wait_for_disk(hotplug, device.vm_path)))
+
+
+async def wait_for_disk(hotplug: Hotplug, vm_path: str) -> Path:
+    """Return the node of the disk `vm_path`, as `/dev/vdb`, wherever it sits."""
+    name = node_name(vm_path)
+    matcher = UeventMatcher(
+        description=f"block device {vm_path}",
+        subsystem="block",
+        devpath=re.compile(rf"/devices/.+/block/{re.escape(name)}"),
+    )
+    return await hotplug.wait_for_node(matcher)

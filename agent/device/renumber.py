@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Give a container's spec the guest's device numbers in place of the host's.
+
+The host wrote the spec with its own numbers, in `linux.devices` and in the
+cgroup's device rules. Which rule belongs to which device is settled before the
+first number changes: one device's new numbers may well be another's old ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TypeAlias
+
+from agent.device.node import DeviceNode
+from agent.errors import InvalidArgument
+
+Entry: TypeAlias = dict[str, Any]
+"""A device, or a device rule, of the spec."""
+
+
+def renumber(spec: dict[str, Any], nodes: Mapping[str, DeviceNode]) -> None:
+    """Put each node (by the container path that the host asked for) into `spec`."""
+    linux = spec.setdefault("linux", {})
+    devices: dict[str, Entry] = {
+        device["path"]: device for device in linux.get("devices") or []
+    }
+    rules = (linux.get("resources") or {}).get("devices") or []
+    rules_of: dict[str, list[Entry]] = {}
+    for path in nodes:
+        if path not in devices:
+            raise InvalidArgument(f"device {path!r}: not among the spec's devices")
+        rules_of[path] = [rule for rule in rules if _is_about(rule, devices[path])]
+    for path, node in nodes.items():
+        numbers = {"type": node.kind, "major": node.major, "minor": node.minor}
+        devices[path].update(numbers)
+        if node.container_path is not None:
+            devices[path]["path"] = node.container_path
+        for rule in rules_of[path]:
+            rule.update(numbers)
+
+
+def _is_about(rule: Entry, device: Entry) -> bool:
+    return (rule.get("type"), rule.get("major"), rule.get("minor")) == (
+        device.get("type"),
+        device.get("major"),
+        device.get("minor"),
+    )

@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The device rules of a container's cgroup.
+
+Hosts leave the rules out and count on the guest to write them: nothing but the
+harmless devices that every container has, and what its spec lists. Whatever
+rules there are, the last one denies the disks that the guest itself runs from:
+a container may make nodes (CAP_MKNOD), and must not write the agent's own files
+through one (CVE-2020-2023, CVE-2026-24834).
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any, Final
+
+from agent.linux.mount import Mount, read_mounts
+from agent.paths import SystemPaths
+
+DEFAULTS: Final[tuple[dict[str, Any], ...]] = (
+    {"allow": False, "access": "rwm"},
+    # Making any node is harmless as long as opening it is not allowed.
+    {"allow": True, "type": "c", "access": "m"},
+    {"allow": True, "type": "b", "access": "m"},
+    {"allow": True, "type": "c", "major": 1, "minor": 3, "access": "rwm"},
+    {"allow": True, "type": "c", "major": 1, "minor": 5, "access": "rwm"},
+    {"allow": True, "type": "c", "major": 1, "minor": 7, "access": "rwm"},
+    {"allow": True, "type": "c", "major": 1, "minor": 8, "access": "rwm"},
+    {"allow": True, "type": "c", "major": 1, "minor": 9, "access": "rwm"},
+    {"allow": True, "type": "c", "major": 5, "minor": 0, "access": "rwm"},
+    {"allow": True, "type": "c", "major": 5, "minor": 1, "access": "rwm"},
+    {"allow": True, "type": "c", "major": 5, "minor": 2, "access": "rwm"},
+    {"allow": True, "type": "c", "major": 136, "access": "rwm"},
+)
+"""null, zero, full, random, urandom, tty, console, ptmx and the terminals
+(kernel, admin-guide/devices.txt)."""
+
+
+def complete_rules(spec: dict[str, Any], own_disks: list[tuple[int, int]]) -> None:
+    """Write the rules that `spec` lacks, and deny the guest's own disks."""
+    linux = spec.setdefault("linux", {})
+    resources = linux.get("resources") or {}
+    rules = resources.get("devices") or _default_rules(linux.get("devices") or [])
+    for major, minor in own_disks:
+        rules.append(
+            {
+                "allow": False,
+                "type": "b",
+                "major": major,
+                "minor": minor,
+                "access": "rw",
+            }
+        )
+    linux["resources"] = {**resources, "devices": rules}
+
+
+def _default_rules(devices: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Allow what every container has, and the devices of its spec."""
+    rules = [dict(rule) for rule in DEFAULTS]
+    for device in devices:
+        if device.get("type") in ("b", "c", "u"):
+            rules.append(
+                {
+                    "allow": True,
+                    "type": "b" if device["type"] == "b" else "c",
+                    "major": device.get("major", 0),
+                    "minor": device.get("minor", 0),
+                    "access": "rwm",
+                }
+            )
+    return rules
+
+
+def read_own_disks(paths: SystemPaths) -> list[tuple[int, int]]:
+    """Return the block devices that file systems of the guest itself are on.
+
+    What is mounted below the sandbox's directory came from the host for the
+    containers. Anonymous devices (major 0) are no disks.
+    """
+    sandbox = os.fspath(paths.sandbox)
+    disks = {
+        (mount.major, mount.minor)
+        for mount in read_mounts(paths.proc / "self/mountinfo")
+        if mount.major and not _is_below(mount, sandbox)
+    }
+    # A partition can be written through the whole disk too.
+    whole = {_whole_disk(paths, *disk) for disk in disks}
+    return sorted(disks | {disk for disk in whole if disk is not None})
+
+
+def _whole_disk(paths: SystemPaths, major: int, minor: int) -> tuple[int, int] | None:
+    device = paths.sys / "dev/block" / f"{major}:{minor}"
+    if not (device / "partition").exists():
+        return None
+    numbers = (device.resolve().parent / "dev").read_text().split(":")
+    return int(numbers[0]), int(numbers[1])
+
+
+def _is_below(mount: Mount, directory: str) -> bool:
+    return mount.point == directory or mount.point.startswith(f"{directory}/")

@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`scsi`: a disk on the virtio SCSI controller, named `ID:LUN`.
+
+The guest has to look for it: each SCSI host is told to scan that address.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+from agent.device.hotplug import Hotplug
+from agent.device.node import Found, read_node
+from agent.errors import InvalidArgument
+from agent.paths import SystemPaths
+from agent.uevent import UeventMatcher
+from protos.agent_pb2 import Device
+
+ADDRESS: Final = re.compile(r"([0-9]{1,5}):([0-9]{1,5})")
+CHANNEL: Final = 0
+"""The only one of a virtio SCSI controller."""
+
+
+async def find(hotplug: Hotplug, device: Device) -> Found:
+    """Find the disk at SCSI address `id`."""
+    return Found(read_node(await wait_for_disk(hotplug, device.id)))
+
+
+async def wait_for_disk(hotplug: Hotplug, address: str) -> Path:
+    """Return the node of the disk at `address`, `ID:LUN` in decimal."""
+    parsed = ADDRESS.fullmatch(address)
+    if parsed is None:
+        raise InvalidArgument(f"SCSI address {address!r}: not of the form ID:LUN")
+    target, lun = int(parsed[1]), int(parsed[2])
+    # Any host number: a guest with SATA controllers gives the first ones to them.
+    host = rf"host[0-9]+/target[0-9]+:{CHANNEL}:{target}"
+    matcher = UeventMatcher(
+        description=f"a block device at SCSI address {target}:{lun}",
+        subsystem="block",
+        devpath=re.compile(
+            rf"/devices/.+/virtio[0-9]+/{host}/[0-9]+:{CHANNEL}:{target}:{lun}"
+            r"/block/[^/]+"
+        ),
+    )
+    prompt = partial(scan, hotplug.paths, target, lun)
+    return await hotplug.wait_for_node(matcher, prompt=prompt)
+
+
+def scan(paths: SystemPaths, target: int, lun: int) -> None:
+    """Tell every SCSI host to look at one address."""
+    hosts = paths.sys / "class/scsi_host"
+    for host in sorted(os.listdir(hosts)):
+        (hosts / host / "scan").write_text(f"{CHANNEL} {target} {lun}")

@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whole directory trees that a container may have shaped, and may be changing.
+
+Nothing here recurses or follows a symlink: a container can nest directories
+deeper than any stack, and can swap one for a link at any moment.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+
+from agent.linux.beneath import opened, proc_path
+from agent.linux.openat2 import (
+    RESOLVE_BENEATH,
+    RESOLVE_NO_SYMLINKS,
+    RESOLVE_NO_XDEV,
+    openat2,
+)
+
+INSIDE = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV
+SETGID_DIRECTORY = stat.S_ISGID | 0o110
+"""A group's directory: its members enter it, and new files belong to the group."""
+
+
+def walk(root: int) -> Iterator[tuple[str, int]]:
+    """Yield `(path, descriptor)` of every entry below `root`, parents first.
+
+    Descriptors are `O_PATH`, of the entry itself if it is a symlink, and valid
+    until the next step. Other file systems mounted inside are left out.
+    """
+    directories = [""]
+    while directories:
+        path = directories.pop()
+        try:
+            directory = openat2(
+                root, path or ".", os.O_RDONLY | os.O_DIRECTORY, resolve=INSIDE
+            )
+        except OSError:
+            if not path:
+                raise
+            # Gone, swapped or a mount point since it was listed: not ours.
+            continue
+        with opened(directory):
+            for name in sorted(os.listdir(directory)):
+                inner = f"{path}/{name}" if path else name
+                try:
+                    entry = os.open(
+                        name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=directory
+                    )
+                except FileNotFoundError:
+                    continue
+                with opened(entry):
+                    if stat.S_ISDIR(os.fstat(entry).st_mode):
+                        directories.append(inner)
+                    yield inner, entry
+
+
+def set_group(root: int, group: int, *, read_only: bool) -> None:
+    """Give `root` and everything below to a group, which may then use it.
+
+    Files become readable and writable to the group, directories enterable and
+    set-group-id (Kubernetes, `fsGroup`). With `read_only` nothing becomes
+    writable.
+    """
+    bits = 0o440 if read_only else 0o660
+    _give(root, group, bits)
+    for _, entry in walk(root):
+        _give(entry, group, bits)
+
+
+def has_group(root: int, group: int, *, read_only: bool) -> bool:
+    """Tell whether `root` itself already looks as `set_group` leaves it."""
+    status = os.fstat(root)
+    wanted = (0o440 if read_only else 0o660) | SETGID_DIRECTORY
+    return status.st_gid == group and status.st_mode & wanted == wanted
+
+
+def _give(entry: int, group: int, bits: int) -> None:
+    mode = os.fstat(entry).st_mode
+    if stat.S_ISLNK(mode):
+        return
+    if stat.S_ISDIR(mode):
+        bits |= SETGID_DIRECTORY
+    # chown clears set-id bits, so the mode comes second.
+    os.chown(proc_path(entry), -1, group)
+    os.chmod(proc_path(entry), stat.S_IMODE(mode) | bits)
+
+
+def empty(directory: int) -> None:
+    """Remove everything in `directory`, which must have nothing mounted in it.
+
+    Subdirectories are first moved up to it, so that no path gets long and no
+    stack deep.
+    """
+    number = 0
+    pending = list(os.listdir(directory))
+    while pending:
+        name = pending.pop()
+        try:
+            os.unlink(name, dir_fd=directory)
+            continue
+        except IsADirectoryError:
+            pass
+        inner = os.open(
+            name,
+            os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC,
+            dir_fd=directory,
+        )
+        with opened(inner):
+            for child in os.listdir(inner):
+                try:
+                    os.unlink(child, dir_fd=inner)
+                except IsADirectoryError:
+                    number += 1
+                    moved = f".removing-{os.getpid()}-{number}"
+                    os.rename(child, moved, src_dir_fd=inner, dst_dir_fd=directory)
+                    pending.append(moved)
+        os.rmdir(name, dir_fd=directory)

@@ -1,0 +1,13 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`mmioblk`: a virtio-mmio disk, named as the guest will name it."""
+
+from __future__ import annotations
+
+from agent.device.mmio import wait_for_disk
+from agent.storage.disk import mount_disk
+from agent.storage.site import Site
+from protos.agent_pb2 import Storage
+
+
+async def add(storage: Storage, site: Site) -> None:
+    await mount_disk(storage, site, await wait_for_disk(site.hotplug, storage.source))

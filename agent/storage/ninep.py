@@ -1,0 +1,11 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`9p`: a directory of the host, shared under a tag over virtio-9p."""
+
+from __future__ import annotations
+
+from agent.storage.site import Site
+from protos.agent_pb2 import Storage
+
+
+async def add(storage: Storage, site: Site) -> None:
+    await site.mount(storage, storage.source)

@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`virtio-fs`: a directory of the host, shared under a tag."""
+
+from __future__ import annotations
+
+import os
+
+from agent.blocking import blocking
+from agent.linux.mount import read_mounts
+from agent.paths import SystemPaths
+from agent.storage.place import Place
+from agent.storage.site import Site
+from protos.agent_pb2 import Storage
+
+
+async def add(storage: Storage, site: Site) -> None:
+    place = site.place_of(storage)
+    # A sandbox that is made again in the same guest finds its share mounted.
+    if not await blocking(_is_mounted, site.paths, place, storage.source):
+        await site.mount(storage, storage.source)
+
+
+def _is_mounted(paths: SystemPaths, place: Place, tag: str) -> bool:
+    point = os.fspath(place.root / place.path)
+    on_point = [
+        (mount.fstype, mount.source)
+        for mount in read_mounts(paths.proc / "self/mountinfo")
+        if mount.point == point
+    ]
+    return on_point[-1:] == [("virtiofs", tag)]
