@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Compare our ttrpc with the Go library, and print the tables.
+
+    python -m bench.ttrpc [--quick] [--write] [PART ...]
+
+`--write` puts what is printed into the ttrpc section of bench/README.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from bench.ttrpc import memory, table
+from bench.ttrpc.cells import (
+    Cell,
+    Comparison,
+    Load,
+    Sample,
+    all_cells,
+    compare,
+    ping_pong_cells,
+    run,
+)
+from bench.ttrpc.peers import GO, client, servers
+
+README: Final = Path(__file__).parents[1] / "README.md"
+BEGIN: Final = "<!-- ttrpc: written by `make bench-ttrpc` -->"
+END: Final = "<!-- /ttrpc -->"
+SERVER_BAR: Final = 1.0
+SERVER_P99_BAR: Final = 1.2
+CLIENT_BAR: Final = 0.7
+
+Compare = Callable[[Cell, Load], Comparison]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m bench.ttrpc", description=__doc__)
+    parser.add_argument(
+        "--quick", action="store_true", help="short rounds, few of them"
+    )
+    parser.add_argument("--write", action="store_true", help="update bench/README.md")
+    parser.add_argument("--rounds", type=int, help="rounds of each cell")
+    parser.add_argument("--modes", help="only these modes, comma separated")
+    parser.add_argument("part", nargs="*", default=[], help=f"of {', '.join(PARTS)}")
+    options = parser.parse_args()
+    rounds = options.rounds or (3 if options.quick else 7)
+    seconds = 0.25 if options.quick else 1.0
+    modes = set(options.modes.split(",")) if options.modes else None
+
+    def measure(cells: list[Cell], load: Load) -> list[Comparison]:
+        chosen = [cell for cell in cells if not modes or cell.mode in modes]
+        return [
+            progress(compare(cell, load, rounds=rounds, seconds=seconds))
+            for cell in chosen
+        ]
+
+    parts = []
+    with tempfile.TemporaryDirectory() as directory:
+        for name in options.part or PARTS:
+            parts.append(PARTS[name](Path(directory), measure))
+    machine = f"{os.cpu_count()} cores, Python {platform.python_version()}"
+    text = "\n\n".join([f"Medians of {rounds} rounds, {machine}.", *parts])
+    print(text)
+    if options.write:
+        write(text)
+
+
+Measure = Callable[[list[Cell], Load], list[Comparison]]
+
+
+def server_part(directory: Path, measure: Measure) -> str:
+    """Our server and Go's under the Go client."""
+    with servers(directory) as addresses:
+
+        def load(side: str, cell: Cell, count: int) -> Sample:
+            return run(client(GO), addresses[side], cell, count)
+
+        rows = measure(all_cells(), load)
+    title = (
+        f"### Server: Go client, each server in turn\n\nBar: {SERVER_BAR} of Go's rate"
+    )
+    text = table.comparisons(rows, SERVER_BAR, SERVER_P99_BAR)
+    return f"{title}, {SERVER_P99_BAR} of its p99.\n\n{text}"
+
+
+def client_part(directory: Path, measure: Measure) -> str:
+    """Our client and Go's on the Go server."""
+    with servers(directory) as addresses:
+
+        def load(side: str, cell: Cell, count: int) -> Sample:
+            return run(client(side), addresses[GO], cell, count)
+
+        rows = measure(ping_pong_cells(), load)
+    title = (
+        f"### Client: each client in turn, Go server\n\nBar: {CLIENT_BAR} of Go's rate."
+    )
+    return f"{title}\n\n{table.comparisons(rows, CLIENT_BAR, None)}"
+
+
+def memory_part(directory: Path, measure: Measure) -> str:
+    return f"### Memory\n\n{table.costs(memory.measure(directory))}"
+
+
+PARTS: Final[dict[str, Callable[[Path, Measure], str]]] = {
+    "server": server_part,
+    "client": client_part,
+    "memory": memory_part,
+}
+
+
+def progress(row: Comparison) -> Comparison:
+    cell = row.cell
+    text = f"{cell.mode} {cell.size} x{cell.in_flight}: {row.rate_ratio:.2f}"
+    print(text, file=sys.stderr, flush=True)
+    return row
+
+
+def write(text: str) -> None:
+    """Replace the section between the marks."""
+    readme = README.read_text()
+    before, rest = readme.split(BEGIN)
+    _, after = rest.split(END)
+    README.write_text(f"{before}{BEGIN}\n\n{text}\n\n{END}{after}")
+
+
+if __name__ == "__main__":
+    main()

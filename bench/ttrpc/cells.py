@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Run the matrix: every cell on both sides in turn, several rounds, medians."""
+
+from __future__ import annotations
+
+import json
+import statistics
+import subprocess
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from bench.ttrpc.peers import GO, OURS, PEERS
+from tests.helpers.interop import ROOT
+
+SIZES: Final = (0, 64, 4096, 1 << 20)
+IN_FLIGHT: Final = (1, 8, 64)
+CALIBRATION: Final = 0.1
+"""Seconds of a first run, which finds out how many calls fill a round."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One load: a mode of the load generator, bytes in a message, calls at a time."""
+
+    mode: str
+    size: int
+    in_flight: int = 1
+
+    @property
+    def options(self) -> list[str]:
+        named = {"mode": self.mode, "size": self.size, "inflight": self.in_flight}
+        return [
+            text for name, value in named.items() for text in (f"-{name}", f"{value}")
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One run. Calls or messages a second; microseconds."""
+
+    rate: float
+    p50: float | None
+    p99: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """The medians of one cell's rounds, by side."""
+
+    cell: Cell
+    sides: dict[str, Sample]
+
+    @property
+    def rate_ratio(self) -> float:
+        return self.sides[OURS].rate / self.sides[GO].rate
+
+    @property
+    def p99_ratio(self) -> float | None:
+        ours, go = self.sides[OURS].p99, self.sides[GO].p99
+        return ours / go if ours and go else None
+
+
+Load = Callable[[str, Cell, int], Sample]
+"""Puts a side, by name, under so many calls of a cell."""
+
+
+def ping_pong_cells() -> list[Cell]:
+    return [
+        Cell(mode, size, in_flight)
+        for mode in ("unary", "bidi")
+        for size in SIZES
+        for in_flight in IN_FLIGHT
+    ]
+
+
+def all_cells() -> list[Cell]:
+    one_way = [
+        Cell(mode, size) for mode in ("upload", "download") for size in (64, 4096)
+    ]
+    return [*ping_pong_cells(), *one_way]
+
+
+def compare(cell: Cell, load: Load, *, rounds: int, seconds: float) -> Comparison:
+    """Load both sides in turn, each round in the other order."""
+    count = calibrate(cell, load, seconds)
+    samples: dict[str, list[Sample]] = {side: [] for side in PEERS}
+    for number in range(rounds):
+        for side in PEERS if number % 2 else reversed(PEERS):
+            samples[side].append(load(side, cell, count))
+    return Comparison(cell, {side: median(samples[side]) for side in PEERS})
+
+
+def calibrate(cell: Cell, load: Load, seconds: float) -> int:
+    """Return how many calls take the slower side about so many seconds."""
+    slowest = 0.0
+    for side in PEERS:
+        count = 2 * cell.in_flight
+        while True:
+            rate = load(side, cell, count).rate
+            if count >= rate * CALIBRATION:
+                break
+            count = max(2 * count, round(rate * CALIBRATION))
+        slowest = min(slowest or rate, rate)
+    return max(round(slowest * seconds), 4 * cell.in_flight)
+
+
+def median(samples: Sequence[Sample]) -> Sample:
+    def middle(values: list[float]) -> float | None:
+        return statistics.median(values) if values else None
+
+    return Sample(
+        statistics.median(sample.rate for sample in samples),
+        middle([sample.p50 for sample in samples if sample.p50]),
+        middle([sample.p99 for sample in samples if sample.p99]),
+    )
+
+
+def run(client: list[str], address: str, cell: Cell, count: int) -> Sample:
+    """Run a load generator once."""
+    warm = max(count // 10, cell.in_flight)
+    numbers = ["-n", str(count), "-warm", str(warm)]
+    done = subprocess.run(
+        [*client, "-addr", address, *cell.options, *numbers],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    result = json.loads(done.stdout)
+    return Sample(result["rate"], result.get("p50_us"), result.get("p99_us"))

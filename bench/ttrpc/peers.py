@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The programs that are measured: Go's server and client, and ours."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import IO, Final
+
+from tests.helpers.interop import ROOT, build, go_peer
+
+GO, OURS = "Go", "ours"
+PEERS: Final = (GO, OURS)
+
+
+@contextmanager
+def servers(directory: Path) -> Iterator[dict[str, str]]:
+    """Run both servers; their addresses, by name."""
+    with ExitStack() as stack:
+        addresses = {}
+        for name in PEERS:
+            addresses[name] = str(directory / f"{name}.sock")
+            stack.enter_context(server(name, addresses[name]))
+        yield addresses
+
+
+@contextmanager
+def server(name: str, address: str) -> Iterator[subprocess.Popen[str]]:
+    """Run one server of `peer.v1` on a unix socket."""
+    if name == GO:
+        with go_peer(build(), address) as process:
+            yield process
+    else:
+        with python_peer(address) as process:
+            yield process
+
+
+@contextmanager
+def python_peer(
+    address: str, *arguments: str, stderr: int | IO[str] | None = None
+) -> Iterator[subprocess.Popen[str]]:
+    """Run our server of `peer.v1` on a unix socket's path or `@name`."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "bench.ttrpc.server", *arguments, address],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=stderr,
+        text=True,
+    )
+    with process:
+        try:
+            assert process.stdout is not None
+            if process.stdout.readline() != "ready\n":
+                raise RuntimeError(f"our server on {address}: did not start")
+            yield process
+        finally:
+            process.kill()
+
+
+def client(name: str) -> list[str]:
+    """The command of a load generator; both take the same options."""
+    if name == GO:
+        return [str(build() / "bench")]
+    return [sys.executable, "-m", "bench.ttrpc.client"]
