@@ -269,6 +269,9 @@ class ServerSession:
         if isinstance(error, asyncio.CancelledError):
             return StatusError(Code.CANCELLED, "context canceled")
         status = self._server.status_of(error)
+        if status.code == Code.OK:
+            # On the wire it would be a success with an empty response.
+            status = StatusError(Code.UNKNOWN, status.message, status.details)
         if status.code in (Code.UNKNOWN, Code.INTERNAL) and not isinstance(
             error, StatusError
         ):
