@@ -17,6 +17,7 @@ import (
 	"slices"
 	"time"
 
+	ttrpclog "github.com/containerd/log"
 	"github.com/containerd/ttrpc"
 
 	"interop/connect"
@@ -43,6 +44,10 @@ func main() {
 	address := flag.String("addr", "", "unix socket of a server of peer.v1")
 	list := flag.Bool("list", false, "print the names of all scenarios")
 	flag.Parse()
+	// The library logs every frame that it drops; scenarios make it drop some.
+	if err := ttrpclog.SetLevel("panic"); err != nil {
+		log.Fatal(err)
+	}
 
 	scenarios := maps.Collect(maps.All(unary))
 	maps.Copy(scenarios, streams)

@@ -1,0 +1,19 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from bench.ttrpc.peers import python_peer
+from tests.helpers.interop import go_programs
+
+__all__ = ["go_programs", "our_server"]
+
+
+@pytest.fixture(scope="module")
+def our_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of our server of `peer.v1`, in a process of its own."""
+    address = str(tmp_path_factory.mktemp("peer") / "ours.sock")
+    with python_peer(address):
+        yield address
