@@ -23,6 +23,7 @@ class Process:
         self.stdio: Final = stdio
         self._child = child
         self.is_waited_for = False
+        child.on_exit(self._ended)
 
     @property
     def pid(self) -> int:
@@ -37,12 +38,9 @@ class Process:
         """Return the exit code, 128+n after signal n; for any number of callers."""
         return await self._child.wait()
 
-    async def watch(self) -> int:
-        """Wait for the exit, then let the outputs end even if others hold them."""
-        exit_code = await self._child.wait()
+    def _ended(self, exit_code: int) -> None:
         for output in self.stdio.outputs:
             output.end_soon()
-        return exit_code
 
     def send_signal(self, number: int) -> None:
         """Send a signal; one to a process that has ended is dropped."""
@@ -52,8 +50,7 @@ class Process:
     def release(self) -> None:
         """Close what nobody needs once the exit code has been handed out."""
         self.is_waited_for = True
-        if self.stdio.input is not None:
-            self.stdio.input.close()
+        self.stdio.input.close()
         for output in self.stdio.outputs:
             if output.is_drained:
                 output.close()

@@ -20,7 +20,7 @@ import contextlib
 import logging
 import os
 import signal
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Final, Self
@@ -66,6 +66,12 @@ class Child:
     async def wait(self) -> int:
         """Return the exit code; any number of callers may wait, and stop waiting."""
         return await asyncio.shield(self._exit)
+
+    def on_exit(self, callback: Callable[[int], None]) -> None:
+        """Call `callback` with the exit code, soon after there is one."""
+        self._exit.add_done_callback(
+            lambda done: None if done.cancelled() else callback(done.result())
+        )
 
     def send_signal(self, number: int) -> None:
         """Send signal `number`. Raises `ProcessLookupError` once it has ended."""

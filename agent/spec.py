@@ -28,7 +28,7 @@ _ANY_NUMBER: Final = -1
 def to_oci(message: oci_pb2.Spec) -> Spec:
     """Return the whole spec. Raises `InvalidArgument` without its necessary parts."""
     for part in ("Process", "Root", "Linux"):
-        if not message.HasField(part):  # type: ignore[arg-type]  # a literal in stubs
+        if not message.HasField(part):
             raise InvalidArgument(f"spec: no {part.lower()}")
     return _without_absent(
         {

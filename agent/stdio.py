@@ -219,7 +219,7 @@ class Input:
 class Stdio:
     """The agent's side of a process's standard streams."""
 
-    input: Input | None
+    input: Input
     stdout: Output
     stderr: Output | None
     """None on a terminal, where both outputs are one."""
@@ -232,8 +232,7 @@ class Stdio:
 
     def close(self) -> None:
         """Close everything the agent holds."""
-        if self.input is not None:
-            self.input.close()
+        self.input.close()
         for output in self.outputs:
             output.close()
 

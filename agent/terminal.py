@@ -71,7 +71,7 @@ class ConsoleSocket:
 async def _receive_descriptor(connection: socket.socket) -> int:
     loop = asyncio.get_running_loop()
     readable: asyncio.Future[None] = loop.create_future()
-    loop.add_reader(connection, lambda: readable.done() or readable.set_result(None))
+    loop.add_reader(connection, _settle, readable)
     try:
         await readable
     finally:
@@ -82,6 +82,11 @@ async def _receive_descriptor(connection: socket.socket) -> int:
         raise ConnectionError("terminal: the runtime sent no descriptor")
     os.set_inheritable(descriptors[0], False)
     return descriptors[0]
+
+
+def _settle(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
 
 
 class TerminalInput(Input):

@@ -75,7 +75,9 @@ def to_path(cgroups_path: str, container_id: str) -> PurePosixPath:
     always uses cgroupfs, also beside systemd. Nothing means `/<container id>`.
     Raises `InvalidArgument` for a path that leaves the hierarchy.
     """
-    path = PurePosixPath("/", cgroups_path.replace(":", "/").lstrip("/") or container_id)
+    path = PurePosixPath(
+        "/", cgroups_path.replace(":", "/").lstrip("/") or container_id
+    )
     if ".." in path.parts or "\0" in cgroups_path or path == PurePosixPath("/"):
         raise InvalidArgument(
             f"container {container_id!r}: invalid cgroups path {cgroups_path!r}"

@@ -1,0 +1,26 @@
+# SPDX-License-Identifier: Apache-2.0
+"""grpc.Health: is the agent there, and which one is it."""
+
+from __future__ import annotations
+
+from agent.version import API_VERSION, VERSION
+from protos import health_pb2
+from ttrpc.context import CallContext
+
+
+class HealthService:
+    """Answers at once, whatever else goes on: plain functions run on the loop."""
+
+    def check(
+        self, request: health_pb2.CheckRequest, context: CallContext
+    ) -> health_pb2.HealthCheckResponse:
+        return health_pb2.HealthCheckResponse(
+            status=health_pb2.HealthCheckResponse.SERVING
+        )
+
+    def version(
+        self, request: health_pb2.CheckRequest, context: CallContext
+    ) -> health_pb2.VersionCheckResponse:
+        return health_pb2.VersionCheckResponse(
+            grpc_version=API_VERSION, agent_version=VERSION
+        )

@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From an exception to the status that the caller gets. The only such place."""
+
+from __future__ import annotations
+
+import errno
+import logging
+from typing import Final
+
+from agent.errors import AgentError
+from ttrpc.codes import Code
+from ttrpc.errors import StatusError
+
+log = logging.getLogger(__name__)
+
+_ERRNO_CODES: Final = {
+    errno.ENOENT: Code.NOT_FOUND,
+    errno.ESRCH: Code.NOT_FOUND,
+    errno.EINVAL: Code.INVALID_ARGUMENT,
+}
+"""Errors of the kernel that are about the request; others are the guest's."""
+
+
+def to_status(error: BaseException) -> StatusError:
+    """Return the status for whatever a handler raised."""
+    if isinstance(error, StatusError):
+        return error
+    if isinstance(error, AgentError):
+        return StatusError(error.code, str(error))
+    if isinstance(error, OSError):
+        code = _ERRNO_CODES.get(error.errno or 0, Code.INTERNAL)
+        return StatusError(code, str(error))
+    # A defect of ours: the log has the trace, the caller the kind of error.
+    log.error("unexpected error", exc_info=error)
+    return StatusError(Code.INTERNAL, f"unexpected {type(error).__name__}: {error}")

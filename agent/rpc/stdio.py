@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The standard streams of processes, polled by the client."""
+
+from __future__ import annotations
+
+from google.protobuf.empty_pb2 import Empty
+
+from agent.errors import Unavailable
+from agent.process import Process
+from agent.sandbox import Sandbox
+from protos import agent_pb2
+from ttrpc.context import CallContext
+
+
+class StdioService:
+    """Part of grpc.AgentService. An empty answer to a read is the end."""
+
+    def __init__(self, sandbox: Sandbox) -> None:
+        self._sandbox = sandbox
+
+    async def write_stdin(
+        self, request: agent_pb2.WriteStreamRequest, context: CallContext
+    ) -> agent_pb2.WriteStreamResponse:
+        stdin = self._find(request.container_id, request.exec_id).stdio.input
+        if not request.data:
+            # runtime-rs says the end of the input this way.
+            stdin.end()
+            return agent_pb2.WriteStreamResponse(len=0)
+        return agent_pb2.WriteStreamResponse(len=await stdin.write(request.data))
+
+    async def read_stdout(
+        self, request: agent_pb2.ReadStreamRequest, context: CallContext
+    ) -> agent_pb2.ReadStreamResponse:
+        return await self._read(request, stderr=False)
+
+    async def read_stderr(
+        self, request: agent_pb2.ReadStreamRequest, context: CallContext
+    ) -> agent_pb2.ReadStreamResponse:
+        return await self._read(request, stderr=True)
+
+    async def _read(
+        self, request: agent_pb2.ReadStreamRequest, *, stderr: bool
+    ) -> agent_pb2.ReadStreamResponse:
+        processes = self._sandbox.container(request.container_id).processes
+        data = await processes.read(request.exec_id, stderr=stderr, limit=request.len)
+        return agent_pb2.ReadStreamResponse(data=data)
+
+    def close_stdin(
+        self, request: agent_pb2.CloseStdinRequest, context: CallContext
+    ) -> Empty:
+        self._find(request.container_id, request.exec_id).stdio.input.end()
+        return Empty()
+
+    def tty_win_resize(
+        self, request: agent_pb2.TtyWinResizeRequest, context: CallContext
+    ) -> Empty:
+        resize = self._find(request.container_id, request.exec_id).stdio.resize
+        if resize is None:
+            raise Unavailable(f"container {request.container_id!r}: no tty")
+        resize(request.row, request.column)
+        return Empty()
+
+    def _find(self, container_id: str, exec_id: str) -> Process:
+        return self._sandbox.container(container_id).processes.find(exec_id)
