@@ -52,7 +52,7 @@ DIFFERENCES: Final = {
         "nothing.)",
     ),
     "status_code_0": Difference(
-        "[1 RES fl=0 len=17 status(code=2 msg='failed with 0')]",
+        "[1 RES fl=0 len=19 status(code=2 msg='failed with 0')]",
         "Go's code, so that an error never looks like success, with the handler's own "
         "text. Rust's servers pass the error on as OK.",
     ),
