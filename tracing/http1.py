@@ -51,11 +51,7 @@ class Message:
     @property
     def status(self) -> int:
         """The status code of a response. Raises `HttpError`."""
-        version, _, rest = self.start_line.partition(" ")
-        code = rest[:3]
-        if not version.startswith("HTTP/1.") or len(code) < 3 or not code.isdecimal():
-            raise HttpError(502, f"not a response: {self.start_line[:64]!r}")
-        return int(code)
+        return _status(self.start_line)
 
     @property
     def target(self) -> tuple[str, str]:
@@ -99,12 +95,14 @@ class MessageReader:
                 return None
             self._head = _parse_head(bytes(self._buffer[:end]))
             del self._buffer[: end + 4]
+            if self._response:
+                _status(self._head[0])
         body = self._take_body(*self._head)
         if body is None:
             return None
         (start_line, headers), self._head = self._head, None
         message = Message(start_line, headers, body)
-        if self._response and 100 <= message.status < 200:
+        if self._response and message.status < 200:
             return self.feed(b"")  # Interim: the real answer follows.
         return message
 
@@ -209,10 +207,18 @@ def _parse_head(head: bytes) -> tuple[str, dict[str, str]]:
     return start_line, headers
 
 
+def _status(start_line: str) -> int:
+    version, _, rest = start_line.partition(" ")
+    code = rest[:3]
+    if not version.startswith("HTTP/1.") or len(code) < 3 or not code.isdecimal():
+        raise HttpError(502, f"not a response: {start_line[:64]!r}")
+    return int(code)
+
+
 def _has_no_body(start_line: str) -> bool:
     """Tell whether a response has no body whatever its headers say (RFC 9112 6.3)."""
-    code = start_line.partition(" ")[2][:3]
-    return code in ("204", "304") or code[:1] == "1"
+    status = _status(start_line)
+    return status in (204, 304) or status < 200
 
 
 def _has_length(headers: Mapping[str, str]) -> bool:

@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: Apache-2.0
+"""StartTracing and StopTracing: Kata 1.x's dynamic tracing."""
+
+from __future__ import annotations
+
+from google.protobuf.empty_pb2 import Empty
+
+from agent.errors import InvalidState
+from protos import agent_pb2
+from tracing.setup import Tracing, TracingState
+from ttrpc.context import CallContext
+
+
+class TracingService:
+    """Switches tracing on and off, as often as it is asked to."""
+
+    def __init__(self, tracing: Tracing) -> None:
+        self._tracing = tracing
+
+    async def start_tracing(
+        self, request: agent_pb2.StartTracingRequest, context: CallContext
+    ) -> Empty:
+        """Answers when the calls that follow are traced."""
+        try:
+            await self._tracing.start_by_call()
+        except TracingState as error:
+            raise InvalidState(str(error)) from None
+        return Empty()
+
+    async def stop_tracing(
+        self, request: agent_pb2.StopTracingRequest, context: CallContext
+    ) -> Empty:
+        """Answers when the spans are delivered, or the time for that is up."""
+        try:
+            await self._tracing.stop_by_call()
+        except TracingState as error:
+            raise InvalidState(str(error)) from None
+        return Empty()

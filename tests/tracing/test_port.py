@@ -1,0 +1,348 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The port against a collector that is late, absent, busy, broken or hung.
+
+Whatever happens: every span is counted once.
+"""
+
+import os
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.trace import SpanContext, TraceFlags
+
+from tests.helpers.trace_port import HANG, OK, FakeCollector, fake_collector
+from tracing import encoding, http1
+from tracing.counters import Counters, Reason
+from tracing.encoding import Encoding
+from tracing.port import Limits, TracePort, backoff
+
+QUICK = Limits(batch_delay=0.01, backoff_first=0.005, backoff_last=0.02)
+AGAIN = http1.response(503, "Service Unavailable", {"Retry-After": "0.01"})
+REFUSED = http1.response(400, "Bad Request", {})
+
+
+@pytest.fixture
+def collector(tmp_path: Path) -> Iterator[FakeCollector]:
+    with fake_collector(tmp_path / "guest.sock_10240") as it:
+        yield it
+
+
+@pytest.fixture
+def absent(tmp_path: Path) -> Iterator[FakeCollector]:
+    it = FakeCollector(tmp_path / "guest.sock_10240")
+    yield it
+    it.stop()
+
+
+class Sender:
+    """A port and what was put into it."""
+
+    def __init__(
+        self,
+        collector: FakeCollector,
+        limits: Limits = QUICK,
+        form: Encoding | None = None,
+    ) -> None:
+        self.counters = Counters()
+        self.port = TracePort(
+            collector.connect,
+            form or encoding.load("otlp"),
+            counters=self.counters,
+            limits=limits,
+        )
+        self._next = 1
+
+    def put(self, count: int, name: str = "", **attributes: str) -> None:
+        for _ in range(count):
+            context = SpanContext(1, self._next, False, TraceFlags(1))
+            self.port.put(
+                ReadableSpan(
+                    name or f"s{self._next}",
+                    context,
+                    attributes=attributes,
+                    start_time=1,
+                    end_time=2,
+                )
+            )
+            self._next += 1
+
+    def dropped(self) -> dict[Reason, int]:
+        return {reason: n for reason, n in self.counters.dropped.items() if n}
+
+    def check(self, *, ended: int, sent: int, **dropped: int) -> None:
+        assert self.counters.ended == ended
+        assert self.counters.sent == sent
+        assert self.dropped() == {Reason(key): n for key, n in dropped.items()}
+        assert self.counters.pending == 0
+
+
+def names(collector: FakeCollector) -> list[str]:
+    return [span.name for span in collector.spans()]
+
+
+def expected(count: int, first: int = 1) -> list[str]:
+    return [f"s{number}" for number in range(first, first + count)]
+
+
+def test_all_arrive_in_order_over_one_connection(collector: FakeCollector) -> None:
+    sender = Sender(collector)
+    sender.put(1000)
+    assert sender.port.flush(10)
+    sender.put(1)
+    assert sender.port.close(10)
+    assert names(collector) == expected(1001)
+    assert collector.connections == 1
+    sender.check(ended=1001, sent=1001)
+
+
+def test_a_span_leaves_without_being_asked_for(collector: FakeCollector) -> None:
+    sender = Sender(collector)
+    sender.put(1)
+    collector.wait(lambda it: len(it.requests) == 1)
+    assert sender.port.close(10)
+    sender.check(ended=1, sent=1)
+
+
+def test_a_late_collector_gets_all(absent: FakeCollector) -> None:
+    sender = Sender(absent)
+    sender.put(1500)
+    assert not sender.port.flush(0.05)
+    absent.start()
+    assert sender.port.flush(10)
+    assert names(absent) == expected(1500)
+    assert sender.counters.send_errors > 0
+    assert sender.port.close(10)
+    sender.check(ended=1500, sent=1500)
+
+
+def test_a_restarted_collector_gets_all(collector: FakeCollector) -> None:
+    sender = Sender(collector)
+    sender.put(300)
+    assert sender.port.flush(10)
+    collector.stop()
+    sender.put(300)
+    assert not sender.port.flush(0.05)
+    collector.start()
+    assert sender.port.flush(10)
+    assert sender.port.close(10)
+    assert names(collector) == expected(600)
+    sender.check(ended=600, sent=600)
+
+
+def test_an_absent_collector_costs_bounded_memory(absent: FakeCollector) -> None:
+    limits = Limits(
+        queue_spans=500, spool_bytes=20_000, batch_spans=50, batch_delay=0.01
+    )
+    sender = Sender(absent, limits)
+    for _ in range(20):
+        sender.put(200)
+    began = time.monotonic()
+    assert not sender.port.close(0.2)
+    assert time.monotonic() - began < 2
+    dropped = sender.dropped()
+    assert dropped.keys() <= {Reason.QUEUE, Reason.SPOOL, Reason.SHUTDOWN}
+    assert dropped[Reason.SHUTDOWN] > 0
+    assert sum(dropped.values()) == sender.counters.ended == 4000
+    assert sender.counters.pending == 0
+
+
+def test_a_full_queue_drops_the_newest(collector: FakeCollector) -> None:
+    gate = threading.Event()
+    otlp = encoding.load("otlp")
+
+    def encode(spans):  # type: ignore[no-untyped-def]
+        gate.wait(10)
+        return otlp.encode(spans)
+
+    slow = Encoding(
+        "slow", otlp.path, otlp.content_type, otlp.taken, encode, otlp.rejected
+    )
+    sender = Sender(collector, Limits(queue_spans=10, batch_spans=1), slow)
+    sender.put(1)
+    # The one span is on its way to be encoded; now the queue fills.
+    while sender.port._queue:
+        time.sleep(0.001)
+    sender.put(13)
+    assert sender.dropped() == {Reason.QUEUE: 3}
+    gate.set()
+    assert sender.port.close(10)
+    assert names(collector) == expected(11)
+    sender.check(ended=14, sent=11, queue=3)
+
+
+def test_a_full_spool_drops_the_oldest(absent: FakeCollector) -> None:
+    limits = Limits(
+        batch_spans=10, spool_bytes=2000, batch_delay=0.01, backoff_first=0.01
+    )
+    sender = Sender(absent, limits)
+    for _ in range(20):
+        sender.put(10)
+        while sender.port._encoded < sender.port._accepted:
+            time.sleep(0.001)
+    assert not sender.port.flush(0.01)
+    lost = sender.dropped()[Reason.SPOOL]
+    assert 0 < lost < 200
+    absent.start()
+    assert sender.port.close(10)
+    assert names(absent) == expected(200 - lost, first=lost + 1)
+    sender.check(ended=200, sent=200 - lost, spool=lost)
+
+
+def test_a_busy_collector_is_asked_again(collector: FakeCollector) -> None:
+    collector.answers = [AGAIN, AGAIN, OK]
+    sender = Sender(collector)
+    sender.put(30)
+    assert sender.port.close(10)
+    assert names(collector) == expected(30)
+    assert sender.counters.throttled == 2
+    assert collector.attempts == 3
+    sender.check(ended=30, sent=30)
+
+
+def test_a_refused_batch_does_not_stop_the_next(collector: FakeCollector) -> None:
+    collector.answers = [REFUSED, OK]
+    sender = Sender(collector)
+    sender.put(10)
+    assert sender.port.flush(10)
+    sender.put(10)
+    assert sender.port.close(10)
+    assert names(collector) == expected(10, first=11)
+    sender.check(ended=20, sent=10, refused=10)
+
+
+def test_partial_success_is_counted(collector: FakeCollector) -> None:
+    # ExportTraceServiceResponse{partial_success{rejected_spans: 3}}
+    body = b"\x0a\x02\x08\x03"
+    collector.answers = [http1.response(200, "OK", {}, body)]
+    sender = Sender(collector)
+    sender.put(10)
+    assert sender.port.close(10)
+    sender.check(ended=10, sent=7, rejected=3)
+
+
+def test_more_rejected_than_sent_is_not_believed(collector: FakeCollector) -> None:
+    collector.answers = [http1.response(200, "OK", {}, b"\x0a\x03\x08\xe8\x07")]
+    sender = Sender(collector)
+    sender.put(10)
+    assert sender.port.close(10)
+    sender.check(ended=10, sent=0, rejected=10)
+
+
+def test_nonsense_is_tried_again(collector: FakeCollector) -> None:
+    collector.answers = [b"SSH-2.0-OpenSSH\r\n\r\n", b"x" * 40_000, OK]
+    sender = Sender(collector)
+    sender.put(10)
+    assert sender.port.close(10)
+    assert sender.counters.send_errors == 2
+    sender.check(ended=10, sent=10)
+
+
+def test_a_hung_collector_holds_up_nothing(collector: FakeCollector) -> None:
+    collector.answers = [HANG]
+    sender = Sender(collector)
+    sender.put(10)
+    collector.wait(lambda it: it.attempts == 1)
+    began = time.monotonic()
+    sender.put(100)
+    assert time.monotonic() - began < 0.1
+    assert not sender.port.flush(0.02)
+    began = time.monotonic()
+    assert not sender.port.close(0.1)
+    assert time.monotonic() - began < 1.0
+    sender.check(ended=110, sent=0, shutdown=110)
+
+
+def test_a_timeout_is_tried_again(collector: FakeCollector) -> None:
+    collector.answers = [HANG, OK]
+    sender = Sender(collector, Limits(timeout=0.05, batch_delay=0.01))
+    sender.put(10)
+    assert sender.port.close(10)
+    assert sender.counters.send_errors == 1
+    sender.check(ended=10, sent=10)
+
+
+def test_an_idle_connection_that_was_closed_is_no_failure(
+    collector: FakeCollector,
+) -> None:
+    collector.close_after_answer = True
+    sender = Sender(collector)
+    for _ in range(3):
+        sender.put(1)
+        assert sender.port.flush(10)
+    assert sender.port.close(10)
+    assert collector.connections == 3
+    assert sender.counters.send_errors == 0
+    sender.check(ended=3, sent=3)
+
+
+def test_a_span_that_cannot_be_encoded_is_dropped_alone(
+    collector: FakeCollector,
+) -> None:
+    sender = Sender(collector)
+    sender.put(5)
+    sender.put(1, name="\udc80")
+    sender.put(5)
+    assert sender.port.close(10)
+    assert names(collector) == expected(5) + expected(5, first=7)
+    sender.check(ended=11, sent=10, encode=1)
+
+
+def test_a_large_batch_is_halved(collector: FakeCollector) -> None:
+    sender = Sender(collector, Limits(batch_bytes=3000, batch_delay=0.01))
+    sender.put(16, key="x" * 1000)
+    assert sender.port.close(10)
+    assert names(collector) == expected(16)
+    assert len(collector.requests) == 8
+    assert all(len(message.body) <= 3000 for message in collector.requests)
+
+
+def test_after_the_end_spans_are_counted_as_dropped(collector: FakeCollector) -> None:
+    sender = Sender(collector)
+    assert sender.port.close(10)
+    sender.put(3)
+    assert sender.port.close(10)
+    sender.check(ended=3, sent=0, shutdown=3)
+
+
+def test_a_forked_child_has_no_thread_and_sends_nothing(
+    collector: FakeCollector,
+) -> None:
+    sender = Sender(collector)
+    pid = os.fork()
+    if pid == 0:
+        sender.put(1)
+        threads = len(os.listdir("/proc/self/task"))
+        os._exit(0 if threads == 1 and sender.counters.ended == 0 else 1)
+    assert os.waitpid(pid, 0)[1] == 0
+    assert sender.port.close(10)
+    sender.check(ended=0, sent=0)
+
+
+def test_many_threads(collector: FakeCollector) -> None:
+    sender = Sender(collector, Limits(queue_spans=100_000, batch_delay=0.01))
+
+    def put() -> None:
+        for _ in range(500):
+            sender.put(1)
+
+    threads = [threading.Thread(target=put) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sender.port.close(20)
+    assert len(collector.spans()) == 4000
+    sender.check(ended=4000, sent=4000)
+
+
+def test_backoff_grows_to_a_bound_with_jitter() -> None:
+    limits = Limits(backoff_first=0.1, backoff_last=5.0)
+    for failures, top in ((0, 0.1), (1, 0.2), (3, 0.8), (10, 5.0), (10**6, 5.0)):
+        pauses = {backoff(failures, limits) for _ in range(50)}
+        assert top / 2 <= min(pauses)
+        assert max(pauses) <= top
+        assert len(pauses) > 1
