@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Guest hooks: programs of the guest image that run for every container.
+
+They lie in directories named after the hook kind, below the path that
+CreateSandbox gives, and run after the spec's own. The runtime runs them all.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import stat
+from pathlib import Path
+from typing import Final
+
+from agent.spec import Spec
+
+log = logging.getLogger(__name__)
+
+KINDS: Final = ("prestart", "poststart", "poststop")
+OUTPUT_LIMIT: Final = 4096
+
+
+def find_guest_hooks(directory: Path) -> Spec:
+    """Return the `hooks` of a directory, in name order. May block.
+
+    Only plain executable files count: a link may point outside the image.
+    """
+    hooks: Spec = {}
+    for kind in KINDS:
+        try:
+            entries = sorted(os.scandir(directory / kind), key=lambda entry: entry.name)
+        except FileNotFoundError:
+            continue
+        for entry in entries:
+            mode = entry.stat(follow_symlinks=False).st_mode
+            if not stat.S_ISREG(mode) or not mode & 0o111:
+                log.warning("not a hook", extra={"path": entry.path})
+                continue
+            hooks.setdefault(kind, []).append(
+                {"path": entry.path, "args": [entry.name, kind]}
+            )
+    if not hooks:
+        log.warning("no guest hooks found", extra={"path": os.fspath(directory)})
+    return hooks
+
+
+def merge_hooks(spec: Spec, guest_hooks: Spec, output: Path) -> None:
+    """Append guest hooks to the spec's, and have crun keep what hooks write.
+
+    runc quotes a failing hook's stderr in its message; crun writes it to the files
+    that these annotations name (crun(1), "run.oci.hooks.stdout").
+    """
+    merged = {
+        kind: [*spec.get("hooks", {}).get(kind, []), *guest_hooks.get(kind, [])]
+        for kind in {**spec.get("hooks", {}), **guest_hooks}
+    }
+    if not merged:
+        return
+    spec["hooks"] = merged
+    annotations = spec.setdefault("annotations", {})
+    for stream in ("stdout", "stderr"):
+        annotations[f"run.oci.hooks.{stream}"] = os.fspath(output)
+
+
+def read_output(output: Path) -> str:
+    """Return what hooks wrote, shortened to its end; nothing when there is none."""
+    try:
+        with open(output, "rb") as file:
+            file.seek(0, os.SEEK_END)
+            file.seek(max(0, file.tell() - OUTPUT_LIMIT))
+            return file.read().decode(errors="replace").strip()
+    except FileNotFoundError:
+        return ""

@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The sandbox's name servers: a file of ours, bound over `/etc/resolv.conf`."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+
+from agent.linux.mount import MNT_DETACH, MS_BIND, mount, unmount
+from agent.paths import SystemPaths
+
+log = logging.getLogger(__name__)
+
+
+class ResolvConf:
+    """Puts the host's lines in place, and takes them away."""
+
+    def __init__(self, paths: SystemPaths) -> None:
+        self._target = paths.etc / "resolv.conf"
+        self._source = paths.sandbox / "sandbox" / "resolv.conf"
+        self._is_bound = False
+
+    def bind(self, lines: Sequence[str]) -> None:
+        """Show `lines` as the guest's resolv.conf; none leave it alone. May block."""
+        if not lines:
+            return
+        if not self._target.exists():
+            log.warning("no file to bind over", extra={"path": str(self._target)})
+            return
+        self._source.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._source.write_text("\n".join(line.strip() for line in lines) + "\n")
+        # Containers of any user read it.
+        self._source.chmod(0o644)
+        mount(str(self._source), self._target, "", MS_BIND)
+        self._is_bound = True
+
+    def unbind(self) -> None:
+        """Show the guest's own file again. May block."""
+        if self._is_bound:
+            unmount(self._target, MNT_DETACH)
+            self._source.unlink(missing_ok=True)
+            self._is_bound = False
