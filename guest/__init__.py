@@ -46,8 +46,11 @@ class Guest(Protocol):
         Raises `GuestError`; then nothing is left behind.
         """
 
-    def ending(self) -> str | None:
-        """Say in one line how the guest ended, or return None while it runs."""
+    def ending(self, timeout: float = 0) -> str | None:
+        """Say in one line how the guest ended, or return None while it runs.
+
+        Waits for the end for up to `timeout` seconds.
+        """
 
     def console_tail(self, lines: int = 20) -> Sequence[str]:
         """Return the last lines that the guest wrote to its console."""

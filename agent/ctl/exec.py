@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`kata-agent-ctl exec`: one more command in a container that runs."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+from typing import TYPE_CHECKING
+
+from agent.ctl.arguments import CommandParser, add_process_arguments, environment_of
+
+if TYPE_CHECKING:
+    from agent.ctl.__main__ import Subparsers
+
+
+def add_parser(subparsers: Subparsers) -> None:
+    parser = subparsers.add_parser(
+        "exec",
+        help="run a command in a container that runs",
+        usage="%(prog)s [options] CONTAINER -- COMMAND [ARG...]",
+        description="Run a command in a container that runs already. Input, output, "
+        "signals and exit status are those of the command: 128+n when signal n ended "
+        "it, 125 when the guest or the agent failed.",
+    )
+    CommandParser.adopt(parser)
+    parser.add_argument("--address", required=True, help="the agent's")
+    add_process_arguments(parser)
+    parser.add_argument("container", metavar="CONTAINER", help="its id")
+    parser.add_argument("command", nargs="+", metavar="COMMAND")
+    parser.set_defaults(main=main)
+
+
+def main(options: argparse.Namespace) -> int:
+    return asyncio.run(_exec(options))
+
+
+async def _exec(options: argparse.Namespace) -> int:
+    from agent.client import new_id
+    from agent.client.spec import default_process
+    from agent.ctl import terminal
+    from agent.ctl.attach import STDIN, attach
+    from agent.ctl.target import Target
+
+    process = default_process(
+        options.command,
+        env=environment_of(options.env),
+        cwd=options.cwd,
+        terminal=options.tty,
+    )
+    if options.tty and os.isatty(STDIN):
+        rows, columns = terminal.size(STDIN)
+        process.ConsoleSize.Height, process.ConsoleSize.Width = rows, columns
+    async with Target(options.address).client() as client:
+        container = client.container(options.container)
+        executed = await container.exec(new_id("exec"), process)
+        return await attach(
+            executed,
+            lambda: executed.signal(9),
+            stdin=options.interactive,
+            tty=options.tty,
+        )

@@ -1,0 +1,171 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`kata-agent-ctl run`: a command in a container of its own, like `docker run --rm`."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import os
+import signal
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from agent.ctl.arguments import CommandParser, add_process_arguments, environment_of
+from agent.ctl.errors import CommandError
+
+if TYPE_CHECKING:
+    from agent.client import AgentClient
+    from agent.ctl.__main__ import Subparsers
+    from agent.ctl.target import Target
+
+FIRST_SIGNALS: Final = (signal.SIGTERM, signal.SIGHUP)
+"""End the command while it has no process to pass them on to."""
+
+
+def add_parser(subparsers: Subparsers) -> None:
+    parser = subparsers.add_parser(
+        "run",
+        help="run a command in a container of its own",
+        usage="%(prog)s [options] -- COMMAND [ARG...]",
+        description="Run a command in a new container and remove the container. "
+        "Input, output, signals and exit status are those of the command: 128+n when "
+        "signal n ended it, 125 when the guest or the agent failed.",
+    )
+    CommandParser.adopt(parser)
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument(
+        "--local",
+        action="store_true",
+        help="in a local guest: namespaces of this host, no VM (the default)",
+    )
+    where.add_argument("--vm", action="store_true", help="in a VM of its own")
+    where.add_argument("--address", help="in a guest that runs already")
+    parser.add_argument(
+        "--rootfs",
+        type=Path,
+        metavar="DIR|TAR",
+        help="root file system of the container; without it, busybox",
+    )
+    add_process_arguments(parser)
+    parser.add_argument("--trace", action="store_true", help="show what it took")
+    parser.add_argument(
+        "--debug", action="store_true", help="show the agent's log on standard error"
+    )
+    parser.add_argument(
+        "--cgroup",
+        choices=("auto", "v1", "v2"),
+        default="auto",
+        help="what a local guest has (default: what the host uses)",
+    )
+    parser.add_argument("command", nargs="+", metavar="COMMAND")
+    parser.set_defaults(main=main)
+
+
+def main(options: argparse.Namespace) -> int:
+    from agent.ctl.rootfs import prepared
+
+    environment = environment_of(options.env)
+    with (
+        _target(options) as target,
+        prepared(options.rootfs, target.scratch) as rootfs,
+    ):
+        return asyncio.run(_run(options, environment, target, rootfs))
+
+
+@contextlib.contextmanager
+def _target(options: argparse.Namespace) -> Iterator[Target]:
+    from agent.ctl.target import Target, local_guest
+
+    if options.address is not None:
+        yield Target(options.address)
+        return
+    with local_guest(options) as target:
+        yield target
+
+
+async def _run(
+    options: argparse.Namespace,
+    environment: dict[str, str],
+    target: Target,
+    rootfs: Path,
+) -> int:
+    with _ended_by_first_signals():
+        async with target.client() as client:
+            from agent.client import new_id
+
+            name = new_id()
+            if target.guest is not None:
+                await client.create_sandbox(name)
+            lower = await _place(client, options, target, rootfs)
+            status = await _run_container(client, options, environment, name, lower)
+            if target.guest is not None:
+                await client.destroy_sandbox()
+            return status
+
+
+async def _place(
+    client: AgentClient, options: argparse.Namespace, target: Target, rootfs: Path
+) -> str:
+    """Return the path that `rootfs` has in the guest, where it is copied if need be."""
+    if target.scratch is not None:
+        return str(rootfs)
+    from agent.client.upload import SHARED, upload
+
+    # The same for the same files: a guest that stays up must not fill up.
+    origin = "" if options.rootfs is None else options.rootfs.absolute()
+    path = f"{SHARED}/rootfs-{zlib.crc32(str(origin).encode()):08x}"
+    await upload(client.agent, rootfs, path)
+    return path
+
+
+async def _run_container(
+    client: AgentClient,
+    options: argparse.Namespace,
+    environment: dict[str, str],
+    name: str,
+    rootfs: str,
+) -> int:
+    from agent.client.spec import default_process, default_spec, writable_layer
+    from agent.ctl import terminal
+    from agent.ctl.attach import STDIN, attach
+
+    process = default_process(
+        options.command, env=environment, cwd=options.cwd, terminal=options.tty
+    )
+    if options.tty and os.isatty(STDIN):
+        rows, columns = terminal.size(STDIN)
+        process.ConsoleSize.Height, process.ConsoleSize.Width = rows, columns
+    storage, root = writable_layer(name, rootfs)
+    spec = default_spec(name, process, rootfs=root)
+    async with client.started_container(name, spec, [storage]) as container:
+        return await attach(
+            container.init, container.kill, stdin=options.interactive, tty=options.tty
+        )
+
+
+@contextlib.contextmanager
+def _ended_by_first_signals() -> Iterator[None]:
+    """Turn a signal into the end of this task, so that what it holds is let go."""
+    loop = asyncio.get_running_loop()
+    task = asyncio.current_task()
+    assert task is not None
+    received: list[signal.Signals] = []
+
+    def end(number: signal.Signals) -> None:
+        received.append(number)
+        task.cancel()
+
+    for number in FIRST_SIGNALS:
+        loop.add_signal_handler(number, end, number)
+    try:
+        yield
+    except asyncio.CancelledError:
+        if not received:
+            raise
+        raise CommandError(received[0].name, 128 + received[0]) from None
+    finally:
+        for number in FIRST_SIGNALS:
+            loop.remove_signal_handler(number)
