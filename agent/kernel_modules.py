@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Kernel modules that CreateSandbox names."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+
+from agent.errors import Internal, InvalidArgument
+from agent.reaper import Reaper
+from protos.agent_pb2 import KernelModule
+
+log = logging.getLogger(__name__)
+
+
+async def load_modules(reaper: Reaper, modules: Iterable[KernelModule]) -> None:
+    """Load each module with its parameters, in order. Raises at the first failure."""
+    for module in modules:
+        # modprobe would take a leading dash for an option of its own.
+        if not module.name or module.name.startswith("-"):
+            raise InvalidArgument(f"kernel module {module.name!r}: not a name")
+        completed = await reaper.run(
+            ["modprobe", "-v", "--", module.name, *module.parameters]
+        )
+        if completed.status:
+            output = completed.stdout + completed.stderr
+            text = output.decode(errors="replace").strip()
+            raise Internal(f"kernel module {module.name!r}: {text}")
+        log.info("kernel module loaded", extra={"module_name": module.name})
