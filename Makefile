@@ -76,4 +76,5 @@ fmt: $(READY) ## Format the code
 .PHONY: protos
 protos: ## Generate the Python of protos/*.proto
 	@mkdir -p $(PROTOS_OUT)/protos
-	$(BIN)/python -m grpc_tools.protoc -I. --python_out=$(PROTOS_OUT) --pyi_out=$(PROTOS_OUT) protos/*.proto
+	$(BIN)/python -m grpc_tools.protoc -I. --python_out=$(PROTOS_OUT) --pyi_out=$(PROTOS_OUT) \
+		--plugin=protoc-gen-pyttrpc=$(BIN)/protoc-gen-pyttrpc --pyttrpc_out=$(PROTOS_OUT) protos/*.proto

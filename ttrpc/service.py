@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import enum
 import inspect
+import keyword
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -65,7 +66,7 @@ class Method(Generic[RequestT, ResponseT]):
     @property
     def python_name(self) -> str:
         """The handler's name, `create_container`."""
-        return snake_case(self.name)
+        return python_name(self.name)
 
     @classmethod
     def from_descriptor(cls, descriptor: MethodDescriptor) -> Method[Any, Any]:
@@ -149,6 +150,12 @@ def is_coroutine(handler: Handler) -> bool:
 def unimplemented(name: str) -> StatusError:
     """Return the answer for a method that nobody serves, in Go's words."""
     return StatusError(Code.UNIMPLEMENTED, f"method {name}")
+
+
+def python_name(name: str) -> str:
+    """`Import` -> `import_`: the name of a method's handler and of its stub."""
+    name = snake_case(name)
+    return f"{name}_" if keyword.iskeyword(name) else name
 
 
 def snake_case(name: str) -> str:

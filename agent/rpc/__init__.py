@@ -3,17 +3,30 @@
 
 Each module is a part of grpc.AgentService: one class whose methods check the
 request, call the domain and build the reply. No method holds a lock or touches
-the kernel.
+the kernel. What no class implements answers UNIMPLEMENTED, by name.
 """
 
 from __future__ import annotations
 
+from agent.rpc.execution import ExecutionService
+from agent.rpc.health import HealthService
+from agent.rpc.stdio import StdioService
+from agent.rpc.tracing import TracingService
 from agent.sandbox import Sandbox
+from protos.agent_ttrpc import AGENT_SERVICE
+from protos.health_ttrpc import HEALTH
+from tracing.setup import Tracing
+from ttrpc.service import BoundService, bind
 
 
-def implementations(sandbox: Sandbox) -> list[object]:
-    """Return what implements the containers' part of grpc.AgentService."""
-    from agent.rpc.execution import ExecutionService
-    from agent.rpc.stdio import StdioService
-
-    return [ExecutionService(sandbox), StdioService(sandbox)]
+def services(sandbox: Sandbox, tracing: Tracing) -> list[BoundService]:
+    """Return all that the agent serves."""
+    return [
+        bind(
+            AGENT_SERVICE,
+            ExecutionService(sandbox),
+            StdioService(sandbox),
+            TracingService(tracing),
+        ),
+        bind(HEALTH, HealthService()),
+    ]

@@ -4,14 +4,11 @@
 from __future__ import annotations
 
 import errno
-import logging
 from typing import Final
 
 from agent.errors import AgentError
 from ttrpc.codes import Code
 from ttrpc.errors import StatusError
-
-log = logging.getLogger(__name__)
 
 _ERRNO_CODES: Final = {
     errno.ENOENT: Code.NOT_FOUND,
@@ -30,6 +27,9 @@ def to_status(error: BaseException) -> StatusError:
     if isinstance(error, OSError):
         code = _ERRNO_CODES.get(error.errno or 0, Code.INTERNAL)
         return StatusError(code, str(error))
-    # A defect of ours: the log has the trace, the caller the kind of error.
-    log.error("unexpected error", exc_info=error)
     return StatusError(Code.INTERNAL, f"unexpected {type(error).__name__}: {error}")
+
+
+def is_defect(error: BaseException) -> bool:
+    """Tell whether an exception is nothing that the agent raises on purpose."""
+    return not isinstance(error, StatusError | AgentError | OSError)

@@ -1,0 +1,200 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The agent from its first line to its last: boots, wires, serves, ends.
+
+    options -> log -> (PID 1: the system) -> sandbox -> server -> wait -> undo it all
+
+Each step that has something to undo says so to `ending`, which undoes them in
+reverse, however the agent ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+import time
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Final
+
+from agent import boot, rpc
+from agent.config import Config
+from agent.config_file import ConfigFileError
+from agent.device import HANDLERS as DEVICE_HANDLERS
+from agent.device import Devices
+from agent.load_config import load_config
+from agent.log import AgentLog, setup_log
+from agent.paths import SystemPaths
+from agent.ports import Ports, UnixPorts, VsockPorts
+from agent.reaper import Reaper
+from agent.rpc.log import log_interceptor
+from agent.rpc.status import to_status
+from agent.runtime import to_runtime
+from agent.sandbox import Sandbox
+from agent.storage import DRIVERS, Storages
+from agent.uevent import Uevents
+from agent.version import VERSION
+from tracing.interceptor import server_interceptor
+from tracing.setup import Tracing
+from ttrpc.aio import Server
+
+log = logging.getLogger(__name__)
+
+SHUTDOWN_TIMEOUT: Final = 1.0
+"""Seconds that calls in flight have once the sandbox is destroyed: long polls end
+by then, and some runtimes kill the VM 3 s after DestroySandbox."""
+VSOCK_TIMEOUT: Final = 30.0
+VSOCK_INTERVAL: Final = 0.02
+"""Seconds to wait for the vsock device at boot, and between two looks."""
+
+
+def run(*, listen: str | None = None, config_file: str | None = None) -> int:
+    """Be the agent; return the exit status of the process. As PID 1 never return."""
+    started, started_ns = boot.now(), time.monotonic_ns()
+    paths = SystemPaths()
+    is_init = boot.is_init()
+    warnings = boot.mount_filesystems(paths) if is_init else []
+    try:
+        config, more = load_config(
+            Path(config_file) if config_file else None,
+            (paths.proc / "cmdline").read_text(),
+            os.environ,
+        )
+    except ConfigFileError as error:
+        print(f"kata-agent: {error}", file=sys.stderr)
+        return 2
+    agent_log = setup_log(config.log_level)
+    for warning in (*warnings, *more):
+        log.warning(warning)
+    if is_init:
+        boot.prepare_system(paths, config)
+    if config.devmode:
+        boot.enable_core_dumps(paths)
+    try:
+        asyncio.run(
+            serve(
+                config,
+                paths,
+                agent_log,
+                listen=listen or config.server_addr,
+                started=started,
+                started_ns=started_ns,
+            )
+        )
+        status = 0
+    except (OSError, ValueError) as error:
+        log.critical("cannot serve", extra={"error": str(error)})
+        status = 1
+    finally:
+        agent_log.close()
+    if is_init:
+        boot.power_off()
+    return status
+
+
+async def serve(
+    config: Config,
+    paths: SystemPaths,
+    agent_log: AgentLog,
+    *,
+    listen: str,
+    started: float,
+    started_ns: int,
+) -> None:
+    """Serve until the sandbox is destroyed or a signal says to stop.
+
+    Raises `ValueError` for a bad address, `OSError` when it cannot be had.
+    """
+    stopping = stop_on_signals()
+    ports = to_ports(config)
+    if config.log_vport:
+        agent_log.serve_port(ports, config.log_vport)
+    async with AsyncExitStack() as ending:
+        tracing = Tracing(
+            lambda timeout: ports.connect(config.trace_vport, timeout),
+            encoding=config.trace_encoding,
+            flush_timeout=config.trace_flush_ms / 1000,
+            version=VERSION,
+        )
+        ending.push_async_callback(tracing.stop)
+        if config.trace != "off":
+            await tracing.start(config.trace)
+        with tracing.boot(since=started_ns):
+            reaper = ending.enter_context(Reaper())
+            uevents = Uevents(paths)
+            ending.callback(uevents.close)
+            sandbox = Sandbox(
+                config,
+                paths,
+                reaper,
+                to_runtime(
+                    config.runtime,
+                    reaper=reaper,
+                    state=paths.runtime,
+                    pivot_root=boot.can_pivot_root(paths),
+                ),
+                Storages(paths, uevents, config, reaper),
+                Devices(paths, uevents, config),
+            )
+            ending.push_async_callback(sandbox.destroy)
+            server = Server(
+                rpc.services(sandbox, tracing),
+                interceptors=[
+                    server_interceptor(tracing, to_status),
+                    log_interceptor(to_status),
+                ],
+                status_of=to_status,
+            )
+            ending.push_async_callback(server.shutdown, SHUTDOWN_TIMEOUT)
+            await listen_when_possible(server, listen)
+        boot.announce(
+            paths,
+            config,
+            started=started,
+            device_handlers=sorted(DEVICE_HANDLERS),
+            storage_handlers=DRIVERS,
+        )
+        await first_of(stopping, sandbox.destroyed)
+
+
+def to_ports(config: Config) -> Ports:
+    """Return the ports of the guest: vsock, but for a local guest."""
+    if config.local_socket is not None:
+        return UnixPorts(config.local_socket)
+    return VsockPorts()
+
+
+def stop_on_signals() -> asyncio.Event:
+    """Return what SIGTERM and SIGINT set."""
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    return stopping
+
+
+async def listen_when_possible(server: Server, address: str) -> None:
+    """Listen; on vsock wait until the kernel has found its device.
+
+    Raises what `Server.listen` raises, on vsock after `VSOCK_TIMEOUT` seconds.
+    """
+    deadline = time.monotonic() + VSOCK_TIMEOUT
+    while True:
+        try:
+            return await server.listen(address)
+        except OSError:
+            if not address.startswith("vsock:") or time.monotonic() > deadline:
+                raise
+        await asyncio.sleep(VSOCK_INTERVAL)
+
+
+async def first_of(*events: asyncio.Event) -> None:
+    """Wait until one of `events` is set."""
+    waiting = [asyncio.create_task(event.wait()) for event in events]
+    try:
+        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in waiting:
+            task.cancel()
