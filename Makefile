@@ -13,8 +13,6 @@ DEBIAN_RUN := crun busybox-static iproute2 python3-venv
 DEBIAN_TEST := runc kmod iptables socat e2fsprogs
 DEBIAN_VM := qemu-system-x86 zstd squashfs-tools cpio
 
-export PYTHONWARNINGS ?= default
-
 .DEFAULT_GOAL := help
 
 .PHONY: help
