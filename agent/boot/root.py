@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the guest's own root is, which decides how containers get theirs."""
+"""What the guest's root directory is."""
 
 from __future__ import annotations
 
@@ -8,10 +8,15 @@ from agent.paths import SystemPaths
 
 
 def can_pivot_root(paths: SystemPaths) -> bool:
-    """Tell whether containers may pivot away from the guest's root.
+    """Tell whether containers may leave `/` by pivot_root.
 
-    Not from an initramfs: its root cannot be moved (man 2 pivot_root, EINVAL).
+    The root of an initramfs cannot be moved away (man 2 pivot_root, NOTES), so an
+    OCI runtime must be told to do without.
     """
-    mounts = read_mounts(paths.proc / "self" / "mountinfo")
-    roots = [mount for mount in mounts if mount.point == "/"]
-    return not roots or roots[-1].fstype != "rootfs"
+    roots = [
+        mount.fstype
+        for mount in read_mounts(paths.proc / "self/mountinfo")
+        if mount.point == "/"
+    ]
+    # A mount over another hides it: the last one counts.
+    return roots[-1:] != ["rootfs"]
