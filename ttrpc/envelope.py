@@ -72,7 +72,10 @@ class RequestDecoder(Generic[T]):
                     return target, body[start:], 0, ()
                 if stop < size:
                     rest = _parse(body[stop:])
-                    if not (rest.service or rest.method or rest.payload):
+                    # A field that comes twice counts as it came last, also when that
+                    # is empty, which only the size shows.
+                    is_whole = rest.ByteSize() == size - stop
+                    if is_whole and not (rest.service or rest.method or rest.payload):
                         pairs = [(pair.key, pair.value) for pair in rest.metadata]
                         return target, body[start:stop], rest.timeout_nano, pairs
         return self._decode_any(body)
