@@ -21,7 +21,6 @@ from agent.boot.core_dumps import enable_core_dumps
 from agent.boot.filesystems import mount_filesystems
 from agent.boot.power_off import power_off
 from agent.boot.root import can_pivot_root
-from agent.boot.root import can_pivot_root
 from agent.boot.system import (
     link_ptmx,
     raise_loopback,
@@ -35,7 +34,6 @@ from agent.paths import SystemPaths
 
 __all__ = [
     "announce",
-    "can_pivot_root",
     "can_pivot_root",
     "enable_core_dumps",
     "is_init",
