@@ -1,0 +1,23 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The guest's clock, which the host sets after it has slept or been restored."""
+
+from __future__ import annotations
+
+import time
+from typing import Final
+
+from agent.errors import InvalidArgument
+
+MICROSECONDS: Final = 1_000_000
+
+
+def set_time(seconds: int, microseconds: int) -> None:
+    """Set the time of day, since 1970. Raises `OSError` without the privilege."""
+    if seconds < 0 or not 0 <= microseconds < MICROSECONDS:
+        raise InvalidArgument(f"time {seconds} s, {microseconds} us: not a time")
+    try:
+        time.clock_settime_ns(
+            time.CLOCK_REALTIME, seconds * 10**9 + microseconds * 1000
+        )
+    except OverflowError as error:
+        raise InvalidArgument(f"time {seconds} s: beyond the clock's end") from error

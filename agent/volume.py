@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Volumes: file systems of the host's disks, as the guest sees them."""
+
+from __future__ import annotations
+
+import os
+import stat
+from typing import Final
+
+from agent.blocking import blocking
+from agent.errors import InvalidArgument, InvalidState, NotFound, Unimplemented
+from agent.linux.ext4 import resize
+from agent.linux.mount import Mount, read_mounts
+from agent.paths import SystemPaths
+from protos.csi_pb2 import VolumeCondition, VolumeStatsResponse, VolumeUsage
+
+RESIZABLE: Final = ("ext4", "ext3")
+"""What the kernel's ext4 driver grows while it is mounted."""
+
+
+async def volume_stats(path: str) -> VolumeStatsResponse:
+    """Return what is used of the file system at `path`, in bytes and in inodes."""
+    status = await blocking(_file_system_status, path)
+    size = status.f_frsize
+    return VolumeStatsResponse(
+        usage=[
+            VolumeUsage(
+                unit=VolumeUsage.BYTES,
+                total=status.f_blocks * size,
+                available=status.f_bfree * size,
+                used=(status.f_blocks - status.f_bfree) * size,
+            ),
+            VolumeUsage(
+                unit=VolumeUsage.INODES,
+                total=status.f_files,
+                available=status.f_ffree,
+                used=status.f_files - status.f_ffree,
+            ),
+        ],
+        volume_condition=VolumeCondition(abnormal=False, message="OK"),
+    )
+
+
+def _file_system_status(path: str) -> os.statvfs_result:
+    # Through a descriptor: a volume that cannot be opened is not a healthy one.
+    volume = _open(path)
+    try:
+        return os.fstatvfs(volume)
+    finally:
+        os.close(volume)
+
+
+async def resize_volume(paths: SystemPaths, path: str, size: int) -> None:
+    """Grow the file system mounted at `path` to `size` bytes.
+
+    Its disk must have been enlarged already; a size that the file system has is no
+    error. Raises `Unimplemented` for a type that the kernel cannot be asked to grow.
+    """
+    if not size:
+        raise InvalidArgument(f"volume {path!r}: no size")
+    await blocking(_resize, paths, path, size)
+
+
+def _resize(paths: SystemPaths, path: str, size: int) -> None:
+    volume = _open(path)
+    try:
+        device = os.fstat(volume).st_dev
+        mount = _mount_of(paths, path, device)
+        if mount.fstype not in RESIZABLE:
+            raise Unimplemented(f"volume {path!r}: cannot grow {mount.fstype}")
+        block = os.fstatvfs(volume).f_bsize
+        disk = _disk_size(paths, device)
+        if size > disk:
+            raise InvalidState(f"volume {path!r}: its disk has only {disk} bytes")
+        resize(volume, size // block)
+    finally:
+        os.close(volume)
+
+
+def _open(path: str) -> int:
+    if not path.startswith("/"):
+        raise InvalidArgument(f"volume {path!r}: not an absolute path")
+    try:
+        volume = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except FileNotFoundError as error:
+        raise NotFound(f"volume {path!r}: not found") from error
+    mode = os.fstat(volume).st_mode
+    if not (stat.S_ISDIR(mode) or stat.S_ISREG(mode)):
+        os.close(volume)
+        raise InvalidArgument(f"volume {path!r}: not a mounted file system")
+    return volume
+
+
+def _mount_of(paths: SystemPaths, path: str, device: int) -> Mount:
+    number = (os.major(device), os.minor(device))
+    for mount in read_mounts(paths.proc / "self/mountinfo"):
+        if (mount.major, mount.minor) == number:
+            return mount
+    raise NotFound(f"volume {path!r}: not mounted")
+
+
+def _disk_size(paths: SystemPaths, device: int) -> int:
+    name = f"{os.major(device)}:{os.minor(device)}"
+    sectors = (paths.sys / "dev/block" / name / "size").read_text()
+    # Of 512 bytes, whatever the disk's own are (Documentation/block/stat.rst).
+    return int(sectors) * 512
