@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The Go library's client, through every scenario, on our server and on its own."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from bench.ttrpc.peers import GO, OURS, python_peer
+from tests.helpers.interop import SOURCES, go_peer
+
+pytestmark = [pytest.mark.interop, pytest.mark.timeout(300)]
+
+SCENARIOS: Final = sorted(
+    name
+    for source in ("unary.go", "streams.go")
+    for name in re.findall(
+        r'^\t"(\w+)": ', (SOURCES / "check" / source).read_text(), re.MULTILINE
+    )
+)
+FAULTS_OF_GO: Final = {
+    "response_over_limit": "closes the connection instead of failing the call",
+}
+"""Where our server does better; the scenario asks for what ours does."""
+
+
+@pytest.fixture(scope="module")
+def servers(
+    go_programs: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[dict[str, str]]:
+    directory = tmp_path_factory.mktemp("peers")
+    addresses = {name: str(directory / f"{name}.sock") for name in (GO, OURS)}
+    with go_peer(go_programs, addresses[GO]), python_peer(addresses[OURS]):
+        yield addresses
+
+
+def play(programs: Path, address: str, *names: str) -> dict[str, str]:
+    """Return what was wrong in each scenario, "" if nothing was."""
+    done = subprocess.run(
+        [programs / "check", "-addr", address, *names],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    outcomes = map(json.loads, done.stdout.splitlines())
+    return {outcome["name"]: outcome["error"] for outcome in outcomes}
+
+
+def test_the_list_is_the_programs(go_programs: Path) -> None:
+    listed = subprocess.check_output([go_programs / "check", "-list"], text=True)
+    assert listed.split() == SCENARIOS
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS)
+def test_our_server(scenario: str, servers: dict[str, str], go_programs: Path) -> None:
+    assert play(go_programs, servers[OURS], scenario) == {scenario: ""}
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS)
+def test_go_server(scenario: str, servers: dict[str, str], go_programs: Path) -> None:
+    """That the scenarios ask for what the protocol's home does."""
+    error = play(go_programs, servers[GO], scenario)[scenario]
+    assert bool(error) == (scenario in FAULTS_OF_GO), error
