@@ -11,25 +11,37 @@ import asyncio
 import enum
 import logging
 import signal
-from collections.abc import Callable
-from pathlib import PurePosixPath
-from typing import Final
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, nullcontext
+from pathlib import Path, PurePosixPath
+from typing import Final, TypeVar
 
 from agent.blocking import blocking
 from agent.bundle import Bundle
 from agent.cgroup import Cgroup
-from agent.errors import InvalidArgument, InvalidState
+from agent.diagnostic import read_diagnostic
+from agent.errors import Internal, InvalidArgument, InvalidState
+from agent.hooks import read_output
 from agent.launch import Start, launch_on_pipes, launch_on_terminal
+from agent.net_stats import read_network_stats
 from agent.paths import SystemPaths
+from agent.ports import Ports
 from agent.process import Process
 from agent.process_table import ProcessTable
 from agent.reaper import Child
+from agent.resources import merge_resources
 from agent.runtime import Runtime
 from agent.signals import ignores_term
 from agent.spec import Spec
+from agent.stream_port import StreamPorts, StreamSockets
+from protos import agent_pb2
 from tracing.span import span
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+_FREE: Final = nullcontext()
 
 FREEZE_TIMEOUT: Final = 5.0
 """Seconds for PauseContainer; a process in an uninterruptible sleep never freezes."""
@@ -70,12 +82,15 @@ class Container:
         cgroup_path: PurePosixPath,
         paths: SystemPaths,
         pipe_size: int = 0,
+        ports: Ports | None = None,
     ) -> None:
         self.id: Final = container_id
         self.order: Final = asyncio.Lock()
         self.state = ContainerState.CREATING
         self.processes: Final = ProcessTable(container_id)
         self.spec: Spec = {}
+        self.wanted_cpus = ""
+        """The CPU list that the host asked for, wider than the guest or not."""
         self.cgroup: Final = cgroup
         self.cgroup_path: Final = cgroup_path
         self._runtime = runtime
@@ -83,9 +98,15 @@ class Container:
         self._proc = paths.proc
         self._sockets = paths.runtime
         self._pipe_size = pipe_size
+        self._ports = ports
         self._before_pause = ContainerState.RUNNING
         self._init: Child | None = None
         self._stop_oom_watch: Callable[[], None] | None = None
+
+    @property
+    def hook_output(self) -> Path:
+        """Where the container's hooks write."""
+        return self._bundle.hook_output
 
     def check(self, operation: str) -> None:
         """Raise unless the container's state allows `operation`."""
@@ -96,16 +117,21 @@ class Container:
                 f"container {self.id!r}: cannot {operation}, it is {self.state}"
             )
 
-    async def create(self, spec: Spec) -> None:
+    async def create(self, spec: Spec, streams: StreamPorts) -> None:
         """Have the runtime build the container from a prepared spec."""
         self.check("create")
         self.spec = spec
         await blocking(self._bundle.write, spec)
         with span("process.create", subsystem="container", **{"container.id": self.id}):
-            self._init = await self._launch(
-                self.id,
-                spec["process"]["terminal"],
-                lambda files: self._runtime.create(self.id, self._bundle.path, files),
+            self._init = await self._quoting_hooks(
+                self._launch(
+                    self.id,
+                    spec["process"]["terminal"],
+                    lambda files: self._runtime.create(
+                        self.id, self._bundle.path, files
+                    ),
+                    streams,
+                )
             )
         self.state = ContainerState.CREATED
         self._init.on_exit(self._init_ended)
@@ -123,13 +149,30 @@ class Container:
         exec_id: str,
         terminal: bool,
         start: Start,
+        streams: StreamPorts,
     ) -> Child:
-        if terminal:
-            child, stdio = await launch_on_terminal(start, sockets=self._sockets)
-        else:
-            child, stdio = await launch_on_pipes(start, pipe_size=self._pipe_size)
-        self.processes.add(Process(exec_id, child, stdio))
+        sockets = await StreamSockets.connect(streams, self._ports)
+        try:
+            if terminal:
+                child, stdio = await launch_on_terminal(start, sockets=self._sockets)
+            else:
+                child, stdio = await launch_on_pipes(start, pipe_size=self._pipe_size)
+            process = Process(exec_id, child, stdio)
+            process.stream(sockets)
+        finally:
+            sockets.close()
+        self.processes.add(process)
         return child
+
+    async def _quoting_hooks(self, step: Awaitable[T]) -> T:
+        """Add to a failure what the hooks wrote."""
+        try:
+            return await step
+        except Internal as error:
+            output = await blocking(read_output, self._bundle.hook_output)
+            if not output:
+                raise
+            raise Internal(f"{error}: hooks wrote: {output}") from error
 
     async def start(self, on_oom: Callable[[], None]) -> None:
         """Execute the init's program; `on_oom` is called for each OOM kill."""
@@ -137,14 +180,18 @@ class Container:
         # Before the first instruction, so that no kill is missed.
         self._stop_oom_watch = self.cgroup.watch_oom(on_oom)
         with span("process.start", subsystem="container", **{"container.id": self.id}):
-            await self._runtime.start(self.id)
+            await self._quoting_hooks(self._runtime.start(self.id))
         if self.state is ContainerState.CREATED:
             # Not when it has ended already.
             self.state = ContainerState.RUNNING
 
-    async def exec(self, exec_id: str, process: Spec) -> None:
-        """Start another process."""
+    async def exec(self, exec_id: str, process: Spec, streams: StreamPorts) -> None:
+        """Start another process; what it does not say is as for the init."""
         self.check("exec")
+        init = self.spec["process"]
+        if "capabilities" in init:
+            process.setdefault("capabilities", init["capabilities"])
+        process["noNewPrivileges"] |= init["noNewPrivileges"]
         with (
             self.processes.reserve(exec_id),
             span("process.exec", subsystem="container", **{"container.id": self.id}),
@@ -153,6 +200,7 @@ class Container:
                 exec_id,
                 process["terminal"],
                 lambda files: self._runtime.exec(self.id, process, files),
+                streams,
             )
 
     async def pause(self) -> None:
@@ -175,6 +223,18 @@ class Container:
         """Apply OCI resources; what they do not name stays."""
         self.check("update")
         await self._runtime.update(self.id, resources)
+        merge_resources(self.spec["linux"]["resources"], resources)
+
+    async def stats(self) -> agent_pb2.StatsContainerResponse:
+        """Read the statistics of its cgroup and of the guest's network."""
+        return agent_pb2.StatsContainerResponse(
+            cgroup_stats=await blocking(self.cgroup.stats),
+            network_stats=await blocking(read_network_stats, self._proc),
+        )
+
+    async def diagnostic(self, log_type: str) -> str:
+        """Return what the container left to explain its end."""
+        return await blocking(read_diagnostic, log_type, self.spec)
 
     async def signal(self, exec_id: str, number: int) -> None:
         """Send a signal to one process, or SIGKILL for no exec id to them all.
@@ -197,8 +257,11 @@ class Container:
         """Send SIGKILL to every process of the container, frozen or not."""
         await self.cgroup.kill()
 
-    async def remove(self) -> None:
-        """Kill what runs and delete everything of the container but its storages."""
+    async def remove(self, slots: AbstractAsyncContextManager[None] = _FREE) -> None:
+        """Kill what runs and delete everything of the container but its storages.
+
+        The runtime is called inside `slots`, which limits how many run at once.
+        """
         if self.state is ContainerState.REMOVED:
             return
         with span("container.kill", subsystem="container", **{"container.id": self.id}):
@@ -211,7 +274,8 @@ class Container:
         if self._stop_oom_watch is not None:
             self._stop_oom_watch()
             self._stop_oom_watch = None
-        await self._runtime.delete(self.id, force=True)
+        async with slots:
+            await self._runtime.delete(self.id, force=True)
         await self.cgroup.remove()
         await blocking(self._bundle.remove)
         self.state = ContainerState.REMOVED

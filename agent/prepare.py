@@ -2,16 +2,25 @@
 """What a spec from the host must become to run in this guest.
 
 Each step edits the spec in place and has a module or a function of its own; the
-order matters only where a comment says so.
+order matters only where a comment says so. The devices' part of the spec has
+been done before, by `Devices.add`.
 """
 
 from __future__ import annotations
 
 import logging
-from pathlib import PurePosixPath
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
 from typing import Final
 
+from agent.hooks import merge_hooks
+from agent.namespace import SandboxNamespaces
+from agent.paths import SystemPaths
+from agent.resources import can_filter_devices, fit_resources, forbid_device_nodes
 from agent.spec import Spec
+from agent.sysctl import split_network, write_parameters
+from agent.user import apply_user
+from protos import agent_pb2
 
 log = logging.getLogger(__name__)
 
@@ -23,6 +32,48 @@ RLIMITS: Final = frozenset(
     ).split()
 )
 """man 2 getrlimit"""
+APPARMOR: Final = "module/apparmor/parameters/enabled"
+
+
+@dataclass(frozen=True, slots=True)
+class Preparation:
+    """What the steps need to know of the container and the guest."""
+
+    container_id: str
+    cgroup_path: PurePosixPath
+    string_user: agent_pb2.StringUser
+    hook_output: Path
+    pid: str
+    """The pid namespace: `own`, `shared` or `agent`."""
+    unified: bool
+    """Whether cgroups are version 2."""
+
+
+def prepare(
+    spec: Spec,
+    wanted: Preparation,
+    *,
+    namespaces: SandboxNamespaces,
+    guest_hooks: Spec,
+    paths: SystemPaths,
+) -> None:
+    """Do all the steps. May block. Raises `AgentError` for what cannot be done."""
+    process = spec["process"]
+    namespaces.apply(spec, pid=wanted.pid, unified=wanted.unified)
+    spec["linux"]["cgroupsPath"] = str(wanted.cgroup_path)
+    add_essential_mounts(spec)
+    fit_process(process, wanted.container_id, paths)
+    apply_user(process, wanted.string_user, spec["root"]["path"])
+    fit_resources(spec["linux"]["resources"], paths, unified=wanted.unified)
+    if not can_filter_devices(paths, unified=wanted.unified):
+        log.warning(
+            "no device filter without CAP_SYS_RESOURCE: container cannot make nodes",
+            extra={"container_id": wanted.container_id},
+        )
+        forbid_device_nodes(spec)
+    merge_hooks(spec, guest_hooks, wanted.hook_output)
+    write_parameters(split_network(spec), paths.proc)
+
 
 _DEV: Final = {
     "destination": "/dev",
@@ -64,13 +115,21 @@ def _normal(path: str) -> str:
     return str(PurePosixPath(path))
 
 
-def drop_unknown_rlimits(process: Spec, container_id: str) -> None:
-    """Drop limits that this kernel does not have; the runtime would refuse them."""
+def fit_process(process: Spec, container_id: str, paths: SystemPaths) -> None:
+    """Drop what this kernel does not have and the runtime would fail at."""
     limits = process.get("rlimits", [])
-    for limit in limits:
-        if limit["type"] not in RLIMITS:
-            log.warning(
-                "unknown resource limit dropped",
-                extra={"container_id": container_id, "limit": limit["type"]},
-            )
-    process["rlimits"] = [limit for limit in limits if limit["type"] in RLIMITS]
+    unknown = [limit["type"] for limit in limits if limit["type"] not in RLIMITS]
+    if unknown:
+        log.warning(
+            "unknown resource limits dropped",
+            extra={"container_id": container_id, "limits": unknown},
+        )
+        process["rlimits"] = [limit for limit in limits if limit["type"] in RLIMITS]
+    if "apparmorProfile" in process and not _has_apparmor(paths):
+        del process["apparmorProfile"]
+        log.info("guest without AppArmor", extra={"container_id": container_id})
+
+
+def _has_apparmor(paths: SystemPaths) -> bool:
+    file = paths.sys / APPARMOR
+    return file.exists() and file.read_text().strip() == "Y"

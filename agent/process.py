@@ -7,11 +7,13 @@ only what it wrote and nobody read yet is kept, until it has been read.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from typing import Final
 
 from agent.reaper import Child
 from agent.stdio import Stdio
+from agent.stream_port import StreamSockets
 
 
 class Process:
@@ -23,6 +25,7 @@ class Process:
         self.stdio: Final = stdio
         self._child = child
         self.is_waited_for = False
+        self._streams: list[asyncio.Task[None]] = []
         child.on_exit(self._ended)
 
     @property
@@ -47,10 +50,26 @@ class Process:
         with contextlib.suppress(ProcessLookupError):
             self._child.send_signal(number)
 
+    def stream(self, sockets: StreamSockets) -> None:
+        """Have the streams flow over connections of their own."""
+        self._streams = sockets.attach(self.stdio)
+
+    @property
+    def is_streaming(self) -> bool:
+        """Whether something is still under way on those connections."""
+        return any(not task.done() for task in self._streams)
+
+    def close(self) -> None:
+        """Close every stream, also one that is under way to the host."""
+        for task in self._streams:
+            task.cancel()
+        self.stdio.close()
+
     def release(self) -> None:
         """Close what nobody needs once the exit code has been handed out."""
         self.is_waited_for = True
         self.stdio.input.close()
         for output in self.stdio.outputs:
-            if output.is_drained:
+            # A connection that takes it is told of the end in its own time.
+            if output.is_drained and not self.is_streaming:
                 output.close()

@@ -101,11 +101,11 @@ class ProcessTable:
     def close(self) -> None:
         """Close every stream; waiters still get their exit codes."""
         for process in (*self._processes.values(), *self._unread.values()):
-            process.stdio.close()
+            process.close()
         self._processes.clear()
         self._unread.clear()
 
     def _drop_unread(self, key: str) -> None:
         process = self._unread.pop(key, None)
         if process is not None:
-            process.stdio.close()
+            process.close()

@@ -9,57 +9,49 @@ left half-done; a container whose creator left is removed again.
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
-from collections.abc import Coroutine, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import AsyncExitStack
-from typing import Any, Final, Protocol, TypeVar
+from typing import Final, Protocol
 
 from agent.blocking import blocking
 from agent.bundle import Bundle, check_rootfs
 from agent.cgroup import is_unified, open_cgroup, to_path
 from agent.config import Config
 from agent.container import Container, ContainerState
-from agent.errors import AlreadyExists, InvalidArgument, Timeout
+from agent.errors import (
+    AlreadyExists,
+    InvalidArgument,
+    InvalidState,
+    Timeout,
+    Unimplemented,
+)
 from agent.identifier import check_container_id, check_exec_id
-from agent.namespace import SandboxNamespaces
 from agent.oom import OomEvents
+from agent.operations import Operations
 from agent.paths import SystemPaths
-from agent.prepare import add_essential_mounts, drop_unknown_rlimits
+from agent.ports import Ports
+from agent.prepare import Preparation, fit_process, prepare
+from agent.process_list import list_processes
 from agent.reaper import Reaper
+from agent.resources import can_filter_devices, fit_resources, take_mknod
 from agent.runtime import Runtime
 from agent.spec import Spec, process_to_oci, resources_to_oci, to_oci
+from agent.stream_port import StreamPorts
+from agent.surroundings import Storages, Surroundings
+from agent.user import apply_user
 from protos import agent_pb2, oci_pb2
-from tracing.span import span
-
-log = logging.getLogger(__name__)
-
-T = TypeVar("T")
-
-
-class Storages(Protocol):
-    """Mounts that the host asks for, counted by mount point: `agent.storage`."""
-
-    async def add(
-        self, messages: Sequence[agent_pb2.Storage], container_id: str | None
-    ) -> list[str]:
-        """Mount them for a container, or for the sandbox; return the mount points."""
-        ...
-
-    async def remove_for(self, container_id: str) -> None:
-        """Release a container's storages, also after a failed `add`."""
-        ...
-
-    async def remove_all(self) -> None:
-        """Release every storage of the sandbox."""
-        ...
 
 
 class Devices(Protocol):
     """Devices that the host gave the guest: `agent.device`."""
 
     async def add(self, messages: Sequence[agent_pb2.Device], spec: Spec) -> None:
-        """Wait for the devices and put their guest numbers into the spec."""
+        """Wait for the devices, put their numbers and all rules into the spec."""
+        ...
+
+    def translate_environment(self, env: Iterable[str]) -> list[str]:
+        """Return an environment with the guest's addresses of devices."""
         ...
 
 
@@ -74,6 +66,8 @@ class Sandbox:
         runtime: Runtime,
         storages: Storages,
         devices: Devices,
+        *,
+        ports: Ports | None = None,
     ) -> None:
         self.id = ""
         self.oom_events: Final = OomEvents()
@@ -85,66 +79,56 @@ class Sandbox:
         self._runtime = runtime
         self._storages = storages
         self._devices = devices
-        self._namespaces = SandboxNamespaces(paths, reaper)
-        self._shares_pid = False
+        self._ports = ports
+        self._surroundings = Surroundings(paths, reaper, storages)
         self._containers: dict[str, Container] = {}
         self._removals: dict[str, asyncio.Task[None]] = {}
-        self._operations: set[asyncio.Task[Any]] = set()
+        self._operations = Operations()
         # More runtimes at once than this only make each of them slower.
         self._runtime_slots = asyncio.Semaphore(2 * (os.cpu_count() or 1))
         self._order = asyncio.Lock()
+        self._is_ending = False
 
     # --- the sandbox itself ---
 
     async def create(self, request: agent_pb2.CreateSandboxRequest) -> None:
         """Set up what the containers will share. Undoes everything when it fails."""
-        await self._to_completion(self._create(request))
+        await self._operations.complete(self._create(request))
 
     async def _create(self, request: agent_pb2.CreateSandboxRequest) -> None:
-        async with self._order, AsyncExitStack() as undo:
+        async with self._order:
             if self._containers:
                 raise AlreadyExists(f"sandbox {self.id!r}: it has containers already")
             # Kata's runtimes may create the sandbox again: it starts over.
-            await self._tear_down()
-            undo.push_async_callback(self._tear_down)
-            self._paths.sandbox.mkdir(mode=0o755, parents=True, exist_ok=True)
-            with span("namespace.pin", subsystem="sandbox"):
-                await self._namespaces.pin(request.hostname)
-            if request.sandbox_pidns:
-                await self._namespaces.share_pid()
-            await self._storages.add(request.storages, None)
+            await self._surroundings.take_down()
+            await self._surroundings.set_up(request)
             self.id = request.sandbox_id
-            self._shares_pid = request.sandbox_pidns
             self.destroyed.clear()
             self.oom_events.open()
-            undo.pop_all()
 
     async def destroy(self) -> None:
-        """Remove every container and everything shared; once gone, do nothing."""
-        await self._to_completion(self._destroy())
+        """Remove every container and everything shared; once gone, do nothing.
+
+        Goes on after a failure, and raises the first one at the end.
+        """
+        await self._operations.complete(self._destroy())
 
     async def _destroy(self) -> None:
         async with self._order:
-            results = await asyncio.gather(
-                *(
-                    self.remove_container(container)
-                    for container in list(self._containers)
-                ),
-                return_exceptions=True,
-            )
-            await self._tear_down()
-            self.oom_events.close()
-            self.destroyed.set()
-            failures = [
-                result for result in results if isinstance(result, BaseException)
-            ]
-            if failures:
-                raise failures[0]
-
-    async def _tear_down(self) -> None:
-        await self._storages.remove_all()
-        await self._namespaces.unpin()
-        self.id = ""
+            self._is_ending = True
+            try:
+                results = await asyncio.gather(
+                    *map(self._begin_removal, self.containers), return_exceptions=True
+                )
+                await self._surroundings.take_down()
+            finally:
+                self._is_ending = False
+                self.id = ""
+                self.oom_events.close()
+                self.destroyed.set()
+            for result in results:
+                if isinstance(result, BaseException):
+                    raise result
 
     # --- containers ---
 
@@ -169,32 +153,28 @@ class Sandbox:
         """
         container_id = request.container_id
         check_container_id(container_id)
+        if self._is_ending:
+            raise InvalidState(f"container {container_id!r}: the sandbox is ending")
         if container_id in self._containers:
             raise AlreadyExists(f"container {container_id!r}: already exists")
         if not request.HasField("OCI"):
             raise InvalidArgument(f"container {container_id!r}: no OCI spec")
+        if request.shared_mounts:
+            raise Unimplemented(f"container {container_id!r}: shared mounts")
         spec = to_oci(request.OCI)
         container = self._new_container(container_id, spec)
         self._containers[container_id] = container
-        pid = (
-            "agent"
-            if agent_pid
-            else "shared"
-            if self._is_pid_shared(request)
-            else "own"
-        )
+        # 1.x says it once for the sandbox, 4.x with each container.
+        shares_pid = self._surroundings.shares_pid or request.sandbox_pidns
+        pid = "agent" if agent_pid else "shared" if shares_pid else "own"
         try:
-            await self._to_completion(
+            await self._operations.complete(
                 self._create_container(container, request, spec, pid=pid)
             )
         except asyncio.CancelledError:
             # Nobody will ever ask for this one.
             self._begin_removal(container)
             raise
-
-    def _is_pid_shared(self, request: agent_pb2.CreateContainerRequest) -> bool:
-        # 1.x says it once for the sandbox, 4.x with each container.
-        return self._shares_pid or request.sandbox_pidns
 
     def _new_container(self, container_id: str, spec: Spec) -> Container:
         path = to_path(spec["linux"]["cgroupsPath"], container_id)
@@ -206,6 +186,7 @@ class Sandbox:
             cgroup_path=path,
             paths=self._paths,
             pipe_size=self._config.container_pipe_size,
+            ports=self._ports,
         )
 
     async def _create_container(
@@ -216,84 +197,136 @@ class Sandbox:
         *,
         pid: str,
     ) -> None:
-        async with AsyncExitStack() as undo:
-            await undo.enter_async_context(container.order)
+        streams = StreamPorts(
+            request.stdin_port, request.stdout_port, request.stderr_port
+        )
+        async with container.order, AsyncExitStack() as undo:
             undo.callback(self._containers.pop, container.id, None)
             undo.push_async_callback(self._storages.remove_for, container.id)
             undo.push_async_callback(container.remove)
             await self._devices.add(request.devices, spec)
             await self._storages.add(request.storages, container.id)
             await blocking(check_rootfs, container.id, spec["root"]["path"])
-            if pid == "shared":
-                await self._namespaces.share_pid()
-            self._prepare(container, spec, pid=pid)
+            await self._prepare(container, request, spec, pid=pid)
             async with self._runtime_slots:
-                await container.create(spec)
-            # Keep everything but the lock.
+                await container.create(spec, streams)
             undo.pop_all()
-            container.order.release()
 
-    def _prepare(self, container: Container, spec: Spec, *, pid: str) -> None:
-        unified = is_unified(self._paths.cgroup)
-        self._namespaces.apply(spec, pid=pid, unified=unified)
-        spec["linux"]["cgroupsPath"] = str(container.cgroup_path)
-        add_essential_mounts(spec)
-        drop_unknown_rlimits(spec["process"], container.id)
+    async def _prepare(
+        self,
+        container: Container,
+        request: agent_pb2.CreateContainerRequest,
+        spec: Spec,
+        *,
+        pid: str,
+    ) -> None:
+        if pid == "shared":
+            await self._surroundings.namespaces.share_pid()
+        cpu = spec["linux"]["resources"].get("cpu", {})
+        container.wanted_cpus = cpu.get("cpus", "")
+        await blocking(
+            prepare,
+            spec,
+            Preparation(
+                container_id=container.id,
+                cgroup_path=container.cgroup_path,
+                string_user=request.string_user,
+                hook_output=container.hook_output,
+                pid=pid,
+                unified=is_unified(self._paths.cgroup),
+            ),
+            namespaces=self._surroundings.namespaces,
+            guest_hooks=self._surroundings.guest_hooks,
+            paths=self._paths,
+        )
 
     async def start_container(self, container_id: str) -> None:
         """Run a created container's program."""
         container = self.container(container_id)
-        report = self.oom_events.report
+
+        def report() -> None:
+            self.oom_events.report(container_id)
 
         async def start() -> None:
             async with container.order, self._runtime_slots:
-                await container.start(lambda: report(container_id))
+                await container.start(report)
 
-        await self._to_completion(start())
+        await self._operations.complete(start())
 
     async def exec_process(self, request: agent_pb2.ExecProcessRequest) -> None:
         """Run another process in a container."""
-        container_id, exec_id = request.container_id, request.exec_id
-        container = self.container(container_id)
-        check_exec_id(container_id, exec_id)
-        document = process_to_oci(request.process)
-        drop_unknown_rlimits(document, container_id)
+        container = self.container(request.container_id)
+        check_exec_id(container.id, request.exec_id)
+        container.check("exec")
+        process = process_to_oci(request.process)
+        process["env"] = self._devices.translate_environment(process["env"])
+        fit_process(process, container.id, self._paths)
+        rootfs = container.spec["root"]["path"]
+        await blocking(apply_user, process, request.string_user, rootfs)
+        if not can_filter_devices(self._paths, unified=is_unified(self._paths.cgroup)):
+            take_mknod(process)
+        streams = StreamPorts(
+            request.stdin_port, request.stdout_port, request.stderr_port
+        )
 
         async def start() -> None:
             async with self._runtime_slots:
-                await container.exec(exec_id, document)
+                await container.exec(request.exec_id, process, streams)
 
-        await self._to_completion(start())
+        await self._operations.complete(start())
 
     async def pause_container(self, container_id: str) -> None:
+        """Freeze a container."""
         container = self.container(container_id)
 
         async def pause() -> None:
             async with container.order:
                 await container.pause()
 
-        await self._to_completion(pause())
+        await self._operations.complete(pause())
 
     async def resume_container(self, container_id: str) -> None:
+        """Let a frozen container go on."""
         container = self.container(container_id)
 
         async def resume() -> None:
             async with container.order:
                 await container.resume()
 
-        await self._to_completion(resume())
+        await self._operations.complete(resume())
 
     async def update_container(
-        self, container_id: str, resources: oci_pb2.LinuxResources
+        self, container_id: str, message: oci_pb2.LinuxResources
     ) -> None:
+        """Change a container's resources; what the message leaves out stays."""
         container = self.container(container_id)
-        document = resources_to_oci(resources)
+        resources = resources_to_oci(message)
+        # Rules are complete since the creation: one that is added to them could
+        # only open what they keep closed.
+        resources.pop("devices", None)
+        wanted_cpus = resources.get("cpu", {}).get("cpus", "")
+        unified = is_unified(self._paths.cgroup)
+        await blocking(fit_resources, resources, self._paths, unified=unified)
 
         async def update() -> None:
-            async with container.order:
-                await container.update(document)
+            async with container.order, self._runtime_slots:
+                await container.update(resources)
+                container.wanted_cpus = wanted_cpus or container.wanted_cpus
 
-        await self._to_completion(update())
+        await self._operations.complete(update())
+
+    async def list_processes(
+        self, container_id: str, list_format: str, arguments: Sequence[str]
+    ) -> bytes:
+        """Return a container's processes; see `agent.process_list`."""
+        pids = await blocking(self.container(container_id).cgroup.pids)
+        return await list_processes(pids, list_format, arguments, self._reaper)
+
+    async def update_ephemeral_mounts(
+        self, messages: Sequence[agent_pb2.Storage]
+    ) -> None:
+        """Change ephemeral storages, usually their size."""
+        await self._operations.complete(self._storages.update_ephemeral(messages))
 
     async def remove_container(self, container_id: str, timeout: float = 0) -> None:
         """Kill and delete a container; 0 waits as long as it takes.
@@ -314,7 +347,7 @@ class Sandbox:
     def _begin_removal(self, container: Container) -> asyncio.Task[None]:
         removal = self._removals.get(container.id)
         if removal is None:
-            removal = self._start(self._remove(container))
+            removal = self._operations.start(self._remove(container))
             self._removals[container.id] = removal
             removal.add_done_callback(lambda _: self._removals.pop(container.id, None))
         return removal
@@ -326,25 +359,6 @@ class Sandbox:
         async with container.order:
             if container.state is ContainerState.REMOVED:
                 return
-            async with self._runtime_slots:
-                await container.remove()
+            await container.remove(self._runtime_slots)
             await self._storages.remove_for(container.id)
             self._containers.pop(container.id, None)
-
-    # --- operations ---
-
-    async def _to_completion(self, operation: Coroutine[Any, Any, T]) -> T:
-        """Run an operation to its end, even when the caller is cancelled."""
-        return await asyncio.shield(self._start(operation))
-
-    def _start(self, operation: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
-        task = asyncio.create_task(operation)
-        self._operations.add(task)
-        task.add_done_callback(self._ended)
-        return task
-
-    def _ended(self, task: asyncio.Task[Any]) -> None:
-        self._operations.discard(task)
-        if not task.cancelled() and task.exception() is not None:
-            # Whoever waits gets it too; this is for those who left.
-            log.debug("operation failed", exc_info=task.exception())

@@ -9,6 +9,7 @@ from google.protobuf.unknown_fields import UnknownFieldSet
 from agent.errors import InvalidArgument
 from agent.sandbox import Sandbox
 from protos import agent_pb2
+from protos.agent_ttrpc import AgentServiceBase
 from ttrpc.context import CallContext
 
 AGENT_PIDNS_FIELD = 8
@@ -16,7 +17,7 @@ AGENT_PIDNS_FIELD = 8
 1.x client's value arrives as an unknown varint."""
 
 
-class ExecutionService:
+class ExecutionService(AgentServiceBase):
     """Part of grpc.AgentService."""
 
     def __init__(self, sandbox: Sandbox) -> None:

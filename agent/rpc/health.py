@@ -5,10 +5,11 @@ from __future__ import annotations
 
 from agent.version import API_VERSION, VERSION
 from protos import health_pb2
+from protos.health_ttrpc import HealthBase
 from ttrpc.context import CallContext
 
 
-class HealthService:
+class HealthService(HealthBase):
     """Answers at once, whatever else goes on: plain functions run on the loop."""
 
     def check(

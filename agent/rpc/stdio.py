@@ -9,10 +9,11 @@ from agent.errors import Unavailable
 from agent.process import Process
 from agent.sandbox import Sandbox
 from protos import agent_pb2
+from protos.agent_ttrpc import AgentServiceBase
 from ttrpc.context import CallContext
 
 
-class StdioService:
+class StdioService(AgentServiceBase):
     """Part of grpc.AgentService. An empty answer to a read is the end."""
 
     def __init__(self, sandbox: Sandbox) -> None:

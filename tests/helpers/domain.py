@@ -6,12 +6,13 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from pathlib import Path
 
 import pytest
 
 from agent.config import Config
+from agent.device.rules import complete_rules
 from agent.paths import SystemPaths
 from agent.reaper import Reaper
 from agent.runtime import to_runtime
@@ -35,6 +36,9 @@ class NoStorages:
     ) -> list[str]:
         return []
 
+    async def update_ephemeral(self, messages: Sequence[agent_pb2.Storage]) -> None:
+        assert not messages
+
     async def remove_for(self, container_id: str) -> None:
         self.removed.append(container_id)
 
@@ -47,6 +51,10 @@ class NoDevices:
 
     async def add(self, messages: Sequence[agent_pb2.Device], spec: Spec) -> None:
         assert not messages
+        complete_rules(spec, [])
+
+    def translate_environment(self, env: Iterable[str]) -> list[str]:
+        return list(env)
 
 
 @contextlib.asynccontextmanager
@@ -89,7 +97,9 @@ def make_rootfs(rootfs: Path = ROOTFS) -> Path:
     (rootfs / "etc" / "passwd").write_text(
         "root:x:0:0:root:/root:/bin/sh\nuser:x:1000:1000::/home/user:/bin/sh\n"
     )
-    (rootfs / "etc" / "group").write_text("root:x:0:\nuser:x:1000:\nextra:x:2000:user\n")
+    (rootfs / "etc" / "group").write_text(
+        "root:x:0:\nuser:x:1000:\nextra:x:2000:user\n"
+    )
     return rootfs
 
 
