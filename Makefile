@@ -76,3 +76,11 @@ protos: ## Generate the Python of protos/*.proto
 	@mkdir -p $(PROTOS_OUT)/protos
 	$(BIN)/python -m grpc_tools.protoc -I. --python_out=$(PROTOS_OUT) --pyi_out=$(PROTOS_OUT) \
 		--plugin=protoc-gen-pyttrpc=$(BIN)/protoc-gen-pyttrpc --pyttrpc_out=$(PROTOS_OUT) protos/*.proto
+
+# --- measure ---
+
+.PHONY: bench-ttrpc bench-budget
+bench-ttrpc: $(READY) ## Compare our ttrpc with Go's, cell by cell
+	$(BIN)/python -m bench.ttrpc --write
+bench-budget: $(READY) ## Check start-up and memory against the budget
+	$(BIN)/python -m bench.budget
