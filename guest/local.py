@@ -180,7 +180,8 @@ class LocalGuest:
 
 def _new_directory() -> Path:
     """Choose a short path that is nobody else's: socket paths are limited."""
-    return Path(f"/tmp/kata-local-{os.urandom(6).hex()}")
+    parent = os.environ.get("TMPDIR", "/tmp")
+    return Path(parent, f"kata-local-{os.urandom(6).hex()}")
 
 
 def _supervisor_command() -> list[str]:

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from typing import Final, Self
 
 from agent.client.container import Container
-from agent.client.process import ContainerProcess
+from agent.client.process import ContainerProcess, process_may_have_ended
 from agent.client.spec import default_process, default_spec, writable_layer
 from protos import agent_pb2, health_pb2, oci_pb2
 from protos.agent_ttrpc import AgentServiceClient
@@ -84,10 +84,14 @@ class AgentClient:
         """Ask whether the agent serves; raises `StatusError` if it does not."""
         await self.health.check(health_pb2.CheckRequest(), timeout=timeout)
 
-    async def create_sandbox(self, sandbox_id: str, hostname: str = "") -> None:
+    async def create_sandbox(
+        self, sandbox_id: str, *, hostname: str = "", share_pids: bool = True
+    ) -> None:
         await self.agent.create_sandbox(
             agent_pb2.CreateSandboxRequest(
-                sandbox_id=sandbox_id, hostname=hostname or sandbox_id
+                sandbox_id=sandbox_id,
+                hostname=hostname or sandbox_id,
+                sandbox_pidns=share_pids,
             )
         )
 
@@ -99,13 +103,21 @@ class AgentClient:
         container_id: str,
         spec: oci_pb2.Spec,
         storages: Iterable[agent_pb2.Storage] = (),
+        *,
+        share_pids: bool = True,
     ) -> Container:
+        """Create a container, in the pid namespace that the sandbox shares.
+
+        Without `share_pids` its init process is PID 1 of a namespace of its own:
+        signals that it does not handle do nothing to it then, kill(2).
+        """
         await self.agent.create_container(
             agent_pb2.CreateContainerRequest(
                 container_id=container_id,
                 exec_id=container_id,
                 OCI=spec,
                 storages=storages,
+                sandbox_pidns=share_pids,
             )
         )
         return Container(self.agent, container_id)
@@ -116,9 +128,13 @@ class AgentClient:
         container_id: str,
         spec: oci_pb2.Spec,
         storages: Iterable[agent_pb2.Storage] = (),
+        *,
+        share_pids: bool = True,
     ) -> AsyncIterator[Container]:
         """Create and start a container for the block, and remove it after."""
-        container = await self.create_container(container_id, spec, storages)
+        container = await self.create_container(
+            container_id, spec, storages, share_pids=share_pids
+        )
         try:
             await container.start()
             yield container
@@ -160,15 +176,19 @@ async def communicate(process: ContainerProcess, input: bytes = b"") -> Result:
     """Feed a process, collect what it says, and wait for its end."""
 
     async def feed() -> None:
-        if input:
+        with process_may_have_ended():
             await process.write_stdin(input)
-        await process.close_stdin()
+            await process.close_stdin()
 
-    async with asyncio.TaskGroup() as group:
-        group.create_task(feed())
-        stdout = group.create_task(_collect(process.read_stdout()))
-        stderr = group.create_task(_collect(process.read_stderr()))
-    return Result(await process.wait(), stdout.result(), stderr.result())
+    feeding = asyncio.create_task(feed())
+    try:
+        stdout, stderr = await asyncio.gather(
+            _collect(process.read_stdout()), _collect(process.read_stderr())
+        )
+        return Result(await process.wait(), stdout, stderr)
+    finally:
+        feeding.cancel()
+        await asyncio.wait([feeding])
 
 
 def new_id(prefix: str = "run") -> str:

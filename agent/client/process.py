@@ -3,19 +3,43 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Final
 
 from protos import agent_pb2
 from protos.agent_ttrpc import AgentServiceClient
-from ttrpc.errors import RemoteProtocolError
+from ttrpc.codes import Code
+from ttrpc.errors import RemoteProtocolError, StatusError
 
 READ_SIZE: Final = 256 * 1024
 """Bytes asked for at a time; an answer has what is there."""
 WRITE_SIZE: Final = 1 << 20
 """Bytes sent at a time; a message holds 4 MiB."""
 
+ENDED: Final = frozenset(
+    {
+        Code.NOT_FOUND,
+        Code.INVALID_ARGUMENT,
+        Code.FAILED_PRECONDITION,
+        Code.UNAVAILABLE,
+        # The agents of Kata 2.x to 4.x, for input to a closed pipe.
+        Code.INTERNAL,
+    }
+)
+"""Answers to input, signals and sizes for a process that has ended meanwhile."""
+
 _Read = Callable[[agent_pb2.ReadStreamRequest], Awaitable[agent_pb2.ReadStreamResponse]]
+
+
+@contextlib.contextmanager
+def process_may_have_ended() -> Iterator[None]:
+    """Ignore that something came too late for a process: its end says all."""
+    try:
+        yield
+    except StatusError as error:
+        if error.code not in ENDED:
+            raise
 
 
 class ContainerProcess:

@@ -15,6 +15,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final, TypeAlias
 
+from agent.ctl.arguments import CommandParser
 from agent.ctl.errors import CommandError
 from agent.version import VERSION
 
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 PROGRAM: Final = "kata-agent-ctl"
 COMMANDS: Final = ("run", "exec", "call")
 """Names of commands, of which each is a module of this package."""
+RUNNING: Final = frozenset({"run", "exec"})
+"""Commands whose exit status is that of a program in a container."""
 INTERRUPTED: Final = 130
 PIPE_BROKEN: Final = 141
 
@@ -48,12 +51,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    wanted = [name for name in COMMANDS if name in arguments[:1]]
+    parser_class = CommandParser if set(wanted) & RUNNING else argparse.ArgumentParser
+    parser = parser_class(
         prog=PROGRAM, description="Run containers in guests, and talk to their agents."
     )
     parser.add_argument("--version", action="version", version=f"{PROGRAM} {VERSION}")
     subparsers = parser.add_subparsers(metavar="COMMAND", required=True)
-    wanted = [name for name in COMMANDS if name in arguments[:1]]
     for name in wanted or COMMANDS:
         module = importlib.import_module(f"agent.ctl.{name}")
         module.add_parser(subparsers)

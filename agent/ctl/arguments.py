@@ -16,11 +16,6 @@ FAILED: Final = 125
 class CommandParser(argparse.ArgumentParser):
     """Says with its exit status that it was not the command that failed."""
 
-    @classmethod
-    def adopt(cls, parser: argparse.ArgumentParser) -> None:
-        """Make this the class of a parser that argparse has made."""
-        parser.__class__ = cls
-
     def error(self, message: str) -> NoReturn:
         self.exit(FAILED, f"{self.prog}: {message}\n")
 
@@ -39,6 +34,21 @@ def add_process_arguments(parser: argparse.ArgumentParser) -> None:
         help="set a variable; without a value, as it is here",
     )
     parser.add_argument("--cwd", default="/", metavar="DIR", help="where it starts")
+
+
+def add_command_argument(parser: argparse.ArgumentParser) -> None:
+    """Take all from the first word that is no option, as it is."""
+    parser.add_argument("command", nargs=argparse.REMAINDER, metavar="COMMAND")
+
+
+def check_process(options: argparse.Namespace) -> None:
+    """Raise `CommandError` for what the parser lets through."""
+    if options.command[:1] == ["--"]:
+        del options.command[0]
+    if not options.command:
+        raise CommandError("no command to run", FAILED)
+    if not options.cwd.startswith("/"):
+        raise CommandError(f"--cwd '{options.cwd}': not an absolute path", FAILED)
 
 
 def environment_of(arguments: list[str]) -> dict[str, str]:

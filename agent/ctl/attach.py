@@ -11,14 +11,12 @@ import asyncio
 import contextlib
 import os
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Final
 
-from agent.client.process import ContainerProcess
+from agent.client.process import ContainerProcess, process_may_have_ended
 from agent.ctl import terminal
 from agent.ctl.host_stream import HostStream
-from ttrpc.codes import Code
-from ttrpc.errors import StatusError
 
 STDIN: Final = 0
 STDOUT: Final = 1
@@ -34,8 +32,6 @@ PASSED_ON: Final = (
     signal.SIGUSR2,
 )
 """Signals for the process. Those of job control stay ours."""
-ENDED: Final = frozenset({Code.NOT_FOUND, Code.INVALID_ARGUMENT, Code.INTERNAL})
-"""Answers to input, signals and sizes for a process that has ended meanwhile."""
 
 
 async def attach(
@@ -88,7 +84,7 @@ async def _copy(source: AsyncIterator[bytes], fd: int) -> None:
 async def _feed(process: ContainerProcess, *, tty: bool) -> None:
     """Pass our standard input on until it ends, or the process does."""
     with contextlib.closing(HostStream(STDIN, writing=False)) as source:
-        with _process_may_have_ended():
+        with process_may_have_ended():
             async for data in source:
                 await process.write_stdin(data)
             if tty:
@@ -107,7 +103,7 @@ async def _signals_passed_on(
         interrupted = False
         while True:
             number = await received.get()
-            with _process_may_have_ended():
+            with process_may_have_ended():
                 if number == signal.SIGWINCH:
                     await process.resize(*terminal.size(STDIN))
                 elif number == signal.SIGINT and interrupted:
@@ -146,12 +142,3 @@ async def _in_background(work: Awaitable[None]) -> AsyncIterator[None]:
         await asyncio.wait([task])
         if not task.cancelled():
             task.exception()  # Seen, though the block's own error may hide it.
-
-
-@contextlib.contextmanager
-def _process_may_have_ended() -> Iterator[None]:
-    try:
-        yield
-    except StatusError as error:
-        if error.code not in ENDED:
-            raise

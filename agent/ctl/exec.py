@@ -8,7 +8,12 @@ import asyncio
 import os
 from typing import TYPE_CHECKING
 
-from agent.ctl.arguments import CommandParser, add_process_arguments, environment_of
+from agent.ctl.arguments import (
+    add_command_argument,
+    add_process_arguments,
+    check_process,
+    environment_of,
+)
 
 if TYPE_CHECKING:
     from agent.ctl.__main__ import Subparsers
@@ -23,15 +28,15 @@ def add_parser(subparsers: Subparsers) -> None:
         "signals and exit status are those of the command: 128+n when signal n ended "
         "it, 125 when the guest or the agent failed.",
     )
-    CommandParser.adopt(parser)
     parser.add_argument("--address", required=True, help="the agent's")
     add_process_arguments(parser)
     parser.add_argument("container", metavar="CONTAINER", help="its id")
-    parser.add_argument("command", nargs="+", metavar="COMMAND")
+    add_command_argument(parser)
     parser.set_defaults(main=main)
 
 
 def main(options: argparse.Namespace) -> int:
+    check_process(options)
     return asyncio.run(_exec(options))
 
 

@@ -13,7 +13,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from agent.ctl.arguments import CommandParser, add_process_arguments, environment_of
+from agent.ctl.arguments import (
+    add_command_argument,
+    add_process_arguments,
+    check_process,
+    environment_of,
+)
 from agent.ctl.errors import CommandError
 
 if TYPE_CHECKING:
@@ -21,6 +26,7 @@ if TYPE_CHECKING:
     from agent.ctl.__main__ import Subparsers
     from agent.ctl.target import Target
 
+CONNECT_TIMEOUT: Final = 5.0
 FIRST_SIGNALS: Final = (signal.SIGTERM, signal.SIGHUP)
 """End the command while it has no process to pass them on to."""
 
@@ -34,7 +40,6 @@ def add_parser(subparsers: Subparsers) -> None:
         "Input, output, signals and exit status are those of the command: 128+n when "
         "signal n ended it, 125 when the guest or the agent failed.",
     )
-    CommandParser.adopt(parser)
     where = parser.add_mutually_exclusive_group()
     where.add_argument(
         "--local",
@@ -44,12 +49,26 @@ def add_parser(subparsers: Subparsers) -> None:
     where.add_argument("--vm", action="store_true", help="in a VM of its own")
     where.add_argument("--address", help="in a guest that runs already")
     parser.add_argument(
+        "--connect-timeout",
+        type=float,
+        default=CONNECT_TIMEOUT,
+        metavar="SECONDS",
+        help="how long to try --address (default: %(default)s)",
+    )
+    parser.add_argument(
         "--rootfs",
         type=Path,
         metavar="DIR|TAR",
         help="root file system of the container; without it, busybox",
     )
     add_process_arguments(parser)
+    parser.add_argument(
+        "--pid",
+        choices=("sandbox", "container"),
+        default="sandbox",
+        help="whose pid namespace: with `container` the command is PID 1, and "
+        "signals that it does not handle do nothing",
+    )
     parser.add_argument("--trace", action="store_true", help="show what it took")
     parser.add_argument(
         "--debug", action="store_true", help="show the agent's log on standard error"
@@ -60,13 +79,14 @@ def add_parser(subparsers: Subparsers) -> None:
         default="auto",
         help="what a local guest has (default: what the host uses)",
     )
-    parser.add_argument("command", nargs="+", metavar="COMMAND")
+    add_command_argument(parser)
     parser.set_defaults(main=main)
 
 
 def main(options: argparse.Namespace) -> int:
     from agent.ctl.rootfs import prepared
 
+    check_process(options)
     environment = environment_of(options.env)
     with (
         _target(options) as target,
@@ -80,7 +100,7 @@ def _target(options: argparse.Namespace) -> Iterator[Target]:
     from agent.ctl.target import Target, local_guest
 
     if options.address is not None:
-        yield Target(options.address)
+        yield Target(options.address, timeout=options.connect_timeout)
         return
     with local_guest(options) as target:
         yield target
@@ -98,7 +118,8 @@ async def _run(
 
             name = new_id()
             if target.guest is not None:
-                await client.create_sandbox(name)
+                share_pids = options.pid == "sandbox"
+                await client.create_sandbox(name, share_pids=share_pids)
             lower = await _place(client, options, target, rootfs)
             status = await _run_container(client, options, environment, name, lower)
             if target.guest is not None:
@@ -140,7 +161,9 @@ async def _run_container(
         process.ConsoleSize.Height, process.ConsoleSize.Width = rows, columns
     storage, root = writable_layer(name, rootfs)
     spec = default_spec(name, process, rootfs=root)
-    async with client.started_container(name, spec, [storage]) as container:
+    async with client.started_container(
+        name, spec, [storage], share_pids=options.pid == "sandbox"
+    ) as container:
         return await attach(
             container.init, container.kill, stdin=options.interactive, tty=options.tty
         )

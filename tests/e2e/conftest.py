@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: Apache-2.0
+"""kata-agent-ctl as its users run it: a program, with what it prints and returns.
+
+After each test nothing of a guest may be left: no process, mount, cgroup or file.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agent.client import AgentClient
+from agent.ctl.rootfs import make_busybox
+from guest.local import LocalGuest
+from tests.helpers.namespace import require_root
+
+CTL = [sys.executable, "-m", "agent.ctl"]
+PATIENCE = 60.0
+
+Completed = subprocess.CompletedProcess[str]
+Ctl = Callable[..., Completed]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.root)
+
+
+def traces_of(scratch: Path) -> list[str]:
+    """What guests whose directories are below `scratch` have left on this machine."""
+    mounts = Path("/proc/self/mountinfo").read_text().splitlines()
+    found = [line for line in mounts if str(scratch) in line]
+    found += map(str, scratch.iterdir())
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            command = (process / "cmdline").read_bytes()
+            environment = (process / "environ").read_bytes()
+        except (FileNotFoundError, ProcessLookupError, PermissionError):
+            continue
+        if str(scratch).encode() in command + environment:
+            found.append(f"{process}: {command!r}")
+    return found
+
+
+@pytest.fixture
+def scratch() -> Iterator[Path]:
+    """Where the guests of a test have their directories: short, for sockets."""
+    require_root()
+    directory = Path(f"/tmp/e2e-{os.urandom(4).hex()}")
+    directory.mkdir()
+    yield directory
+    left = traces_of(directory)
+    assert not left
+    directory.rmdir()
+
+
+@pytest.fixture
+def environment(scratch: Path) -> dict[str, str]:
+    return {**os.environ, "TMPDIR": str(scratch)}
+
+
+@pytest.fixture
+def ctl(environment: dict[str, str]) -> Ctl:
+    """Run kata-agent-ctl to its end."""
+
+    def run(*arguments: str, input: str | None = None, **options: Any) -> Completed:
+        options.setdefault("stdin", subprocess.DEVNULL if input is None else None)
+        if input is not None:
+            del options["stdin"]
+        return subprocess.run(
+            [*CTL, *arguments],
+            input=input,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+            env=environment,
+            **options,
+        )
+
+    return run
+
+
+@pytest.fixture
+def started(environment: dict[str, str]) -> Iterator[Callable[..., Any]]:
+    """Start kata-agent-ctl and go on; it is killed if the test leaves it."""
+    processes: list[subprocess.Popen[bytes]] = []
+
+    def start(*arguments: str, **options: Any) -> subprocess.Popen[bytes]:
+        process = subprocess.Popen([*CTL, *arguments], env=environment, **options)
+        processes.append(process)
+        return process
+
+    yield start
+    for process in processes:
+        if process.poll() is None:
+            process.kill()
+        process.wait()
+        for stream in (process.stdin, process.stdout, process.stderr):
+            if stream is not None:
+                stream.close()
+
+
+@pytest.fixture
+def guest(scratch: Path) -> Iterator[LocalGuest]:
+    with LocalGuest(scratch / "guest") as guest:
+        make_busybox(guest.directory / "rootfs")
+        yield guest
+
+
+@pytest.fixture
+async def client(guest: LocalGuest) -> Any:
+    async with await AgentClient.connect(guest.address) as client:
+        await client.create_sandbox("e2e")
+        yield client
+        async with asyncio.timeout(PATIENCE):
+            await client.destroy_sandbox()
