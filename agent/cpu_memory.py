@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -113,7 +113,7 @@ def has_memory_probe(paths: SystemPaths) -> bool:
     return _probe_file(paths).exists()
 
 
-def probe_memory(paths: SystemPaths, addresses: list[int]) -> None:
+def probe_memory(paths: SystemPaths, addresses: Iterable[int]) -> None:
     """Tell the kernel of a block of memory at each physical address, in order.
 
     Blocks. Raises `OSError` at the first that it refuses.

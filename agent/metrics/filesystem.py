@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`kata_guest_filesystem_*`: room on what the guest can write to."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from typing import Final
+
+from agent.linux.mount import read_mounts
+from agent.metrics.family import Family, items, merged
+from agent.paths import SystemPaths
+
+TYPES: Final = frozenset({"ext4", "xfs", "btrfs", "vfat", "overlay"})
+"""On disks of this guest: what a host serves may not answer, and is the host's."""
+
+
+def filesystem_families(paths: SystemPaths) -> Iterator[Family]:
+    """Yield bytes and inodes of each writable file system, once for each. Blocks."""
+    space: list[Family] = []
+    inodes: list[Family] = []
+    seen: set[tuple[int, int]] = set()
+    for mount in read_mounts(paths.proc / "self/mountinfo"):
+        device = (mount.major, mount.minor)
+        if mount.fstype not in TYPES or device in seen:
+            continue
+        try:
+            status = os.statvfs(mount.point)
+        except OSError:
+            # Hidden below another mount, or gone since the list was read.
+            continue
+        if status.f_flag & os.ST_RDONLY:
+            continue
+        seen.add(device)
+        labels = {"mount": mount.point, "device": mount.source}
+        size = status.f_frsize
+        space.append(
+            items(
+                "kata_guest_filesystem_bytes",
+                "Room on a file system in bytes",
+                {
+                    "total": status.f_blocks * size,
+                    "used": (status.f_blocks - status.f_bfree) * size,
+                    "available": status.f_bavail * size,
+                },
+                **labels,
+            )
+        )
+        inodes.append(
+            items(
+                "kata_guest_filesystem_inodes",
+                "Inodes of a file system",
+                {
+                    "total": status.f_files,
+                    "used": status.f_files - status.f_ffree,
+                    "available": status.f_favail,
+                },
+                **labels,
+            )
+        )
+    if seen:
+        yield merged(space)
+        yield merged(inodes)

@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: Apache-2.0
+"""All families on one page."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from types import ModuleType
+from typing import Any, Final
+
+from agent.metrics.agent_process import agent_families
+from agent.metrics.family import Family
+from agent.metrics.filesystem import filesystem_families
+from agent.metrics.guest import guest_families
+from agent.paths import SystemPaths
+
+
+def _load_prometheus_client() -> tuple[Any, Any]:
+    """Return `generate_latest` and `Metric`.
+
+    prometheus_client imports `ssl` for servers and clients that nobody starts here,
+    and the agent never loads OpenSSL (`agent.__main__`): for the time of the import,
+    a module of empty names does for its annotations.
+    """
+    without = sys.modules.get("ssl", ModuleType) is None
+    if without:
+        stand_in = ModuleType("ssl")
+        stand_in.__getattr__ = lambda name: object  # type: ignore[method-assign]
+        sys.modules["ssl"] = stand_in
+    try:
+        from prometheus_client import generate_latest
+        from prometheus_client.metrics_core import Metric
+    finally:
+        if without:
+            sys.modules["ssl"] = None  # type: ignore[assignment]  # fails imports
+    return generate_latest, Metric
+
+
+_generate_latest, _Metric = _load_prometheus_client()
+
+UTF_8: Final = "utf-8"
+
+
+class _Collector:
+    """A registry, as far as `generate_latest` asks for one."""
+
+    def __init__(self, families: list[Family]) -> None:
+        self._families = families
+
+    def collect(self) -> Iterator[Any]:
+        for family in self._families:
+            metric = _Metric(family.name, family.help, family.kind)
+            for labels, value in family.samples:
+                metric.add_sample(family.name, _readable(labels), value)
+            yield metric
+
+
+def page(paths: SystemPaths, *, scrapes: int) -> str:
+    """Return every family as text."""
+    families = [
+        # Not a counter: the library would rename it to ..._total.
+        Family(
+            "kata_agent_scrape_count",
+            "Pages made, this one too",
+            [({}, scrapes)],
+            kind="unknown",
+        ),
+        *agent_families(paths),
+        *guest_families(paths),
+        *filesystem_families(paths),
+    ]
+    text: bytes = _generate_latest(_Collector(families))
+    return text.decode(UTF_8)
+
+
+def _readable(labels: dict[str, str]) -> dict[str, str]:
+    """Replace bytes that are no UTF-8: a mount point may have any."""
+    return {
+        name: value.encode(UTF_8, "replace").decode(UTF_8)
+        for name, value in labels.items()
+    }

@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The guest as a machine: its details, CPUs, memory, clock, files, swap, volumes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from google.protobuf.empty_pb2 import Empty
+
+from agent.blocking import blocking
+from agent.clock import set_time
+from agent.copy_file import FileCopies
+from agent.cpu_memory import bring_online, probe_memory
+from agent.device.hotplug import Hotplug
+from agent.entropy import reseed
+from agent.guest_details import guest_details
+from agent.metrics import Metrics
+from agent.sandbox import Sandbox
+from agent.stale_mounts import refresh_shared_mounts
+from agent.swap import add_swap_disk, add_swap_file
+from agent.volume import resize_volume, volume_stats
+from agent.widen_cpusets import widen_cpusets
+from protos import agent_pb2, csi_pb2
+from ttrpc.context import CallContext
+
+
+class GuestService:
+    """Part of grpc.AgentService."""
+
+    def __init__(
+        self,
+        sandbox: Sandbox,
+        hotplug: Hotplug,
+        files: FileCopies,
+        *,
+        device_handlers: Sequence[str],
+        storage_handlers: Sequence[str],
+    ) -> None:
+        self._sandbox = sandbox
+        self._hotplug = hotplug
+        self._paths = hotplug.paths
+        self._files = files
+        self._metrics = Metrics(hotplug.paths)
+        self._device_handlers = device_handlers
+        self._storage_handlers = storage_handlers
+
+    async def get_guest_details(
+        self, request: agent_pb2.GuestDetailsRequest, context: CallContext
+    ) -> agent_pb2.GuestDetailsResponse:
+        return await blocking(
+            guest_details,
+            self._paths,
+            request,
+            device_handlers=self._device_handlers,
+            storage_handlers=self._storage_handlers,
+        )
+
+    async def online_cpu_mem(
+        self, request: agent_pb2.OnlineCPUMemRequest, context: CallContext
+    ) -> Empty:
+        await bring_online(self._paths, request.nb_cpus, cpu_only=request.cpu_only)
+        containers = [(c.cgroup_path, c.wanted_cpus) for c in self._sandbox.containers]
+        await blocking(widen_cpusets, self._paths, containers)
+        return Empty()
+
+    async def mem_hotplug_by_probe(
+        self, request: agent_pb2.MemHotplugByProbeRequest, context: CallContext
+    ) -> Empty:
+        await blocking(probe_memory, self._paths, request.memHotplugProbeAddr)
+        return Empty()
+
+    def set_guest_date_time(
+        self, request: agent_pb2.SetGuestDateTimeRequest, context: CallContext
+    ) -> Empty:
+        set_time(request.Sec, request.Usec)
+        return Empty()
+
+    def reseed_random_dev(
+        self, request: agent_pb2.ReseedRandomDevRequest, context: CallContext
+    ) -> Empty:
+        reseed(self._paths, request.data)
+        return Empty()
+
+    async def copy_file(
+        self, request: agent_pb2.CopyFileRequest, context: CallContext
+    ) -> Empty:
+        await self._files.copy(request)
+        return Empty()
+
+    async def get_metrics(
+        self, request: agent_pb2.GetMetricsRequest, context: CallContext
+    ) -> agent_pb2.Metrics:
+        return agent_pb2.Metrics(metrics=await blocking(self._metrics.scrape))
+
+    async def add_swap(
+        self, request: agent_pb2.AddSwapRequest, context: CallContext
+    ) -> Empty:
+        await add_swap_disk(self._hotplug, request.PCIPath)
+        return Empty()
+
+    async def add_swap_path(
+        self, request: agent_pb2.AddSwapPathRequest, context: CallContext
+    ) -> Empty:
+        await add_swap_file(request.path)
+        return Empty()
+
+    async def get_volume_stats(
+        self, request: agent_pb2.VolumeStatsRequest, context: CallContext
+    ) -> csi_pb2.VolumeStatsResponse:
+        return await volume_stats(request.volume_guest_path)
+
+    async def resize_volume(
+        self, request: agent_pb2.ResizeVolumeRequest, context: CallContext
+    ) -> Empty:
+        await resize_volume(self._paths, request.volume_guest_path, request.size)
+        return Empty()
+
+    async def remove_stale_virtiofs_share_mounts(
+        self,
+        request: agent_pb2.RemoveStaleVirtiofsShareMountsRequest,
+        context: CallContext,
+    ) -> Empty:
+        await refresh_shared_mounts(self._paths)
+        return Empty()

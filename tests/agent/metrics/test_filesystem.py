@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Room on file systems: which are shown, and that each is shown once."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from agent.metrics.filesystem import filesystem_families
+from agent.metrics.page import page
+from agent.paths import SystemPaths
+
+
+def guest(root: Path, *lines: str) -> SystemPaths:
+    (root / "self").mkdir()
+    text = "".join(f"30 25 {line} rw\n" for line in lines)
+    (root / "self/mountinfo").write_bytes(os.fsencode(text))
+    return SystemPaths(proc=root)
+
+
+def test_a_disk_mounted_twice_is_shown_once(tmp_path: Path) -> None:
+    (tmp_path / "again").mkdir()
+    paths = guest(
+        tmp_path,
+        f"254:1 / {tmp_path} rw - ext4 /dev/vda",
+        f"254:1 /x {tmp_path}/again rw - ext4 /dev/vda",
+        f"0:30 / {tmp_path} rw - tmpfs tmpfs",
+        "254:2 / /nowhere rw - xfs /dev/vdb",
+    )
+    space, inodes = filesystem_families(paths)
+    room = os.statvfs(tmp_path)
+    assert [labels for labels, _ in space.samples] == [
+        {"mount": str(tmp_path), "device": "/dev/vda", "item": item}
+        for item in ("total", "used", "available")
+    ]
+    assert space.samples[0][1] == room.f_blocks * room.f_frsize
+    assert len(inodes.samples) == 3
+
+
+def test_a_mount_point_of_strange_bytes(tmp_path: Path) -> None:
+    """A container may name a directory as it likes; the page stays text."""
+    name = b'a"\\\n\xff'
+    directory = os.fsencode(tmp_path) + b"/" + name
+    os.mkdir(directory)
+    escaped = b'a"\\134\\012\xff'
+    paths = guest(
+        tmp_path, f"254:1 / {tmp_path}/{os.fsdecode(escaped)} rw - ext4 /dev/vda"
+    )
+    for file in ("stat", "status", "io"):
+        (tmp_path / "self" / file).write_bytes((Path("/proc/self") / file).read_bytes())
+    text = page(paths, scrapes=1)
+    assert f'mount="{tmp_path}/a\\"\\\\\\n?"' in text

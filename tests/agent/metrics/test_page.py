@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The whole page of this machine, read by Prometheus's own parser."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from agent.metrics import Metrics
+from agent.paths import SystemPaths
+
+WITHOUT_OPENSSL = """
+import sys
+for name in ("ssl", "_hashlib"):
+    sys.modules[name] = None
+from agent.metrics import Metrics
+from agent.paths import SystemPaths
+page = Metrics(SystemPaths()).scrape()
+assert "kata_guest_load{" in page
+assert sys.modules["ssl"] is None
+assert "_ssl" not in sys.modules
+"""
+
+
+def test_every_family_is_there() -> None:
+    metrics = Metrics(SystemPaths())
+    metrics.scrape()
+    families = {
+        family.name: family
+        for family in text_string_to_metric_families(metrics.scrape())
+    }
+    assert set(families) >= {
+        "kata_agent_scrape_count",
+        "kata_agent_threads",
+        "kata_agent_total_time",
+        "kata_agent_total_vm",
+        "kata_agent_total_rss",
+        "kata_agent_proc_status",
+        "kata_agent_io_stat",
+        "kata_agent_proc_stat",
+        "kata_guest_load",
+        "kata_guest_tasks",
+        "kata_guest_cpu_time",
+        "kata_guest_vm_stat",
+        "kata_guest_netdev_stat",
+        "kata_guest_meminfo",
+    }
+    (scrapes,) = families["kata_agent_scrape_count"].samples
+    assert scrapes.value == 2
+    (rss,) = families["kata_agent_total_rss"].samples
+    assert rss.value > 1 << 20
+
+
+def test_no_openssl_is_needed() -> None:
+    subprocess.run([sys.executable, "-c", WITHOUT_OPENSSL], check=True)
