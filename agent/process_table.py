@@ -66,7 +66,8 @@ class ProcessTable:
         return process
 
     def _not_found(self, exec_id: str) -> NotFound:
-        which = f"process {exec_id!r}" if exec_id else "init process"
+        is_init = self._key(exec_id) == self._container_id
+        which = "init process" if is_init else f"process {exec_id!r}"
         return NotFound(f"container {self._container_id!r}: no {which}")
 
     async def wait(self, exec_id: str) -> int:

@@ -26,6 +26,8 @@ from protos import agent_pb2
 FREEZE_BEFORE_KILL: Final = 0.05
 """Seconds given to a freeze that only keeps a fork bomb from outrunning us."""
 _LONGEST_PAUSE: Final = 0.02
+_LONGEST_OOM_PAUSE: Final = 0.5
+"""Seconds after a notification within which its kill must have been counted."""
 
 
 class CgroupV1:
@@ -121,6 +123,7 @@ class _OomWatch:
         self._seen = 0
         self._loop = asyncio.get_running_loop()
         self._event = -1
+        self._again: asyncio.TimerHandle | None = None
         try:
             control = os.open(self._control, os.O_RDONLY | os.O_CLOEXEC)
         except FileNotFoundError:
@@ -142,6 +145,20 @@ class _OomWatch:
         # It also fires when the cgroup is removed, and more than once per kill.
         if not self._report():
             self.stop()
+            return
+        # The kernel notifies before it kills, and counts after that
+        # (mm/memcontrol-v1.c, mem_cgroup_oom_notify).
+        self._look_again(0.001)
+
+    def _look_again(self, pause: float) -> None:
+        if self._again is not None:
+            self._again.cancel()
+        self._again = self._loop.call_later(pause, self._later, pause)
+
+    def _later(self, pause: float) -> None:
+        self._again = None
+        if self._report() and pause < _LONGEST_OOM_PAUSE:
+            self._look_again(2 * pause)
 
     def _report(self) -> bool:
         if read_text(self._control) is None:
@@ -155,6 +172,8 @@ class _OomWatch:
     def stop(self) -> None:
         if self._event < 0:
             return
+        if self._again is not None:
+            self._again.cancel()
         self._report()
         self._loop.remove_reader(self._event)
         os.close(self._event)

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from agent.config import Config
+from agent.container import Container
 from agent.device.rules import complete_rules
 from agent.paths import SystemPaths
 from agent.reaper import Reaper
@@ -149,3 +150,10 @@ async def run(sandbox: Sandbox, container_id: str, *args: str) -> tuple[int, byt
     await sandbox.start_container(container_id)
     output = await read_all(sandbox, container_id)
     return await sandbox.container(container_id).processes.wait(""), output
+
+
+async def started(sandbox: Sandbox, container_id: str, *args: str) -> Container:
+    """Create and start a container."""
+    await sandbox.create_container(container_request(container_id, *args))
+    await sandbox.start_container(container_id)
+    return sandbox.container(container_id)
