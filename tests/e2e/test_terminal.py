@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`kata-agent-ctl run -it` at a terminal: keys, size, and the terminal given back."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import select
+import signal
+import struct
+import subprocess
+import termios
+from collections.abc import Callable, Iterator
+
+import pytest
+
+Start = Callable[..., "subprocess.Popen[bytes]"]
+
+
+class Terminal:
+    """A pseudo terminal with the user's side in the test's hands."""
+
+    def __init__(self) -> None:
+        self.user, self.program = os.openpty()
+        self._seen = b""
+
+    def resize(self, rows: int, columns: int) -> None:
+        size = struct.pack("HHHH", rows, columns, 0, 0)
+        fcntl.ioctl(self.program, termios.TIOCSWINSZ, size)
+
+    def type(self, keys: bytes) -> None:
+        os.write(self.user, keys)
+
+    def expect(self, words: bytes) -> bytes:
+        """Read until `words` have appeared; return what came before them."""
+        while words not in self._seen:
+            assert select.select([self.user], [], [], 30)[0], self._seen
+            self._seen += os.read(self.user, 4096)
+        before, _, self._seen = self._seen.partition(words)
+        return before
+
+    def settings(self) -> list[object]:
+        return termios.tcgetattr(self.program)
+
+    def close(self) -> None:
+        os.close(self.user)
+        os.close(self.program)
+
+
+@pytest.fixture
+def terminal() -> Iterator[Terminal]:
+    terminal = Terminal()
+    terminal.resize(30, 100)
+    yield terminal
+    terminal.close()
+
+
+def run_at(
+    terminal: Terminal, started: Start, *command: str
+) -> subprocess.Popen[bytes]:
+    fd = terminal.program
+    return started(*("run", "-i", "-t", "--", *command), stdin=fd, stdout=fd, stderr=fd)
+
+
+def test_the_size_is_ours_and_follows(terminal: Terminal, started: Start) -> None:
+    script = (
+        "stty size; trap 'stty size; exit 4' WINCH; echo ready; while :; do :; done"
+    )
+    process = run_at(terminal, started, "sh", "-c", script)
+    assert b"30 100" in terminal.expect(b"ready")
+    terminal.resize(41, 119)
+    process.send_signal(signal.SIGWINCH)
+    terminal.expect(b"41 119")
+    assert process.wait(timeout=30) == 4
+
+
+def test_keys_go_to_the_command(terminal: Terminal, started: Start) -> None:
+    process = run_at(terminal, started, "sh", "-c", 'read a; echo "<$a>"; exit 6')
+    terminal.type(b"word\r")
+    terminal.expect(b"<word>")
+    assert process.wait(timeout=30) == 6
+
+
+def test_ctrl_c_is_a_key(terminal: Terminal, started: Start) -> None:
+    script = "trap 'echo caught; exit 7' INT; echo ready; while :; do :; done"
+    process = run_at(terminal, started, "sh", "-c", script)
+    terminal.expect(b"ready")
+    terminal.type(b"\x03")
+    terminal.expect(b"caught")
+    assert process.wait(timeout=30) == 7
+
+
+def test_ctrl_d_ends_the_input(terminal: Terminal, started: Start) -> None:
+    process = run_at(terminal, started, "sh", "-c", "echo ready; cat; echo done")
+    terminal.expect(b"ready")
+    terminal.type(b"\x04")
+    terminal.expect(b"done")
+    assert process.wait(timeout=30) == 0
+
+
+@pytest.mark.parametrize(
+    ("script", "status"),
+    [("exit 0", 0), ("exit 3", 3), ("kill -9 $$", 137), ("exec /no/such", 127)],
+)
+def test_the_terminal_is_given_back(
+    terminal: Terminal, started: Start, script: str, status: int
+) -> None:
+    before = terminal.settings()
+    assert run_at(terminal, started, "sh", "-c", script).wait(timeout=30) == status
+    assert terminal.settings() == before
+
+
+def test_the_terminal_is_raw_meanwhile_and_given_back_when_the_guest_dies(
+    terminal: Terminal, started: Start
+) -> None:
+    before = terminal.settings()
+    process = run_at(terminal, started, "sh", "-c", "echo ready; sleep 1000")
+    terminal.expect(b"ready")
+    assert terminal.settings() != before
+    with open(f"/proc/{process.pid}/task/{process.pid}/children") as children:
+        (supervisor,) = map(int, children.read().split())
+    os.kill(supervisor, signal.SIGTERM)
+    terminal.expect(b"guest ended")
+    assert process.wait(timeout=30) == 125
+    assert terminal.settings() == before
+
+
+def test_input_that_is_no_terminal_ends_with_ctrl_d(started: Start) -> None:
+    process = started(
+        *("run", "-i", "-t", "--", "sh", "-c", "cat; echo done"),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    output, _ = process.communicate(b"hello\n", timeout=30)
+    assert process.returncode == 0
+    assert output.endswith(b"done\r\n")
