@@ -36,6 +36,8 @@ PAUSE_PROGRAM: Final = (
     # SIGCHLD (man 2 wait), so it has nothing to do.
     "import _signal as s; s.signal(s.SIGCHLD, s.SIG_IGN)\nwhile True: s.pause()"
 )
+HOSTNAME_LIMIT: Final = 64
+"""man 2 sethostname"""
 _OWN: Final = ("mount", "cgroup", "user", "time")
 """Kinds that a container never shares."""
 
@@ -53,6 +55,11 @@ class SandboxNamespaces:
 
     async def pin(self, hostname: str) -> None:
         """Make the shared ipc and uts namespaces; the latter gets `hostname`."""
+        if len(hostname.encode()) > HOSTNAME_LIMIT:
+            raise InvalidArgument(
+                f"hostname {hostname[:HOSTNAME_LIMIT]!r}...: "
+                f"over {HOSTNAME_LIMIT} bytes"
+            )
         self._hostname = hostname
         named = (lambda: set_hostname(hostname)) if hostname else None
         await self._pin_new(CLONE_NEWIPC, "ipc", None)

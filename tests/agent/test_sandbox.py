@@ -1,7 +1,31 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
-from tests.helpers.domain import open_sandbox, read_all, run
+import asyncio
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from agent.errors import (
+    AlreadyExists,
+    InvalidArgument,
+    NotFound,
+    Timeout,
+    Unimplemented,
+)
+from agent.sandbox import Sandbox
+from protos import agent_pb2
+from tests.helpers.domain import (
+    container_request,
+    exec_request,
+    open_sandbox,
+    read_all,
+    run,
+    started,
+)
 from tests.helpers.namespace import World, in_namespaces
 
 
@@ -15,3 +39,237 @@ async def test_container_writes_and_exits(world: World) -> None:
         assert await read_all(sandbox, "c1", stderr=True) == b"err\n"
         await sandbox.remove_container("c1")
         assert sandbox.containers == []
+
+
+@in_namespaces("v1")
+async def test_runc_by_configuration(world: World) -> None:
+    async with open_sandbox(runtime="runc") as sandbox:
+        status, output = await run(sandbox, "c1", "sh", "-c", "echo out; exit 7")
+        assert (status, output) == (7, b"out\n")
+        await started(sandbox, "c2", "sleep", "1000")
+        await sandbox.exec_process(exec_request("c2", "e1", "sh", "-c", "echo in"))
+        assert await read_all(sandbox, "c2", "e1") == b"in\n"
+        await sandbox.remove_container("c2")
+        with pytest.raises(Exception, match="the file nope was not found"):
+            await sandbox.create_container(container_request("c3", "nope"))
+
+
+@in_namespaces("v1")
+async def test_bad_requests_name_what_is_wrong(world: World) -> None:
+    async with open_sandbox() as sandbox:
+        for container_id in ("../x", "", "x", ".x", "a/b", "a" * 300, "a\0b", "ä1"):
+            with pytest.raises(InvalidArgument, match="invalid id"):
+                await sandbox.create_container(container_request(container_id, "true"))
+        with pytest.raises(InvalidArgument, match="container 'c1': not found"):
+            sandbox.container("c1")
+        request = agent_pb2.CreateContainerRequest(container_id="c1")
+        with pytest.raises(InvalidArgument, match="container 'c1': no OCI spec"):
+            await sandbox.create_container(request)
+        request.OCI.SetInParent()
+        with pytest.raises(InvalidArgument, match="spec: no process"):
+            await sandbox.create_container(request)
+        request = container_request("c1", "true")
+        request.OCI.Root.Path = "/run/nowhere"
+        with pytest.raises(NotFound, match="root file system '/run/nowhere'"):
+            await sandbox.create_container(request)
+        request.OCI.Root.Path = "relative"
+        with pytest.raises(InvalidArgument, match="not an absolute path"):
+            await sandbox.create_container(request)
+        os.symlink("/run/rootfs", "/run/link")
+        request.OCI.Root.Path = "/run/link"
+        with pytest.raises(InvalidArgument, match="symbolic link"):
+            await sandbox.create_container(request)
+        request = container_request("c1", "true")
+        request.OCI.Linux.CgroupsPath = "/a/../../b"
+        with pytest.raises(InvalidArgument, match="invalid cgroups path"):
+            await sandbox.create_container(request)
+        request = container_request("c1", "true")
+        request.shared_mounts.add(name="x")
+        with pytest.raises(Unimplemented, match="shared mounts"):
+            await sandbox.create_container(request)
+        assert sandbox.containers == []
+
+
+@in_namespaces("v1", "v2")
+async def test_nothing_is_left(world: World) -> None:
+    async with open_sandbox() as sandbox:
+        await run(sandbox, "warm-up", "true")
+        await sandbox.remove_container("warm-up")
+        before = _traces()
+        for number in range(3):
+            container_id = f"c{number}"
+            await started(sandbox, container_id, "sh", "-c", "sleep 1000 & sleep 1000")
+            await sandbox.exec_process(
+                exec_request(container_id, "e1", "sh", "-c", "sleep 1000 & echo x")
+            )
+        await asyncio.gather(*(sandbox.remove_container(f"c{n}") for n in range(3)))
+        await asyncio.sleep(0)
+        assert _traces() == before
+
+
+def _traces() -> dict[str, object]:
+    """What there is of processes, descriptors, mounts, cgroups and files."""
+    return {
+        "processes": sorted(path.name for path in Path("/proc").glob("[0-9]*")),
+        "descriptors": len(os.listdir("/proc/self/fd")),
+        "mounts": Path("/proc/self/mountinfo").read_text(),
+        "cgroups": sorted(d for d, _, _ in os.walk("/sys/fs/cgroup")),
+        "bundles": sorted(os.listdir("/run/kata-containers")),
+        "runtime": sorted(os.listdir("/run/kata-agent/runtime")),
+        "tasks": len(asyncio.all_tasks()),
+    }
+
+
+@in_namespaces("v1", "v2")
+async def test_destroying_the_sandbox_leaves_nothing(world: World) -> None:
+    before = Path("/proc/self/mountinfo").read_text()
+    async with open_sandbox() as sandbox:
+        await sandbox.create(
+            agent_pb2.CreateSandboxRequest(
+                hostname="pod", sandbox_pidns=True, dns=["nameserver 192.0.2.1"]
+            )
+        )
+        assert "192.0.2.1" in Path("/etc/resolv.conf").read_text()
+        await started(sandbox, "c1", "sleep", "1000")
+        await sandbox.create_container(container_request("c2", "true"))
+        with pytest.raises(AlreadyExists):
+            await sandbox.create(agent_pb2.CreateSandboxRequest())
+        await sandbox.destroy()
+        assert sandbox.destroyed.is_set()
+        assert sandbox.containers == []
+        await sandbox.destroy()
+    assert Path("/proc/self/mountinfo").read_text() == before
+    assert sorted(path.name for path in Path("/proc").glob("[0-9]*")) == ["1"]
+    assert "192.0.2.1" not in Path("/etc/resolv.conf").read_text()
+
+
+@in_namespaces("v1")
+async def test_a_failed_sandbox_is_undone_and_can_be_tried_again(world: World) -> None:
+    async with open_sandbox() as sandbox:
+        before = Path("/proc/self/mountinfo").read_text()
+        await sandbox.destroy()
+        empty = Path("/proc/self/mountinfo").read_text()
+        request = agent_pb2.CreateSandboxRequest(hostname="x" * 100)
+        with pytest.raises(InvalidArgument, match="over 64 bytes"):
+            await sandbox.create(request)
+        assert Path("/proc/self/mountinfo").read_text() == empty
+        await sandbox.create(agent_pb2.CreateSandboxRequest())
+        assert len(before) == len(Path("/proc/self/mountinfo").read_text())
+
+
+@in_namespaces("v1")
+async def test_a_creation_that_was_given_up_is_removed(world: World) -> None:
+    async with open_sandbox() as sandbox:
+        creation = asyncio.create_task(
+            sandbox.create_container(container_request("c1", "sleep", "1000"))
+        )
+        while not Path("/run/kata-containers/c1/config.json").exists():
+            await asyncio.sleep(0)
+        creation.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await creation
+        async with asyncio.timeout(10):
+            while sandbox.containers:
+                await asyncio.sleep(0.001)
+        assert await run(sandbox, "c1", "true") == (0, b"")
+
+
+@in_namespaces("v1")
+async def test_removal_honours_its_timeout_and_goes_on(world: World) -> None:
+    async with open_sandbox() as sandbox:
+        container = await started(sandbox, "c1", "sleep", "1000")
+        async with container.order:
+            with pytest.raises(Timeout, match="not removed within 0.05 s"):
+                await sandbox.remove_container("c1", 0.05)
+            again = asyncio.create_task(sandbox.remove_container("c1"))
+            await asyncio.sleep(0)
+        await again
+        assert sandbox.containers == []
+        with pytest.raises(InvalidArgument, match="not found"):
+            await sandbox.remove_container("c1")
+
+
+@in_namespaces("v1")
+async def test_operations_on_one_container_are_ordered(world: World) -> None:
+    async with open_sandbox() as sandbox:
+        await sandbox.create_container(container_request("c1", "sleep", "1000"))
+        results = await asyncio.gather(
+            *(sandbox.start_container("c1") for _ in range(5)), return_exceptions=True
+        )
+        assert [type(r).__name__ for r in results].count("InvalidState") == 4
+        removed = await asyncio.gather(
+            *(sandbox.remove_container("c1") for _ in range(5)), return_exceptions=True
+        )
+        assert removed == [None] * 5
+
+
+@in_namespaces("v1")
+async def test_the_control_path_does_not_wait(world: World) -> None:
+    """Neither for a frozen cgroup nor for full pipes nor for long polls."""
+    async with open_sandbox() as sandbox:
+        await started(sandbox, "frozen", "sleep", "1000")
+        await sandbox.pause_container("frozen")
+        await started(sandbox, "full", "sh", "-c", "yes")
+        container = await started(sandbox, "c1", "sleep", "1000")
+        polls = []
+        for number in range(50):
+            await sandbox.exec_process(
+                exec_request("c1", f"e{number}", "sleep", "1000")
+            )
+            processes = container.processes
+            polls.append(asyncio.create_task(processes.wait(f"e{number}")))
+            reading = processes.read(f"e{number}", stderr=False, limit=1)
+            polls.append(asyncio.create_task(reading))
+        stdin = processes.find("e0").stdio.input
+        polls.append(asyncio.create_task(stdin.write(bytes(1 << 20))))
+        # A stuck removal, too.
+        async with sandbox.container("full").order:
+            removal = asyncio.create_task(sandbox.remove_container("full"))
+            slowest = 0.0
+            for number in range(50):
+                began = time.monotonic()
+                await container.signal(f"e{number}", signal.SIGKILL)
+                slowest = max(slowest, time.monotonic() - began)
+        await removal
+        assert slowest < 0.1
+        results = await asyncio.gather(*polls, return_exceptions=True)
+        assert results.count(137) == 50
+
+
+@in_namespaces("v1", "v2")
+async def test_many_containers_at_once(world: World) -> None:
+    async with open_sandbox() as sandbox:
+
+        async def life(sandbox: Sandbox, number: int) -> None:
+            script = f"echo out {number}; exit {number % 100}"
+            status, output = await run(sandbox, f"c{number}", "sh", "-c", script)
+            assert (status, output) == (number % 100, b"out %d\n" % number)
+            await sandbox.remove_container(f"c{number}")
+
+        await life(sandbox, 0)
+        before = _traces()
+        await asyncio.gather(*(life(sandbox, number) for number in range(1, 60)))
+        await asyncio.sleep(0)
+        assert _traces() == before
+
+
+@in_namespaces("v1")
+async def test_many_execs_at_once(world: World) -> None:
+    async with open_sandbox() as sandbox:
+        container = await started(sandbox, "c1", "sleep", "1000")
+        before = _traces()
+
+        async def life(number: int) -> None:
+            exec_id = f"e{number}"
+            if number % 5 == 0:
+                with pytest.raises(Exception, match="was not found"):
+                    await sandbox.exec_process(exec_request("c1", exec_id, "nope"))
+                return
+            script = f"echo {number}; exit {number}"
+            await sandbox.exec_process(exec_request("c1", exec_id, "sh", "-c", script))
+            assert await read_all(sandbox, "c1", exec_id) == b"%d\n" % number
+            assert await container.processes.wait(exec_id) == number
+
+        await asyncio.gather(*(life(number) for number in range(100)))
+        await asyncio.sleep(0)
+        assert _traces() == before

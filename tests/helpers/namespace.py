@@ -197,6 +197,7 @@ def _mount_world(version: str) -> None:
         for line in Path("/proc/cgroups").read_text().splitlines()[1:]
         if line.split()[1] != "0"
     ]
+    hierarchies = _hierarchies()
     secure = MS_NOSUID | MS_NODEV | MS_NOEXEC
     _mount("proc", "/proc", "proc", secure)
     _mount("sysfs", "/sys", "sysfs", secure)
@@ -209,6 +210,11 @@ def _mount_world(version: str) -> None:
         target = CGROUP_ROOT / controller
         target.mkdir()
         _mount("cgroup", os.fspath(target), "cgroup", secure, controller)
+    if any(path.name == "systemd" for path in hierarchies):
+        # runc looks for every hierarchy that /proc/self/cgroup names.
+        target = CGROUP_ROOT / "systemd"
+        target.mkdir()
+        _mount("cgroup", os.fspath(target), "cgroup", secure, "none,name=systemd")
 
 
 @contextlib.contextmanager
