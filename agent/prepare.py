@@ -18,7 +18,7 @@ from agent.namespace import SandboxNamespaces
 from agent.paths import SystemPaths
 from agent.resources import can_filter_devices, fit_resources, forbid_device_nodes
 from agent.spec import Spec
-from agent.sysctl import split_network, write_parameters
+from agent.sysctl import split_network, write_network
 from agent.user import apply_user
 from protos import agent_pb2
 
@@ -72,7 +72,7 @@ def prepare(
         )
         forbid_device_nodes(spec)
     merge_hooks(spec, guest_hooks, wanted.hook_output)
-    write_parameters(split_network(spec), paths.proc)
+    write_network(split_network(spec), paths.proc)
 
 
 _DEV: Final = {

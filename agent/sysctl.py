@@ -9,17 +9,20 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Final
 
 from agent.errors import InvalidArgument
 from agent.linux.openat2 import open_beneath
 from agent.spec import Spec
+
+_NETWORK: Final = "net/"
 
 
 def split_network(spec: Spec) -> dict[str, str]:
     """Take the `net.` parameters out of a spec and return them."""
     sysctl: dict[str, str] = spec["linux"].get("sysctl", {})
     network = {
-        key: value for key, value in sysctl.items() if to_file(key).startswith("net/")
+        key: value for key, value in sysctl.items() if to_file(key).startswith(_NETWORK)
     }
     rest = {key: value for key, value in sysctl.items() if key not in network}
     spec["linux"].pop("sysctl", None)
@@ -40,15 +43,20 @@ def to_file(key: str) -> str:
     return key.translate(str.maketrans("./", "/."))
 
 
-def write_parameters(parameters: dict[str, str], proc: Path) -> None:
-    """Write parameters. Raises `InvalidArgument` naming the one that fails."""
+def write_network(parameters: dict[str, str], proc: Path) -> None:
+    """Write `net.` parameters, and nothing else that a key may lead to.
+
+    May block. Raises `InvalidArgument` naming the one that fails.
+    """
     if not parameters:
         return
-    root = os.open(proc / "sys", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    root = os.open(proc / "sys" / _NETWORK, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         for key, value in parameters.items():
             try:
-                fd = open_beneath(root, to_file(key), os.O_WRONLY)
+                fd = open_beneath(
+                    root, to_file(key).removeprefix(_NETWORK), os.O_WRONLY
+                )
                 try:
                     os.write(fd, value.encode())
                 finally:

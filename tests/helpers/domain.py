@@ -15,6 +15,7 @@ from agent.config import Config
 from agent.container import Container
 from agent.device.rules import complete_rules
 from agent.paths import SystemPaths
+from agent.ports import Ports
 from agent.reaper import Reaper
 from agent.runtime import to_runtime
 from agent.sandbox import Sandbox
@@ -60,7 +61,10 @@ class NoDevices:
 
 @contextlib.asynccontextmanager
 async def open_sandbox(
-    config: Config | None = None, *, runtime: str = "crun"
+    config: Config | None = None,
+    *,
+    runtime: str = "crun",
+    ports: Ports | None = None,
 ) -> AsyncIterator[Sandbox]:
     """A sandbox that was created, and is destroyed at the end."""
     make_rootfs()
@@ -74,6 +78,7 @@ async def open_sandbox(
             to_runtime(runtime, reaper=reaper, state=paths.runtime),
             NoStorages(),
             NoDevices(),
+            ports=ports,
         )
         await sandbox.create(agent_pb2.CreateSandboxRequest(sandbox_id="sandbox"))
         try:

@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from agent.errors import InvalidArgument
+from agent.sandbox import Sandbox
+from protos import agent_pb2
+from tests.helpers.domain import (
+    container_request,
+    exec_request,
+    open_sandbox,
+    read_all,
+    started,
+)
+from tests.helpers.namespace import World, in_namespaces
+
+
+async def namespaces(sandbox: Sandbox, container_id: str) -> dict[str, int]:
+    (pid, *_) = sandbox.container(container_id).cgroup.pids()
+    return {
+        kind: os.stat(f"/proc/{pid}/ns/{kind}").st_ino
+        for kind in ("ipc", "uts", "pid", "net", "mnt", "cgroup")
+    }
+
+
+def own() -> dict[str, int]:
+    kinds = ("ipc", "uts", "pid", "net", "mnt", "cgroup")
+    return {kind: os.stat(f"/proc/self/ns/{kind}").st_ino for kind in kinds}
+
+
+@in_namespaces("v1", "v2")
+async def test_ipc_and_uts_are_shared_and_outlive_the_first_container(
+    world: World,
+) -> None:
+    async with open_sandbox() as sandbox:
+        await sandbox.create(agent_pb2.CreateSandboxRequest(hostname="pod"))
+        await started(sandbox, "c1", "sleep", "1000")
+        first = await namespaces(sandbox, "c1")
+        await sandbox.remove_container("c1")
+        await started(sandbox, "c2", "sleep", "1000")
+        second = await namespaces(sandbox, "c2")
+        assert (first["ipc"], first["uts"]) == (second["ipc"], second["uts"])
+        assert first["pid"] != second["pid"]
+        agent = own()
+        assert second["net"] == agent["net"]
+        for kind in ("ipc", "uts", "pid", "mnt"):
+            assert second[kind] != agent[kind]
+        await sandbox.exec_process(
+            exec_request("c2", "e1", "cat", "/proc/sys/kernel/hostname")
+        )
+        assert await read_all(sandbox, "c2", "e1") == b"pod\n"
+
+
+@in_namespaces("v1", "v2")
+async def test_a_shared_pid_namespace_outlives_its_containers(world: World) -> None:
+    async with open_sandbox() as sandbox:
+        await sandbox.create(agent_pb2.CreateSandboxRequest(sandbox_pidns=True))
+        await started(sandbox, "c1", "sh", "-c", "sleep 1000 & sleep 1000")
+        first = await namespaces(sandbox, "c1")
+        await sandbox.remove_container("c1")
+        container = await started(sandbox, "c2", "sleep", "1000")
+        assert (await namespaces(sandbox, "c2"))["pid"] == first["pid"]
+        # Not PID 1, so SIGTERM is just SIGTERM.
+        await container.signal("", 15)
+        assert await container.processes.wait("") == 143
+
+
+@in_namespaces("v1")
+async def test_each_container_may_ask_to_share_the_pid_namespace(world: World) -> None:
+    async with open_sandbox() as sandbox:
+        for container_id in ("c1", "c2"):
+            request = container_request(container_id, "sleep", "1000")
+            request.sandbox_pidns = True
+            await sandbox.create_container(request)
+        await started(sandbox, "c3", "sleep", "1000")
+        pids = [(await namespaces(sandbox, f"c{n}"))["pid"] for n in (1, 2, 3)]
+        assert pids[0] == pids[1] != pids[2]
+        # The shared PID 1 reaps what is left to it.
+        await sandbox.start_container("c1")
+        await sandbox.exec_process(
+            exec_request("c1", "e1", "sh", "-c", "(sleep 0.01 &) ; echo")
+        )
+        await read_all(sandbox, "c1", "e1")
+        await sandbox.container("c1").processes.wait("e1")
+        states = [
+            path.read_text().rpartition(")")[2].split()[0]
+            for path in Path("/proc").glob("[0-9]*/stat")
+        ]
+        assert "Z" not in states
+
+
+@in_namespaces("v1")
+async def test_the_agent_pid_namespace(world: World) -> None:
+    async with open_sandbox() as sandbox:
+        await sandbox.create_container(
+            container_request("c1", "sh", "-c", "sleep 1000 & sleep 1000"),
+            agent_pid=True,
+        )
+        await sandbox.start_container("c1")
+        assert (await namespaces(sandbox, "c1"))["pid"] == own()["pid"]
+        # Nothing but the cgroup holds its processes together.
+        await sandbox.remove_container("c1")
+        assert sorted(p.name for p in Path("/proc").glob("[0-9]*")) == ["1"]
+
+
+@in_namespaces("v1")
+async def test_a_container_never_joins_a_namespace_of_its_own_kind(
+    world: World,
+) -> None:
+    async with open_sandbox() as sandbox:
+        for kind in ("mount", "cgroup", "user"):
+            request = container_request("c1", "true")
+            del request.OCI.Linux.Namespaces[:]
+            request.OCI.Linux.Namespaces.add(Type=kind, Path="/proc/1/ns/mnt")
+            with pytest.raises(InvalidArgument, match="never joins"):
+                await sandbox.create_container(request)
+        # Paths of the shared kinds are the sandbox's, whatever the host says.
+        request = container_request("c1", "sleep", "1000")
+        del request.OCI.Linux.Namespaces[:]
+        for kind in ("ipc", "uts", "pid", "network"):
+            request.OCI.Linux.Namespaces.add(Type=kind, Path="/proc/1/ns/ipc")
+        await sandbox.create_container(request)
+        mine = await namespaces(sandbox, "c1")
+        agent = own()
+        assert mine["ipc"] == os.stat("/run/sandbox-ns/ipc").st_ino
+        assert mine["pid"] != agent["pid"]
+        assert mine["mnt"] != agent["mnt"]
