@@ -8,12 +8,14 @@ import asyncio
 import contextlib
 import os
 import signal
+import time
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from agent.ctl.arguments import (
+    FAILED,
     add_command_argument,
     add_process_arguments,
     check_process,
@@ -86,13 +88,16 @@ def add_parser(subparsers: Subparsers) -> None:
 def main(options: argparse.Namespace) -> int:
     from agent.ctl.rootfs import prepared
 
+    started = time.time_ns()
     check_process(options)
+    if options.trace and options.address is not None:
+        raise CommandError("--trace: needs a guest of its own", FAILED)
     environment = environment_of(options.env)
     with (
         _target(options) as target,
         prepared(options.rootfs, target.scratch) as rootfs,
     ):
-        return asyncio.run(_run(options, environment, target, rootfs))
+        return asyncio.run(_run(options, environment, target, rootfs, started))
 
 
 @contextlib.contextmanager
@@ -111,20 +116,30 @@ async def _run(
     environment: dict[str, str],
     target: Target,
     rootfs: Path,
+    started: int,
 ) -> int:
-    with _ended_by_first_signals():
-        async with target.client() as client:
-            from agent.client import new_id
+    from agent.client import new_id
 
-            name = new_id()
-            if target.guest is not None:
-                share_pids = options.pid == "sandbox"
-                await client.create_sandbox(name, share_pids=share_pids)
-            lower = await _place(client, options, target, rootfs)
-            status = await _run_container(client, options, environment, name, lower)
-            if target.guest is not None:
-                await client.destroy_sandbox()
-            return status
+    name = new_id()
+    async with contextlib.AsyncExitStack() as stack:
+        stack.enter_context(_ended_by_first_signals())
+        interceptors = []
+        if options.trace:
+            from agent.ctl.recording import Recording
+
+            assert target.guest is not None
+            recording = Recording(target.guest, "kata-agent-ctl run", started)
+            await stack.enter_async_context(recording)
+            interceptors.append(recording.interceptor)
+        client = await stack.enter_async_context(target.client(interceptors))
+        if target.guest is not None:
+            share_pids = options.pid == "sandbox"
+            await client.create_sandbox(name, share_pids=share_pids)
+        lower = await _place(client, options, target, rootfs)
+        status = await _run_container(client, options, environment, name, lower)
+        if target.guest is not None:
+            await client.destroy_sandbox()
+        return status
 
 
 async def _place(

@@ -95,7 +95,7 @@ def local_guest(options: argparse.Namespace) -> Iterator[Target]:
 
     environment = {"KATA_AGENT_LOG_LEVEL": "debug"} if options.debug else {}
     if options.trace:
-        environment["KATA_AGENT_TRACING"] = "auto"
+        environment["KATA_AGENT_TRACING"] = "collated"
     guest = LocalGuest(
         environment=environment,
         cgroup=options.cgroup,

@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The trace of one command: collected from its guest, shown as a tree.
+
+The span at the top is ours: its context goes with every call, so that what the
+agent does hangs below it, though no OpenTelemetry is loaded here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import time
+from dataclasses import replace
+from typing import Any, Final
+
+from guest import Guest
+from tracing.forwarder.receiver import Receiver
+from tracing.interceptor import inject
+from tracing.propagation import TraceContext
+from tracing.record import Kind, SpanRecord
+from tracing.tree import render
+from ttrpc.context import CallContext
+from ttrpc.interceptor import Proceed
+
+TRACE_PORT: Final = 10240
+PATIENCE: Final = 5.0
+"""Seconds for an agent that was told to end: it sends its last spans then."""
+WIDTH: Final = 100
+
+
+class Recording:
+    """Spans of a guest, and the one that stands for the command."""
+
+    def __init__(self, guest: Guest, name: str, started: int) -> None:
+        """`started` is when the command began, in nanoseconds since the epoch."""
+        self._guest = guest
+        self._name = name
+        self._context = TraceContext.new()
+        self._receiver = Receiver(f"{guest.socket}_{TRACE_PORT}")
+        self._started = started
+
+    async def interceptor(
+        self, request: Any, context: CallContext, proceed: Proceed
+    ) -> Any:
+        """Tell the agent whose child its spans are."""
+        inject(context, self._context)
+        return await proceed(request, context)
+
+    async def __aenter__(self) -> Recording:
+        await self._receiver.__aenter__()
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        """Wait for the last spans, and show all."""
+        ended = time.time_ns()
+        try:
+            if exc_info[0] is None:
+                await asyncio.to_thread(self._guest.ending, PATIENCE)
+        finally:
+            await self._receiver.__aexit__(*exc_info)
+        top = self._top(ended)
+        spans = [_below(top, span) for span in self._receiver.spans()]
+        print(render([top, *spans], width=_width()), end="", file=sys.stderr)
+
+    def _top(self, ended: int) -> SpanRecord:
+        return SpanRecord(
+            trace_id=f"{self._context.trace_id:032x}",
+            span_id=f"{self._context.span_id:016x}",
+            parent_id="",
+            name=self._name,
+            start=self._started,
+            end=ended,
+            kind=Kind.CLIENT,
+        )
+
+
+def _below(top: SpanRecord, span: SpanRecord) -> SpanRecord:
+    """Put what the guest did on nobody's behalf, as booting, below our span too."""
+    if span.parent_id:
+        return span
+    return replace(span, trace_id=top.trace_id, parent_id=top.span_id)
+
+
+def _width() -> int:
+    try:
+        return os.get_terminal_size(sys.stderr.fileno()).columns
+    except OSError:
+        return WIDTH

@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`kata-agent-ctl run --trace`: the tree of what it took, and the command's output."""
+
+from __future__ import annotations
+
+import re
+
+from tests.e2e.conftest import Ctl
+
+DURATION = re.compile(r"\s+\d+(\.\d+)? (µs|ms|s)\b")
+
+
+def test_the_trace_is_a_tree_with_durations(ctl: Ctl) -> None:
+    ran = ctl("run", "--trace", "--", "sh", "-c", "echo out; exit 3")
+    assert (ran.stdout, ran.returncode) == ("out\n", 3)
+    lines = ran.stderr.splitlines()
+    assert all(DURATION.search(line) for line in lines)
+    top, *rest = (DURATION.split(line)[0].rstrip() for line in lines)
+    assert top == "kata-agent-ctl run"
+    assert all(line.startswith(("├─ ", "└─ ", "│  ", "   ")) for line in rest)
+    names = [line.lstrip("├─└│ ").split()[0] for line in rest]
+    calls = [name.rpartition("/")[2] for name in names if name.startswith("grpc.")]
+    assert calls[:3] == ["CreateSandbox", "CreateContainer", "StartContainer"]
+    assert calls[-3:] == ["WaitProcess", "RemoveContainer", "DestroySandbox"]
+    assert {"agent.boot", "storage.add", "process.create"} <= set(names)
+
+
+def test_a_failed_run_shows_how_far_it_came(ctl: Ctl) -> None:
+    ran = ctl("run", "--trace", "--", "/no/such/program")
+    assert ran.returncode == 125
+    assert "kata-agent-ctl run" in ran.stderr
+    assert "/no/such/program" in ran.stderr
+
+
+def test_an_agent_of_somebody_elses_cannot_be_traced(ctl: Ctl) -> None:
+    ran = ctl("run", "--trace", "--address", "unix:///x", "--", "true")
+    assert ran.returncode == 125
+    assert ran.stderr == "kata-agent-ctl: --trace: needs a guest of its own\n"
