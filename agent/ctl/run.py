@@ -102,12 +102,12 @@ def main(options: argparse.Namespace) -> int:
 
 @contextlib.contextmanager
 def _target(options: argparse.Namespace) -> Iterator[Target]:
-    from agent.ctl.target import Target, local_guest
+    from agent.ctl.target import Target, local_guest, vm_guest
 
     if options.address is not None:
         yield Target(options.address, timeout=options.connect_timeout)
         return
-    with local_guest(options) as target:
+    with vm_guest(options) if options.vm else local_guest(options) as target:
         yield target
 
 

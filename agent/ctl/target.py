@@ -107,6 +107,22 @@ def local_guest(options: argparse.Namespace) -> Iterator[Target]:
 
 
 @contextlib.contextmanager
+def vm_guest(options: argparse.Namespace) -> Iterator[Target]:
+    """Hold a VM for the block; its image is built first if there is none."""
+    from guest.image.build import ensure
+    from guest.image.progress import Progress
+    from guest.vm import VmGuest
+    from guest.vm_command import Machine
+
+    parameters = ["agent.log=debug"] if options.debug else []
+    if options.trace:
+        parameters.append("agent.trace=collated")
+    guest = VmGuest(ensure(Progress()), machine=Machine(kernel_parameters=parameters))
+    with _held(guest):
+        yield Target(guest.address, guest, timeout=VM_CONNECT_TIMEOUT)
+
+
+@contextlib.contextmanager
 def _held(guest: Guest) -> Iterator[None]:
     from guest import GuestError
 
