@@ -137,6 +137,7 @@ async def serve(
                 ),
                 Storages(paths, uevents, config, reaper),
                 Devices(paths, uevents, config),
+                ports=ports,
             )
             ending.push_async_callback(sandbox.destroy)
             server = Server(

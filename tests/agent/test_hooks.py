@@ -89,7 +89,7 @@ async def test_a_failing_hook_fails_the_call_with_its_output(world: World) -> No
         hook = _program(Path("/run/hook"), "echo said; echo complained >&2; exit 3")
         request = container_request("c1", "true")
         request.OCI.Hooks.Prestart.add(Path=str(hook))
-        with pytest.raises(Internal, match="(?s)c1.*said.*complained"):
+        with pytest.raises(Internal, match=r"(?s)c1.*said.*complained"):
             await sandbox.create_container(request)
         assert sandbox.containers == []
         request = container_request("c1", "sleep", "1000")

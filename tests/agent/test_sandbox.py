@@ -179,7 +179,7 @@ async def test_removal_honours_its_timeout_and_goes_on(world: World) -> None:
     async with open_sandbox() as sandbox:
         container = await started(sandbox, "c1", "sleep", "1000")
         async with container.order:
-            with pytest.raises(Timeout, match="not removed within 0.05 s"):
+            with pytest.raises(Timeout, match="not removed within"):
                 await sandbox.remove_container("c1", 0.05)
             again = asyncio.create_task(sandbox.remove_container("c1"))
             await asyncio.sleep(0)
