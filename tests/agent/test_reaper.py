@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+import re
+import signal
+import time
+
+import pytest
+
+from agent.errors import NotFound, Timeout
+from agent.reaper import Reaper
+from tests.helpers.namespace import World, in_namespaces
+
+
+@in_namespaces("v1")
+async def test_run_returns_status_and_both_outputs(world: World) -> None:
+    with Reaper() as reaper:
+        done = await reaper.run(
+            ["sh", "-c", "cat; echo err >&2; exit 3"], stdin=b"x" * 100_000
+        )
+        assert (done.status, done.stdout, done.stderr) == (3, b"x" * 100_000, b"err\n")
+        with pytest.raises(NotFound, match="program 'no-such-program': not found"):
+            await reaper.run(["no-such-program"])
+        with pytest.raises(Timeout, match="program 'sleep': no end within 0.05 s"):
+            await reaper.run(["sleep", "1000"], timeout=0.05)
+        task = asyncio.create_task(reaper.run(["sleep", "1000"]))
+        await asyncio.sleep(0.01)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        await _wait_for_no_children()
+
+
+async def _wait_for_no_children() -> None:
+    deadline = time.monotonic() + 5
+    while True:
+        try:
+            os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        except ChildProcessError:
+            return
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.001)
+
+
+@in_namespaces("v1")
+async def test_exit_codes(world: World) -> None:
+    with Reaper() as reaper:
+        for code in (0, 1, 125, 255):
+            child = reaper.spawn(["sh", "-c", f"exit {code}"])
+            assert await child.wait() == code
+        for number in (signal.SIGKILL, signal.SIGTERM, signal.SIGABRT):
+            child = reaper.spawn(["sleep", "1000"])
+            child.send_signal(number)
+            assert await child.wait() == 128 + number
+            with pytest.raises(ProcessLookupError):
+                child.send_signal(number)
+            assert child.exit_code == 128 + number
+
+
+@in_namespaces("v1")
+async def test_an_exit_before_the_registration_is_not_lost(world: World) -> None:
+    with Reaper() as reaper:
+        pid = os.posix_spawn("/bin/sh", ["sh", "-c", "exit 9"], {})
+        os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+        assert await reaper.adopt(pid).wait() == 9
+
+
+@in_namespaces("v1")
+async def test_an_orphan_is_reaped(world: World) -> None:
+    with Reaper() as reaper:
+        await reaper.run(["sh", "-c", "(sleep 0.05; exit 4) &"])
+        await _wait_for_no_children()
+
+
+@in_namespaces("v1")
+async def test_an_orphan_may_be_named_while_one_is_expected(world: World) -> None:
+    with Reaper() as reaper:
+        with reaper.expecting():
+            done = await reaper.run(["sh", "-c", "(exit 4) & echo $!"])
+            pid = int(done.stdout)
+            await _wait_for_no_children()
+            child = reaper.adopt(pid)
+        assert await child.wait() == 4
+        with pytest.raises(ProcessLookupError):
+            reaper.adopt(pid)
+
+
+@in_namespaces("v1")
+async def test_many_at_once(world: World) -> None:
+    with Reaper() as reaper:
+        before = len(os.listdir("/proc/self/fd"))
+        results = await asyncio.gather(
+            *(
+                reaper.run(["sh", "-c", f"sleep 0 & echo {n}; exit {n}"])
+                for n in range(100)
+            )
+        )
+        assert [r.status for r in results] == list(range(100))
+        assert [r.stdout for r in results] == [b"%d\n" % n for n in range(100)]
+        await _wait_for_no_children()
+        assert len(os.listdir("/proc/self/fd")) == before
+
+
+@in_namespaces("v1")
+async def test_programs_get_a_clean_environment_and_signals(world: World) -> None:
+    with Reaper() as reaper:
+        os.environ["SECRET"] = "x"
+        leak = fcntl.fcntl(0, fcntl.F_DUPFD_CLOEXEC, 4000)
+        done = await reaper.run(
+            ["sh", "-c", "env; grep Sig /proc/self/status; ls /proc/self/fd"]
+        )
+        assert b"SECRET" not in done.stdout
+        masks = dict(re.findall(rb"(Sig...):\t([0-9a-f]{16})", done.stdout))
+        assert int(masks[b"SigBlk"], 16) == 0
+        # Python ignores these; a program must see a broken pipe.
+        ignored = int(masks[b"SigIgn"], 16)
+        assert not ignored & 1 << (signal.SIGPIPE - 1)
+        assert not ignored & 1 << (signal.SIGXFSZ - 1)
+        assert str(leak) not in done.stdout.decode().split()
+        os.close(leak)
