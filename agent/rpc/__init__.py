@@ -8,6 +8,7 @@ the kernel. What no class implements answers UNIMPLEMENTED, by name.
 
 from __future__ import annotations
 
+from agent.rpc.containers import ContainersService
 from agent.rpc.execution import ExecutionService
 from agent.rpc.health import HealthService
 from agent.rpc.stdio import StdioService
@@ -25,6 +26,7 @@ def services(sandbox: Sandbox, tracing: Tracing) -> list[BoundService]:
         bind(
             AGENT_SERVICE,
             ExecutionService(sandbox),
+            ContainersService(sandbox),
             StdioService(sandbox),
             TracingService(tracing),
         ),
