@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from agent.cgroup.files import (
+    UNLIMITED,
+    pids_below,
+    read_flat_keyed,
+    read_nested_keyed,
+    read_number,
+    write,
+)
+
+
+def test_formats(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    for text, number in (("5\n", 5), ("max\n", UNLIMITED), ("-1\n", UNLIMITED)):
+        file.write_text(text)
+        assert read_number(file) == number
+    file.write_text("a 1\nb max\n")
+    assert read_flat_keyed(file) == {"a": 1, "b": UNLIMITED}
+    file.write_text("8:0 rbytes=1 wbytes=2\n7:1 \n")
+    assert read_nested_keyed(file) == {"8:0": {"rbytes": 1, "wbytes": 2}, "7:1": {}}
+
+
+def test_what_is_not_there_is_nothing(tmp_path: Path) -> None:
+    file = tmp_path / "none"
+    assert read_number(file) is None
+    assert read_flat_keyed(file) == read_nested_keyed(file) == {}
+    assert pids_below(file) == []
+    with pytest.raises(FileNotFoundError):
+        write(file, "1")
+
+
+def test_pids_of_the_whole_tree(tmp_path: Path) -> None:
+    (tmp_path / "a/b").mkdir(parents=True)
+    (tmp_path / "cgroup.procs").write_text("7\n0\n")
+    (tmp_path / "a/cgroup.procs").write_text("")
+    (tmp_path / "a/b/cgroup.procs").write_text("9\n8\n")
+    assert pids_below(tmp_path) == [7, 8, 9]
