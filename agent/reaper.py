@@ -146,6 +146,7 @@ class Reaper:
         keep: Sequence[int] = (),
         env: Mapping[str, str] | None = None,
         new_session: bool = False,
+        terminal: str = "",
     ) -> Child:
         """Start a program; see `agent.linux.spawn`. Raises `NotFound` without one."""
         try:
@@ -157,6 +158,7 @@ class Reaper:
                 keep=keep,
                 env=env,
                 new_session=new_session,
+                terminal=terminal,
             )
         except FileNotFoundError as error:
             raise NotFound(f"program {argv[0]!r}: not found") from error

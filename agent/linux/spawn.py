@@ -31,12 +31,14 @@ def spawn(
     keep: Sequence[int] = (),
     env: Mapping[str, str] | None = None,
     new_session: bool = False,
+    terminal: str = "",
 ) -> int:
     """Start `argv`, found in PATH, and return its pid.
 
     A standard descriptor of None is `/dev/null`. Descriptors in `keep` are
-    inherited under their own numbers. Raises `OSError` naming the program when
-    it cannot be executed.
+    inherited under their own numbers. With a `terminal`, a path, all three are
+    that, and it is the controlling terminal of a new session. Raises `OSError`
+    naming the program when it cannot be executed.
     """
     actions: list[tuple[int, ...] | tuple[int, int, str, int, int]] = []
     # Move the three out of the way first: one of them may itself be 0, 1 or 2.
@@ -50,6 +52,14 @@ def spawn(
             else:
                 moved.append(fd)
         actions = [(os.POSIX_SPAWN_DUP2, fd, number) for number, fd in enumerate(moved)]
+        if terminal:
+            # The leader of a session that has none gets the terminal by opening it
+            # (man 4 tty); posix_spawn makes the session first.
+            actions = [
+                (os.POSIX_SPAWN_OPEN, 0, terminal, os.O_RDWR, 0),
+                (os.POSIX_SPAWN_DUP2, 0, 1),
+                (os.POSIX_SPAWN_DUP2, 0, 2),
+            ]
         # glibc clears close-on-exec when source and target are the same.
         actions += [(os.POSIX_SPAWN_DUP2, fd, fd) for fd in keep]
         try:
@@ -60,7 +70,7 @@ def spawn(
                 file_actions=actions,
                 setsigmask=(),
                 setsigdef=_RESET_SIGNALS,
-                setsid=new_session,
+                setsid=new_session or bool(terminal),
             )
         except OSError as error:
             raise type(error)(
