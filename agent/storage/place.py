@@ -155,7 +155,13 @@ def mount_file_system(
     """Mount a file system; `source` is a node, a tag or just a word to the kernel."""
     with ExitStack() as undo:
         with opened(make_place(place, undo)) as target:
-            mount_at(source, target, fstype, options)
+            try:
+                mount_at(source, target, fstype, options)
+            except OSError as error:
+                # The kernel names no layer; our descriptor would tell nobody.
+                what = f"{fstype} {source!r}" + (options.data and f" ({options.data})")
+                text = f"{error.strerror}, mounting {what}"
+                raise OSError(error.errno, text, str(place)) from error
         undo.callback(unmount, place)
         if options.propagation:
             with place.opened() as mounted:

@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`kata-agent-ctl call`: any RPC, JSON in and out."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from agent.client import AgentClient
+from agent.client.spec import default_process, default_spec, writable_layer
+from guest.local import LocalGuest
+from tests.e2e.conftest import Completed, Ctl
+
+Call = Callable[..., Completed]
+
+
+@pytest.fixture
+def call(ctl: Ctl, guest: LocalGuest) -> Call:
+    def call(*arguments: str, **options: str) -> Completed:
+        address = ("--address", guest.address, "--timeout", "30")
+        return ctl("call", *address, *arguments, **options)
+
+    return call
+
+
+@pytest.mark.parametrize(
+    "method", ["Check", "check", "grpc.Health/Check", "/grpc.Health/Check"]
+)
+def test_a_method_has_several_spellings(call: Call, method: str) -> None:
+    called = call(method)
+    assert (called.returncode, called.stderr) == (0, "")
+    assert json.loads(called.stdout) == {"status": "SERVING"}
+
+
+def test_names_with_acronyms_are_found(call: Call) -> None:
+    called = call("get-guest-details", '{"mem_block_size": true}')
+    assert called.returncode == 0 or "UNIMPLEMENTED" in called.stderr
+
+
+def test_a_request_is_json_a_file_or_the_input(call: Call, tmp_path: Path) -> None:
+    request = '{"sandbox_id": "s1", "hostname": "h1"}'
+    (tmp_path / "request.json").write_text(request)
+    for argument, text in [
+        (request, None),
+        (f"@{tmp_path}/request.json", None),
+        ("-", request),
+    ]:
+        called = call("CreateSandbox", argument, input=text)
+        assert (called.stdout, called.stderr, called.returncode) == ("{}\n", "", 0)
+
+
+def test_a_failed_call_is_its_code_and_message(call: Call) -> None:
+    called = call("StartContainer", '{"container_id": "nobody"}')
+    assert (called.stdout, called.returncode) == ("", 1)
+    (line,) = called.stderr.splitlines()
+    code, _, message = line.removeprefix("kata-agent-ctl: ").partition(": ")
+    assert code == "INVALID_ARGUMENT"
+    assert "nobody" in message
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("NoSuchMethod",), "no method 'NoSuchMethod'"),
+        (("Check", "{"), "Check"),
+        (("StartContainer", '{"no_such_field": 1}'), "no_such_field"),
+        (("StartContainer", '{"container_id": 1}'), "container_id"),
+        (("Check", "@/no/such/file"), "/no/such/file"),
+    ],
+)
+def test_a_bad_call_is_one_line(
+    ctl: Ctl, arguments: tuple[str, ...], words: str
+) -> None:
+    called = ctl("call", "--address", "unix:///nobody", *arguments)
+    assert (called.stdout, called.returncode) == ("", 1)
+    (line,) = called.stderr.splitlines()
+    assert line.startswith("kata-agent-ctl: call: ")
+    assert words in line
+
+
+def test_nobody_at_the_address_is_one_line(ctl: Ctl) -> None:
+    called = ctl("call", "--address", "unix:///no/such/socket", "Check")
+    assert called.returncode == 1
+    (line,) = called.stderr.splitlines()
+    assert "unix:///no/such/socket" in line
+
+
+def test_an_address_is_needed(ctl: Ctl) -> None:
+    called = ctl("call", "Check")
+    assert called.returncode == 1
+    assert called.stderr == "kata-agent-ctl: call: --address is needed\n"
+
+
+def test_every_method_is_listed(ctl: Ctl) -> None:
+    listed = ctl("call", "list").stdout.splitlines()
+    assert {"grpc.Health/Check", "grpc.AgentService/CreateContainer"} <= set(listed)
+    assert listed == sorted(listed)
+
+
+async def test_exec_joins_a_container_that_runs(
+    ctl: Ctl, guest: LocalGuest, client: AgentClient
+) -> None:
+    storage, root = writable_layer("c1", str(guest.directory / "rootfs"))
+    spec = default_spec("c1", default_process(["sleep", "1000"]), rootfs=root)
+    async with client.started_container("c1", spec, [storage]):
+        executed = await asyncio.to_thread(
+            ctl,
+            *("exec", "-i", "--env", "A=b", "--address", guest.address, "c1"),
+            *("--", "sh", "-c", "cat; echo $A; echo err >&2; exit 6"),
+            input="in\n",
+        )
+        assert (executed.stdout, executed.stderr) == ("in\nb\n", "err\n")
+        assert executed.returncode == 6
+        missing = await asyncio.to_thread(
+            ctl, *("exec", "--address", guest.address, "c2", "--", "true")
+        )
+    assert missing.returncode == 125
+    assert "c2" in missing.stderr
+
+
+async def test_run_uses_a_guest_that_runs(
+    ctl: Ctl, guest: LocalGuest, client: AgentClient
+) -> None:
+    ran = await asyncio.to_thread(
+        ctl, "run", "--address", guest.address, "--", "sh", "-c", "echo there; exit 8"
+    )
+    assert (ran.stdout, ran.stderr, ran.returncode) == ("there\n", "", 8)

@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The typed client against a real agent in a local guest."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from pathlib import Path
+
+import pytest
+
+from agent.client import AgentClient, communicate
+from agent.client.container import Container
+from agent.client.spec import default_process, default_spec, writable_layer
+from guest.local import LocalGuest
+from ttrpc.errors import Closed, StatusError
+
+
+@pytest.fixture
+def rootfs(guest: LocalGuest) -> str:
+    return str(guest.directory / "rootfs")
+
+
+async def new_container(client: AgentClient, rootfs: str, *args: str) -> Container:
+    storage, root = writable_layer("c1", rootfs)
+    spec = default_spec("c1", default_process(args), rootfs=root)
+    container = await client.create_container("c1", spec, [storage])
+    await container.start()
+    return container
+
+
+async def test_a_command_is_run(client: AgentClient, rootfs: str) -> None:
+    script = 'cat; echo "$A" >&2; pwd; exit 9'
+    result = await client.run(
+        ["sh", "-c", script], rootfs=rootfs, input=b"in\n", env={"A": "x"}, cwd="/tmp"
+    )
+    assert (result.status, result.stdout, result.stderr) == (9, b"in\n/tmp\n", b"x\n")
+
+
+async def test_input_that_nobody_reads_holds_nothing_up(
+    client: AgentClient, rootfs: str
+) -> None:
+    result = await client.run(["true"], rootfs=rootfs, input=bytes(8 << 20))
+    assert result.status == 0
+
+
+async def test_much_input_comes_back_whole(client: AgentClient, rootfs: str) -> None:
+    data = bytes(range(256)) * (5 << 12)
+    result = await client.run(["cat"], rootfs=rootfs, input=data)
+    assert result.stdout == data
+
+
+async def test_what_a_command_writes_is_gone_with_it(
+    client: AgentClient, rootfs: str
+) -> None:
+    await client.run(["sh", "-c", "echo x > /etc/new"], rootfs=rootfs)
+    result = await client.run(["cat", "/etc/new"], rootfs=rootfs)
+    assert result.status == 1
+    assert not Path(rootfs, "etc/new").exists()
+
+
+async def test_a_container_that_does_not_start_is_removed(
+    client: AgentClient, rootfs: str
+) -> None:
+    for _ in range(2):
+        with pytest.raises(StatusError, match="/no/such"):
+            await client.run(["/no/such"], rootfs=rootfs, container_id="c1")
+
+
+async def test_a_missing_rootfs_is_an_error_that_names_it(client: AgentClient) -> None:
+    with pytest.raises(StatusError, match="/no/such/root"):
+        await client.run(["true"], rootfs="/no/such/root")
+
+
+async def test_an_exec_has_streams_and_a_status_of_its_own(
+    client: AgentClient, rootfs: str
+) -> None:
+    container = await new_container(client, rootfs, "sleep", "1000")
+    script = default_process(["sh", "-c", "cat; echo err >&2; exit 4"])
+    executed = await container.exec("e1", script)
+    result = await communicate(executed, b"in")
+    assert (result.status, result.stdout, result.stderr) == (4, b"in", b"err\n")
+    await container.remove()
+
+
+async def test_a_process_is_signalled(client: AgentClient, rootfs: str) -> None:
+    container = await new_container(client, rootfs, "sleep", "1000")
+    await container.init.signal(signal.SIGTERM)
+    assert await container.init.wait() == 128 + signal.SIGTERM
+    await container.remove()
+
+
+async def test_a_container_is_killed_as_a_whole(
+    client: AgentClient, rootfs: str
+) -> None:
+    script = "trap '' TERM INT; sleep 1000 & sleep 1000"
+    container = await new_container(client, rootfs, "sh", "-c", script)
+    await container.kill()
+    result = await communicate(container.init)
+    assert result.status == 137
+    await container.remove()
+
+
+async def test_a_terminal_is_resized(client: AgentClient, rootfs: str) -> None:
+    storage, root = writable_layer("c1", rootfs)
+    process = default_process(["sh", "-c", "read a; stty size"], terminal=True)
+    spec = default_spec("c1", process, rootfs=root)
+    async with client.started_container("c1", spec, [storage]) as container:
+        await container.init.resize(33, 77)
+        await container.init.write_stdin(b"\r")
+        output = b"".join([data async for data in container.init.read_stdout()])
+        assert await container.init.wait() == 0
+    assert b"33 77" in output
+
+
+async def test_removing_ends_what_runs(client: AgentClient, rootfs: str) -> None:
+    container = await new_container(client, rootfs, "sleep", "1000")
+    await container.remove()
+    with pytest.raises(StatusError, match="c1"):
+        await container.start()
+
+
+async def test_a_cancelled_run_removes_its_container(
+    client: AgentClient, rootfs: str
+) -> None:
+    run = asyncio.create_task(
+        client.run(["sleep", "1000"], rootfs=rootfs, container_id="c1")
+    )
+    probe = default_process(["true"])
+    while True:  # Until the container runs.
+        try:
+            await client.container("c1").exec("probe", probe)
+        except StatusError:
+            assert not run.done()
+        else:
+            break
+    run.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await run
+    result = await client.run(["true"], rootfs=rootfs, container_id="c1")
+    assert result.status == 0
+
+
+async def test_two_clients_share_an_agent(
+    guest: LocalGuest, client: AgentClient, rootfs: str
+) -> None:
+    container = await new_container(client, rootfs, "sleep", "1000")
+    async with await AgentClient.connect(guest.address) as other:
+        await other.check(timeout=10)
+        seen = await other.container("c1").exec("e1", default_process(["echo", "hi"]))
+        assert (await communicate(seen)).stdout == b"hi\n"
+    await container.remove()
+
+
+async def test_nobody_at_the_address_is_an_error_that_names_it(scratch: Path) -> None:
+    with pytest.raises(Closed, match="nobody"):
+        await AgentClient.connect(f"unix://{scratch}/nobody", timeout=0.05)
