@@ -57,18 +57,23 @@ class Sender:
         self._next = 1
 
     def put(self, count: int, name: str = "", **attributes: str) -> None:
-        for _ in range(count):
-            context = SpanContext(1, self._next, False, TraceFlags(1))
-            self.port.put(
-                ReadableSpan(
-                    name or f"s{self._next}",
-                    context,
-                    attributes=attributes,
-                    start_time=1,
-                    end_time=2,
-                )
+        """Put spans in at one go: the sender thread sees all of them or none."""
+        with self.counters.lock:
+            for _ in range(count):
+                self._put_one(name, attributes)
+
+    def _put_one(self, name: str, attributes: dict[str, str]) -> None:
+        context = SpanContext(1, self._next, False, TraceFlags(1))
+        self.port.put(
+            ReadableSpan(
+                name or f"s{self._next}",
+                context,
+                attributes=attributes,
+                start_time=1,
+                end_time=2,
             )
-            self._next += 1
+        )
+        self._next += 1
 
     def dropped(self) -> dict[Reason, int]:
         return {reason: n for reason, n in self.counters.dropped.items() if n}
@@ -315,9 +320,9 @@ def test_a_forked_child_has_no_thread_and_sends_nothing(
     pid = os.fork()
     if pid == 0:
         sender.put(1)
-        threads = len(os.listdir("/proc/self/task"))
-        os._exit(0 if threads == 1 and sender.counters.ended == 0 else 1)
-    assert os.waitpid(pid, 0)[1] == 0
+        threads = len(threading.enumerate())
+        os._exit(10 * threads + sender.counters.ended)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 10
     assert sender.port.close(10)
     sender.check(ended=0, sent=0)
 

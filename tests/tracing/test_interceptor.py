@@ -1,0 +1,230 @@
+# SPDX-License-Identifier: Apache-2.0
+import asyncio
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from protos import agent_pb2
+from tests.helpers.trace_port import FakeCollector, fake_collector
+from tracing.interceptor import client_interceptor, server_interceptor
+from tracing.record import Kind, SpanRecord, Status
+from tracing.setup import Tracing
+from tracing.span import span
+from ttrpc.codes import Code
+from ttrpc.context import CallContext
+from ttrpc.errors import StatusError
+from ttrpc.service import Service
+
+SERVICE = Service.from_descriptor(agent_pb2.DESCRIPTOR.services_by_name["AgentService"])
+TRACE, SPAN = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
+PARENT = f"00-{TRACE}-{SPAN}-01"
+UBER = "a3ce929d0e0e4736:51:0:1"
+GARBAGE = "\x00\x1b[31m,;=:-é" * 1000
+
+
+def status_of(error: BaseException) -> StatusError:
+    if isinstance(error, StatusError):
+        return error
+    return StatusError(Code.INTERNAL, "")
+
+
+class Server:
+    """Calls through the interceptor, as a server makes them."""
+
+    def __init__(self, tracing: Tracing, collector: FakeCollector) -> None:
+        self.tracing = tracing
+        self.collector = collector
+        self._interceptor = server_interceptor(tracing, status_of)
+
+    async def call(
+        self, method: str, request: Any, error: BaseException | None = None, **sent: str
+    ) -> Any:
+        pairs = [(key.replace("_", "-"), value) for key, value in sent.items()]
+        context = CallContext(SERVICE.methods[method], metadata=pairs)
+
+        async def proceed(request: Any, context: CallContext) -> str:
+            with span("inside.handler", subsystem="test"):
+                if error is not None:
+                    raise error
+            return "response"
+
+        return await self._interceptor(request, context, proceed)
+
+    async def spans(self) -> dict[str, SpanRecord]:
+        await self.tracing.stop()
+        return {it.name: it for it in self.collector.spans()}
+
+
+@pytest_asyncio.fixture
+async def server(tmp_path: Path) -> AsyncIterator[Server]:
+    with fake_collector(tmp_path / "guest.sock_10240") as collector:
+        tracing = Tracing(collector.connect)
+        yield Server(tracing, collector)
+        await tracing.stop()
+
+
+CREATE = "grpc.AgentService/CreateContainer"
+
+
+async def test_off_it_passes_through(server: Server) -> None:
+    request = agent_pb2.CreateContainerRequest()
+    assert await server.call("CreateContainer", request) == "response"
+    assert server.collector.connections == 0
+
+
+async def test_a_server_span(server: Server) -> None:
+    await server.tracing.start("auto")
+    request = agent_pb2.CreateContainerRequest(container_id="c1", exec_id="e1")
+    request.OCI.Process.Env.append("PASSWORD=secret")
+    assert await server.call("CreateContainer", request) == "response"
+    found = await server.spans()
+    call = found[CREATE]
+    assert call.kind is Kind.SERVER
+    assert call.attributes == {
+        "subsystem": "rpc",
+        "source": "agent",
+        "rpc.system.name": "ttrpc",
+        "rpc.method": CREATE,
+        "rpc.response.status_code": "OK",
+        "container.id": "c1",
+        "agent.exec.id": "e1",
+    }
+    assert found["inside.handler"].parent_id == call.span_id
+    assert call.parent_id == ""
+    assert all(b"secret" not in it.body for it in server.collector.requests)
+
+
+@pytest.mark.parametrize(
+    ("kind", "sent", "trace", "parent"),
+    [
+        ("collated", {"traceparent": PARENT}, TRACE, SPAN),
+        ("auto", {"traceparent": PARENT}, TRACE, SPAN),
+        ("isolated", {"traceparent": PARENT}, None, ""),
+        ("auto", {"uber_trace_id": UBER}, f"{0xA3CE929D0E0E4736:032x}", f"{0x51:016x}"),
+        ("auto", {"uber_trace_id": UBER, "traceparent": PARENT}, TRACE, SPAN),
+        ("auto", {"traceparent": GARBAGE, "uber_trace_id": GARBAGE}, None, ""),
+        ("auto", {"traceparent": PARENT, "tracestate": GARBAGE}, TRACE, SPAN),
+        ("auto", {"traceparent": "00-1-2-3"}, None, ""),
+        ("collated", {}, None, ""),
+    ],
+)
+async def test_the_callers_context(
+    server: Server, kind: str, sent: dict[str, str], trace: str | None, parent: str
+) -> None:
+    await server.tracing.start(kind)
+    await server.call("CreateContainer", agent_pb2.CreateContainerRequest(), **sent)
+    call = (await server.spans())[CREATE]
+    assert call.parent_id == parent
+    assert trace is None or call.trace_id == trace
+
+
+async def test_a_caller_that_does_not_sample(server: Server) -> None:
+    await server.tracing.start("auto")
+    request = agent_pb2.CreateContainerRequest()
+    await server.call("CreateContainer", request, traceparent=PARENT[:-1] + "0")
+    assert not await server.spans()
+
+
+async def test_isolated_roots_link_to_the_boot(server: Server) -> None:
+    await server.tracing.start("isolated")
+    with server.tracing.boot(since=0):
+        pass
+    await server.call("CreateContainer", agent_pb2.CreateContainerRequest())
+    found = await server.spans()
+    boot = found["agent.boot"]
+    assert found[CREATE].links == ((boot.trace_id, boot.span_id),)
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "status"),
+    [
+        (StatusError(Code.NOT_FOUND, "secret"), "NOT_FOUND", Status.UNSET),
+        (StatusError(Code.UNAVAILABLE, "secret"), "UNAVAILABLE", Status.ERROR),
+        (StatusError(77, "secret"), "77", Status.UNSET),
+        (RuntimeError("secret"), "INTERNAL", Status.ERROR),
+        (asyncio.CancelledError(), "CANCELLED", Status.UNSET),
+    ],
+)
+@pytest.mark.parametrize("method", ["CreateContainer", "WaitProcess"])
+async def test_outcomes(
+    server: Server, method: str, error: BaseException, code: str, status: Status
+) -> None:
+    await server.tracing.start("auto")
+    with pytest.raises(type(error)):
+        await server.call(method, agent_pb2.WaitProcessRequest(), error)
+    call = (await server.spans())[f"grpc.AgentService/{method}"]
+    assert call.attributes["rpc.response.status_code"] == code
+    assert call.status is status
+    assert ("error.type" in call.attributes) == (status is Status.ERROR)
+    assert all(b"secret" not in it.body for it in server.collector.requests)
+
+
+async def test_a_long_poll_holds_no_span_open(server: Server) -> None:
+    """It is recorded when it returns, from when it came, and is interactive."""
+    await server.tracing.start("auto")
+    request = agent_pb2.ReadStreamRequest(container_id="c1")
+    await server.call("ReadStdout", request)
+    found = await server.spans()
+    call = found["grpc.AgentService/ReadStdout"]
+    assert call.attributes["api-category"] == "interactive"
+    assert call.attributes["container.id"] == "c1"
+    inside = found["inside.handler"]
+    assert call.start <= inside.start
+    assert inside.end <= call.end
+
+
+async def test_what_switches_tracing_is_not_traced(server: Server) -> None:
+    await server.tracing.start("auto")
+    await server.call("StopTracing", agent_pb2.StopTracingRequest())
+    assert "grpc.AgentService/StopTracing" not in await server.spans()
+
+
+async def test_sandbox_id_and_the_flush_at_its_end(server: Server) -> None:
+    await server.tracing.start("auto")
+    request = agent_pb2.CreateSandboxRequest(sandbox_id="sb-1")
+    await server.call("CreateSandbox", request)
+    assert server.tracing.sandbox_id == "sb-1"
+    await server.call("DestroySandbox", agent_pb2.DestroySandboxRequest())
+    # Before any stop: the flush was part of the call.
+    names = {it.name: it for it in server.collector.spans()}
+    destroy = names["grpc.AgentService/DestroySandbox"]
+    assert destroy.attributes["sandbox.id"] == "sb-1"
+
+
+async def test_a_client_sends_its_current_span() -> None:
+    from opentelemetry.context import Context, attach, detach
+    from opentelemetry.trace import (
+        NonRecordingSpan,
+        SpanContext,
+        TraceFlags,
+        set_span_in_context,
+    )
+
+    context = CallContext(SERVICE.methods["CreateContainer"])
+
+    async def proceed(request: Any, context: CallContext) -> Any:
+        return context.metadata.get("traceparent")
+
+    assert await client_interceptor(None, context, proceed) is None
+    around = SpanContext(int(TRACE, 16), int(SPAN, 16), False, TraceFlags(1))
+    token = attach(set_span_in_context(NonRecordingSpan(around), Context()))
+    try:
+        assert await client_interceptor(None, context, proceed) == PARENT
+    finally:
+        detach(token)
+
+
+async def test_a_client_without_opentelemetry(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delitem(sys.modules, "opentelemetry.trace", raising=False)
+    context = CallContext(SERVICE.methods["CreateContainer"])
+
+    async def proceed(request: Any, context: CallContext) -> Any:
+        return len(context.metadata)
+
+    assert await client_interceptor(None, context, proceed) == 0
