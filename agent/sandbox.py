@@ -17,6 +17,7 @@ from typing import Final, Protocol
 from agent.blocking import blocking
 from agent.bundle import Bundle, check_rootfs
 from agent.cgroup import is_unified, open_cgroup, to_path
+from agent.cgroup.watch import Watches
 from agent.config import Config
 from agent.container import Container, ContainerState
 from agent.errors import (
@@ -81,6 +82,7 @@ class Sandbox:
         self._devices = devices
         self._ports = ports
         self._surroundings = Surroundings(paths, reaper, storages)
+        self._watches = Watches()
         self._containers: dict[str, Container] = {}
         self._removals: dict[str, asyncio.Task[None]] = {}
         self._operations = Operations()
@@ -125,6 +127,7 @@ class Sandbox:
                 self._is_ending = False
                 self.id = ""
                 self.oom_events.close()
+                self._watches.close()
                 self.destroyed.set()
             for result in results:
                 if isinstance(result, BaseException):
@@ -182,7 +185,7 @@ class Sandbox:
             container_id,
             runtime=self._runtime,
             bundle=Bundle(self._paths.sandbox, container_id),
-            cgroup=open_cgroup(self._paths.cgroup, path),
+            cgroup=open_cgroup(self._paths.cgroup, path, self._watches),
             cgroup_path=path,
             paths=self._paths,
             pipe_size=self._config.container_pipe_size,

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 from typing import Protocol
 
+from agent.cgroup.watch import Watches
 from agent.errors import InvalidArgument
 from protos import agent_pb2
 
@@ -56,13 +57,13 @@ def is_unified(root: Path) -> bool:
     return (root / "cgroup.controllers").exists()
 
 
-def open_cgroup(root: Path, path: PurePosixPath) -> Cgroup:
+def open_cgroup(root: Path, path: PurePosixPath, watches: Watches) -> Cgroup:
     """Return the cgroup at `path` (absolute, in the agent's cgroup namespace)."""
     relative = path.relative_to("/")
     if is_unified(root):
         from agent.cgroup.v2 import CgroupV2
 
-        return CgroupV2(root / relative)
+        return CgroupV2(root / relative, watches)
     from agent.cgroup.v1 import CgroupV1
 
     return CgroupV1(root, relative)

@@ -25,6 +25,7 @@ from protos import agent_pb2
 
 FREEZE_BEFORE_KILL: Final = 0.05
 """Seconds given to a freeze that only keeps a fork bomb from outrunning us."""
+_TELLING: Final = ("freezer", "pids", "memory", "devices", "cpu")
 _LONGEST_PAUSE: Final = 0.02
 _LONGEST_OOM_PAUSE: Final = 0.5
 """Seconds after a notification within which its kill must have been counted."""
@@ -54,9 +55,15 @@ class CgroupV1:
         return sorted(found.values())
 
     def pids(self) -> list[int]:
-        return sorted({pid for d in self._directories() for pid in pids_below(d)})
+        # The runtime puts every process into every hierarchy: one tells them all.
+        for name in _TELLING:
+            if (directory := self.controller(name)).exists():
+                return pids_below(directory)
+        return []
 
     async def kill(self) -> None:
+        if not self.pids():
+            return
         # Frozen processes cannot fork or exit, so no pid is missed or reused.
         with contextlib.suppress(Timeout, Unavailable):
             await self.freeze(FREEZE_BEFORE_KILL)

@@ -17,16 +17,17 @@ from agent.cgroup.files import (
 )
 from agent.cgroup.kill import send_kill
 from agent.cgroup.stats_v2 import read_stats
+from agent.cgroup.watch import Watches
 from agent.errors import Timeout
-from agent.linux.inotify import IN_IGNORED, IN_MODIFY, Inotify
 from protos import agent_pb2
 
 
 class CgroupV2:
     """One directory with everything in it."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, watches: Watches) -> None:
         self._directory = directory
+        self._watches = watches
 
     def pids(self) -> list[int]:
         return pids_below(self._directory)
@@ -60,7 +61,8 @@ class CgroupV2:
 
     def watch_oom(self, on_kill: Callable[[], None]) -> Callable[[], None]:
         """Watch `memory.events`, whose `oom_kill` counts the whole subtree."""
-        return _OomWatch(self._directory / "memory.events", on_kill).stop
+        events = self._directory / "memory.events"
+        return _OomWatch(events, self._watches, on_kill).stop
 
     async def remove(self) -> None:
         for directory in descendants(self._directory):
@@ -69,46 +71,34 @@ class CgroupV2:
     async def _wait_for_event(self, key: str, value: int) -> None:
         """Wait until `cgroup.events` says so; a cgroup that is gone says anything."""
         events = self._directory / "cgroup.events"
-        inotify = Inotify()
-        loop = asyncio.get_running_loop()
+        if read_flat_keyed(events).get(key, value) == value:
+            return
         changed = asyncio.Event()
-        loop.add_reader(inotify.fileno(), changed.set)
         try:
-            inotify.add_watch(events, IN_MODIFY)
+            stop = self._watches.add(events, changed.set)
+        except FileNotFoundError:
+            return
+        try:
             while read_flat_keyed(events).get(key, value) != value:
                 await changed.wait()
                 changed.clear()
-                for _ in inotify.read():
-                    pass
-        except FileNotFoundError:
-            return
         finally:
-            loop.remove_reader(inotify.fileno())
-            inotify.close()
+            stop()
 
 
 class _OomWatch:
     """Turns changes of `memory.events` into one call for each kill."""
 
-    def __init__(self, file: Path, on_kill: Callable[[], None]) -> None:
+    def __init__(
+        self, file: Path, watches: Watches, on_kill: Callable[[], None]
+    ) -> None:
         self._file = file
         self._on_kill = on_kill
         self._seen = 0
-        self._loop = asyncio.get_running_loop()
-        self._inotify: Inotify | None = None
-        if read_text(file) is None:
-            return
-        self._inotify = Inotify()
-        self._inotify.add_watch(file, IN_MODIFY)
-        self._loop.add_reader(self._inotify.fileno(), self._look)
-        self._report()
-
-    def _look(self) -> None:
-        assert self._inotify is not None
-        masks = [mask for _, mask in self._inotify.read()]
-        self._report()
-        if any(mask & IN_IGNORED for mask in masks):
-            self.stop()
+        self._stop: Callable[[], None] | None = None
+        if read_text(file) is not None:
+            self._stop = watches.add(file, self._report)
+            self._report()
 
     def _report(self) -> None:
         kills = read_flat_keyed(self._file).get("oom_kill", self._seen)
@@ -117,11 +107,9 @@ class _OomWatch:
             self._on_kill()
 
     def stop(self) -> None:
-        if self._inotify is None:
-            return
-        # The last kills may be younger than the last notification: the kernel
-        # spaces those by 10 ms.
-        self._report()
-        self._loop.remove_reader(self._inotify.fileno())
-        self._inotify.close()
-        self._inotify = None
+        if self._stop is not None:
+            # The last kills may be younger than the last notification: the
+            # kernel spaces those by 10 ms.
+            self._report()
+            self._stop()
+            self._stop = None
