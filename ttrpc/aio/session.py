@@ -188,6 +188,11 @@ class ServerSession:
 
     def stream_failed(self, stream: Stream, error: Exception) -> None:
         stream.inbox.fail(error)
+        # A handler that waits for something else would stay until the connection
+        # ends, and nobody hears it any more.
+        for call in self._calls:
+            if call.stream is stream and call.task is not None:
+                call.task.cancel()
 
     async def _run_stream(
         self, call: Call, proceed: Any, handle: ServerStream[Any, Any]
