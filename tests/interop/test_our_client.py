@@ -20,7 +20,7 @@ from google.protobuf.wrappers_pb2 import (
 
 from bench.ttrpc.peer_pb2 import Item, Part, Total
 from tests.helpers.interop import go_peer
-from tests.helpers.peer import ECHO, ITEMS, LIMIT, SECOND
+from tests.helpers.peer import ECHO, ITEMS, LIMIT, SECOND, echo, wait_for
 from ttrpc import Closed, Code, OversizedMessage, StatusError, StreamClosed, StreamFull
 from ttrpc.aio import Client, ClientStream
 
@@ -40,17 +40,6 @@ def go_server(
 async def client(go_server: str) -> AsyncIterator[Client]:
     async with await Client.connect(go_server) as client:
         yield client
-
-
-async def echo(client: Client, text: bytes) -> bytes:
-    return (await client.call(ECHO["Echo"], BytesValue(value=text))).value
-
-
-async def wait_for(client: Client, name: str, wanted: int) -> None:
-    """Ask until a counter of the peer has the value."""
-    async with asyncio.timeout(10):
-        while (await client.call(ECHO[name], Empty())).value != wanted:
-            pass
 
 
 # --- unary ---
