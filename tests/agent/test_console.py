@@ -115,11 +115,12 @@ async def test_a_shell_on_a_terminal(host: Host) -> None:
 
 async def test_it_has_job_control_and_signals(host: Host) -> None:
     peer = await host.connect()
-    peer.type("cat\n")
+    peer.type("PS1='next> '; cat\n")
     peer.type("typed\n")
     await peer.until(r"typed\r\ntyped\r\n")
     peer.type("\x03")
-    await peer.until(r"\^C")
+    # Only with the prompt is the shell done with dropping what was typed before.
+    await peer.until(r"\^C\s*next> ")
     peer.type("echo cat was $?\n")
     await peer.until("cat was 130")
     peer.close()
