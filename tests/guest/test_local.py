@@ -101,8 +101,9 @@ def children() -> list[str]:
     return path.read_text().split()
 
 
-def cgroups() -> set[Path]:
-    return set(Path("/sys/fs/cgroup").rglob("kata-local-*"))
+def cgroups(supervisor: int) -> set[Path]:
+    """The cgroups of one guest: other tests may have guests of their own."""
+    return set(Path("/sys/fs/cgroup").rglob(f"kata-local-{supervisor}-*"))
 
 
 def mounts() -> list[str]:
@@ -156,9 +157,10 @@ def test_exactly_one_cgroup_version_is_mounted(version: str) -> None:
         assert inside(f"os.mkdir({parent + '/a'!r})") is None
         assert inside(f"os.path.exists({parent + '/a/cgroup.procs'!r})")
         assert inside("[l for l in open('/proc/self/cgroup') if '..' in l]") == []
-        assert cgroups()
         inside.close()
-    assert not cgroups()
+        pid = guest.pid
+        assert cgroups(pid)
+    assert not cgroups(pid)
 
 
 @pytest.mark.parametrize(
@@ -219,12 +221,13 @@ def test_nothing_is_left_after_a_stop() -> None:
         inside("__import__('subprocess').Popen(['sleep', '1000']).pid")
         inside("os.mkdir('/run/a')")
         inside.close()
-        supervisor = os.pidfd_open(guest.pid)
+        pid = guest.pid
+        supervisor = os.pidfd_open(pid)
         agent = os.pidfd_open(agent_pid(guest))
     wait_for_end(agent)
     wait_for_end(supervisor)
     assert mounts() == before
-    assert not cgroups()
+    assert not cgroups(pid)
     assert not guest.directory.exists()
     assert not children()
 
@@ -251,7 +254,6 @@ def test_a_missing_agent_is_an_error_that_names_it() -> None:
     with pytest.raises(GuestError, match="No such file or directory"):
         guest.start()
     assert not guest.directory.exists()
-    assert not cgroups()
     assert not children()
 
 
@@ -301,25 +303,27 @@ sys.stdin.read()
     wait_for_end(agent)
     wait_for_end(supervisor)
     assert not os.path.exists(directory)
-    assert not cgroups()
+    assert not cgroups(pid)
 
 
 def test_a_killed_supervisor_takes_the_guest_with_it() -> None:
     with new_guest() as guest:
         dial(guest).close()
+        pid = guest.pid
         agent = os.pidfd_open(agent_pid(guest))
-        os.kill(guest.pid, signal.SIGKILL)
+        os.kill(pid, signal.SIGKILL)
         wait_for_end(agent)
         assert guest.ending(timeout=20) == "its supervisor was killed"
     assert not guest.directory.exists()
-    assert not cgroups()
+    assert not cgroups(pid)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_signal_to_the_supervisor_ends_the_guest(number: signal.Signals) -> None:
     with new_guest() as guest:
+        pid = guest.pid
         dial(guest).close()
-        os.kill(guest.pid, number)
+        os.kill(pid, number)
         assert guest.ending(timeout=20) == "SIGKILL"
     assert not guest.directory.exists()
-    assert not cgroups()
+    assert not cgroups(pid)
