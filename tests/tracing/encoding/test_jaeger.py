@@ -1,0 +1,260 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Jaeger's encoding says what OTLP says, by two decoders that are not ours."""
+
+import json
+import pickle
+import subprocess
+import sys
+from types import SimpleNamespace
+from typing import Any
+
+import thriftpy2.protocol.binary
+import thriftpy2.transport.memory
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
+    ExportTraceServiceRequest,
+)
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import Event, ReadableSpan
+from opentelemetry.sdk.util.instrumentation import InstrumentationScope
+from opentelemetry.trace import (
+    Link,
+    SpanContext,
+    SpanKind,
+    Status,
+    StatusCode,
+    TraceFlags,
+    TraceState,
+)
+from thriftpy2.thrift import TPayload, TType
+
+from tracing.encoding import load
+from tracing.record import Kind, SpanRecord, from_otlp
+from tracing.record import Status as RecordStatus
+
+TRACE = 0xFFF92F3577B34DA6_83CE929D0E0E4736
+JAEGER_KINDS = {Kind.SERVER: "server", Kind.CLIENT: "client"}
+
+
+def samples() -> list[ReadableSpan]:
+    resource = Resource({"service.name": "kata-agent", "process.pid": 1})
+    scope = InstrumentationScope("kata-agent", "9")
+    state = TraceState([("vendor", "x")])
+    parent = SpanContext(TRACE, 0xF0, True, TraceFlags(3), state)
+    call = SpanContext(TRACE, 0xFEDCBA9876543210, False, TraceFlags(3), state)
+    step = SpanContext(TRACE, 7, False, TraceFlags(1))
+    return [
+        ReadableSpan(
+            "grpc.AgentService/CreateContainer",
+            call,
+            parent=parent,
+            resource=resource,
+            instrumentation_scope=scope,
+            kind=SpanKind.SERVER,
+            attributes={
+                "text": "é",
+                "yes": True,
+                "number": -(1 << 62),
+                "ratio": 0.25,
+                "list": ("a", "b"),
+            },
+            events=[Event("hop", {"n": 3}, timestamp=1_700_000_000_000_005_000)],
+            links=[Link(SpanContext(5 << 64 | 1, 2, True, TraceFlags(1)))],
+            status=Status(StatusCode.ERROR, "INTERNAL"),
+            start_time=1_700_000_000_000_001_000,
+            end_time=1_700_000_000_250_001_000,
+        ),
+        ReadableSpan(
+            "storage.add",
+            step,
+            parent=call,
+            resource=resource,
+            instrumentation_scope=scope,
+            start_time=1_700_000_000_000_002_000,
+            end_time=1_700_000_000_000_003_000,
+        ),
+    ]
+
+
+def expected() -> list[dict[str, Any]]:
+    """What Jaeger should read, worked out from the OTLP encoding."""
+    body = load("otlp").encode(samples())
+    request = ExportTraceServiceRequest.FromString(body)
+    scope = request.resource_spans[0].scope_spans[0].scope
+    raw = request.resource_spans[0].scope_spans[0].spans
+    return [
+        as_jaeger(span, it.trace_state, it.status.message, scope.name, scope.version)
+        for span, it in zip(from_otlp(request), raw, strict=True)
+    ]
+
+
+def as_jaeger(
+    span: SpanRecord, state: str, message: str, scope: str, version: str
+) -> dict[str, Any]:
+    tags: dict[str, Any] = {
+        key: json.dumps(value) if isinstance(value, list) else value
+        for key, value in span.attributes.items()
+    }
+    tags |= {"otel.scope.name": scope, "otel.scope.version": version}
+    if span.kind in JAEGER_KINDS:
+        tags["span.kind"] = JAEGER_KINDS[span.kind]
+    if span.status is RecordStatus.ERROR:
+        tags |= {"otel.status_code": "ERROR", "error": True}
+        tags["otel.status_description"] = message
+    if state:
+        tags["w3c.tracestate"] = state
+    return {
+        "trace": span.trace_id,
+        "span": span.span_id,
+        "parent": span.parent_id,
+        "name": span.name,
+        "flags": 1,
+        "start": span.start // 1000,
+        "duration": span.duration // 1000,
+        "tags": tags,
+        "logs": [
+            (event.time // 1000, {"event": event.name, **event.attributes})
+            for event in span.events
+        ],
+        "references": [(trace, span_id) for trace, span_id in span.links],
+    }
+
+
+def readable(batch: Any) -> list[dict[str, Any]]:
+    """A decoded Batch as plain values, whoever's classes it is made of."""
+
+    def unsigned(number: int) -> str:
+        return f"{number & (1 << 64) - 1:016x}"
+
+    def value(tag: Any) -> Any:
+        return (tag.vStr, tag.vDouble, tag.vBool, tag.vLong, tag.vBinary)[tag.vType]
+
+    def values(tags: Any) -> dict[str, Any]:
+        return {tag.key: value(tag) for tag in tags or ()}
+
+    assert batch.process.serviceName == "kata-agent"
+    assert values(batch.process.tags)["process.pid"] == 1
+    return [
+        {
+            "trace": unsigned(span.traceIdHigh) + unsigned(span.traceIdLow),
+            "span": unsigned(span.spanId),
+            "parent": unsigned(span.parentSpanId) if span.parentSpanId else "",
+            "name": span.operationName,
+            "flags": span.flags,
+            "start": span.startTime,
+            "duration": span.duration,
+            "tags": values(span.tags),
+            "logs": [(log.timestamp, values(log.fields)) for log in span.logs or ()],
+            "references": [
+                (
+                    unsigned(ref.traceIdHigh) + unsigned(ref.traceIdLow),
+                    unsigned(ref.spanId),
+                )
+                for ref in span.references or ()
+                if ref.refType == 1  # FOLLOWS_FROM
+            ],
+        }
+        for span in batch.spans
+    ]
+
+
+def struct(name: str, *fields: tuple[int, str, Any]) -> type:
+    """A Thrift structure, declared by hand from the text of Jaeger's IDL."""
+    spec = {
+        number: (kind[0], label, kind[1], False)
+        if isinstance(kind, tuple)
+        else (kind, label, False)
+        for number, label, kind in fields
+    }
+    defaults = [(label, None) for _, label, _ in fields]
+    return type(name, (TPayload,), {"thrift_spec": spec, "default_spec": defaults})
+
+
+I32, I64, STR = TType.I32, TType.I64, TType.STRING
+Tag = struct(
+    "Tag",
+    (1, "key", STR),
+    (2, "vType", I32),
+    (3, "vStr", STR),
+    (4, "vDouble", TType.DOUBLE),
+    (5, "vBool", TType.BOOL),
+    (6, "vLong", I64),
+    (7, "vBinary", STR),
+)
+TAGS = (TType.LIST, (TType.STRUCT, Tag))
+Log = struct("Log", (1, "timestamp", I64), (2, "fields", TAGS))
+SpanRef = struct(
+    "SpanRef",
+    (1, "refType", I32),
+    (2, "traceIdLow", I64),
+    (3, "traceIdHigh", I64),
+    (4, "spanId", I64),
+)
+Span = struct(
+    "Span",
+    (1, "traceIdLow", I64),
+    (2, "traceIdHigh", I64),
+    (3, "spanId", I64),
+    (4, "parentSpanId", I64),
+    (5, "operationName", STR),
+    (6, "references", (TType.LIST, (TType.STRUCT, SpanRef))),
+    (7, "flags", I32),
+    (8, "startTime", I64),
+    (9, "duration", I64),
+    (10, "tags", TAGS),
+    (11, "logs", (TType.LIST, (TType.STRUCT, Log))),
+)
+Process = struct("Process", (1, "serviceName", STR), (2, "tags", TAGS))
+Batch = struct(
+    "Batch",
+    (1, "process", (TType.STRUCT, Process)),
+    (2, "spans", (TType.LIST, (TType.STRUCT, Span))),
+)
+
+
+def test_decoded_by_thriftpy2() -> None:
+    body = load("jaeger").encode(samples())
+    batch = Batch()
+    memory = thriftpy2.transport.memory.TMemoryBuffer(body)
+    thriftpy2.protocol.binary.TBinaryProtocol(memory).read_struct(batch)
+    assert readable(batch) == expected()
+
+
+def test_decoded_by_jaeger_client() -> None:
+    """By its own server stub, in a process of its own: it imports all of Tornado."""
+    body = load("jaeger").encode(samples())
+    # emitBatch_args{1: batch}: a field header before, a stop byte after.
+    arguments = b"\x0c\x00\x01" + body + b"\x00"
+    script = (
+        "import pickle, sys, warnings\n"
+        "warnings.simplefilter('ignore')\n"
+        "from jaeger_client.thrift_gen.agent.Agent import emitBatch_args\n"
+        "from thrift.protocol.TBinaryProtocol import TBinaryProtocol\n"
+        "from thrift.transport.TTransport import TMemoryBuffer\n"
+        "def plain(o):\n"
+        "    if isinstance(o, list): return [plain(i) for i in o]\n"
+        "    if not hasattr(o, '__dict__'): return o\n"
+        "    return {k: plain(v) for k, v in vars(o).items()}\n"
+        "args = emitBatch_args()\n"
+        "args.read(TBinaryProtocol(TMemoryBuffer(sys.stdin.buffer.read())))\n"
+        "sys.stdout.buffer.write(pickle.dumps(plain(args.batch)))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], input=arguments, check=True, capture_output=True
+    )
+    assert readable(_namespace(pickle.loads(done.stdout))) == expected()
+
+
+def _namespace(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_namespace(item) for item in value]
+    if isinstance(value, dict):
+        return SimpleNamespace(**{key: _namespace(it) for key, it in value.items()})
+    return value
+
+
+def test_the_types_come_without_the_package() -> None:
+    script = (
+        "import sys, tracing.encoding.jaeger\n"
+        "sys.exit('jaeger_client' in sys.modules or 'tornado' in sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True)

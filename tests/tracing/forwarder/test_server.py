@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The trace port's host end against guests that mean no good."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from tracing import http1
+from tracing.forwarder.batch import TAKEN, Answer, Batch
+from tracing.forwarder.listen import listen_unix
+from tracing.forwarder.server import Limits, TraceServer
+
+PROTOBUF = "application/x-protobuf"
+LIMITS = Limits(body=1000, idle=5, request=0.2, guest_connections=3)
+
+
+class Sink:
+    def __init__(self) -> None:
+        self.batches: list[Batch] = []
+
+    async def take(self, batch: Batch) -> Answer:
+        self.batches.append(batch)
+        return TAKEN
+
+
+class Guest:
+    """A guest's side of the port."""
+
+    def __init__(self, path: Path, sink: Sink) -> None:
+        self.path = path
+        self.sink = sink
+
+    async def say(self, data: bytes) -> tuple[int, bool]:
+        """Return the status of the answer and whether the connection was closed."""
+        reader, writer = await asyncio.open_unix_connection(self.path)
+        try:
+            writer.write(data)
+            answers = http1.MessageReader(max_body=1000, response=True)
+            message = None
+            while message is None:
+                message = answers.feed(await reader.read(1000))
+            return message.status, not message.keeps_alive
+        finally:
+            writer.close()
+            await writer.wait_closed()
+
+
+@pytest_asyncio.fixture
+async def guest(tmp_path: Path) -> AsyncIterator[Guest]:
+    sink = Sink()
+    path = tmp_path / "guest.sock_10240"
+    async with TraceServer([listen_unix(path)], sink, limits=LIMITS):
+        yield Guest(path, sink)
+
+
+async def test_a_batch(guest: Guest) -> None:
+    request = http1.request("/v1/traces", b"body", PROTOBUF)
+    assert await guest.say(request) == (200, False)
+    assert [batch.body for batch in guest.sink.batches] == [b"body"]
+
+
+async def test_pipelined(guest: Guest) -> None:
+    request = http1.request("/v1/traces", b"body", PROTOBUF)
+    assert await guest.say(request * 3) == (200, False)
+
+
+@pytest.mark.parametrize(
+    ("request_bytes", "status", "closed"),
+    [
+        (http1.request("/etc/passwd", b"", PROTOBUF), 404, False),
+        (http1.request("/v1/traces/../metrics", b"", PROTOBUF), 404, False),
+        (b"GET /v1/traces HTTP/1.1\r\n\r\n", 405, False),
+        (http1.request("/v1/traces", b"{}", "application/json"), 415, False),
+        (http1.request("/api/traces", b"", PROTOBUF), 415, False),
+        (
+            b"POST /v1/traces HTTP/1.1\r\nContent-Type: application/x-protobuf\r\n"
+            b"Content-Encoding: gzip\r\nContent-Length: 0\r\n\r\n",
+            415,
+            False,
+        ),
+        (b"POST /v1/traces HTTP/1.1\r\nContent-Length: 1001\r\n\r\n", 413, True),
+        (b"POST /v1/traces HTTP/1.1\r\nContent-Length: x\r\n\r\n", 400, True),
+        (b"A" * 20_000, 431, True),
+        (b"hello\r\n\r\n", 400, True),
+    ],
+)
+async def test_refused(
+    guest: Guest, request_bytes: bytes, status: int, closed: bool
+) -> None:
+    assert await guest.say(request_bytes) == (status, closed)
+    assert not guest.sink.batches
+
+
+async def test_a_slow_guest_is_cut_off(guest: Guest) -> None:
+    reader, writer = await asyncio.open_unix_connection(guest.path)
+    writer.write(b"POST /v1/tr")
+    assert await reader.read() == b""
+    writer.close()
+    await writer.wait_closed()
+
+
+async def test_one_guest_cannot_take_all_connections(
+    guest: Guest, tmp_path: Path
+) -> None:
+    held = [await asyncio.open_unix_connection(guest.path) for _ in range(3)]
+    request = http1.request("/v1/traces", b"", PROTOBUF)
+    for _, writer in held:
+        writer.write(request)
+    for reader, _ in held:
+        assert (await reader.readline()).startswith(b"HTTP/1.1 200")
+    assert (await guest.say(request))[0] == 503
+    for _, writer in held:
+        writer.close()
+        await writer.wait_closed()
