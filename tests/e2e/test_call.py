@@ -129,3 +129,23 @@ async def test_run_uses_a_guest_that_runs(
         ctl, "run", "--address", guest.address, "--", "sh", "-c", "echo there; exit 8"
     )
     assert (ran.stdout, ran.stderr, ran.returncode) == ("there\n", "", 8)
+
+
+async def test_ps_shows_what_runs_in_a_container(
+    ctl: Ctl, guest: LocalGuest, client: AgentClient
+) -> None:
+    storage, root = writable_layer("c1", str(guest.directory / "rootfs"))
+    spec = default_spec("c1", default_process(["sleep", "1000"]), rootfs=root)
+    arguments = ("ps", "--address", guest.address, "c1")
+    async with client.started_container("c1", spec, [storage]):
+        table = await asyncio.to_thread(ctl, *arguments, "--", "-o", "pid,args")
+        pids = await asyncio.to_thread(ctl, *arguments, "--json")
+    assert (table.returncode, table.stderr) == (0, "")
+    header, *lines = table.stdout.splitlines()
+    assert header.split() == ["PID", "COMMAND"]
+    (line,) = lines
+    assert line.split()[1:] == ["sleep", "1000"]
+    assert json.loads(pids.stdout) == [int(line.split()[0])]
+    gone = await asyncio.to_thread(ctl, *arguments)
+    assert gone.returncode == 1
+    assert "c1" in gone.stderr

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from agent.client import AgentClient, communicate
+from agent.client.blocking import BlockingAgentClient
 from agent.client.container import Container
 from agent.client.spec import default_process, default_spec, writable_layer
 from guest.local import LocalGuest
@@ -155,3 +156,14 @@ async def test_two_clients_share_an_agent(
 async def test_nobody_at_the_address_is_an_error_that_names_it(scratch: Path) -> None:
     with pytest.raises(Closed, match="nobody"):
         await AgentClient.connect(f"unix://{scratch}/nobody", timeout=0.05)
+
+
+def test_without_asyncio_it_is_the_same(guest: LocalGuest, rootfs: str) -> None:
+    with BlockingAgentClient(guest.address) as client:
+        client.check(timeout=10)
+        client.create_sandbox("e2e")
+        result = client.run(["sh", "-c", "cat; exit 3"], rootfs=rootfs, input=b"hi")
+        assert (result.status, result.stdout) == (3, b"hi")
+        client.destroy_sandbox()
+    with pytest.raises(Closed):
+        BlockingAgentClient(f"unix://{guest.directory}/nobody", timeout=0.05)
