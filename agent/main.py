@@ -22,8 +22,10 @@ from typing import Final
 from agent import boot, rpc
 from agent.config import Config
 from agent.config_file import ConfigFileError
+from agent.console import DebugConsole
 from agent.device import HANDLERS as DEVICE_HANDLERS
 from agent.device import Devices
+from agent.device.hotplug import Hotplug
 from agent.load_config import load_config
 from agent.log import AgentLog, setup_log
 from agent.paths import SystemPaths
@@ -141,7 +143,11 @@ async def serve(
             )
             ending.push_async_callback(sandbox.destroy)
             server = Server(
-                rpc.services(sandbox, tracing),
+                rpc.services(
+                    sandbox,
+                    Hotplug(paths, uevents, config.hotplug_timeout),
+                    tracing,
+                ),
                 interceptors=[
                     server_interceptor(tracing, to_status),
                     log_interceptor(to_status),
@@ -150,6 +156,13 @@ async def serve(
             )
             ending.push_async_callback(server.shutdown, SHUTDOWN_TIMEOUT)
             await listen_when_possible(server, listen)
+            if config.debug_console:
+                console = DebugConsole(reaper)
+                ending.push_async_callback(console.close)
+                if config.debug_console_vport:
+                    console.serve_port(ports, config.debug_console_vport)
+                else:
+                    console.serve_terminal(paths.dev / "console")
         boot.announce(
             paths,
             config,

@@ -167,6 +167,7 @@ def test_every_test_module_names_a_module() -> None:
                 (folder / f"{subject}.py").exists()
                 or (folder / f"__{subject}__.py").exists()
                 or (folder / subject).is_dir()
+                or (folder.name == subject and folder.is_dir())
             ):
                 strays.append(str(test.relative_to(ROOT)))
     allowed = {
