@@ -54,6 +54,10 @@ run-vm: image ## Run a container in a VM guest
 
 # --- check ---
 
+.PHONY: conformance
+conformance: $(READY) ## Hold an agent against the API: `make conformance ADDRESS=vsock://3:1024`
+	AGENT_ADDRESS='$(ADDRESS)' $(BIN)/python -m pytest tests/conformance
+
 .PHONY: test
 test: debian-test $(READY) ## Run the linters and every test but those that boot a VM
 	$(BIN)/python -m pytest -m 'not vm'

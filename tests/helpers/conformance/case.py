@@ -1,0 +1,215 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One line of the conformance table: a situation, a call, and its outcome.
+
+    @case("StartContainer", "repeated", Code.FAILED_PRECONDITION, "cannot start")
+    async def _(s: Subject) -> None:
+        await s.started("c")
+        await s.agent.start_container(...)
+
+The function brings the agent into the situation and then makes the call. Its
+status must be the first code, or, of an agent that is not ours, one of `others`:
+what Kata's own agents are known to answer. The text is ours alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import re
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Final
+
+from agent.client import AgentClient
+from agent.client.spec import default_process, default_spec
+from protos import agent_pb2
+from ttrpc.codes import Code
+from ttrpc.errors import StatusError, TtrpcError
+
+SITUATIONS: Final = (
+    "happy",
+    "bad request",
+    "unknown id",
+    "wrong state",
+    "repeated",
+    "concurrent",
+    "cancelled",
+)
+PATIENCE: Final = 20.0
+
+Act = Callable[["Subject"], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    rpc: str
+    situation: str
+    act: Act
+    code: Code
+    text: str
+    """A regular expression that our message matches somewhere."""
+    others: tuple[Code, ...]
+
+    @property
+    def id(self) -> str:
+        return f"{self.rpc}-{self.situation}-{self.act.__name__}"
+
+
+CASES: Final[list[Case]] = []
+
+
+def case(
+    rpc: str, situation: str, code: Code = Code.OK, text: str = "", *others: Code
+) -> Callable[[Act], Act]:
+    """Enter a function into the table."""
+    assert situation in SITUATIONS
+
+    def enter(act: Act) -> Act:
+        CASES.append(Case(rpc, situation, act, code, text, others))
+        return act
+
+    return enter
+
+
+class Subject:
+    """The agent that is tested, and what saves the cases words."""
+
+    def __init__(
+        self, client: AgentClient, address: str, rootfs: str, *, is_ours: bool
+    ) -> None:
+        self.client = client
+        self.address = address
+        self.agent = client.agent
+        self.rootfs = rootfs
+        self.is_ours = is_ours
+        self._containers: set[str] = set()
+
+    def creation(self, name: str, *args: str) -> agent_pb2.CreateContainerRequest:
+        """A request for a container; it is removed at the end of the case."""
+        self._containers.add(name)
+        process = default_process(args or ("sleep", "1000"))
+        spec = default_spec(name, process, rootfs=self.rootfs, readonly=True)
+        return agent_pb2.CreateContainerRequest(
+            container_id=name, exec_id=name, OCI=spec
+        )
+
+    async def created(self, name: str, *args: str) -> None:
+        await self.agent.create_container(self.creation(name, *args))
+
+    async def started(self, name: str, *args: str) -> None:
+        await self.created(name, *args)
+        await self.start(name)
+
+    async def start(self, name: str) -> None:
+        await self.agent.start_container(
+            agent_pb2.StartContainerRequest(container_id=name)
+        )
+
+    async def execute(self, name: str, exec_id: str, *args: str) -> None:
+        await self.agent.exec_process(
+            agent_pb2.ExecProcessRequest(
+                container_id=name,
+                exec_id=exec_id,
+                process=default_process(args or ("sleep", "1000")),
+            )
+        )
+
+    async def pause(self, name: str) -> None:
+        await self.agent.pause_container(
+            agent_pb2.PauseContainerRequest(container_id=name)
+        )
+
+    async def resume(self, name: str) -> None:
+        await self.agent.resume_container(
+            agent_pb2.ResumeContainerRequest(container_id=name)
+        )
+
+    async def signal(self, name: str, exec_id: str, number: int) -> None:
+        await self.agent.signal_process(
+            agent_pb2.SignalProcessRequest(
+                container_id=name, exec_id=exec_id, signal=number
+            )
+        )
+
+    async def wait(self, name: str, exec_id: str = "") -> int:
+        response = await self.agent.wait_process(
+            agent_pb2.WaitProcessRequest(container_id=name, exec_id=exec_id)
+        )
+        return response.status
+
+    async def read(
+        self, name: str, exec_id: str = "", *, stderr: bool = False
+    ) -> bytes:
+        """Read once."""
+        call = self.agent.read_stderr if stderr else self.agent.read_stdout
+        request = agent_pb2.ReadStreamRequest(
+            container_id=name, exec_id=exec_id, len=32 << 10
+        )
+        return (await call(request)).data
+
+    async def read_all(
+        self, name: str, exec_id: str = "", *, stderr: bool = False
+    ) -> bytes:
+        chunks = []
+        while chunk := await self.read(name, exec_id, stderr=stderr):
+            chunks.append(chunk)
+        return b"".join(chunks)
+
+    async def write(self, name: str, exec_id: str, data: bytes) -> int:
+        response = await self.agent.write_stdin(
+            agent_pb2.WriteStreamRequest(container_id=name, exec_id=exec_id, data=data)
+        )
+        return response.len
+
+    async def close_stdin(self, name: str, exec_id: str = "") -> None:
+        await self.agent.close_stdin(
+            agent_pb2.CloseStdinRequest(container_id=name, exec_id=exec_id)
+        )
+
+    async def remove(self, name: str, timeout: int = 0) -> None:
+        await self.agent.remove_container(
+            agent_pb2.RemoveContainerRequest(container_id=name, timeout=timeout)
+        )
+
+    async def abandoned(self, call: Act) -> None:
+        """Make a call over a connection of its own, and hang up while it runs.
+
+        ttrpc has no other way to cancel: a client that stops waiting tells nobody.
+        """
+        async with await AgentClient.connect(self.address) as client:
+            other = Subject(client, self.address, self.rootfs, is_ours=self.is_ours)
+            task = asyncio.ensure_future(call(other))
+            await asyncio.sleep(0.05)
+        with contextlib.suppress(TtrpcError):
+            await task
+        self._containers |= other._containers
+        # By the answer the agent has seen the end of the other connection too.
+        await self.client.check()
+
+    async def clean_up(self) -> None:
+        """Remove the containers of a case, whatever became of them."""
+        for name in self._containers:
+            with contextlib.suppress(StatusError):
+                await self.signal(name, "", 9)
+            with contextlib.suppress(StatusError):
+                await self.remove(name)
+
+
+async def check(case: Case, subject: Subject) -> None:
+    """Run a case. Raises `AssertionError` when the outcome is another."""
+    try:
+        async with asyncio.timeout(PATIENCE):
+            try:
+                await case.act(subject)
+            except StatusError as status:
+                code, text = status.code, status.message
+            else:
+                code, text = Code.OK, ""
+            # Whatever happened, the agent is there and nobody else was disturbed.
+            await subject.client.check()
+    finally:
+        await subject.clean_up()
+    expected = (case.code,) if subject.is_ours else (case.code, *case.others)
+    assert code in expected, f"{code!r} {text!r} instead of {expected}"
+    if subject.is_ours and case.text:
+        assert re.search(case.text, text), f"{text!r} does not match {case.text!r}"

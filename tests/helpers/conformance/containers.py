@@ -1,0 +1,395 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Containers: create, start, pause, resume, update, statistics, lists, remove."""
+
+from __future__ import annotations
+
+import asyncio
+
+from protos import agent_pb2, oci_pb2
+from tests.helpers.conformance.case import Subject, case
+from ttrpc.codes import Code
+from ttrpc.errors import StatusError
+
+OK = Code.OK
+INVALID = Code.INVALID_ARGUMENT
+INTERNAL = Code.INTERNAL
+NOT_FOUND = Code.NOT_FOUND
+STATE = Code.FAILED_PRECONDITION
+EXISTS = Code.ALREADY_EXISTS
+UNKNOWN = "container 'nobody': not found"
+
+
+# --- CreateContainer ---
+
+
+@case("CreateContainer", "happy")
+async def created(s: Subject) -> None:
+    await s.created("c1")
+
+
+@case("CreateContainer", "bad request", INVALID, "invalid id", INTERNAL)
+async def traversal(s: Subject) -> None:
+    await s.created("../x")
+
+
+@case("CreateContainer", "bad request", INVALID, "invalid id", INTERNAL)
+async def empty_id(s: Subject) -> None:
+    await s.created("")
+
+
+@case("CreateContainer", "bad request", INVALID, "invalid id", INTERNAL)
+async def long_id(s: Subject) -> None:
+    await s.created("x" * 300)
+
+
+@case("CreateContainer", "bad request", INVALID, "'c1': no OCI spec", INTERNAL)
+async def no_spec(s: Subject) -> None:
+    request = agent_pb2.CreateContainerRequest(container_id="c1")
+    await s.agent.create_container(request)
+
+
+@case("CreateContainer", "bad request", INVALID, "spec: no linux", INTERNAL)
+async def no_linux(s: Subject) -> None:
+    request = s.creation("c1")
+    request.OCI.ClearField("Linux")
+    await s.agent.create_container(request)
+
+
+@case("CreateContainer", "bad request", INTERNAL, "the file /nope was not found")
+async def missing_program(s: Subject) -> None:
+    await s.created("c1", "/nope")
+
+
+@case("CreateContainer", "bad request", NOT_FOUND, "'/nowhere'", INTERNAL)
+async def missing_rootfs(s: Subject) -> None:
+    request = s.creation("c1")
+    request.OCI.Root.Path = "/nowhere"
+    await s.agent.create_container(request)
+
+
+@case("CreateContainer", "bad request")
+async def after_a_failure(s: Subject) -> None:
+    try:
+        await s.created("c1", "/nope")
+    except StatusError:
+        await s.created("c1")
+
+
+@case("CreateContainer", "repeated", EXISTS, "'c1': already exists", INTERNAL)
+async def created_twice(s: Subject) -> None:
+    await s.created("c1")
+    await s.created("c1")
+
+
+@case("CreateContainer", "concurrent")
+async def one_of_five(s: Subject) -> None:
+    results = await asyncio.gather(
+        *(s.created("c1") for _ in range(5)), return_exceptions=True
+    )
+    assert results.count(None) == 1, results
+
+
+@case("CreateContainer", "concurrent")
+async def ten_at_once(s: Subject) -> None:
+    await asyncio.gather(*(s.created(f"c{number}") for number in range(10)))
+
+
+@case("CreateContainer", "cancelled")
+async def creation_given_up(s: Subject) -> None:
+    await s.abandoned(lambda other: other.created("c1"))
+    # Made or not, it can be removed or is gone; the name is free again.
+    try:
+        await s.remove("c1")
+    except StatusError:
+        pass
+    await s.created("c1")
+
+
+# --- StartContainer ---
+
+
+@case("StartContainer", "happy")
+async def ran(s: Subject) -> None:
+    await s.started("c1", "sh", "-c", "echo out; exit 7")
+    assert await s.read_all("c1") == b"out\n"
+    assert await s.wait("c1") == 7
+
+
+@case("StartContainer", "unknown id", INVALID, UNKNOWN, INTERNAL)
+async def start_nobody(s: Subject) -> None:
+    await s.start("nobody")
+
+
+@case("StartContainer", "repeated", STATE, "cannot start, it is running", INTERNAL)
+async def started_twice(s: Subject) -> None:
+    await s.started("c1")
+    await s.start("c1")
+
+
+@case("StartContainer", "wrong state", STATE, "it is stopped", INTERNAL)
+async def start_after_the_end(s: Subject) -> None:
+    await s.started("c1", "true")
+    await s.wait("c1")
+    await s.start("c1")
+
+
+@case("StartContainer", "concurrent")
+async def one_start(s: Subject) -> None:
+    await s.created("c1")
+    results = await asyncio.gather(
+        *(s.start("c1") for _ in range(5)), return_exceptions=True
+    )
+    assert results.count(None) == 1, results
+
+
+@case("StartContainer", "cancelled")
+async def start_given_up(s: Subject) -> None:
+    await s.created("c1", "sh", "-c", "exit 3")
+    await s.abandoned(lambda other: other.start("c1"))
+    assert await s.wait("c1") == 3
+
+
+# --- PauseContainer, ResumeContainer ---
+
+
+@case("PauseContainer", "happy")
+async def paused(s: Subject) -> None:
+    await s.started("c1")
+    await s.pause("c1")
+    await s.resume("c1")
+    await s.execute("c1", "e1", "true")
+    assert await s.wait("c1", "e1") == 0
+
+
+@case("PauseContainer", "unknown id", INVALID, UNKNOWN)
+async def pause_nobody(s: Subject) -> None:
+    await s.pause("nobody")
+
+
+@case("PauseContainer", "repeated", STATE, "cannot pause, it is paused", INTERNAL)
+async def paused_twice(s: Subject) -> None:
+    await s.started("c1")
+    await s.pause("c1")
+    await s.pause("c1")
+
+
+@case("PauseContainer", "wrong state", STATE, "it is stopped", INTERNAL)
+async def pause_after_the_end(s: Subject) -> None:
+    await s.started("c1", "true")
+    await s.wait("c1")
+    await s.pause("c1")
+
+
+@case("PauseContainer", "concurrent")
+async def one_pause(s: Subject) -> None:
+    await s.started("c1")
+    results = await asyncio.gather(
+        *(s.pause("c1") for _ in range(3)), return_exceptions=True
+    )
+    assert results.count(None) == 1, results
+
+
+@case("PauseContainer", "cancelled")
+async def pause_given_up(s: Subject) -> None:
+    await s.started("c1")
+    await s.abandoned(lambda other: other.pause("c1"))
+    await s.resume("c1")
+
+
+@case("ResumeContainer", "unknown id", INVALID, UNKNOWN)
+async def resume_nobody(s: Subject) -> None:
+    await s.resume("nobody")
+
+
+@case("ResumeContainer", "wrong state", STATE, "it is running", INTERNAL)
+async def resume_what_runs(s: Subject) -> None:
+    await s.started("c1")
+    await s.resume("c1")
+
+
+# --- UpdateContainer ---
+
+
+def update(name: str) -> agent_pb2.UpdateContainerRequest:
+    resources = oci_pb2.LinuxResources()
+    resources.CPU.Cpus = "0"
+    return agent_pb2.UpdateContainerRequest(container_id=name, resources=resources)
+
+
+@case("UpdateContainer", "unknown id", INVALID, UNKNOWN)
+async def update_nobody(s: Subject) -> None:
+    await s.agent.update_container(update("nobody"))
+
+
+@case("UpdateContainer", "bad request", INVALID, "'c1': no resources", OK, INTERNAL)
+async def no_resources(s: Subject) -> None:
+    await s.started("c1")
+    request = agent_pb2.UpdateContainerRequest(container_id="c1")
+    await s.agent.update_container(request)
+
+
+@case("UpdateContainer", "happy")
+async def nothing_to_change(s: Subject) -> None:
+    await s.started("c1")
+    request = agent_pb2.UpdateContainerRequest(container_id="c1")
+    request.resources.Memory.SetInParent()
+    request.resources.CPU.SetInParent()
+    request.resources.Pids.SetInParent()
+    await s.agent.update_container(request)
+
+
+@case("UpdateContainer", "bad request", INVALID, "cpuset 'foo'", INTERNAL)
+async def bad_cpuset(s: Subject) -> None:
+    await s.started("c1")
+    request = update("c1")
+    request.resources.CPU.Cpus = "foo"
+    await s.agent.update_container(request)
+
+
+@case("UpdateContainer", "wrong state", STATE, "it is stopped", INTERNAL)
+async def update_after_the_end(s: Subject) -> None:
+    await s.started("c1", "true")
+    await s.wait("c1")
+    await s.agent.update_container(update("c1"))
+
+
+# --- StatsContainer, ListProcesses, GetDiagnosticData ---
+
+
+@case("StatsContainer", "happy")
+async def stats(s: Subject) -> None:
+    await s.started("c1")
+    request = agent_pb2.StatsContainerRequest(container_id="c1")
+    response = await s.agent.stats_container(request)
+    assert response.HasField("cgroup_stats")
+
+
+@case("StatsContainer", "unknown id", INVALID, UNKNOWN)
+async def stats_of_nobody(s: Subject) -> None:
+    request = agent_pb2.StatsContainerRequest(container_id="nobody")
+    await s.agent.stats_container(request)
+
+
+@case("StatsContainer", "wrong state")
+async def stats_after_the_end(s: Subject) -> None:
+    await s.started("c1", "true")
+    await s.wait("c1")
+    request = agent_pb2.StatsContainerRequest(container_id="c1")
+    await s.agent.stats_container(request)
+
+
+@case("StatsContainer", "concurrent")
+async def stats_while_paused(s: Subject) -> None:
+    await s.started("c1")
+    await s.pause("c1")
+    request = agent_pb2.StatsContainerRequest(container_id="c1")
+    await asyncio.gather(*(s.agent.stats_container(request) for _ in range(20)))
+
+
+@case("ListProcesses", "happy", OK, "", Code.UNIMPLEMENTED)
+async def listed(s: Subject) -> None:
+    await s.started("c1")
+    request = agent_pb2.ListProcessesRequest(container_id="c1", format="json")
+    response = await s.agent.list_processes(request)
+    assert response.process_list.startswith(b"[")
+
+
+@case("ListProcesses", "bad request", INVALID, "invalid format 'x'", Code.UNIMPLEMENTED)
+async def bad_format(s: Subject) -> None:
+    await s.started("c1")
+    request = agent_pb2.ListProcessesRequest(container_id="c1", format="x")
+    await s.agent.list_processes(request)
+
+
+@case("ListProcesses", "unknown id", INVALID, UNKNOWN, Code.UNIMPLEMENTED)
+async def list_nobody(s: Subject) -> None:
+    request = agent_pb2.ListProcessesRequest(container_id="nobody", format="json")
+    await s.agent.list_processes(request)
+
+
+@case("GetDiagnosticData", "happy")
+async def no_termination_message(s: Subject) -> None:
+    await s.started("c1")
+    request = agent_pb2.GetDiagnosticDataRequest(
+        container_id="c1", log_type="termination_log"
+    )
+    assert (await s.agent.get_diagnostic_data(request)).data == ""
+
+
+@case("GetDiagnosticData", "bad request", INVALID, "unknown type 'x'")
+async def unknown_log(s: Subject) -> None:
+    await s.started("c1")
+    request = agent_pb2.GetDiagnosticDataRequest(container_id="c1", log_type="x")
+    await s.agent.get_diagnostic_data(request)
+
+
+@case("GetDiagnosticData", "unknown id", INVALID, UNKNOWN, INTERNAL)
+async def diagnose_nobody(s: Subject) -> None:
+    request = agent_pb2.GetDiagnosticDataRequest(
+        container_id="nobody", log_type="termination_log"
+    )
+    await s.agent.get_diagnostic_data(request)
+
+
+# --- RemoveContainer ---
+
+
+@case("RemoveContainer", "happy")
+async def removed(s: Subject) -> None:
+    await s.started("c1", "sh", "-c", "sleep 1000 & sleep 1000")
+    await s.signal("c1", "", 9)
+    await s.wait("c1")
+    await s.remove("c1")
+    await s.created("c1")
+
+
+@case("RemoveContainer", "wrong state")
+async def removed_before_the_start(s: Subject) -> None:
+    await s.created("c1")
+    await s.remove("c1")
+
+
+@case("RemoveContainer", "wrong state")
+async def removed_while_it_runs(s: Subject) -> None:
+    await s.started("c1")
+    waiting = asyncio.create_task(s.wait("c1"))
+    await s.remove("c1", 10)
+    if s.is_ours:
+        assert await waiting == 137
+    waiting.cancel()
+
+
+@case("RemoveContainer", "wrong state", OK, "", INTERNAL)
+async def removed_while_paused(s: Subject) -> None:
+    await s.started("c1")
+    await s.pause("c1")
+    await s.remove("c1")
+
+
+@case("RemoveContainer", "unknown id", INVALID, UNKNOWN, INTERNAL)
+async def remove_nobody(s: Subject) -> None:
+    await s.remove("nobody")
+
+
+@case("RemoveContainer", "repeated", INVALID, "'c1': not found", INTERNAL)
+async def removed_twice(s: Subject) -> None:
+    await s.created("c1")
+    await s.remove("c1")
+    await s.remove("c1")
+
+
+@case("RemoveContainer", "concurrent")
+async def one_removal(s: Subject) -> None:
+    await s.started("c1")
+    results = await asyncio.gather(
+        *(s.remove("c1") for _ in range(3)), return_exceptions=True
+    )
+    assert None in results, results
+
+
+@case("RemoveContainer", "cancelled", INVALID, "'c1': not found", INTERNAL)
+async def removal_given_up(s: Subject) -> None:
+    await s.started("c1")
+    await s.abandoned(lambda other: other.remove("c1"))
+    for _ in range(2):
+        await s.remove("c1")
