@@ -77,7 +77,7 @@ def in_namespaces(*versions: str) -> Callable[[Test], Callable[..., None]]:
 
         # pytest reads the fixtures' names here, and must not see a coroutine.
         names = [name for name in inspect.signature(test).parameters if name != "world"]
-        run.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+        run.__signature__ = inspect.Signature(
             [
                 inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD)
                 for name in ["cgroup_version", *names]
@@ -127,7 +127,7 @@ def run_in_namespaces(version: str, body: Callable[[], None]) -> None:
 
 
 def _read_report(report: int, outer: int) -> str | None:
-    chunks = []
+    chunks: list[bytes] = []
     deadline = time.monotonic() + TEST_SECONDS
     while True:
         ready, _, _ = select.select(

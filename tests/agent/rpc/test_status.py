@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import errno
+import os
+
+import pytest
+
+from agent import errors
+from agent.rpc.status import is_defect, to_status
+from ttrpc.codes import Code
+from ttrpc.errors import StatusError
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (errors.InvalidArgument("x"), Code.INVALID_ARGUMENT),
+        (errors.NotFound("x"), Code.NOT_FOUND),
+        (errors.AlreadyExists("x"), Code.ALREADY_EXISTS),
+        (errors.InvalidState("x"), Code.FAILED_PRECONDITION),
+        (errors.Unavailable("x"), Code.UNAVAILABLE),
+        (errors.Timeout("x"), Code.DEADLINE_EXCEEDED),
+        (errors.Unimplemented("x"), Code.UNIMPLEMENTED),
+        (errors.Internal("x"), Code.INTERNAL),
+        (errors.AgentError("x"), Code.INTERNAL),
+    ],
+)
+def test_the_domain_says_its_code(error: Exception, code: Code) -> None:
+    status = to_status(error)
+    assert (status.code, status.message) == (code, "x")
+
+
+def test_a_status_stays_what_it_is() -> None:
+    status = StatusError(Code.ABORTED, "x")
+    assert to_status(status) is status
+
+
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [
+        (errno.ENOENT, Code.NOT_FOUND),
+        (errno.EINVAL, Code.INVALID_ARGUMENT),
+        (errno.EPERM, Code.INTERNAL),
+        (errno.ENOSPC, Code.INTERNAL),
+    ],
+)
+def test_the_kernel(number: int, code: Code) -> None:
+    status = to_status(OSError(number, os.strerror(number), "/the/file"))
+    assert status.code == code
+    assert "/the/file" in status.message
+
+
+def test_a_defect_is_told_from_an_answer() -> None:
+    error = KeyError("missing")
+    status = to_status(error)
+    assert status.code == Code.INTERNAL
+    assert "KeyError" in status.message
+    assert is_defect(error)
+    for answer in (errors.NotFound("x"), StatusError(Code.OK), OSError(1, "x")):
+        assert not is_defect(answer)
