@@ -88,7 +88,6 @@ class FileCopies:
         self._root = PurePosixPath(paths.shared)
         self._lock = threading.Lock()
         self._targets: dict[str, _Target] = {}
-        self._names = _temporary_names()
 
     async def copy(self, request: CopyFileRequest) -> None:
         """Carry out one request. Raises `InvalidArgument` or `OSError`."""
@@ -125,7 +124,7 @@ class FileCopies:
                 case stat.S_IFDIR:
                     _make_directory(root, path, request)
                 case stat.S_IFLNK:
-                    _make_symlink(root, path, request, next(self._names))
+                    _make_symlink(root, path, request, _temporary_name())
                 case _:
                     self._receive(root, path, request)
 
@@ -139,7 +138,7 @@ class FileCopies:
                 partial.discard()
                 partial = None
             if partial is None:
-                partial = _start(root, path, request, next(self._names))
+                partial = _start(root, path, request, _temporary_name())
             target.partial = None
             try:
                 _write(partial, request)
@@ -200,10 +199,9 @@ def _check(request: CopyFileRequest) -> None:
             )
 
 
-def _temporary_names() -> Iterator[str]:
+def _temporary_name() -> str:
     # Unguessable, so that a container cannot have the name taken before us.
-    while True:
-        yield f".copy-{os.urandom(8).hex()}"
+    return f".copy-{os.urandom(8).hex()}"
 
 
 def _split(path: str) -> tuple[str, str]:
