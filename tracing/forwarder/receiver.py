@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Final, Self
@@ -69,14 +68,6 @@ class Receiver:
         async with self._arrived:
             await self._arrived.wait_for(lambda: len(self._spans) >= count)
         return self.spans()
-
-    async def arrivals(self) -> AsyncIterator[list[SpanRecord]]:
-        """Yield the spans as they arrive, those already here first."""
-        seen = 0
-        while True:
-            fresh = (await self.wait_for(seen + 1))[seen:]
-            seen += len(fresh)
-            yield fresh
 
     async def take(self, batch: Batch) -> Answer:
         """Keep a batch (`Sink`)."""

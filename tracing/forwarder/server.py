@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import logging
 import socket
+import zlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -162,9 +163,13 @@ class TraceServer:
             return Answer(405, {"Allow": "POST"})
         content_type = message.headers.get("content-type", "").partition(";")[0].strip()
         encoding = message.headers.get("content-encoding", "identity")
-        if content_type not in route.content_types or encoding != "identity":
+        if content_type not in route.content_types:
             return Answer(415)
-        return await self._sink.take(Batch(route, content_type, message.body, guest))
+        try:
+            body = decompress(message.body, encoding, self._limits.body)
+        except http1.HttpError as error:
+            return Answer(error.status)
+        return await self._sink.take(Batch(route, content_type, body, guest))
 
     async def _send(
         self, connection: socket.socket, answer: Answer, *, last: bool
@@ -180,3 +185,19 @@ class TraceServer:
             # overtake the answer.
             with contextlib.suppress(OSError):
                 connection.shutdown(socket.SHUT_WR)
+
+
+def decompress(body: bytes, encoding: str, limit: int) -> bytes:
+    """Undo a Content-Encoding, to `limit` bytes at most. Raises `http1.HttpError`."""
+    if encoding == "identity":
+        return body
+    if encoding != "gzip":
+        raise http1.HttpError(415, f"unknown encoding {encoding[:16]!r}")
+    stream = zlib.decompressobj(zlib.MAX_WBITS | 16)
+    try:
+        plain = stream.decompress(body, limit)
+    except zlib.error:
+        raise http1.HttpError(400, "not gzip") from None
+    if not stream.eof:
+        raise http1.HttpError(413, f"over {limit} bytes once unpacked, or cut off")
+    return plain

@@ -2,6 +2,7 @@
 """The trace port's host end against guests that mean no good."""
 
 import asyncio
+import gzip
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -77,7 +78,7 @@ async def test_pipelined(guest: Guest) -> None:
         (http1.request("/api/traces", b"", PROTOBUF), 415, False),
         (
             b"POST /v1/traces HTTP/1.1\r\nContent-Type: application/x-protobuf\r\n"
-            b"Content-Encoding: gzip\r\nContent-Length: 0\r\n\r\n",
+            b"Content-Encoding: br\r\nContent-Length: 0\r\n\r\n",
             415,
             False,
         ),
@@ -115,3 +116,21 @@ async def test_one_guest_cannot_take_all_connections(
     for _, writer in held:
         writer.close()
         await writer.wait_closed()
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        (gzip.compress(b"body"), 200),
+        (gzip.compress(b"body")[:-1], 413),
+        (gzip.compress(bytes(10_000)), 413),
+        (b"body", 400),
+    ],
+)
+async def test_gzip(guest: Guest, body: bytes, status: int) -> None:
+    """Collectors compress; a small body must not unpack to a large one."""
+    request = http1.request("/v1/traces", body, PROTOBUF).replace(
+        b"\r\n\r\n", b"\r\nContent-Encoding: gzip\r\n\r\n", 1
+    )
+    assert (await guest.say(request))[0] == status
+    assert [it.body for it in guest.sink.batches] == [b"body"] * (status == 200)

@@ -1,0 +1,195 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The forwarder as a program, and a real collector behind it and without it."""
+
+import json
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.helpers.trace_port import FakeCollector
+from tracing.forwarder.receiver import Receiver
+from tracing.setup import Tracing
+from tracing.span import span
+
+rotel = pytest.importorskip("rotel", reason="rotel: the real collector is not here")
+FORWARDER = (sys.executable, "-m", "tracing.forwarder")
+
+
+@contextmanager
+def program(
+    *command: str, stop: int = signal.SIGTERM
+) -> Iterator[subprocess.Popen[bytes]]:
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
+    try:
+        yield process
+    finally:
+        process.send_signal(stop)
+        process.communicate(timeout=20)
+
+
+def eventually(condition: Callable[[], bool], what: str) -> None:
+    deadline = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < deadline, f"{what}: not in time"
+        time.sleep(0.01)
+
+
+def free_port() -> int:
+    with socket.socket() as it:
+        it.bind(("127.0.0.1", 0))
+        port: int = it.getsockname()[1]
+        return port
+
+
+def answers(address: tuple[str, int]) -> bool:
+    try:
+        socket.create_connection(address, 1).close()
+    except OSError:
+        return False
+    return True
+
+
+@contextmanager
+def collector(directory: Path, port: int, sink: int) -> Iterator[None]:
+    """The real thing: takes OTLP on `port`, sends it on to `sink`, both loopback."""
+    binary = Path(rotel.__file__).parent / "rotel-agent"
+    with program(
+        str(binary),
+        "start",
+        f"--otlp-http-endpoint=127.0.0.1:{port}",
+        f"--otlp-grpc-endpoint=127.0.0.1:{free_port()}",
+        f"--pid-file={directory}/pid",
+        f"--log-file={directory}/log",
+        "--exporter=otlp",
+        "--otlp-exporter-protocol=http",
+        f"--otlp-exporter-endpoint=http://127.0.0.1:{sink}",
+    ):
+        eventually(lambda: answers(("127.0.0.1", port)), "rotel")
+        yield
+
+
+@contextmanager
+def tcp_to(path: Path, port: int) -> Iterator[None]:
+    """socat, from a TCP port to a unix socket."""
+    listen = f"TCP-LISTEN:{port},bind=127.0.0.1,fork,reuseaddr"
+    with program("socat", listen, f"UNIX-CONNECT:{path}"):
+        eventually(lambda: answers(("127.0.0.1", port)), "socat")
+        yield
+
+
+async def emit(tracing: Tracing, first: int, count: int) -> None:
+    for number in range(first, first + count, 2):
+        with span(f"outer.{number}", subsystem="test", **{"container.id": "c1"}):
+            with span(f"inner.{number}", subsystem="test") as it:
+                it.event("hop", n=number)
+
+
+@pytest.mark.parametrize("way", ["socat", "forwarder"])
+@pytest.mark.skipif(shutil.which("socat") is None, reason="socat is not installed")
+async def test_a_real_collector_gets_every_span(tmp_path: Path, way: str) -> None:
+    """Late at first, then away for a while; attributes and parents arrive intact."""
+    port, sink_port = free_port(), free_port()
+    guest = FakeCollector(tmp_path / "guest.sock_10240")  # only for its connect
+    tracing = Tracing(guest.connect, flush_timeout=20)
+    if way == "socat":
+        relay = program(
+            "socat", f"UNIX-LISTEN:{guest.path},fork", f"TCP:127.0.0.1:{port}"
+        )
+    else:
+        relay = program(
+            *FORWARDER,
+            f"--listen=hvsock://{tmp_path}/guest.sock:10240",
+            f"--to=http://127.0.0.1:{port}",
+            "--user=root",
+        )
+    with ExitStack() as stack:
+        receiver = Receiver(tmp_path / "sink")
+        async with receiver:
+            stack.enter_context(tcp_to(tmp_path / "sink", sink_port))
+            await tracing.start("auto")
+            await emit(tracing, 0, 200)  # Nobody is there yet.
+            stack.enter_context(relay)
+            eventually(guest.path.exists, way)
+            with collector(tmp_path, port, sink_port):
+                assert await tracing.flush()
+                await receiver.wait_for(200)
+            await emit(tracing, 200, 200)  # The collector is away.
+            with collector(tmp_path, port, sink_port):
+                assert await tracing.flush()
+                await receiver.wait_for(400)
+            await tracing.stop()
+            spans = {it.name: it for it in receiver.spans()}
+            stack.close()
+    counters = tracing.counters()
+    assert (counters.ended, counters.sent) == (400, 400)
+    assert len(spans) == 400
+    for number in range(0, 400, 2):
+        outer, inner = spans[f"outer.{number}"], spans[f"inner.{number}"]
+        assert inner.parent_id == outer.span_id
+        assert outer.attributes == {"container.id": "c1", "subsystem": "test"}
+        assert inner.events[0].attributes == {"n": number}
+        assert outer.service == "kata-agent"
+
+
+async def test_a_file_of_json_lines(tmp_path: Path) -> None:
+    guest = FakeCollector(tmp_path / "guest.sock_10240")
+    file = tmp_path / "spans.jsonl"
+    tracing = Tracing(guest.connect, flush_timeout=20)
+    with program(
+        *FORWARDER,
+        f"--listen=unix://{guest.path}",
+        f"--file={file}",
+        "--user=root",
+    ):
+        await tracing.start("auto")
+        await emit(tracing, 0, 2)
+        await tracing.stop()
+    lines = [json.loads(line) for line in file.read_text().splitlines()]
+    found = [
+        it
+        for line in lines
+        for resource in line["resourceSpans"]
+        for scope in resource["scopeSpans"]
+        for it in scope["spans"]
+    ]
+    inner, outer = found
+    assert [inner["name"], outer["name"]] == ["inner.0", "outer.0"]
+    assert inner["parentSpanId"] == outer["spanId"]
+    assert len(outer["traceId"]) == 32
+    int(outer["traceId"], 16)
+    assert outer["kind"] == 1
+    assert not guest.path.exists()
+
+
+def test_help_and_version() -> None:
+    for option in ("--help", "--version"):
+        done = subprocess.run(
+            [*FORWARDER, option], check=True, capture_output=True, text=True
+        )
+        assert done.stdout.startswith(("usage: kata-trace-", "kata-trace-forwarder "))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--listen=unix:///x"], "nowhere to put spans"),
+        (["--listen=tcp://x:1", "--file=/dev/null"], "unknown scheme 'tcp'"),
+        (["--listen=unix:///x/y/z", "--file=/dev/null"], "No such file"),
+        (["--listen=unix:///x", "--to=ftp://x"], "collector 'ftp://x'"),
+    ],
+)
+def test_bad_arguments(arguments: list[str], words: str) -> None:
+    done = subprocess.run([*FORWARDER, *arguments], capture_output=True, text=True)
+    assert done.returncode != 0
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
