@@ -1,1 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
+"""The guest agent; `agent.main` is where it starts."""
