@@ -77,13 +77,13 @@ def in_namespaces(*versions: str) -> Callable[[Test], Callable[..., None]]:
 
         # pytest reads the fixtures' names here, and must not see a coroutine.
         names = [name for name in inspect.signature(test).parameters if name != "world"]
-        run.__signature__ = inspect.Signature(
+        run.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
             [
                 inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD)
                 for name in ["cgroup_version", *names]
             ]
         )
-        del run.__wrapped__  # type: ignore[attr-defined]
+        del run.__wrapped__
         mark = pytest.mark.parametrize("cgroup_version", versions or ("v1", "v2"))
         decorated: Callable[..., None] = pytest.mark.root(mark(run))
         return decorated
