@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ctypes
 import os
 import random
@@ -362,3 +363,18 @@ class TestAttacks:
             stop.set()
             attacker.join()
         assert guest.outside_is_untouched()
+
+
+async def test_two_copies_may_need_a_temporary_name_at_once(
+    guest: Guest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    both = threading.Barrier(2, timeout=20)
+    urandom = os.urandom
+
+    def meet(size: int) -> bytes:
+        both.wait()
+        return urandom(size)
+
+    monkeypatch.setattr(os, "urandom", meet)
+    await asyncio.gather(guest.copy("one", b"1"), guest.copy("two", b"2"))
+    assert guest.names() == ["one", "two"]
