@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`kata-agent-ctl trace` against an agent's tracing RPCs, behind a hybrid-vsock door."""
+"""`kata-agent-ctl trace` against real tracing RPCs, behind a hybrid-vsock door."""
 
 import asyncio
 import os
