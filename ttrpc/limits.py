@@ -22,7 +22,8 @@ class Limits:
     """Responses that the peer has not taken. Over it, reading from the peer stops
     until half of them are gone."""
     queued: int = 64 * MESSAGE_LIMIT
-    """The same over all connections: over it, none that has any is read from."""
+    """The same over all connections: over it, one that is over its own limit, and
+    is not held back by that, is closed."""
     stream_inbox: int = MESSAGE_LIMIT
     """Messages of one stream that its reader has not taken. The protocol has no
     flow control, so over it the stream is ended with an error, which leaves the

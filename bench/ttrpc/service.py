@@ -42,6 +42,12 @@ class Echo:
     def make(self, request: UInt64Value, context: CallContext) -> BytesValue:
         return BytesValue(value=bytes(request.value))
 
+    async def make_later(
+        self, request: UInt64Value, context: CallContext
+    ) -> BytesValue:
+        await asyncio.sleep(0.01)
+        return BytesValue(value=bytes(request.value))
+
     async def sleep(self, request: UInt64Value, context: CallContext) -> UInt64Value:
         with self._counted():
             await asyncio.sleep(request.value / NANO)

@@ -78,6 +78,11 @@ class Server:
         """How many are open."""
         return len(self._sessions)
 
+    @property
+    def queued(self) -> int:
+        """Bytes of responses, over all connections, that peers have not taken."""
+        return sum(session.queued for session in self._sessions)
+
     async def listen(self, where: Address | str | socket.socket) -> None:
         """Serve an address, or a socket that listens already.
 

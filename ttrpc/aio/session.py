@@ -80,7 +80,9 @@ class ServerSession:
             lost=self._lost,
             message_limit=limits.message,
             queue_limit=limits.queued_per_connection,
+            holds_back=True,
         )
+        self.transport.on_full = self._hang_up_if_overfull
 
     # Unary calls.
 
@@ -152,6 +154,8 @@ class ServerSession:
             connection.send_error(context.stream_id, status)
         call.answered = True
         self.transport.flush_soon()
+        if self.transport.is_full:
+            self._hang_up_if_overfull()
 
     # Streaming calls.
 
@@ -269,6 +273,18 @@ class ServerSession:
         if self._draining:
             return StatusError(Code.UNAVAILABLE, "ttrpc: server closed")
         return DEADLINE_PASSED
+
+    @property
+    def queued(self) -> int:
+        """Bytes that the peer has not taken."""
+        return self._connection.outbox.size
+
+    def _hang_up_if_overfull(self) -> None:
+        """Calls that are answered late are not held back by not reading."""
+        limits = self._server.limits
+        if self.queued > limits.queued_per_connection:
+            if self._server.queued > limits.queued:
+                self.transport.close("the peer leaves too much unread")
 
     def _to_status(self, error: BaseException, context: CallContext) -> StatusError:
         if isinstance(error, asyncio.CancelledError):

@@ -3,7 +3,7 @@
 
 The loop's reader and writer callbacks work on the socket itself. One receive may
 bring many frames; what they make this side send leaves in one write when all of
-them have been dealt with. Nothing is read while the peer leaves too much unread.
+them have been dealt with. A server reads nothing while the peer leaves too much unread.
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ class Transport:
         "_decoder",
         "_drained",
         "_flush_scheduled",
+        "_holds_back",
         "_loop",
         "_lost",
         "_outbox",
@@ -46,6 +47,7 @@ class Transport:
         "_writing",
         "closed",
         "on_empty",
+        "on_full",
     )
 
     def __init__(
@@ -57,11 +59,14 @@ class Transport:
         lost: Callable[[Closed], None],
         message_limit: int = MESSAGE_LIMIT,
         queue_limit: int = 4 * MESSAGE_LIMIT,
+        holds_back: bool = False,
     ) -> None:
         """Start reading.
 
         `lost` is called once, when the connection has ended for whatever reason,
-        with an error that names it.
+        with an error that names it. With `holds_back`, nothing is read while the
+        outbox is over `queue_limit`: for servers only, because two sides that hold
+        back wait for each other.
         """
         self._loop = asyncio.get_running_loop()
         self._sock = sock
@@ -70,6 +75,7 @@ class Transport:
         self._receive_frame = receive_frame
         self._lost = lost
         self._queue_limit = queue_limit
+        self._holds_back = holds_back
         self._backlog: Iterator[RawFrame] | None = None
         self._corked = False
         self._writing = False
@@ -79,6 +85,8 @@ class Transport:
         """Why the connection has ended; None while it has not."""
         self.on_empty: Callable[[], None] | None = None
         """Called when the outbox has been written after having been blocked."""
+        self.on_full: Callable[[], None] | None = None
+        """Called when reading stops because the outbox is over its limit."""
         self._loop.add_reader(sock.fileno(), self._on_readable)
 
     # Reading.
@@ -113,7 +121,7 @@ class Transport:
                 receive_frame(*frame)
                 if outbox.size > FLUSH_SIZE:
                     self._write()
-                    if outbox.size > self._queue_limit:
+                    if self._holds_back and outbox.size > self._queue_limit:
                         # What has been received already waits too: a few small
                         # requests may ask for any number of large responses.
                         self._pause_reading(rest)
@@ -129,6 +137,8 @@ class Transport:
         if self._writing:
             self._backlog = rest
             self._loop.remove_reader(self._sock.fileno())
+            if self.on_full is not None:
+                self.on_full()
 
     def _resume_reading(self) -> None:
         assert self._backlog is not None

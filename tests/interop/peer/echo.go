@@ -40,6 +40,11 @@ func (e *echo) Make(_ context.Context, request *wrapperspb.UInt64Value) (*wrappe
 	return wrapperspb.Bytes(make([]byte, request.Value)), nil
 }
 
+func (e *echo) MakeLater(ctx context.Context, request *wrapperspb.UInt64Value) (*wrapperspb.BytesValue, error) {
+	time.Sleep(10 * time.Millisecond)
+	return e.Make(ctx, request)
+}
+
 func (e *echo) Sleep(ctx context.Context, request *wrapperspb.UInt64Value) (*wrapperspb.UInt64Value, error) {
 	e.active.Add(1)
 	defer e.active.Add(-1)

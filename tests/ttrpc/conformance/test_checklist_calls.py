@@ -344,3 +344,15 @@ async def test_a_call_after_its_deadline_is_not_sent(client: Client) -> None:
         await client.call(ECHO["Sleep"], UInt64Value(value=0), timeout=0)
     assert caught.value.code is Code.DEADLINE_EXCEEDED
     assert await echo(client, b"still") == b"still"
+
+
+@pytest.mark.parametrize("count", [16, 100])
+async def test_large_calls_at_once_do_not_lock_up(our_server: str, count: int) -> None:
+    """Both sides have more to write than the sockets hold; Go's locked up so."""
+    value = bytes(1 << 20)
+    async with (
+        asyncio.timeout(30),
+        await Client.connect(f"unix://{our_server}") as client,
+    ):
+        answers = await asyncio.gather(*(echo(client, value) for _ in range(count)))
+    assert answers == [value] * count

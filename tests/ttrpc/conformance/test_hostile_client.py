@@ -1,0 +1,215 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Clients that mean harm: memory stays bounded, and everybody else is served."""
+
+from __future__ import annotations
+
+import random
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Final
+
+import pytest
+from google.protobuf.wrappers_pb2 import BytesValue, Int64Value, UInt64Value
+
+from bench.ttrpc.memory import resident
+from bench.ttrpc.peers import python_peer
+from tests.helpers.peer import LIMIT, SECOND
+from tests.helpers.wire import HEADER, OPEN, REQUEST, Wire, data, request
+
+MIB: Final = 1 << 20
+PATIENCE: Final = 10.0
+
+
+class Victim:
+    """Our server in a process of its own."""
+
+    def __init__(self, address: str, process: subprocess.Popen[str]) -> None:
+        self.address = address
+        self.process = process
+        self.serves()
+        self.before = resident(process.pid)
+
+    def serves(self) -> None:
+        """See that somebody else gets an answer within a second."""
+        with Wire(self.address) as wire:
+            wire.socket.settimeout(1.0)
+            wire.send(request(1, "Echo", BytesValue(value=b"hi")))
+            assert wire.receive() is not None
+
+    @property
+    def grown(self) -> int:
+        """Bytes of resident memory more than at first."""
+        return resident(self.process.pid) - self.before
+
+    def stays_below(self, limit: int) -> None:
+        """See for a while that others are served and memory is bounded."""
+        end = time.monotonic() + 0.5
+        while time.monotonic() < end:
+            self.serves()
+            assert self.grown < limit
+
+    def active(self) -> int:
+        with Wire(self.address) as wire:
+            wire.send(request(1, "Active"))
+            frame = wire.receive()
+            assert frame is not None
+            return Int64Value.FromString(frame.response.payload).value
+
+    def wait_for_active(self, wanted: int) -> None:
+        patience = time.monotonic() + PATIENCE
+        while self.active() != wanted:
+            assert time.monotonic() < patience
+
+
+@pytest.fixture
+def victim(tmp_path: Path) -> Iterator[Victim]:
+    address = str(tmp_path / "ours.sock")
+    with python_peer(address) as process:
+        yield Victim(address, process)
+
+
+def pour(sock: socket.socket, piece: bytes, most: int) -> int:
+    """Send until the peer takes no more, or `most` bytes; return how many."""
+    sock.settimeout(0.5)
+    sent = 0
+    try:
+        while sent < most:
+            sent += sock.send(piece)
+    except TimeoutError:
+        pass
+    return sent
+
+
+def test_headers_that_promise_much(victim: Victim) -> None:
+    """A promise of 4 MiB costs nothing until it is kept."""
+    promise = HEADER.pack(LIMIT, 1, REQUEST, 0)
+    with ExitStack() as stack:
+        wires = [stack.enter_context(Wire(victim.address)) for _ in range(200)]
+        for wire in wires:
+            wire.send(promise)
+        victim.serves()
+        assert victim.grown < 32 * MIB
+        for wire in wires:
+            wire.send(b"x" * 20_000)
+        victim.stays_below(64 * MIB)
+
+
+def test_a_header_byte_by_byte(victim: Victim) -> None:
+    with ExitStack() as stack:
+        wires = [stack.enter_context(Wire(victim.address)) for _ in range(300)]
+        call = bytes(request(1, "Echo"))
+        for at in range(len(call)):
+            for wire in wires:
+                wire.send(call[at : at + 1])
+            if at % 10 == 0:
+                victim.serves()
+        for wire in wires:
+            assert wire.receive() is not None
+    assert victim.grown < 32 * MIB
+
+
+def test_ten_thousand_open_streams(victim: Victim) -> None:
+    with Wire(victim.address) as wire:
+        for start in range(0, 10_000, 500):
+            ids = range(2 * start + 1, 2 * (start + 500) + 1, 2)
+            wire.send(*(request(i, "EchoStream", flags=OPEN) for i in ids))
+        victim.wait_for_active(10_000)
+        assert victim.grown < 10_000 * 10 * 1024
+        victim.serves()
+        wire.send(data(9_999, BytesValue(value=b"hi")))
+        frame = wire.receive()
+        assert frame is not None
+        assert frame.stream_id == 9_999
+    victim.wait_for_active(0)
+
+
+def test_calls_without_end(victim: Victim) -> None:
+    """Past the limit, a call is refused and the others go on."""
+    hour = UInt64Value(value=3600 * SECOND)
+    with Wire(victim.address) as wire:
+        for start in range(1, 50_001, 1000):
+            ids = range(start, start + 1000, 2)
+            wire.send(*(request(i, "Sleep", hour) for i in ids))
+        wire.socket.settimeout(PATIENCE)
+        refused = wire.receive()
+        assert refused is not None
+        assert refused.response.status.message == "too many calls in flight"
+        victim.serves()
+        assert victim.grown < 20_000 * 5 * 1024
+    victim.wait_for_active(0)
+
+
+def test_a_client_that_asks_and_never_reads(victim: Victim) -> None:
+    """Reading from it stops when 16 MiB wait for it."""
+    asks = b"".join(
+        bytes(request(i, "Make", UInt64Value(value=MIB))) for i in range(1, 20_001, 2)
+    )
+    with Wire(victim.address) as wire:
+        pour(wire.socket, asks, len(asks))
+        victim.stays_below(64 * MIB)
+
+
+def test_a_client_that_waits_and_never_reads(victim: Victim) -> None:
+    """The same with answers that are made later, all at about the same time."""
+    asks = [request(i, "MakeLater", UInt64Value(value=MIB)) for i in range(1, 1201, 2)]
+    with Wire(victim.address) as wire:
+        wire.send(*asks)
+        victim.stays_below(64 * MIB)
+
+
+def test_a_stream_that_is_fed_and_never_read(victim: Victim) -> None:
+    """An echo that cannot get rid of what it echoes stops reading."""
+    piece = bytes(data(1, BytesValue(value=bytes(MIB))))
+    with Wire(victim.address) as wire:
+        wire.send(request(1, "EchoStream", flags=OPEN))
+        pour(wire.socket, piece, 200 * MIB)
+        victim.stays_below(64 * MIB)
+
+
+def test_a_download_that_is_never_read(victim: Victim) -> None:
+    with ExitStack() as stack:
+        for _ in range(8):
+            wire = stack.enter_context(Wire(victim.address))
+            message = UInt64Value(value=1_000_000 << 32 | 100_000)
+            wire.send(request(1, "Download", message, flags=1))
+        victim.stays_below(8 * 24 * MIB)
+
+
+def test_random_bytes(victim: Victim) -> None:
+    """A generator with a fixed seed, many connections."""
+    noise = random.Random(1)
+    for _ in range(200):
+        with Wire(victim.address) as wire:
+            wire.socket.settimeout(PATIENCE)
+            wire.send(noise.randbytes(noise.randrange(2000)))
+    victim.serves()
+    victim.wait_for_active(0)
+    assert victim.grown < 32 * MIB
+
+
+def test_connections_without_end(victim: Victim) -> None:
+    """More than it has file descriptors for: it waits, and goes on after."""
+    subprocess.run(
+        ["prlimit", f"--pid={victim.process.pid}", "--nofile=100:100"], check=True
+    )
+    address = victim.address
+    sockets = []
+    try:
+        for _ in range(300):
+            sock = socket.socket(socket.AF_UNIX)
+            sock.settimeout(PATIENCE)
+            sock.connect(address)
+            sockets.append(sock)
+        with Wire(address) as patient:
+            patient.send(request(1, "Echo"))
+            for sock in sockets:
+                sock.close()
+            assert patient.receive() is not None
+    finally:
+        for sock in sockets:
+            sock.close()
+    victim.serves()
