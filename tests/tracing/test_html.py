@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: Apache-2.0
+import json
+import re
+
+from tracing.html import page
+from tracing.record import SpanRecord, Status
+
+
+def test_all_that_is_needed_is_in_the_page() -> None:
+    text = page([])
+    assert not re.findall(r"""(?:src|href)=|https?://|@import|url\(""", text)
+    assert "const spans = []" in text
+
+
+def test_a_guests_text_is_never_markup() -> None:
+    evil = "</script><script>alert(1)</script><!--\x1b\u2028"
+    span = SpanRecord(
+        "t", "a", "", evil, 5_000, 9_000, status=Status.ERROR, attributes={evil: evil}
+    )
+    text = page([span])
+    assert text.count("<script>") == text.count("</script>") == 1
+    data = re.search(r"const spans = (\[.*\]);", text)
+    assert data is not None
+    (row,) = json.loads(data[1])
+    assert row["failed"] is True
+    assert (row["start"], row["end"], row["time"]) == (5, 9, "4 µs")
+    assert row["name"].startswith("</script>")
+
+
+def test_children_are_one_deeper() -> None:
+    spans = [SpanRecord("t", "b", "a", "b", 1, 2), SpanRecord("t", "a", "", "a", 0, 3)]
+    data = re.search(r"const spans = (\[.*\]);", page(spans))
+    assert data is not None
+    assert [(it["name"], it["depth"]) for it in json.loads(data[1])] == [
+        ("a", 0),
+        ("b", 1),
+    ]
