@@ -27,6 +27,7 @@ TRACE_PORT: Final = 10240
 PATIENCE: Final = 5.0
 """Seconds for an agent that was told to end: it sends its last spans then."""
 WIDTH: Final = 100
+COPY_FILE: Final = "grpc.AgentService/CopyFile"
 
 
 class Recording:
@@ -60,7 +61,7 @@ class Recording:
         finally:
             await self._receiver.__aexit__(*exc_info)
         top = self._top(ended)
-        spans = [_below(top, span) for span in self._receiver.spans()]
+        spans = _folded([_below(top, span) for span in self._receiver.spans()])
         print(render([top, *spans], width=_width()), end="", file=sys.stderr)
 
     def _top(self, ended: int) -> SpanRecord:
@@ -73,6 +74,20 @@ class Recording:
             end=ended,
             kind=Kind.CLIENT,
         )
+
+
+def _folded(spans: list[SpanRecord]) -> list[SpanRecord]:
+    """Show the many calls that copy a root file system as one."""
+    copies = [span for span in spans if span.name == COPY_FILE]
+    if len(copies) < 2:
+        return spans
+    whole = replace(
+        copies[0],
+        name=f"{COPY_FILE} (x{len(copies)})",
+        start=min(span.start for span in copies),
+        end=max(span.end for span in copies),
+    )
+    return [whole, *(span for span in spans if span.name != COPY_FILE)]
 
 
 def _below(top: SpanRecord, span: SpanRecord) -> SpanRecord:

@@ -22,6 +22,12 @@ ETC: Final = {
 }
 
 
+def check_source(source: Path | None) -> None:
+    """Raise `CommandError` unless `prepared` can make something of `source`."""
+    if source is not None and not source.is_dir() and not source.is_file():
+        raise CommandError(f"rootfs '{source}': no such directory or archive", 125)
+
+
 @contextlib.contextmanager
 def prepared(source: Path | None, scratch: Path | None = None) -> Iterator[Path]:
     """Have a directory for the container's root during the block.
@@ -32,11 +38,10 @@ def prepared(source: Path | None, scratch: Path | None = None) -> Iterator[Path]
 
     Raises `CommandError`.
     """
+    check_source(source)
     if source is not None and source.is_dir():
         yield source.resolve()
         return
-    if source is not None and not source.is_file():
-        raise CommandError(f"rootfs '{source}': no such directory or archive", 125)
     with contextlib.ExitStack() as stack:
         if scratch is None:
             directory = tempfile.TemporaryDirectory(prefix="kata-rootfs-")

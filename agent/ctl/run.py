@@ -61,7 +61,8 @@ def add_parser(subparsers: Subparsers) -> None:
         "--rootfs",
         type=Path,
         metavar="DIR|TAR",
-        help="root file system of the container; without it, busybox",
+        help="root file system of the container; without it, busybox, or with --vm "
+        "the image of the guest",
     )
     add_process_arguments(parser)
     parser.add_argument(
@@ -86,17 +87,18 @@ def add_parser(subparsers: Subparsers) -> None:
 
 
 def main(options: argparse.Namespace) -> int:
-    from agent.ctl.rootfs import prepared
+    from agent.ctl.rootfs import check_source, prepared
 
     started = time.time_ns()
     check_process(options)
+    check_source(options.rootfs)
     if options.trace and options.address is not None:
         raise CommandError("--trace: needs a guest of its own", FAILED)
     environment = environment_of(options.env)
-    with (
-        _target(options) as target,
-        prepared(options.rootfs, target.scratch) as rootfs,
-    ):
+    with _target(options) as target, contextlib.ExitStack() as stack:
+        rootfs = None
+        if options.rootfs is not None or target.own_rootfs is None:
+            rootfs = stack.enter_context(prepared(options.rootfs, target.scratch))
         return asyncio.run(_run(options, environment, target, rootfs, started))
 
 
@@ -115,7 +117,7 @@ async def _run(
     options: argparse.Namespace,
     environment: dict[str, str],
     target: Target,
-    rootfs: Path,
+    rootfs: Path | None,
     started: int,
 ) -> int:
     from agent.client import new_id
@@ -143,9 +145,15 @@ async def _run(
 
 
 async def _place(
-    client: AgentClient, options: argparse.Namespace, target: Target, rootfs: Path
+    client: AgentClient,
+    options: argparse.Namespace,
+    target: Target,
+    rootfs: Path | None,
 ) -> str:
     """Return the path that `rootfs` has in the guest, where it is copied if need be."""
+    if rootfs is None:
+        assert target.own_rootfs is not None
+        return target.own_rootfs
     if target.scratch is not None:
         return str(rootfs)
     from agent.client.upload import SHARED, upload

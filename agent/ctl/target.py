@@ -34,12 +34,15 @@ class Target:
         guest: Guest | None = None,
         *,
         scratch: Path | None = None,
+        own_rootfs: str | None = None,
         timeout: float = CONNECT_TIMEOUT,
     ) -> None:
         self.address = address
         self.guest = guest
         self.scratch = scratch
         """A path for files that the guest sees too, if it sees any of the host's."""
+        self.own_rootfs = own_rootfs
+        """A directory in the guest that will do for a container, if there is one."""
         self._timeout = timeout
 
     @contextlib.asynccontextmanager
@@ -119,7 +122,8 @@ def vm_guest(options: argparse.Namespace) -> Iterator[Target]:
         parameters.append("agent.trace=collated")
     guest = VmGuest(ensure(Progress()), machine=Machine(kernel_parameters=parameters))
     with _held(guest):
-        yield Target(guest.address, guest, timeout=VM_CONNECT_TIMEOUT)
+        # The image is read-only, and has busybox's commands and Python.
+        yield Target(guest.address, guest, own_rootfs="/", timeout=VM_CONNECT_TIMEOUT)
 
 
 @contextlib.contextmanager
