@@ -19,6 +19,7 @@ from typing import ClassVar, Final
 from agent.errors import Internal
 from agent.reaper import Child, Reaper
 from agent.runtime import Json, StandardFiles
+from tracing.span import span
 
 _LOG_LIMIT: Final = 64 << 10
 _MISSING_FILE: Final = re.compile(
@@ -107,7 +108,12 @@ class CommandLineRuntime:
         container_id: str,
         files: StandardFiles = StandardFiles(),  # noqa: B008  # frozen
     ) -> None:
-        with _memory_file() as log:
+        step = span(
+            f"runtime.{arguments[0]}",
+            subsystem="runtime",
+            **{"container.id": container_id},
+        )
+        with step, _memory_file() as log:
             child = self._reaper.spawn(
                 [
                     self._program,
