@@ -214,7 +214,7 @@ def test_a_directory_below_run_can_be_shared() -> None:
 
 
 def test_nothing_is_left_after_a_stop() -> None:
-    before = mounts()
+    mounts_before, before = mounts(), children()
     with new_guest() as guest:
         inside = Inside(guest)
         inside("os.mkdir('/sys/fs/cgroup/pids/a')")
@@ -226,10 +226,10 @@ def test_nothing_is_left_after_a_stop() -> None:
         agent = os.pidfd_open(agent_pid(guest))
     wait_for_end(agent)
     wait_for_end(supervisor)
-    assert mounts() == before
+    assert mounts() == mounts_before
     assert not cgroups(pid)
     assert not guest.directory.exists()
-    assert not children()
+    assert children() == before
 
 
 def test_the_console_tells_what_the_agent_said(guest: LocalGuest) -> None:
@@ -250,11 +250,12 @@ def test_a_guest_that_runs_has_no_ending(guest: LocalGuest) -> None:
 
 
 def test_a_missing_agent_is_an_error_that_names_it() -> None:
+    before = children()
     guest = new_guest(command=["/no/such/agent"])
     with pytest.raises(GuestError, match="No such file or directory"):
         guest.start()
     assert not guest.directory.exists()
-    assert not children()
+    assert children() == before
 
 
 def test_an_unknown_cgroup_version_is_an_error() -> None:

@@ -253,7 +253,8 @@ def test_a_hung_collector_holds_up_nothing(collector: FakeCollector) -> None:
     collector.wait(lambda it: it.attempts == 1)
     began = time.monotonic()
     sender.put(100)
-    assert time.monotonic() - began < 0.1
+    # Far below the collector's timeout, far above what a busy machine adds.
+    assert time.monotonic() - began < 1.0
     assert not sender.port.flush(0.02)
     began = time.monotonic()
     assert not sender.port.close(0.1)
