@@ -8,11 +8,11 @@ and signals, waits and streams, never wait for it.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import enum
 import logging
 import signal
 from collections.abc import Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, nullcontext
 from pathlib import Path, PurePosixPath
 from typing import Final, TypeVar
 
@@ -41,8 +41,9 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-_FREE: Final = nullcontext()
+_FREE: Final = contextlib.nullcontext()
 
+KILL_INTERVAL: Final = 0.2
 FREEZE_TIMEOUT: Final = 5.0
 """Seconds for PauseContainer; a process in an uninterruptible sleep never freezes."""
 
@@ -161,6 +162,9 @@ class Container:
             process.stream(sockets)
         finally:
             sockets.close()
+        if self.state is ContainerState.REMOVED:
+            process.close()
+            self.check("exec")
         self.processes.add(process)
         return child
 
@@ -257,7 +261,17 @@ class Container:
         """Send SIGKILL to every process of the container, frozen or not."""
         await self.cgroup.kill()
 
-    async def remove(self, slots: AbstractAsyncContextManager[None] = _FREE) -> None:
+    async def _kill_until_empty(self) -> None:
+        while True:
+            await self.cgroup.kill()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(KILL_INTERVAL):
+                    return await self.cgroup.wait_for_empty()
+            # An exec that was under way has joined after the kill.
+
+    async def remove(
+        self, slots: contextlib.AbstractAsyncContextManager[None] = _FREE
+    ) -> None:
         """Kill what runs and delete everything of the container but its storages.
 
         The runtime is called inside `slots`, which limits how many run at once.
@@ -265,12 +279,12 @@ class Container:
         if self.state is ContainerState.REMOVED:
             return
         with span("container.kill", subsystem="container", **{"container.id": self.id}):
-            await self.cgroup.kill()
             if self._init is not None:
                 # A runtime that was stopped half-way leaves the init elsewhere.
                 self.processes.signal_all(signal.SIGKILL)
+            await self._kill_until_empty()
+            if self._init is not None:
                 await self._init.wait()
-            await self.cgroup.wait_for_empty()
         if self._stop_oom_watch is not None:
             self._stop_oom_watch()
             self._stop_oom_watch = None

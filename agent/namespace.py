@@ -8,6 +8,7 @@ Containers join these files, never what another container's `/proc` shows.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import signal
 import sys
@@ -51,6 +52,7 @@ class SandboxNamespaces:
         self._reaper = reaper
         self._pinned: list[Path] = []
         self._pause: Child | None = None
+        self._sharing_pid = asyncio.Lock()
         self._hostname = ""
 
     async def pin(self, hostname: str) -> None:
@@ -80,13 +82,17 @@ class SandboxNamespaces:
 
     async def share_pid(self) -> None:
         """Make the shared pid namespace, once."""
-        if self._pause is not None:
-            return
+        async with self._sharing_pid:
+            if self._pause is None:
+                await self._start_pause()
+
+    async def _start_pause(self) -> None:
         # Python is the one program that every guest with this agent has; it
         # imports nothing here (-I -S) and shares its pages with the agent.
         argv = [sys.executable, "-I", "-S", "-c", PAUSE_PROGRAM]
-        pid = run_in_new_pid_namespace(lambda: spawn(argv))
-        self._pause = self._reaper.adopt(pid)
+        with self._reaper.expecting():
+            pid = await blocking(run_in_new_pid_namespace, lambda: spawn(argv))
+            self._pause = self._reaper.adopt(pid)
         file = self._make_file("pid")
         await blocking(mount, str(pid_namespace_of(pid, self._proc)), file, "", MS_BIND)
         self._pinned.append(file)

@@ -19,7 +19,7 @@ from agent.bundle import Bundle, check_rootfs
 from agent.cgroup import is_unified, open_cgroup, to_path
 from agent.cgroup.watch import Watches
 from agent.config import Config
-from agent.container import Container, ContainerState
+from agent.container import Container
 from agent.errors import (
     AlreadyExists,
     InvalidArgument,
@@ -84,7 +84,7 @@ class Sandbox:
         self._surroundings = Surroundings(paths, reaper, storages)
         self._watches = Watches()
         self._containers: dict[str, Container] = {}
-        self._removals: dict[str, asyncio.Task[None]] = {}
+        self._removals: dict[Container, asyncio.Task[None]] = {}
         self._operations = Operations()
         # More runtimes at once than this only make each of them slower.
         self._runtime_slots = asyncio.Semaphore(2 * (os.cpu_count() or 1))
@@ -348,11 +348,11 @@ class Sandbox:
             ) from None
 
     def _begin_removal(self, container: Container) -> asyncio.Task[None]:
-        removal = self._removals.get(container.id)
+        removal = self._removals.get(container)
         if removal is None:
             removal = self._operations.start(self._remove(container))
-            self._removals[container.id] = removal
-            removal.add_done_callback(lambda _: self._removals.pop(container.id, None))
+            self._removals[container] = removal
+            removal.add_done_callback(lambda _: self._removals.pop(container, None))
         return removal
 
     async def _remove(self, container: Container) -> None:
@@ -360,8 +360,10 @@ class Sandbox:
         # processes dead.
         await container.kill()
         async with container.order:
-            if container.state is ContainerState.REMOVED:
+            if self._containers.get(container.id) is not container:
+                # Its creation failed and undid itself; the id may be another's.
                 return
             await container.remove(self._runtime_slots)
+            del self._containers[container.id]
+            # Should this fail, the storage stays until the sandbox ends.
             await self._storages.remove_for(container.id)
-            self._containers.pop(container.id, None)

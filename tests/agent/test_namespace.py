@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import asyncio
 import os
 from pathlib import Path
 
@@ -129,3 +130,14 @@ async def test_a_container_never_joins_a_namespace_of_its_own_kind(
         assert mine["ipc"] == os.stat("/run/sandbox-ns/ipc").st_ino
         assert mine["pid"] != agent["pid"]
         assert mine["mnt"] != agent["mnt"]
+
+
+@in_namespaces("v1")
+async def test_containers_created_at_once_share_one_pid_namespace(world: World) -> None:
+    async with open_sandbox() as sandbox:
+        requests = [container_request(f"c{n}", "sleep", "1000") for n in range(4)]
+        for request in requests:
+            request.sandbox_pidns = True
+        await asyncio.gather(*map(sandbox.create_container, requests))
+        pids = {(await namespaces(sandbox, r.container_id))["pid"] for r in requests}
+        assert len(pids) == 1

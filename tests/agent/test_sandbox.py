@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import time
@@ -103,15 +104,32 @@ async def test_nothing_is_left(world: World) -> None:
                 exec_request(container_id, "e1", "sh", "-c", "sleep 1000 & echo x")
             )
         await asyncio.gather(*(sandbox.remove_container(f"c{n}") for n in range(3)))
-        await asyncio.sleep(0)
-        assert _traces() == before
+        await _settled(before)
+
+
+def _descriptors() -> list[str]:
+    found = []
+    for number in os.listdir("/proc/self/fd"):
+        with contextlib.suppress(FileNotFoundError):
+            found.append(os.readlink(f"/proc/self/fd/{number}"))
+    return sorted(found)
+
+
+async def _settled(before: dict[str, object]) -> None:
+    """Wait until everything is as before: the last orphans go on their own."""
+    for _ in range(500):
+        if _traces() == before:
+            return
+        await asyncio.sleep(0.01)
+    assert _traces() == before
 
 
 def _traces() -> dict[str, object]:
     """What there is of processes, descriptors, mounts, cgroups and files."""
     return {
         "processes": sorted(path.name for path in Path("/proc").glob("[0-9]*")),
-        "descriptors": len(os.listdir("/proc/self/fd")),
+        # The watches share one descriptor, opened when it is first needed.
+        "descriptors": len([d for d in _descriptors() if "inotify" not in d]),
         "mounts": Path("/proc/self/mountinfo").read_text(),
         "cgroups": sorted(d for d, _, _ in os.walk("/sys/fs/cgroup")),
         "bundles": sorted(os.listdir("/run/kata-containers")),
@@ -154,7 +172,8 @@ async def test_a_failed_sandbox_is_undone_and_can_be_tried_again(world: World) -
             await sandbox.create(request)
         assert Path("/proc/self/mountinfo").read_text() == empty
         await sandbox.create(agent_pb2.CreateSandboxRequest())
-        assert len(before) == len(Path("/proc/self/mountinfo").read_text())
+        again = Path("/proc/self/mountinfo").read_text()
+        assert len(again.splitlines()) == len(before.splitlines())
 
 
 @in_namespaces("v1")
@@ -249,8 +268,7 @@ async def test_many_containers_at_once(world: World) -> None:
         await life(sandbox, 0)
         before = _traces()
         await asyncio.gather(*(life(sandbox, number) for number in range(1, 60)))
-        await asyncio.sleep(0)
-        assert _traces() == before
+        await _settled(before)
 
 
 @in_namespaces("v1")
@@ -271,5 +289,43 @@ async def test_many_execs_at_once(world: World) -> None:
             assert await container.processes.wait(exec_id) == number
 
         await asyncio.gather(*(life(number) for number in range(100)))
-        await asyncio.sleep(0)
-        assert _traces() == before
+        await _settled(before)
+
+
+@in_namespaces("v1", "v2")
+async def test_a_removal_outruns_the_execs_under_way(world: World) -> None:
+    async with open_sandbox() as sandbox:
+        await run(sandbox, "warm-up", "true")
+        await sandbox.remove_container("warm-up")
+        before = _traces()
+        # In a shared pid namespace the death of the init does not stop them.
+        request = container_request("c1", "sleep", "1000")
+        await sandbox.create_container(request, agent_pid=True)
+        await sandbox.start_container("c1")
+        execs = [
+            asyncio.create_task(
+                sandbox.exec_process(exec_request("c1", f"e{number}", "sleep", "1000"))
+            )
+            for number in range(20)
+        ]
+        await asyncio.sleep(0.01)
+        await asyncio.wait_for(sandbox.remove_container("c1"), 10)
+        await asyncio.gather(*execs, return_exceptions=True)
+        await _settled(before)
+
+
+@in_namespaces("v1")
+async def test_a_storage_that_cannot_be_released_keeps_no_container(
+    world: World,
+) -> None:
+    async with open_sandbox() as sandbox:
+
+        async def fail(container_id: str) -> None:
+            raise OSError(16, "busy")
+
+        await started(sandbox, "c1", "sleep", "1000")
+        storages = sandbox._storages
+        storages.remove_for = fail  # type: ignore[method-assign]
+        with pytest.raises(OSError, match="busy"):
+            await sandbox.remove_container("c1")
+        assert sandbox.containers == []
