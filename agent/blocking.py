@@ -9,6 +9,7 @@ hangs costs one thread, and never the next caller's turn.
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import threading
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar
@@ -48,5 +49,7 @@ async def blocking(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) 
             return
 
     name = getattr(function, "__name__", "blocking")
-    threading.Thread(target=run, name=name, daemon=True).start()
+    # Spans in the thread belong below the caller's.
+    context = contextvars.copy_context()
+    threading.Thread(target=context.run, args=(run,), name=name, daemon=True).start()
     return await future
