@@ -179,9 +179,11 @@ class LocalGuest:
 
 
 def _new_directory() -> Path:
-    """Choose a short path that is nobody else's: socket paths are limited."""
-    parent = os.environ.get("TMPDIR", "/tmp")
-    return Path(parent, f"kata-local-{os.urandom(6).hex()}")
+    """Choose a path that is nobody else's, and short enough for sockets."""
+    name = f"kata-local-{os.urandom(6).hex()}"
+    preferred = Path(os.environ.get("TMPDIR", "/tmp"), name)
+    fits = len(os.fsencode(preferred / SOCKET_NAME)) <= SOCKET_PATH_LIMIT
+    return preferred if fits else Path("/tmp", name)
 
 
 def _supervisor_command() -> list[str]:

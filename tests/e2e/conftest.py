@@ -72,6 +72,7 @@ def ctl(environment: dict[str, str]) -> Ctl:
     """Run kata-agent-ctl to its end."""
 
     def run(*arguments: str, input: str | None = None, **options: Any) -> Completed:
+        options.setdefault("timeout", PATIENCE)
         options.setdefault("stdin", subprocess.DEVNULL if input is None else None)
         if input is not None:
             del options["stdin"]
@@ -80,7 +81,6 @@ def ctl(environment: dict[str, str]) -> Ctl:
             input=input,
             capture_output=True,
             text=True,
-            timeout=PATIENCE,
             env=environment,
             **options,
         )

@@ -271,6 +271,15 @@ def test_a_path_too_long_for_sockets_is_an_error(tmp_path: Path) -> None:
         new_guest(directory=tmp_path / ("x" * 100)).start()
 
 
+def test_a_long_temporary_directory_is_not_used(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("TMPDIR", "/tmp/short")
+    assert new_guest().directory.parent == Path("/tmp/short")
+    monkeypatch.setenv("TMPDIR", "/tmp/" + "x" * 100)
+    assert new_guest().directory.parent == Path("/tmp")
+
+
 def test_a_local_guest_needs_root(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     with pytest.raises(GuestError, match="needs root"):
