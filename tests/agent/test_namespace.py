@@ -22,10 +22,11 @@ from tests.helpers.namespace import World, in_namespaces
 
 async def namespaces(sandbox: Sandbox, container_id: str) -> dict[str, int]:
     (pid, *_) = sandbox.container(container_id).cgroup.pids()
-    return {
-        kind: os.stat(f"/proc/{pid}/ns/{kind}").st_ino
-        for kind in ("ipc", "uts", "pid", "net", "mnt", "cgroup")
-    }
+    kinds = ("ipc", "uts", "pid", "net", "mnt", "cgroup")
+    # Held open until the test's process ends: the number of a namespace that has
+    # gone is soon another's.
+    held = {kind: os.open(f"/proc/{pid}/ns/{kind}", os.O_RDONLY) for kind in kinds}
+    return {kind: os.fstat(fd).st_ino for kind, fd in held.items()}
 
 
 def own() -> dict[str, int]:
