@@ -27,7 +27,7 @@ from ttrpc.server_connection import ServerConnection
 from ttrpc.service import BoundService, Cardinality, Method, Service
 from ttrpc.stream import Stream
 
-LIMIT: Final = 64 << 10
+LIMIT: Final = 80 << 10
 """Bytes of a message: little, so that a fuzzer's inputs go over it."""
 SERVICE: Final = Service.from_descriptor(DESCRIPTOR.services_by_name["Echo"])
 CALLS: Final = 8

@@ -13,7 +13,6 @@ come gets a buffer of its own, which whoever reads the socket may fill in place:
 
 from __future__ import annotations
 
-import mmap
 from typing import Final
 
 from ttrpc.frame import HEADER_SIZE, HEADER_STRUCT, MESSAGE_LIMIT, RawFrame
@@ -25,9 +24,11 @@ and where the flags were stands the length."""
 LARGE: Final = 16 << 10
 """Bytes of payload from which a frame gets its own buffer."""
 
-UNTOUCHED: Final = 256 << 10
-"""Bytes from which that buffer is mapped memory, which the kernel provides page by
-page as it is filled: a peer that promises 4 MiB and sends none must cost nothing."""
+FIRST_BUFFER: Final = 64 << 10
+GROWTH: Final = 8
+"""How that buffer grows: a peer that promises 4 MiB must send some of it before it
+gets so much memory. (Mapped memory, which is there only when it is touched, costs a
+page fault for each page, every time.)"""
 
 
 class FrameDecoder:
@@ -38,6 +39,7 @@ class FrameDecoder:
         "_filled",
         "_header",
         "_large",
+        "_length",
         "_limit",
         "_pending",
         "large_buffer",
@@ -49,6 +51,7 @@ class FrameDecoder:
         self._discard = 0
         self._header = (0, 0, 0)
         self._large: memoryview | None = None
+        self._length = 0
         self._filled = 0
         self.large_buffer: memoryview | None = None
         """Where the rest of a large payload belongs; None when none is under way."""
@@ -66,10 +69,11 @@ class FrameDecoder:
             data = self._pending + data
             self._pending = b""
         elif self._large is not None:
-            assert self.large_buffer is not None
-            position = min(len(self.large_buffer), len(data))
-            self.large_buffer[:position] = data[:position]
-            frames += self.fill(position)
+            while self.large_buffer is not None and position < len(data):
+                size = min(len(self.large_buffer), len(data) - position)
+                self.large_buffer[:size] = data[position : position + size]
+                position += size
+                frames += self.fill(size)
         elif self._discard:
             position = self._skip(data, 0, frames)
         end = len(data)
@@ -87,10 +91,9 @@ class FrameDecoder:
                 position = stop
             elif length >= LARGE:
                 self._header = (stream_id, type, flags)
-                self._large = _buffer(length)
+                self._length = length
                 self._filled = end - start
-                self._large[: self._filled] = data[start:]
-                self.large_buffer = self._large[self._filled :]
+                self._grow(max(FIRST_BUFFER, GROWTH * self._filled), data[start:])
                 return frames
             else:
                 break
@@ -105,9 +108,18 @@ class FrameDecoder:
         if self._filled < len(self._large):
             self.large_buffer = self._large[self._filled :]
             return []
+        if self._filled < self._length:
+            self._grow(GROWTH * self._filled, self._large)
+            return []
         frame = (*self._header, self._large)
         self._large = self.large_buffer = None
         return [frame]
+
+    def _grow(self, size: int, filled: bytes | memoryview) -> None:
+        """Get a buffer of that size, but no longer than the payload."""
+        self._large = memoryview(bytearray(min(size, self._length)))
+        self._large[: self._filled] = filled
+        self.large_buffer = self._large[self._filled :]
 
     def _skip(self, data: bytes, start: int, frames: list[RawFrame]) -> int:
         """Discard payload that is over the limit; return where that ends."""
@@ -116,9 +128,3 @@ class FrameDecoder:
         if not self._discard:
             frames.append((*self._header, b""))
         return start + size
-
-
-def _buffer(length: int) -> memoryview:
-    return memoryview(
-        mmap.mmap(-1, length) if length >= UNTOUCHED else bytearray(length)
-    )
