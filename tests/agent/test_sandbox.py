@@ -11,12 +11,14 @@ from pathlib import Path
 import pytest
 
 from agent.errors import (
+    AgentError,
     AlreadyExists,
     InvalidArgument,
     NotFound,
     Timeout,
     Unimplemented,
 )
+from agent.linux.mount import mount
 from agent.sandbox import Sandbox
 from protos import agent_pb2
 from tests.helpers.domain import (
@@ -329,3 +331,42 @@ async def test_a_storage_that_cannot_be_released_keeps_no_container(
         with pytest.raises(OSError, match="busy"):
             await sandbox.remove_container("c1")
         assert sandbox.containers == []
+
+
+@in_namespaces("v1")
+async def test_a_dead_mount_holds_up_nobody_else(world: World) -> None:
+    """A FUSE file system that never answers, as a root and as a mount's source."""
+    dead = Path("/run/dead")
+    dead.mkdir()
+    try:
+        server = os.open("/dev/fuse", os.O_RDWR)
+        options = f"fd={server},rootmode=40000,user_id=0,group_id=0"
+        mount("fuse", dead, "fuse", 0, options)
+    except OSError as error:
+        pytest.skip(f"no FUSE here: {error}")
+    async with open_sandbox() as sandbox:
+        container = await started(sandbox, "c1", "sleep", "1000")
+        no_root = container_request("no-root", "true")
+        no_root.OCI.Root.Path = str(dead / "rootfs")
+        no_source = container_request("no-source", "true")
+        no_source.OCI.Mounts.add(
+            destination="/tmp", source=str(dead / "x"), type="bind", options=["rbind"]
+        )
+        stuck = [
+            asyncio.create_task(sandbox.create_container(request))
+            for request in (no_root, no_source)
+        ]
+        for _ in range(20):
+            began = time.monotonic()
+            await container.signal("", 0)
+            assert time.monotonic() - began < 0.1
+        assert await run(sandbox, "c2", "echo", "x") == (0, b"x\n")
+        assert not any(task.done() for task in stuck)
+        with pytest.raises(Timeout):
+            await sandbox.remove_container("no-root", 0.1)
+        # The file system's server ends: whoever waits for it gets an error.
+        os.close(server)
+        results = await asyncio.gather(*stuck, return_exceptions=True)
+        assert all(isinstance(result, AgentError) for result in results), results
+        await sandbox.remove_container("c1")
+        assert [c.id for c in sandbox.containers] == ["c2"]
