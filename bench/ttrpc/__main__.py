@@ -47,11 +47,12 @@ def main() -> None:
     )
     parser.add_argument("--write", action="store_true", help="update bench/README.md")
     parser.add_argument("--rounds", type=int, help="rounds of each cell")
+    parser.add_argument("--seconds", type=float, help="of each round")
     parser.add_argument("--modes", help="only these modes, comma separated")
     parser.add_argument("part", nargs="*", default=[], help=f"of {', '.join(PARTS)}")
     options = parser.parse_args()
     rounds = options.rounds or (3 if options.quick else 7)
-    seconds = 0.25 if options.quick else 1.0
+    seconds = options.seconds or (0.25 if options.quick else 1.0)
     modes = set(options.modes.split(",")) if options.modes else None
 
     def measure(cells: list[Cell], load: Load) -> list[Comparison]:
