@@ -16,7 +16,7 @@ add to it.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from ttrpc.context import CallContext
 
@@ -26,7 +26,15 @@ Proceed = Callable[[Any, CallContext], Awaitable[Any]]
 Interceptor = Callable[[Any, CallContext, Proceed], Awaitable[Any]]
 
 
-def chain(interceptors: Sequence[Interceptor], innermost: Proceed) -> Proceed:
+R = TypeVar("R")
+
+
+def chain(
+    interceptors: Sequence[
+        Callable[[Any, CallContext, Callable[[Any, CallContext], R]], R]
+    ],
+    innermost: Callable[[Any, CallContext], R],
+) -> Callable[[Any, CallContext], R]:
     """Wrap `innermost` in `interceptors`; the first of them is outermost."""
     proceed = innermost
     for interceptor in reversed(interceptors):
@@ -34,8 +42,11 @@ def chain(interceptors: Sequence[Interceptor], innermost: Proceed) -> Proceed:
     return proceed
 
 
-def _link(interceptor: Interceptor, proceed: Proceed) -> Proceed:
-    def call(request: Any, context: CallContext) -> Awaitable[Any]:
+def _link(
+    interceptor: Callable[[Any, CallContext, Callable[[Any, CallContext], R]], R],
+    proceed: Callable[[Any, CallContext], R],
+) -> Callable[[Any, CallContext], R]:
+    def call(request: Any, context: CallContext) -> R:
         return interceptor(request, context, proceed)
 
     return call

@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """`python -m guest.vsock VHOST-SOCKET HYBRID-SOCKET CID`: serve one guest.
 
-Both sockets are listened on before QEMU is waited for; the process ends when
-QEMU does.
+Prints `ready` when both sockets take connections; ends when QEMU does.
 """
 
 from __future__ import annotations
@@ -43,6 +42,7 @@ def main() -> int:
 
     with _listen(arguments.socket, BACKLOG) as listener:
         with _listen(arguments.vhost, 1) as door:
+            print("ready", flush=True)
             vhost, _ = door.accept()
         with vhost:
             backend = Backend(vhost, listener, arguments.socket, arguments.cid)

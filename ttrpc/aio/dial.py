@@ -11,12 +11,10 @@ import stat
 from typing import Final
 
 from ttrpc.address import Address, HybridVsockAddress, UnixAddress, parse_address
+from ttrpc.backoff import dial_backoff
 from ttrpc.errors import Closed
 from ttrpc.hvsock import connect_command, is_reply_complete
 
-RETRY_FIRST: Final = 0.01
-RETRY_LAST: Final = 0.2
-"""Seconds between attempts: doubled from the first to the last."""
 ATTEMPT_TIMEOUT: Final = 10.0
 """Seconds for one attempt that no deadline bounds: a VMM may never answer."""
 BACKLOG: Final = 512
@@ -36,7 +34,7 @@ async def dial(address: Address | str, *, timeout: float | None) -> socket.socke
         address = parse_address(address)
     loop = asyncio.get_running_loop()
     end = loop.time() + (ATTEMPT_TIMEOUT if timeout is None else timeout)
-    pause = RETRY_FIRST
+    backoff = dial_backoff()
     while True:
         try:
             async with asyncio.timeout_at(end):
@@ -46,10 +44,10 @@ async def dial(address: Address | str, *, timeout: float | None) -> socket.socke
         except PermissionError as exc:
             raise Closed(f"{address}: {exc}") from exc
         except OSError as exc:
-            if timeout is None or loop.time() + pause > end:
+            if timeout is None or loop.time() + backoff.pause > end:
                 raise Closed(f"{address}: {exc}") from exc
-        await asyncio.sleep(pause)
-        pause = min(2 * pause, RETRY_LAST)
+        await asyncio.sleep(backoff.pause)
+        backoff.failed()
 
 
 async def _attempt(address: Address) -> socket.socket:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 from ttrpc.address import Address
 from ttrpc.aio.dial import listen
 from ttrpc.aio.session import ServerSession
+from ttrpc.backoff import Backoff
 from ttrpc.context import Peer, PeerCredentials
 from ttrpc.errors import ServerClosed, StatusError
 from ttrpc.interceptor import Interceptor
@@ -27,9 +28,6 @@ UCRED = struct.Struct("iII")
 """struct ucred: pid, uid, gid (man 7 unix, SO_PEERCRED)."""
 ACCEPT_BATCH = 64
 """Connections accepted before others get their turn."""
-BACKOFF_FIRST = 0.001
-BACKOFF_LAST = 1.0
-"""Seconds without accepting after the process ran out of something."""
 CANCEL_TIMEOUT = 1.0
 """Seconds that `shutdown` leaves to handlers that it has cancelled."""
 OUT_OF_SOMETHING = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
@@ -66,7 +64,7 @@ class Server:
         self.limits = limits or Limits()
         self.calls_in_flight = 0
         self._authorize = authorize
-        self._listeners: dict[socket.socket, float] = {}
+        self._listeners: dict[socket.socket, Backoff] = {}
         self._sessions: set[ServerSession] = set()
         self._ending: set[asyncio.Task[None]] = set()
         self._closed = False
@@ -97,7 +95,7 @@ class Server:
             listener.close()
             raise ServerClosed("server: closed")
         listener.setblocking(False)
-        self._listeners[listener] = BACKOFF_FIRST
+        self._listeners[listener] = Backoff(0.001, 1.0)
         asyncio.get_running_loop().add_reader(listener, self._on_acceptable, listener)
 
     def serve_connection(self, sock: socket.socket) -> None:
@@ -167,7 +165,7 @@ class Server:
             except OSError as exc:
                 self._accept_failed(listener, exc)
                 return
-            self._listeners[listener] = BACKOFF_FIRST
+            self._listeners[listener].succeeded()
             self.serve_connection(sock)
 
     def _accept_failed(self, listener: socket.socket, exc: OSError) -> None:
@@ -175,9 +173,9 @@ class Server:
         loop = asyncio.get_running_loop()
         loop.remove_reader(listener)
         if exc.errno in OUT_OF_SOMETHING:
-            pause = self._listeners[listener]
-            self._listeners[listener] = min(2 * pause, BACKOFF_LAST)
-            loop.call_later(pause, self._accept_again, listener)
+            backoff = self._listeners[listener]
+            loop.call_later(backoff.pause, self._accept_again, listener)
+            backoff.failed()
         else:
             del self._listeners[listener]
             listener.close()

@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The four steps of a container's life by crun's command line, timed.
+
+Runs inside a guest's namespaces, beside the agent (`bench.containers` starts it),
+with the bundle of a container that the agent has made. Each line on standard input,
+`life` or `exec`, is answered with the seconds it took.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from agent.linux.prctl import set_child_subreaper
+
+STATE = "/run/bench-crun"
+
+
+def main(bundle: str) -> None:
+    set_child_subreaper()
+    spec = json.loads((Path(bundle) / "config.json").read_text())
+    directory = Path("/run/bench-bundle")
+    directory.mkdir()
+    (directory / "process.json").write_text(json.dumps(spec["process"]))
+    lives = 0
+    create(directory, spec | _sleeping(spec), "sleeper")
+    crun("start", "sleeper")
+    for line in sys.stdin:
+        lives += 1
+        seconds = life(directory, spec, lives) if line == "life\n" else run(directory)
+        print(seconds, flush=True)
+    crun("delete", "--force", "sleeper")
+
+
+def life(directory: Path, spec: dict[str, object], number: int) -> float:
+    """Create, start, wait for and delete a container."""
+    name = f"bench-{number}"
+    began = time.perf_counter()
+    pid = create(directory, spec, name)
+    crun("start", name)
+    os.waitpid(pid, 0)
+    crun("delete", name)
+    return time.perf_counter() - began
+
+
+def run(directory: Path) -> float:
+    """Execute a process in the running container, and wait for it."""
+    began = time.perf_counter()
+    pid_file = directory / "pid"
+    process = directory / "process.json"
+    options = ["--process", str(process), "--pid-file", str(pid_file)]
+    crun("exec", "--detach", *options, "sleeper")
+    os.waitpid(int(pid_file.read_text()), 0)
+    return time.perf_counter() - began
+
+
+def create(directory: Path, spec: dict[str, object], name: str) -> int:
+    linux = spec["linux"]
+    assert isinstance(linux, dict)
+    own = {**spec, "linux": {**linux, "cgroupsPath": f"/{name}"}}
+    (directory / "config.json").write_text(json.dumps(own))
+    pid_file = directory / "pid"
+    crun("create", "--bundle", str(directory), "--pid-file", str(pid_file), name)
+    return int(pid_file.read_text())
+
+
+def crun(*arguments: str) -> None:
+    subprocess.run(
+        ["crun", "--root", STATE, *arguments],
+        check=True,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+    )
+
+
+def _sleeping(spec: dict[str, object]) -> dict[str, object]:
+    process = spec["process"]
+    assert isinstance(process, dict)
+    return {"process": {**process, "args": ["sleep", "100000"]}}
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

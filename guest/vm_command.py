@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The command line of QEMU, from what the guest is to be.
+
+A q35 machine whose memory is shared with the vsock backend; devices can be added
+behind two root ports and, as Kata's runtimes do it, behind a PCI bridge.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+QEMU: Final = "qemu-system-x86_64"
+ROOT_PORTS: Final = ("rp0", "rp1")
+BRIDGE: Final = "pci-bridge-0"
+BRIDGE_SLOT: Final = 0x10
+"""Device number of the bridge: `10/02` names slot 2 behind it in a storage."""
+SCSI_BUS: Final = "scsi0.0"
+
+_KERNEL_PARAMETERS: Final = (
+    # An exit of PID 1 or a panic ends QEMU (-no-reboot) instead of hanging.
+    *("console=ttyS0", "panic=-1", "quiet"),
+    # The guest is started for one tenant on an emulated CPU: no time for either.
+    *("mitigations=off", "nokaslr"),
+    "random.trust_cpu=on",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """What the guest has at boot. Memory in MiB."""
+
+    memory: int = 512
+    memory_limit: int = 4096
+    """With what may be plugged."""
+    cpus: int = 1
+    cpus_limit: int = 4
+    kernel_parameters: Sequence[str] = ()
+    """Appended, so that the agent's own options come last and win."""
+    devices: Sequence[str] = field(default=())
+    """More of QEMU's arguments."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sockets:
+    """The files of one running guest, all in its directory."""
+
+    directory: Path
+
+    @property
+    def hybrid(self) -> Path:
+        return self.directory / "guest.sock"
+
+    @property
+    def vhost(self) -> Path:
+        return self.directory / "vhost.sock"
+
+    @property
+    def qmp(self) -> Path:
+        return self.directory / "qmp.sock"
+
+    @property
+    def console(self) -> Path:
+        """The serial console, for one client at a time."""
+        return self.directory / "console.sock"
+
+    @property
+    def console_log(self) -> Path:
+        return self.directory / "console.log"
+
+
+def accelerator_arguments(accelerator: str) -> list[str]:
+    """Return how the guest's CPU runs: `kvm` or `tcg`."""
+    if accelerator == "kvm":
+        return ["-accel", "kvm", "-cpu", "host"]
+    # rdrand, or Python waits a second for the kernel's first random number.
+    return ["-accel", "tcg,thread=multi", "-cpu", "qemu64,+rdrand"]
+
+
+def command(
+    machine: Machine,
+    sockets: Sockets,
+    *,
+    kernel: Path,
+    initrd: Path,
+    root: Path,
+    accelerator: str,
+) -> list[str]:
+    """Return QEMU and its arguments."""
+    parameters = " ".join([*_KERNEL_PARAMETERS, *machine.kernel_parameters])
+    memory = f"{machine.memory}M"
+    arguments = [QEMU, "-nodefaults", "-nic", "none", "-display", "none", "-no-reboot"]
+    arguments += ["-machine", "q35,memory-backend=memory,nvdimm=on"]
+    arguments += accelerator_arguments(accelerator)
+    arguments += ["-object", f"memory-backend-memfd,id=memory,size={memory},share=on"]
+    arguments += ["-m", f"{memory},slots=4,maxmem={machine.memory_limit}M"]
+    arguments += ["-smp", f"{machine.cpus},maxcpus={machine.cpus_limit}"]
+    arguments += ["-kernel", str(kernel), "-initrd", str(initrd)]
+    arguments += ["-append", parameters]
+    arguments += ["-drive", f"file={root},if=none,id=root,format=raw,readonly=on"]
+    arguments += ["-device", "virtio-blk-pci,drive=root"]
+    arguments += ["-chardev", f"socket,id=vsock,path={sockets.vhost}"]
+    arguments += ["-device", "vhost-user-vsock-pci,chardev=vsock"]
+    arguments += ["-chardev", _console(sockets), "-serial", "chardev:console"]
+    arguments += ["-qmp", f"unix:{sockets.qmp},server=on,wait=off"]
+    arguments += ["-device", "virtio-rng-pci"]
+    arguments += ["-device", "virtio-scsi-pci,id=scsi0"]
+    arguments += _buses()
+    return [*arguments, *machine.devices]
+
+
+def _console(sockets: Sockets) -> str:
+    log = f"logfile={sockets.console_log}"
+    return f"socket,id=console,path={sockets.console},server=on,wait=off,{log}"
+
+
+def _buses() -> list[str]:
+    arguments = []
+    for number, port in enumerate(ROOT_PORTS, start=1):
+        place = f"chassis={number},slot={number}"
+        arguments += ["-device", f"pcie-root-port,id={port},{place}"]
+    # Without the reserves, a device behind the bridge gets no addresses.
+    reserve = "io-reserve=4k,mem-reserve=1m,pref64-reserve=1m"
+    place = f"bus=pcie.0,addr={BRIDGE_SLOT:#x},chassis_nr=9,shpc=off"
+    arguments += ["-device", f"pci-bridge,id={BRIDGE},{place},{reserve}"]
+    return arguments

@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: Apache-2.0
+"""QEMU's machine protocol: one JSON object a line, commands up, events down.
+
+QEMU, docs/interop/qmp-spec.rst. Blocking, for one thread.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+COMMAND_TIMEOUT: Final = 30.0
+
+Event = Mapping[str, Any]
+
+
+class QmpError(Exception):
+    """QEMU refused a command, or is gone."""
+
+
+class Qmp:
+    """One connection to QEMU's monitor socket."""
+
+    def __init__(self, path: Path) -> None:
+        self._events: list[Event] = []
+        self._connection = socket.socket(socket.AF_UNIX)
+        try:
+            self._connection.settimeout(COMMAND_TIMEOUT)
+            self._connection.connect(str(path))
+            self._lines = self._connection.makefile("rb")
+            self._receive()  # The greeting.
+            self("qmp_capabilities")
+        except OSError as error:
+            self._connection.close()
+            raise QmpError(f"qmp: {error}") from error
+
+    def __call__(self, command: str, /, **arguments: Any) -> Any:
+        """Run a command; its dashes are as QEMU writes them, its result is returned."""
+        request = {"execute": command, "arguments": arguments}
+        try:
+            self._connection.sendall(json.dumps(request).encode() + b"\n")
+        except OSError as error:
+            raise QmpError(f"qmp: {command}: {error}") from error
+        while True:
+            message = self._receive()
+            if "event" in message:
+                self._events.append(message)
+            elif "error" in message:
+                raise QmpError(f"qmp: {command}: {message['error']['desc']}")
+            else:
+                return message["return"]
+
+    def wait_for_event(
+        self,
+        name: str,
+        timeout: float,
+        matches: Callable[[Event], bool] = lambda event: True,
+    ) -> Event:
+        """Return the first event of that name, past ones included; or raise."""
+        deadline = time.monotonic() + timeout
+        while True:
+            for event in self._events:
+                if event["event"] == name and matches(event):
+                    self._events.remove(event)
+                    return event
+            self._connection.settimeout(max(0.001, deadline - time.monotonic()))
+            try:
+                message = self._receive()
+            finally:
+                self._connection.settimeout(COMMAND_TIMEOUT)
+            self._events.append(message)
+
+    def close(self) -> None:
+        """Hang up; QEMU goes on."""
+        self._lines.close()
+        self._connection.close()
+
+    def _receive(self) -> dict[str, Any]:
+        try:
+            line = self._lines.readline()
+        except OSError as error:
+            raise QmpError(f"qmp: {error}") from error
+        if not line:
+            raise QmpError("qmp: qemu has closed the connection")
+        message: dict[str, Any] = json.loads(line)
+        return message

@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Virtual machines for tests: when they can be had, and how to talk to them."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from guest.image import build
+from guest.image.agent import HOME
+from guest.image.cpio import Archive
+from guest.image.initrd import SOURCE
+from guest.image.progress import Progress
+from guest.image.store import Image
+from guest.vm import VmGuest
+from guest.vm_command import QEMU, Machine
+
+INIT = Path(__file__).parents[1] / "vm" / "vsock_init.py"
+ECHO, CONTROL = 1024, 1030
+
+
+def require_image() -> Image:
+    """The guest image, built if need be; skips without QEMU, but not in CI."""
+    missing = [p for p in (QEMU, "mkfs.erofs", "setpriv") if shutil.which(p) is None]
+    if missing:
+        reason = f"needs {', '.join(missing)}"
+        if os.environ.get("CI"):
+            pytest.fail(reason)
+        pytest.skip(reason)
+    return build.ensure(Progress())
+
+
+def vsock_guest(image: Image, directory: Path) -> VmGuest:
+    """A guest whose PID 1 is `tests/vm/vsock_init.py`."""
+    archive = Archive()
+    archive.add_file(f"{SOURCE}/init", INIT.read_bytes(), 0o755)
+    initrd = directory / "initrd"
+    initrd.write_bytes(image.initrd.read_bytes() + archive.finish())
+    # switch_root passes on what the kernel does not know, which is this name.
+    program = f"/{HOME}/source/init"
+    machine = Machine(kernel_parameters=[f"guest_init={program}"])
+    return VmGuest(image, directory / "vm", machine=machine, initrd=initrd)
+
+
+def connect(base: Path, port: int, *, timeout: float = 30.0) -> socket.socket:
+    """A connection to a guest's port; raises `ConnectionRefusedError`."""
+    connection = socket.socket(socket.AF_UNIX)
+    connection.settimeout(timeout)
+    try:
+        connection.connect(str(base))
+        connection.sendall(b"CONNECT %d\n" % port)
+        answer = b""
+        while not answer.endswith(b"\n"):
+            byte = connection.recv(1)
+            if not byte:
+                raise ConnectionRefusedError(f"{base}: nobody listens on port {port}")
+            answer += byte
+        assert answer.startswith(b"OK "), answer
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+class Control:
+    """The control connection to `vsock_init.py`."""
+
+    def __init__(self, base: Path) -> None:
+        self._connection = connect(base, CONTROL)
+        self._lines = self._connection.makefile("rb")
+
+    def __call__(self, name: str, *arguments: int) -> Any:
+        self.start(name, *arguments)
+        return self.finish()
+
+    def start(self, name: str, *arguments: int) -> None:
+        """Send a command; `finish` returns its answer."""
+        self._connection.sendall(json.dumps([name, *arguments]).encode() + b"\n")
+
+    def finish(self) -> Any:
+        return json.loads(self._lines.readline())
+
+    def close(self) -> None:
+        self._lines.close()
+        self._connection.close()

@@ -1,0 +1,173 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The blocking client. Use it from one thread at a time."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Callable, Mapping, Sequence
+from types import TracebackType
+from typing import Any, Self, cast
+
+from google.protobuf.message import DecodeError, Message
+
+from ttrpc.address import Address
+from ttrpc.context import CallContext, Peer
+from ttrpc.deadline import Deadline
+from ttrpc.errors import Closed, RemoteProtocolError
+from ttrpc.interceptor import chain
+from ttrpc.limits import Limits
+from ttrpc.service import Method, RequestT, ResponseT
+from ttrpc.sync.client_stream import ClientStream, timed_out
+from ttrpc.sync.dial import dial
+from ttrpc.sync.session import Session
+
+Pairs = Mapping[str, str] | Sequence[tuple[str, str]]
+Proceed = Callable[[Any, CallContext], Any]
+Interceptor = Callable[[Any, CallContext, Proceed], Any]
+"""As `ttrpc.interceptor` describes it, but a plain function."""
+
+
+class Client:
+    """Calls methods of a server, one after the other.
+
+        with Client.connect("unix:///run/echo.sock") as client:
+            response = client.call(ECHO, request, timeout=2)
+
+    Arguments and errors are those of `ttrpc.aio.Client`.
+    """
+
+    def __init__(
+        self,
+        sock: socket.socket,
+        *,
+        address: Address | str = "",
+        interceptors: Sequence[Interceptor] = (),
+        limits: Limits | None = None,
+        reconnect: float | None = None,
+    ) -> None:
+        self._address = address
+        self._limits = limits or Limits()
+        self._reconnect = reconnect
+        self._closed = False
+        self._peer = Peer(str(address))
+        self._session = Session(sock, self._limits)
+        self._call = chain(interceptors, self._invoke)
+        self._open = chain(interceptors, self._open_now)
+
+    @classmethod
+    def connect(
+        cls,
+        address: Address | str,
+        *,
+        timeout: float | None = None,
+        interceptors: Sequence[Interceptor] = (),
+        limits: Limits | None = None,
+        reconnect: float | None = None,
+    ) -> Self:
+        """Connect to an address, for up to `timeout` seconds; None tries once."""
+        sock = dial(address, timeout=timeout)
+        return cls(
+            sock,
+            address=address,
+            interceptors=interceptors,
+            limits=limits,
+            reconnect=reconnect,
+        )
+
+    @property
+    def closed(self) -> Closed | None:
+        """Why the connection has ended; None while it has not."""
+        return self._session.closed
+
+    def call(
+        self,
+        method: Method[RequestT, ResponseT],
+        request: RequestT,
+        *,
+        timeout: float | None = None,
+        metadata: Pairs | None = None,
+    ) -> ResponseT:
+        """Call a unary method and return its response."""
+        context = self._context(method, timeout, metadata)
+        return cast(ResponseT, self._call(request, context))
+
+    def open_stream(
+        self,
+        method: Method[RequestT, ResponseT],
+        request: RequestT | None = None,
+        *,
+        timeout: float | None = None,
+        metadata: Pairs | None = None,
+    ) -> ClientStream[RequestT, ResponseT]:
+        """Open a stream. `request` is the one message of a client that streams not."""
+        if (request is None) is not method.cardinality.client_streaming:
+            takes = "no request" if request is not None else "a request"
+            raise ValueError(f"{method.full_method}: takes {takes} to open")
+        context = self._context(method, timeout, metadata)
+        return cast("ClientStream[RequestT, ResponseT]", self._open(request, context))
+
+    def close(self) -> None:
+        """End the connection; to close twice is harmless."""
+        self._closed = True
+        self._session.close("closed on this side")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _context(
+        self, method: Method[Any, Any], timeout: float | None, metadata: Pairs | None
+    ) -> CallContext:
+        deadline = None
+        if timeout is not None:
+            deadline = Deadline.after(timeout, now=time.monotonic())
+        if isinstance(metadata, Mapping):
+            metadata = list(metadata.items())
+        return CallContext(
+            method, deadline=deadline, peer=self._peer, metadata=metadata or ()
+        )
+
+    def _invoke(self, request: Message, context: CallContext) -> Message:
+        method = context.method
+        payload = request.SerializeToString()
+        session = self._connected()
+        try:
+            answer = session.call(method, payload, context.deadline, context.pairs)
+        except TimeoutError:
+            raise timed_out(context) from None
+        try:
+            response: Message = method.response_type.FromString(answer)
+        except DecodeError as exc:
+            raise RemoteProtocolError(
+                f"{method.full_method}: response is not protobuf: {exc}"
+            ) from None
+        return response
+
+    def _open_now(
+        self, request: Message | None, context: CallContext
+    ) -> ClientStream[Any, Any]:
+        payload = b"" if request is None else request.SerializeToString()
+        session = self._connected()
+        try:
+            stream = session.open_stream(
+                context.method, payload, context.deadline, context.pairs
+            )
+        except TimeoutError:
+            raise timed_out(context) from None
+        return ClientStream(stream, session, context)
+
+    def _connected(self) -> Session:
+        if self._session.closed is not None:
+            if self._closed or self._reconnect is None:
+                raise Closed(str(self._session.closed))
+            sock = dial(self._address, timeout=self._reconnect)
+            self._session = Session(sock, self._limits)
+        return self._session
