@@ -83,10 +83,12 @@ protos: ## Generate the Python of protos/*.proto
 
 # --- measure ---
 
-.PHONY: bench-ttrpc bench-budget bench-tracing
+.PHONY: bench-ttrpc bench-budget bench-tracing bench-containers
 bench-ttrpc: $(READY) ## Compare our ttrpc with Go's, cell by cell
 	$(BIN)/python -m bench.ttrpc --write
 bench-tracing: $(READY) ## Measure what a span costs, and calls with a hung collector
 	$(BIN)/python -m bench.tracing
+bench-containers: $(READY) ## Compare containers over RPC with crun by itself
+	$(BIN)/python -m bench.containers --write
 bench-budget: $(READY) ## Check start-up and memory against the budget
 	$(BIN)/python -m bench.budget

@@ -181,6 +181,13 @@ class Sandbox:
 
     def _new_container(self, container_id: str, spec: Spec) -> Container:
         path = to_path(spec["linux"]["cgroupsPath"], container_id)
+        for other in self._containers.values():
+            if other.cgroup_path == path:
+                # Killing one would kill the other.
+                raise InvalidArgument(
+                    f"container {container_id!r}: cgroup {str(path)!r} is that of "
+                    f"container {other.id!r}"
+                )
         return Container(
             container_id,
             runtime=self._runtime,

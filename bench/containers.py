@@ -23,12 +23,13 @@ from agent.client.spec import default_process, default_spec
 from agent.ctl.rootfs import make_busybox
 from bench.document import replace_section
 from guest.local import ROOT, LocalGuest
+from protos import oci_pb2
 
 ROUNDS: Final = 40
 WARM_UP: Final = 5
 LIMIT: Final = 1.5
 """How many times crun's own duration the agent's may be."""
-SLEEPER: Final = "sleeper"
+SLEEPER: Final = "agent-sleeper"
 
 
 def guest_init(supervisor: int) -> int:
@@ -51,8 +52,22 @@ class Crun:
     def __init__(self, guest: LocalGuest, bundle: str) -> None:
         target = str(guest_init(guest.pid))
         self._process = subprocess.Popen(
-            ["nsenter", "-t", target, "-m", "-p", "-i", "-u", "-n", "-C", "--"]
-            + [sys.executable, "-m", "bench.crun_lives", bundle],
+            [
+                "nsenter",
+                "-t",
+                target,
+                "-m",
+                "-p",
+                "-i",
+                "-u",
+                "-n",
+                "-C",
+                "--",
+                sys.executable,
+                "-m",
+                "bench.crun_lives",
+                bundle,
+            ],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -75,23 +90,30 @@ async def measure(guest: LocalGuest, rootfs: Path) -> dict[str, list[list[float]
     found: dict[str, list[list[float]]] = {"life": [[], []], "exec": [[], []]}
     async with await AgentClient.connect(guest.address) as client:
         await client.create_sandbox("bench", share_pids=False)
-        spec = default_spec(SLEEPER, default_process(["true"]), rootfs=str(rootfs))
-        template = await client.create_container("template", spec, share_pids=False)
+
+        def spec_of(name: str, *args: str) -> oci_pb2.Spec:
+            return default_spec(name, default_process(args), rootfs=str(rootfs))
+
+        template = await client.create_container(
+            "template", spec_of("template", "true"), share_pids=False
+        )
         crun = Crun(guest, "/run/kata-containers/template")
-        spec.Process.Args[:] = ["sleep", "100000"]
-        sleeper = await client.create_container(SLEEPER, spec, share_pids=False)
+        sleeper = await client.create_container(
+            SLEEPER, spec_of(SLEEPER, "sleep", "100000"), share_pids=False
+        )
         await sleeper.start()
-        spec.Process.Args[:] = ["true"]
 
         async def life(number: int) -> None:
             name = f"life-{number}"
-            container = await client.create_container(name, spec, share_pids=False)
+            container = await client.create_container(
+                name, spec_of(name, "true"), share_pids=False
+            )
             await container.start()
             await container.init.wait()
             await container.remove()
 
         async def execute(number: int) -> None:
-            process = await sleeper.exec(default_process(["true"]))
+            process = await sleeper.exec(f"exec-{number}", default_process(["true"]))
             await process.wait()
 
         for number in range(WARM_UP + ROUNDS):

@@ -230,3 +230,8 @@ async def test_cgroups_paths(world: World) -> None:
             assert procs.read_text()
             await sandbox.remove_container("c1")
             assert not procs.exists()
+        await sandbox.create_container(container_request("c1", "sleep", "1000"))
+        request = container_request("c2", "sleep", "1000")
+        request.OCI.Linux.CgroupsPath = "c1"
+        with pytest.raises(InvalidArgument, match="'/c1' is that of container 'c1'"):
+            await sandbox.create_container(request)
