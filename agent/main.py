@@ -16,10 +16,12 @@ import signal
 import sys
 import time
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 from agent import boot, rpc
+from agent.backtrace import answer_signal
 from agent.config import Config
 from agent.config_file import ConfigFileError
 from agent.console import DebugConsole
@@ -109,7 +111,7 @@ async def serve(
 
     Raises `ValueError` for a bad address, `OSError` when it cannot be had.
     """
-    stopping = stop_on_signals()
+    stopping = handle_signals(debug=config.debug)
     ports = to_ports(config)
     if config.log_vport:
         agent_log.serve_port(ports, config.log_vport)
@@ -125,6 +127,14 @@ async def serve(
             await tracing.start(config.trace)
         with tracing.boot(since=started_ns):
             reaper = ending.enter_context(Reaper())
+            # First: it is for the day when what follows fails.
+            if config.debug_console:
+                console = DebugConsole(reaper)
+                ending.push_async_callback(console.close)
+                if config.debug_console_vport:
+                    console.serve_port(ports, config.debug_console_vport)
+                else:
+                    console.serve_terminal(paths.dev / "console")
             uevents = Uevents(paths)
             ending.callback(uevents.close)
             sandbox = Sandbox(
@@ -156,13 +166,6 @@ async def serve(
             )
             ending.push_async_callback(server.shutdown, SHUTDOWN_TIMEOUT)
             await listen_when_possible(server, listen)
-            if config.debug_console:
-                console = DebugConsole(reaper)
-                ending.push_async_callback(console.close)
-                if config.debug_console_vport:
-                    console.serve_port(ports, config.debug_console_vport)
-                else:
-                    console.serve_terminal(paths.dev / "console")
         boot.announce(
             paths,
             config,
@@ -180,12 +183,22 @@ def to_ports(config: Config) -> Ports:
     return VsockPorts()
 
 
-def stop_on_signals() -> asyncio.Event:
-    """Return what SIGTERM and SIGINT set."""
+def handle_signals(*, debug: bool) -> asyncio.Event:
+    """Return what SIGTERM sets; others ask where we are, and never end the agent.
+
+    Control-C ends an agent that somebody runs by hand. On a machine's console it is
+    a key that somebody hit.
+    """
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stopping.set)
+    loop.add_signal_handler(signal.SIGTERM, stopping.set)
+    asking = [signal.SIGUSR1, signal.SIGQUIT, signal.SIGHUP]
+    if boot.is_init():
+        asking.append(signal.SIGINT)
+    else:
+        loop.add_signal_handler(signal.SIGINT, stopping.set)
+    for number in asking:
+        loop.add_signal_handler(number, partial(answer_signal, number, debug=debug))
     return stopping
 
 
