@@ -63,8 +63,8 @@ def main() -> None:
         ]
 
     parts = []
-    with tempfile.TemporaryDirectory() as directory:
-        for name in options.part or PARTS:
+    for name in options.part or PARTS:
+        with tempfile.TemporaryDirectory() as directory:
             parts.append(PARTS[name](Path(directory), measure))
     machine = f"{os.cpu_count()} cores, Python {platform.python_version()}"
     text = "\n\n".join([f"Medians of {rounds} rounds, {machine}.", *parts])
