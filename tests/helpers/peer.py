@@ -20,7 +20,8 @@ LIMIT: Final = 4 << 20
 
 
 async def echo(client: Client, value: bytes) -> bytes:
-    return (await client.call(ECHO["Echo"], BytesValue(value=value))).value
+    answer: BytesValue = await client.call(ECHO["Echo"], BytesValue(value=value))
+    return answer.value
 
 
 async def nap(client: Client, seconds: float, **options: Any) -> None:

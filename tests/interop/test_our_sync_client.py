@@ -32,7 +32,8 @@ def client(go_programs: Path, tmp_path: Path) -> Iterator[Client]:
 
 
 def echo(client: Client, text: bytes) -> bytes:
-    return client.call(ECHO["Echo"], BytesValue(value=text)).value
+    answer: BytesValue = client.call(ECHO["Echo"], BytesValue(value=text))
+    return answer.value
 
 
 @pytest.mark.parametrize("size", [0, 1, 4096, 1 << 20, LIMIT - 64])

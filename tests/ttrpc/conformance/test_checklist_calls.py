@@ -48,9 +48,11 @@ async def test_01_concurrent_calls_get_their_own_results(client: Client) -> None
     async def ask(key: str) -> str:
         metadata = {key: f"value of {key}"}
         request = StringValue(value=key)
-        return (await client.call(ECHO["Metadata"], request, metadata=metadata)).value
+        answer = await client.call(ECHO["Metadata"], request, metadata=metadata)
+        return str(answer.value)
 
-    assert await asyncio.gather(ask("a"), ask("b")) == ["value of a", "value of b"]
+    answers = await asyncio.gather(*(ask(key) for key in "ab"))
+    assert answers == ["value of a", "value of b"]
 
 
 async def test_02_unknown_method_is_a_status(client: Client) -> None:
