@@ -100,8 +100,9 @@ def mount_ext4(device: str, target: Path) -> None:
 def test_an_ext4_grows_with_its_disk(tmp_path: Path) -> None:
     require_root()
     if not has_capability(CAP_SYS_RESOURCE):
-        # ext4 asks for it (fs/ext4/resize.c, ext4_resize_begin).
-        lack("needs CAP_SYS_RESOURCE")
+        # ext4 asks for it (fs/ext4/resize.c, ext4_resize_begin), and not even root
+        # of every CI machine has it: the kernel decides, not what is installed.
+        pytest.skip("needs CAP_SYS_RESOURCE")
     if not Path("/dev/loop-control").exists():
         lack("needs loop devices")
     image = tmp_path / "disk"
