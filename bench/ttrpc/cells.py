@@ -46,19 +46,16 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """The medians of one cell's rounds, by side."""
+    """The medians of one cell's rounds.
+
+    Ratios are taken round by round: what else the machine does then is the same
+    for both sides.
+    """
 
     cell: Cell
     sides: dict[str, Sample]
-
-    @property
-    def rate_ratio(self) -> float:
-        return self.sides[OURS].rate / self.sides[GO].rate
-
-    @property
-    def p99_ratio(self) -> float | None:
-        ours, go = self.sides[OURS].p99, self.sides[GO].p99
-        return ours / go if ours and go else None
+    rate_ratio: float
+    p99_ratio: float | None
 
 
 Load = Callable[[str, Cell, int], Sample]
@@ -88,7 +85,14 @@ def compare(cell: Cell, load: Load, *, rounds: int, seconds: float) -> Compariso
     for number in range(rounds):
         for side in PEERS if number % 2 else reversed(PEERS):
             samples[side].append(load(side, cell, count))
-    return Comparison(cell, {side: median(samples[side]) for side in PEERS})
+    pairs = list(zip(samples[OURS], samples[GO], strict=True))
+    p99s = [ours.p99 / go.p99 for ours, go in pairs if ours.p99 and go.p99]
+    return Comparison(
+        cell,
+        {side: median(samples[side]) for side in PEERS},
+        statistics.median(ours.rate / go.rate for ours, go in pairs),
+        statistics.median(p99s) if p99s else None,
+    )
 
 
 def calibrate(cell: Cell, load: Load, seconds: float) -> int:
