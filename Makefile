@@ -83,6 +83,11 @@ protos: ## Generate the Python of protos/*.proto
 
 # --- measure ---
 
+.PHONY: fuzz
+fuzz: $(READY) ## Fuzz what comes off a socket for a minute
+	$(BIN)/python -m pip install --quiet --editable '.[fuzz]'
+	$(BIN)/python -m fuzz.frames -max_total_time=60
+
 .PHONY: bench-ttrpc bench-budget bench-tracing bench-containers
 bench-ttrpc: $(READY) ## Compare our ttrpc with Go's, cell by cell
 	$(BIN)/python -m bench.ttrpc --write
