@@ -21,14 +21,14 @@ from agent.bundle import Bundle
 from agent.cgroup import Cgroup
 from agent.diagnostic import read_diagnostic
 from agent.errors import Internal, InvalidArgument, InvalidState
-from agent.hooks import read_output
+from agent.hooks import RUN_BY_AGENT, read_output, run_hooks
 from agent.launch import Start, launch_on_pipes, launch_on_terminal
 from agent.net_stats import read_network_stats
 from agent.paths import SystemPaths
 from agent.ports import Ports
 from agent.process import Process
 from agent.process_table import ProcessTable
-from agent.reaper import Child
+from agent.reaper import Child, Reaper
 from agent.resources import merge_resources
 from agent.runtime import Runtime
 from agent.signals import ignores_term
@@ -44,6 +44,7 @@ T = TypeVar("T")
 _FREE: Final = contextlib.nullcontext()
 
 KILL_INTERVAL: Final = 0.2
+"""Seconds from one kill of the whole cgroup to the next, while it is not empty."""
 FREEZE_TIMEOUT: Final = 5.0
 """Seconds for PauseContainer; a process in an uninterruptible sleep never freezes."""
 
@@ -78,6 +79,7 @@ class Container:
         container_id: str,
         *,
         runtime: Runtime,
+        reaper: Reaper,
         bundle: Bundle,
         cgroup: Cgroup,
         cgroup_path: PurePosixPath,
@@ -95,6 +97,7 @@ class Container:
         self.cgroup: Final = cgroup
         self.cgroup_path: Final = cgroup_path
         self._runtime = runtime
+        self._reaper = reaper
         self._bundle = bundle
         self._proc = paths.proc
         self._sockets = paths.runtime
@@ -102,6 +105,7 @@ class Container:
         self._ports = ports
         self._before_pause = ContainerState.RUNNING
         self._init: Child | None = None
+        self._poststart: list[Spec] = []
         self._stop_oom_watch: Callable[[], None] | None = None
 
     @property
@@ -122,6 +126,7 @@ class Container:
         """Have the runtime build the container from a prepared spec."""
         self.check("create")
         self.spec = spec
+        self._poststart = spec.get("hooks", {}).pop(RUN_BY_AGENT, [])
         await blocking(self._bundle.write, spec)
         with span("process.create", subsystem="container", **{"container.id": self.id}):
             self._init = await self._quoting_hooks(
@@ -184,10 +189,33 @@ class Container:
         # Before the first instruction, so that no kill is missed.
         self._stop_oom_watch = self.cgroup.watch_oom(on_oom)
         with span("process.start", subsystem="container", **{"container.id": self.id}):
-            await self._quoting_hooks(self._runtime.start(self.id))
+            try:
+                await self._quoting_hooks(self._runtime.start(self.id))
+                await self._run_poststart()
+            except BaseException:
+                # Such a hook fails after the program has begun.
+                await self.cgroup.kill()
+                raise
         if self.state is ContainerState.CREATED:
             # Not when it has ended already.
             self.state = ContainerState.RUNNING
+
+    async def _run_poststart(self) -> None:
+        if not self._poststart:
+            return
+        assert self._init is not None
+        state = {
+            "ociVersion": self.spec["ociVersion"],
+            "id": self.id,
+            "status": "running",
+            "pid": self._init.pid,
+            "bundle": str(self._bundle.path),
+            "annotations": self.spec.get("annotations", {}),
+        }
+        try:
+            await run_hooks(self._poststart, state, self._reaper)
+        except Internal as error:
+            raise Internal(f"container {self.id!r}: start failed: {error}") from error
 
     async def exec(self, exec_id: str, process: Spec, streams: StreamPorts) -> None:
         """Start another process; what it does not say is as for the init."""

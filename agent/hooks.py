@@ -2,21 +2,28 @@
 """Guest hooks: programs of the guest image that run for every container.
 
 They lie in directories named after the hook kind, below the path that
-CreateSandbox gives, and run after the spec's own. The runtime runs them all.
+CreateSandbox gives, and run after the spec's own. The runtime runs them, but for
+those of `RUN_BY_AGENT`.
 """
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import stat
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from agent.errors import AgentError, Internal
+from agent.reaper import Reaper
 from agent.spec import Spec
 
 log = logging.getLogger(__name__)
 
+RUN_BY_AGENT: Final = "poststart"
+"""crun goes on when such a hook fails, and says nothing: these run here."""
 KINDS: Final = ("prestart", "poststart", "poststop")
 OUTPUT_LIMIT: Final = 4096
 
@@ -43,6 +50,32 @@ def find_guest_hooks(directory: Path) -> Spec:
     if not hooks:
         log.warning("no guest hooks found", extra={"path": os.fspath(directory)})
     return hooks
+
+
+async def run_hooks(hooks: Sequence[Spec], state: Spec, reaper: Reaper) -> None:
+    """Run hooks in order, with the OCI state on stdin (runtime-spec runtime.md).
+
+    Raises `Internal` with its output at the first that fails.
+    """
+    for hook in hooks:
+        environment = dict(each.partition("=")[::2] for each in hook.get("env", []))
+        path = hook["path"]
+        try:
+            completed = await reaper.run(
+                hook.get("args") or [path],
+                program=path,
+                stdin=json.dumps(state).encode(),
+                timeout=hook.get("timeout"),
+                env=environment if environment else None,
+            )
+        except (AgentError, OSError) as error:
+            raise Internal(f"hook {path!r}: {error}") from error
+        if completed.status != 0:
+            output = (completed.stdout + completed.stderr).decode(errors="replace")
+            raise Internal(
+                f"hook {path!r}: status {completed.status}: "
+                f"{output[-OUTPUT_LIMIT:].strip()}"
+            )
 
 
 def merge_hooks(spec: Spec, guest_hooks: Spec, output: Path) -> None:

@@ -147,6 +147,8 @@ class Reaper:
         env: Mapping[str, str] | None = None,
         new_session: bool = False,
         terminal: str = "",
+        sigpipe: bool = True,
+        program: str = "",
     ) -> Child:
         """Start a program; see `agent.linux.spawn`. Raises `NotFound` without one."""
         try:
@@ -159,9 +161,11 @@ class Reaper:
                 env=env,
                 new_session=new_session,
                 terminal=terminal,
+                sigpipe=sigpipe,
+                program=program,
             )
         except FileNotFoundError as error:
-            raise NotFound(f"program {argv[0]!r}: not found") from error
+            raise NotFound(f"program {program or argv[0]!r}: not found") from error
         return self.adopt(pid)
 
     def adopt(self, pid: int) -> Child:
@@ -184,6 +188,7 @@ class Reaper:
         stdin: bytes = b"",
         timeout: float | None = None,
         env: Mapping[str, str] | None = None,
+        program: str = "",
     ) -> Completed:
         """Run a helper program to its end and return what it wrote.
 
@@ -196,7 +201,9 @@ class Reaper:
             _memory_file() as out,
             _memory_file() as err,
         ):
-            child = self.spawn(argv, stdin=source, stdout=out, stderr=err, env=env)
+            child = self.spawn(
+                argv, stdin=source, stdout=out, stderr=err, env=env, program=program
+            )
             try:
                 async with asyncio.timeout(timeout):
                     status = await child.wait()

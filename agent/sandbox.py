@@ -191,6 +191,7 @@ class Sandbox:
         return Container(
             container_id,
             runtime=self._runtime,
+            reaper=self._reaper,
             bundle=Bundle(self._paths.sandbox, container_id),
             cgroup=open_cgroup(self._paths.cgroup, path, self._watches),
             cgroup_path=path,

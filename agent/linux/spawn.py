@@ -32,12 +32,17 @@ def spawn(
     env: Mapping[str, str] | None = None,
     new_session: bool = False,
     terminal: str = "",
+    sigpipe: bool = True,
+    program: str = "",
 ) -> int:
-    """Start `argv`, found in PATH, and return its pid.
+    """Start `argv` and return its pid.
+
+    The program is `program`, or else `argv[0]`, found in PATH.
 
     A standard descriptor of None is `/dev/null`. Descriptors in `keep` are
     inherited under their own numbers. With a `terminal`, a path, all three are
-    that, and it is the controlling terminal of a new session. Raises `OSError`
+    that, and it is the controlling terminal of a new session. Without `sigpipe`
+    the program ignores that signal until it says otherwise. Raises `OSError`
     naming the program when it cannot be executed.
     """
     actions: list[tuple[int, ...] | tuple[int, int, str, int, int]] = []
@@ -64,17 +69,17 @@ def spawn(
         actions += [(os.POSIX_SPAWN_DUP2, fd, fd) for fd in keep]
         try:
             return os.posix_spawnp(
-                argv[0],
+                program or argv[0],
                 list(argv),
                 dict(DEFAULT_ENVIRONMENT if env is None else env),
                 file_actions=actions,
                 setsigmask=(),
-                setsigdef=_RESET_SIGNALS,
+                setsigdef=_RESET_SIGNALS if sigpipe else _RESET_SIGNALS[1:],
                 setsid=new_session or bool(terminal),
             )
         except OSError as error:
             raise type(error)(
-                error.errno, f"cannot execute {argv[0]!r}: {error.strerror}"
+                error.errno, f"cannot execute {program or argv[0]!r}: {error.strerror}"
             ) from None
     finally:
         for given, fd in zip((stdin, stdout, stderr), moved, strict=False):

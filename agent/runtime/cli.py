@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import json
+import logging
 import os
 import re
 from collections.abc import Iterator, Sequence
@@ -20,6 +21,8 @@ from agent.errors import Internal
 from agent.reaper import Child, Reaper
 from agent.runtime import Json, StandardFiles
 from tracing.span import span
+
+log = logging.getLogger(__name__)
 
 _LOG_LIMIT: Final = 64 << 10
 _MISSING_FILE: Final = re.compile(
@@ -32,6 +35,8 @@ class CommandLineRuntime:
     """An OCI runtime as a program."""
 
     global_options: ClassVar[Sequence[str]] = ()
+    sigpipe: ClassVar[bool] = True
+    """Whether SIGPIPE kills the runtime, as it does any program."""
 
     def __init__(
         self, program: str, *, reaper: Reaper, state: Path, pivot_root: bool = True
@@ -72,7 +77,12 @@ class CommandLineRuntime:
 
     async def delete(self, container_id: str, *, force: bool = False) -> None:
         options = ["--force"] if force else []
-        await self._call(["delete", *options, container_id], container_id)
+        complaint = await self._call(["delete", *options, container_id], container_id)
+        if complaint:
+            # The container is gone, whatever its poststop hooks say.
+            log.warning(
+                "runtime's delete: %s", complaint, extra={"container_id": container_id}
+            )
 
     async def features(self) -> Json:
         completed = await self._reaper.run([self._program, "features"])
@@ -107,13 +117,14 @@ class CommandLineRuntime:
         arguments: Sequence[str],
         container_id: str,
         files: StandardFiles = StandardFiles(),  # noqa: B008  # frozen
-    ) -> None:
+    ) -> str:
+        """Run a verb; return what it complained about though it succeeded."""
         step = span(
             f"runtime.{arguments[0]}",
             subsystem="runtime",
             **{"container.id": container_id},
         )
-        with step, _memory_file() as log:
+        with step, _memory_file() as messages:
             child = self._reaper.spawn(
                 [
                     self._program,
@@ -121,7 +132,7 @@ class CommandLineRuntime:
                     "--root",
                     os.fspath(self._state),
                     "--log",
-                    _path_of(log),
+                    _path_of(messages),
                     "--log-format",
                     "json",
                     *arguments,
@@ -129,13 +140,16 @@ class CommandLineRuntime:
                 stdin=files.stdin,
                 stdout=files.stdout,
                 stderr=files.stderr,
+                sigpipe=self.sigpipe,
             )
             status = await child.wait()
+            reason = to_reason(os.pread(messages, _LOG_LIMIT, 0))
             if status != 0:
                 raise Internal(
                     f"container {container_id!r}: {arguments[0]} failed: "
-                    f"{to_reason(os.pread(log, _LOG_LIMIT, 0)) or f'status {status}'}"
+                    f"{reason or f'status {status}'}"
                 )
+            return reason
 
 
 def to_reason(log: bytes) -> str:
@@ -148,13 +162,23 @@ def to_reason(log: bytes) -> str:
             reasons.append(line.strip())
             continue
         if isinstance(entry, dict) and entry.get("level", "error") in _FAILURES:
-            reasons.append(str(entry.get("msg", "")).strip())
+            reasons.append(_innermost(str(entry.get("msg", ""))))
     reason = "; ".join(filter(None, reasons))
     missing = _MISSING_FILE.search(reason)
     if missing:
         # Kata's runtimes look for this text (agent-side of "file not found").
         return f"the file {missing[1] or missing[2]} was not found ({reason})"
     return reason
+
+
+def _innermost(message: str) -> str:
+    """Unwrap a message that is a line of the log itself, as crun's child sends it."""
+    try:
+        entry = json.loads(message)
+    except ValueError:
+        return message.strip()
+    inner = entry.get("msg") if isinstance(entry, dict) else None
+    return _innermost(inner) if isinstance(inner, str) else message.strip()
 
 
 _FAILURES: Final = ("error", "fatal", "panic")

@@ -11,3 +11,6 @@ class CrunRuntime(CommandLineRuntime):
 
     # The default depends on how crun was built; the agent owns the cgroup tree.
     global_options = ("--cgroup-manager", "cgroupfs")
+    # It writes the state to a hook that may not read it, and must survive that.
+    # What it runs in containers starts with the default again.
+    sigpipe = False

@@ -2,6 +2,8 @@
 from __future__ import annotations
 
 import json
+import re
+import signal
 from pathlib import Path
 
 import pytest
@@ -10,7 +12,13 @@ from agent.errors import Internal
 from agent.hooks import find_guest_hooks, merge_hooks, read_output
 from agent.spec import Spec
 from protos import agent_pb2
-from tests.helpers.domain import container_request, open_sandbox
+from tests.helpers.domain import (
+    container_request,
+    exec_request,
+    open_sandbox,
+    read_all,
+    started,
+)
 from tests.helpers.namespace import World, in_namespaces
 
 
@@ -79,6 +87,7 @@ async def test_all_hooks_run_with_the_state_on_stdin(world: World) -> None:
         assert json.loads(Path("/run/state").read_text())["id"] == "c1"
         await sandbox.start_container("c1")
         assert Path("/run/poststart").read_text() == "spec\nguest\n"
+        assert json.loads(Path("/run/state").read_text())["status"] == "running"
         await sandbox.remove_container("c1")
         assert Path("/run/poststop").read_text() == "spec\nguest\n"
 
@@ -86,7 +95,9 @@ async def test_all_hooks_run_with_the_state_on_stdin(world: World) -> None:
 @in_namespaces("v1", "v2")
 async def test_a_failing_hook_fails_the_call_with_its_output(world: World) -> None:
     async with open_sandbox() as sandbox:
-        hook = _program(Path("/run/hook"), "echo said; echo complained >&2; exit 3")
+        hook = _program(
+            Path("/run/hook"), "cat >/dev/null; echo said; echo complained >&2; exit 3"
+        )
         request = container_request("c1", "true")
         request.OCI.Hooks.Prestart.add(Path=str(hook))
         with pytest.raises(Internal, match=r"(?s)c1.*said.*complained"):
@@ -97,3 +108,43 @@ async def test_a_failing_hook_fails_the_call_with_its_output(world: World) -> No
         with pytest.raises(Internal, match="c1"):
             await sandbox.create_container(request)
         assert sandbox.containers == []
+
+
+@in_namespaces("v1", "v2")
+async def test_a_failing_poststart_hook_ends_the_container(world: World) -> None:
+    async with open_sandbox() as sandbox:
+        hook = _program(
+            Path("/run/hook"), "cat >/dev/null; echo complained >&2; exit 3"
+        )
+        request = container_request("c1", "sleep", "1000")
+        request.OCI.Hooks.Poststart.add(Path=str(hook))
+        await sandbox.create_container(request)
+        with pytest.raises(Internal, match=r"c1.*/run/hook.*status 3: complained"):
+            await sandbox.start_container("c1")
+        assert await sandbox.container("c1").processes.wait("") == 137
+        await sandbox.remove_container("c1")
+        for path, args, text in (
+            ("/run/nowhere", [], "not found"),
+            ("/bin/sleep", ["any name", "99"], "no end within 1"),
+        ):
+            request = container_request("c1", "sleep", "1000")
+            request.OCI.Hooks.Poststart.add(Path=path, Args=args, Timeout=1)
+            await sandbox.create_container(request)
+            with pytest.raises(Internal, match=f"hook '{path}'.*{text}"):
+                await sandbox.start_container("c1")
+            await sandbox.remove_container("c1")
+
+
+@in_namespaces("v1", "v2")
+async def test_what_the_runtime_ignores_the_container_does_not(world: World) -> None:
+    """crun ignores SIGPIPE, for hooks that do not read the state."""
+    async with open_sandbox() as sandbox:
+        await started(sandbox, "c1", "sh", "-c", "cat /proc/self/status; sleep 1000")
+        request = exec_request("c1", "e1", "cat", "/proc/self/status")
+        await sandbox.exec_process(request)
+        init = await sandbox.container("c1").processes.read(
+            "", stderr=False, limit=9999
+        )
+        for status in (init, await read_all(sandbox, "c1", "e1")):
+            (mask,) = re.findall(rb"SigIgn:\t([0-9a-f]+)", status)
+            assert not int(mask, 16) & 1 << (signal.SIGPIPE - 1)

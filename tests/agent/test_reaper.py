@@ -79,7 +79,7 @@ async def test_an_orphan_is_reaped(world: World) -> None:
 async def test_an_orphan_may_be_named_while_one_is_expected(world: World) -> None:
     with Reaper() as reaper:
         with reaper.expecting():
-            done = await reaper.run(["sh", "-c", "(exit 4) & echo $!"])
+            done = await reaper.run(["sh", "-c", "(sleep 0.05; exit 4) & echo $!"])
             pid = int(done.stdout)
             await _wait_for_no_children()
             child = reaper.adopt(pid)

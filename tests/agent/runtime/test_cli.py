@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,9 @@ def test_only_failures_and_what_is_no_json() -> None:
     )
     assert to_reason(log) == "one; \ufffd plain; two"
     assert to_reason(b"") == ""
+    nested = json.dumps({"msg": json.dumps({"msg": "why", "level": "error"})})
+    assert to_reason(nested.encode()) == "why"
+    assert to_reason(b'{"msg": "7"}') == "7"
 
 
 def test_unknown_runtimes_are_named() -> None:
