@@ -110,7 +110,8 @@ def started(environment: dict[str, str]) -> Iterator[Callable[..., Any]]:
 
 @pytest.fixture
 def guest(scratch: Path) -> Iterator[LocalGuest]:
-    with LocalGuest(scratch / "guest") as guest:
+    environment = {"KATA_AGENT_LOG_LEVEL": "debug"}
+    with LocalGuest(scratch / "guest", environment=environment) as guest:
         make_busybox(guest.directory / "rootfs")
         yield guest
 
@@ -120,5 +121,9 @@ async def client(guest: LocalGuest) -> Any:
     async with await AgentClient.connect(guest.address) as client:
         await client.create_sandbox("e2e")
         yield client
-        async with asyncio.timeout(PATIENCE):
-            await client.destroy_sandbox()
+        try:
+            async with asyncio.timeout(PATIENCE / 2):
+                await client.destroy_sandbox()
+        except TimeoutError:
+            tail = "\n".join(guest.console_tail(50))
+            pytest.fail(f"the sandbox is not destroyed; the agent said\n{tail}")
