@@ -18,8 +18,15 @@ DEFAULT_ENVIRONMENT: Final = {
 }
 """What helper programs and the OCI runtime see; never the agent's own."""
 
-# Python ignores SIGPIPE and asyncio handles SIGCHLD; a program expects neither.
-_RESET_SIGNALS: Final = (signal.SIGPIPE, signal.SIGCHLD, signal.SIGXFSZ)
+# Python ignores SIGPIPE, asyncio handles SIGCHLD, a background job ignores SIGINT; a
+# program expects none of that.
+_RESET_SIGNALS: Final = (
+    signal.SIGPIPE,
+    signal.SIGCHLD,
+    signal.SIGXFSZ,
+    signal.SIGINT,
+    signal.SIGQUIT,
+)
 
 
 def spawn(
