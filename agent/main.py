@@ -29,7 +29,7 @@ from agent.device import HANDLERS as DEVICE_HANDLERS
 from agent.device import Devices
 from agent.device.hotplug import Hotplug
 from agent.load_config import load_config
-from agent.log import AgentLog, setup_log
+from agent.log import setup_log
 from agent.paths import SystemPaths
 from agent.ports import Ports, UnixPorts, VsockPorts
 from agent.reaper import Reaper
@@ -70,6 +70,9 @@ def run(*, listen: str | None = None, config_file: str | None = None) -> int:
         print(f"kata-agent: {error}", file=sys.stderr)
         return 2
     agent_log = setup_log(config.log_level)
+    if config.log_vport:
+        # Before anything is logged, so that the port has it all.
+        agent_log.serve_port(to_ports(config), config.log_vport)
     for warning in (*warnings, *more):
         log.warning(warning)
     if is_init:
@@ -81,7 +84,6 @@ def run(*, listen: str | None = None, config_file: str | None = None) -> int:
             serve(
                 config,
                 paths,
-                agent_log,
                 listen=listen or config.server_addr,
                 started=started,
                 started_ns=started_ns,
@@ -101,7 +103,6 @@ def run(*, listen: str | None = None, config_file: str | None = None) -> int:
 async def serve(
     config: Config,
     paths: SystemPaths,
-    agent_log: AgentLog,
     *,
     listen: str,
     started: float,
@@ -113,8 +114,6 @@ async def serve(
     """
     stopping = handle_signals(debug=config.debug)
     ports = to_ports(config)
-    if config.log_vport:
-        agent_log.serve_port(ports, config.log_vport)
     async with AsyncExitStack() as ending:
         tracing = Tracing(
             lambda timeout: ports.connect(config.trace_vport, timeout),

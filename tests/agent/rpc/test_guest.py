@@ -27,6 +27,7 @@ pytestmark = pytest.mark.root
 CONFIG = """
 log_level = "debug"
 log_vport = 1025
+trace_encoding = "bogus"
 debug_console = true
 debug_console_vport = 1026
 """
@@ -153,6 +154,9 @@ async def test_stale_mounts(client: AgentClient) -> None:
 def test_the_log_port_has_the_boot(guest: LocalGuest) -> None:
     reader = dial(guest, 1025)
     with reader, reader.makefile() as lines:
+        first = json.loads(next(lines))
+        assert first["level"] == "WARN"
+        assert "trace_encoding: not one of otlp, jaeger" in first["msg"]
         for line in lines:
             record = json.loads(line)
             assert {"msg", "level", "ts", "subsystem", "pid", "source"} <= set(record)
