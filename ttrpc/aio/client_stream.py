@@ -70,9 +70,11 @@ class ClientStream(Generic[RequestT, ResponseT]):
             StreamFull: messages piled up unread.
             Closed: the connection has ended.
         """
-        payload = await self._inbox.get()
-        if payload is None:
-            return None
+        inbox = self._inbox
+        payload = inbox.take() if inbox.messages else await inbox.get()
+        return None if payload is None else self._decode(payload)
+
+    def _decode(self, payload: bytes) -> ResponseT:
         try:
             response: ResponseT = self._stream.method.response_type.FromString(payload)
         except DecodeError as exc:
@@ -99,6 +101,8 @@ class ClientStream(Generic[RequestT, ResponseT]):
         return self
 
     async def __anext__(self) -> ResponseT:
+        if self._inbox.messages:
+            return self._decode(self._inbox.take())
         response = await self.recv()
         if response is None:
             raise StopAsyncIteration

@@ -13,11 +13,11 @@ OVERHEAD = 64
 class Inbox:
     """A bounded queue with one reader, and an end."""
 
-    __slots__ = ("_ended", "_error", "_limit", "_messages", "_size", "_waiter")
+    __slots__ = ("_ended", "_error", "_limit", "_size", "_waiter", "messages")
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
-        self._messages: deque[bytes] = deque()
+        self.messages: deque[bytes] = deque()
         self._size = 0
         self._waiter: asyncio.Future[None] | None = None
         self._ended = False
@@ -25,10 +25,9 @@ class Inbox:
 
     def put(self, payload: bytes) -> bool:
         """Add a message; False when it does not fit. One always fits."""
-        if self._messages:
-            if self._size > self._limit:
-                return False
-        self._messages.append(payload)
+        if self._size > self._limit and self.messages:
+            return False
+        self.messages.append(payload)
         self._size += len(payload) + OVERHEAD
         if self._waiter is not None:
             self._wake()
@@ -43,7 +42,7 @@ class Inbox:
 
     def fail(self, error: Exception) -> None:
         """Nothing more comes, and what has come is dropped."""
-        self._messages.clear()
+        self.messages.clear()
         self._ended = True
         self._error = error
         self._wake()
@@ -55,7 +54,7 @@ class Inbox:
 
     async def get(self) -> bytes | None:
         """Return the next message, None at the end. Raises what ended it."""
-        while not self._messages:
+        while not self.messages:
             if self._ended:
                 if self._error is not None:
                     raise self._error
@@ -67,10 +66,16 @@ class Inbox:
                 await self._waiter
             finally:
                 self._waiter = None
-        payload = self._messages.popleft()
+        return self.take()
+
+    def take(self) -> bytes:
+        """Return the first of `messages`: without `get`'s coroutine."""
+        payload = self.messages.popleft()
         self._size -= len(payload) + OVERHEAD
         return payload
 
     def _wake(self) -> None:
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
+        # Once: many messages may come before the reader runs.
+        waiter, self._waiter = self._waiter, None
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)

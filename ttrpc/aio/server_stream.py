@@ -53,9 +53,11 @@ class ServerStream(Generic[RequestT, ResponseT]):
             StatusError: INTERNAL, what came is not this method's request.
             Closed: the stream or the connection has ended.
         """
-        payload = await self._inbox.get()
-        if payload is None:
-            return None
+        inbox = self._inbox
+        payload = inbox.take() if inbox.messages else await inbox.get()
+        return None if payload is None else self._decode(payload)
+
+    def _decode(self, payload: bytes) -> RequestT:
         try:
             request: RequestT = self._stream.method.request_type.FromString(payload)
         except DecodeError as exc:
@@ -68,6 +70,8 @@ class ServerStream(Generic[RequestT, ResponseT]):
         return self
 
     async def __anext__(self) -> RequestT:
+        if self._inbox.messages:
+            return self._decode(self._inbox.take())
         request = await self.recv()
         if request is None:
             raise StopAsyncIteration
