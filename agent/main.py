@@ -30,6 +30,7 @@ from agent.device import Devices
 from agent.device.hotplug import Hotplug
 from agent.load_config import load_config
 from agent.log import setup_log
+from agent.network import Network
 from agent.paths import SystemPaths
 from agent.ports import Ports, UnixPorts, VsockPorts
 from agent.reaper import Reaper
@@ -151,12 +152,9 @@ async def serve(
                 ports=ports,
             )
             ending.push_async_callback(sandbox.destroy)
+            hotplug = Hotplug(paths, uevents, config.hotplug_timeout)
             server = Server(
-                rpc.services(
-                    sandbox,
-                    Hotplug(paths, uevents, config.hotplug_timeout),
-                    tracing,
-                ),
+                rpc.services(sandbox, Network(reaper, hotplug), hotplug, tracing),
                 interceptors=[
                     server_interceptor(tracing, to_status),
                     log_interceptor(to_status),

@@ -11,10 +11,12 @@ from __future__ import annotations
 from agent.copy_file import FileCopies
 from agent.device import HANDLERS as DEVICE_HANDLERS
 from agent.device.hotplug import Hotplug
+from agent.network import Network
 from agent.rpc.containers import ContainersService
 from agent.rpc.execution import ExecutionService
 from agent.rpc.guest import GuestService
 from agent.rpc.health import HealthService
+from agent.rpc.networking import NetworkingService
 from agent.rpc.stdio import StdioService
 from agent.rpc.tracing import TracingService
 from agent.sandbox import Sandbox
@@ -26,7 +28,7 @@ from ttrpc.service import BoundService, bind
 
 
 def services(
-    sandbox: Sandbox, hotplug: Hotplug, tracing: Tracing
+    sandbox: Sandbox, network: Network, hotplug: Hotplug, tracing: Tracing
 ) -> list[BoundService]:
     """Return all that the agent serves."""
     guest = GuestService(
@@ -43,6 +45,7 @@ def services(
             ContainersService(sandbox),
             StdioService(sandbox),
             guest,
+            NetworkingService(network),
             TracingService(tracing),
         ),
         bind(HEALTH, HealthService()),

@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Addresses and names of interfaces, checked before they become words of a command.
+
+Everything here returns one word in the form that iproute2 itself prints, or
+raises `InvalidArgument`.
+"""
+
+from __future__ import annotations
+
+import re
+import socket
+from dataclasses import dataclass
+from typing import Final
+
+from agent.errors import InvalidArgument
+
+V4: Final = 4
+V6: Final = 6
+BITS: Final = {V4: 32, V6: 128}
+_FAMILY: Final = {V4: socket.AF_INET, V6: socket.AF_INET6}
+_MAC: Final = re.compile(r"[0-9a-f]{2}(?::[0-9a-f]{2})+")
+_NAME: Final = re.compile(r"[^\s/:\\\"'#]{1,15}")
+"""IFNAMSIZ, and what `dev_valid_name` of the kernel or a batch file refuses."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prefix:
+    """An address with the length of its network part."""
+
+    version: int
+    address: str
+    length: int
+
+    def __str__(self) -> str:
+        return f"{self.address}/{self.length}"
+
+    @property
+    def network(self) -> Prefix:
+        """The prefix with its host bits cleared, as routes need it."""
+        packed = socket.inet_pton(_FAMILY[self.version], self.address)
+        host_bits = BITS[self.version] - self.length
+        number = int.from_bytes(packed, "big") >> host_bits << host_bits
+        cleared = number.to_bytes(len(packed), "big")
+        address = socket.inet_ntop(_FAMILY[self.version], cleared)
+        return Prefix(self.version, address, self.length)
+
+
+def default(version: int) -> Prefix:
+    """Return the prefix of everything."""
+    return Prefix(version, "0.0.0.0" if version == V4 else "::", 0)
+
+
+def parse_address(text: str) -> Prefix:
+    """Read one address, without a length."""
+    version = V6 if ":" in text else V4
+    try:
+        packed = socket.inet_pton(_FAMILY[version], text)
+    except (OSError, ValueError):
+        raise InvalidArgument(f"address {text!r}: not an IP address") from None
+    address = socket.inet_ntop(_FAMILY[version], packed)
+    return Prefix(version, address, BITS[version])
+
+
+def parse_prefix(text: str) -> Prefix:
+    """Read `ADDRESS/LENGTH`; an address alone is a prefix of full length."""
+    address, slash, length = text.partition("/")
+    parsed = parse_address(address)
+    if not slash:
+        return parsed
+    if not re.fullmatch(r"[0-9]{1,3}", length) or int(length) > BITS[parsed.version]:
+        raise InvalidArgument(f"prefix {text!r}: no such length")
+    return Prefix(parsed.version, parsed.address, int(length))
+
+
+def parse_mac(text: str) -> str:
+    """Read a link-layer address, in any case."""
+    lower = text.lower()
+    if not _MAC.fullmatch(lower):
+        raise InvalidArgument(f"link-layer address {text!r}: not one")
+    return lower
+
+
+def parse_interface_name(text: str) -> str:
+    """Read an interface's name."""
+    if not _NAME.fullmatch(text) or text in (".", "..") or not text.isprintable():
+        raise InvalidArgument(f"interface name {text!r}: not one")
+    return text

@@ -1,0 +1,238 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Routes of the main table.
+
+The host says which routes there are to be; others stay. A route takes the place
+of one to the same destination that was there before, but never of another of
+the same request, nor of the one the kernel itself made for another interface
+in the same subnet. When one cannot be added, the table is put back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from agent.errors import InvalidArgument
+from agent.network.address import (
+    V4,
+    V6,
+    Prefix,
+    default,
+    parse_address,
+    parse_interface_name,
+    parse_prefix,
+)
+from agent.network.ip import change, put_back, restoring, show
+from agent.reaper import Reaper
+from protos import agent_pb2, types_pb2
+
+# linux/rtnetlink.h
+RTNH_F_ONLINK: Final = 4
+RTPROT_KERNEL: Final = 2
+RTPROT_BOOT: Final = 3
+RT_SCOPE_UNIVERSE: Final = 0
+UNICAST: Final = "1"
+DEFAULT_V6_METRIC: Final = 1024
+"""IP6_RT_PRIO_USER, linux/ipv6_route.h"""
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One way to a destination."""
+
+    destination: Prefix
+    gateway: str = ""
+    device: str = ""
+    source: str = ""
+    """The address that packets get as theirs, or, with a length, must come from."""
+    scope: int = RT_SCOPE_UNIVERSE
+    """How far away the destination is; always the universe in IPv6."""
+    mtu: int = 0
+    metric: int = 0
+    protocol: int = RTPROT_BOOT
+    """Who made it."""
+    onlink: bool = False
+    """The gateway is a neighbour even though no prefix says so."""
+
+    @property
+    def words(self) -> str:
+        """The route as a command has it."""
+        words = [str(self.destination)]
+        if self.gateway:
+            words += ["via", self.gateway]
+        if self.device:
+            words += ["dev", self.device]
+        if self.source:
+            words += ["from" if "/" in self.source else "src", self.source]
+        if self.destination.version == V4:
+            words += ["scope", str(self.scope)]
+        if self.mtu:
+            words += ["mtu", str(self.mtu)]
+        if self.metric:
+            words += ["metric", str(self.metric)]
+        if self.onlink:
+            words.append("onlink")
+        return " ".join([*words, "proto", str(self.protocol)])
+
+    def on(self, device: str) -> Route:
+        return replace(self, device=device)
+
+
+async def read_routes(reaper: Reaper) -> list[Route]:
+    """Return the main table, IPv4 first."""
+    routes = []
+    for version in (V4, V6):
+        family = f"-{version}"
+        for thing in await show(reaper, family, "route", "show", "table", "main"):
+            # Several next hops, a blackhole: nothing that a host asks for.
+            if thing.get("type", UNICAST) == UNICAST and "nexthops" not in thing:
+                routes.append(_from_shown(thing, version))
+    return routes
+
+
+def _from_shown(thing: dict[str, Any], version: int) -> Route:
+    shown = thing["dst"]
+    metrics = thing.get("metrics") or [{}]
+    return Route(
+        destination=default(version) if shown == "default" else parse_prefix(shown),
+        gateway=thing.get("gateway", ""),
+        device=thing.get("dev", ""),
+        source=thing.get("from", "") or thing.get("prefsrc", ""),
+        scope=int(thing.get("scope", 0)) if version == V4 else RT_SCOPE_UNIVERSE,
+        mtu=int(metrics[0].get("mtu", 0)),
+        metric=int(thing.get("metric", 0)),
+        protocol=int(thing.get("protocol", RTPROT_BOOT)),
+        onlink="onlink" in thing.get("flags", ()),
+    )
+
+
+async def update_routes(
+    reaper: Reaper, messages: Sequence[types_pb2.Route]
+) -> agent_pb2.Routes:
+    """Add or replace routes; return the whole table as it is then."""
+    wanted = [_to_route(message) for message in messages]
+    before = await read_routes(reaper)
+    async with restoring(lambda: _restore(reaper, before)):
+        await change(reaper, commands_for(before, wanted))
+    return await list_routes(reaper)
+
+
+async def list_routes(reaper: Reaper) -> agent_pb2.Routes:
+    """Return the main table; a default route's destination is empty."""
+    return agent_pb2.Routes(
+        Routes=[_to_message(route) for route in await read_routes(reaper)]
+    )
+
+
+def commands_for(before: Sequence[Route], wanted: Sequence[Route]) -> list[str]:
+    """Return the commands that bring `wanted` into the table `before`."""
+    commands: list[str] = []
+    left = list(before)
+    kept = [
+        route for route in before if any(_is_there(route, other) for other in wanted)
+    ]
+    for route in _reachable_first(wanted):
+        if any(_is_there(present, route) for present in kept):
+            continue
+        for present in list(left):
+            if present not in kept and _is_replaced(present, route):
+                commands.append(f"route del {present.words}")
+                left.remove(present)
+        commands.append(f"route append {route.words}")
+        kept.append(route)
+    return commands
+
+
+def commands_to_restore(routes: Iterable[Route]) -> list[str]:
+    """Return the commands that add routes which were there once.
+
+    The kernel makes its own again, with the address or the link.
+    """
+    ours = [route for route in routes if route.protocol != RTPROT_KERNEL]
+    return [f"route append {route.words}" for route in _reachable_first(ours)]
+
+
+async def _restore(reaper: Reaper, before: Sequence[Route]) -> None:
+    now = await read_routes(reaper)
+    added = [route for route in now if route not in before]
+    lost = [route for route in before if route not in now]
+    commands = [f"route del {route.words}" for route in added]
+    commands += [f"route append {route.words}" for route in _reachable_first(lost)]
+    await put_back(reaper, commands)
+
+
+def _reachable_first(routes: Iterable[Route]) -> list[Route]:
+    """Put routes with a gateway behind those that the gateway is reached by."""
+    return sorted(routes, key=lambda route: bool(route.gateway))
+
+
+def _is_there(present: Route, wanted: Route) -> bool:
+    """Tell whether `present` does all that is wanted; the kernel may add a source."""
+    if present.protocol == RTPROT_KERNEL and not wanted.gateway:
+        wanted = replace(
+            wanted,
+            source=wanted.source or present.source,
+            scope=wanted.scope or present.scope,
+        )
+    return replace(wanted, metric=present.metric, protocol=present.protocol) == present
+
+
+def _is_replaced(present: Route, wanted: Route) -> bool:
+    if present.destination != wanted.destination or "/" in present.source:
+        return False
+    if present.protocol == RTPROT_KERNEL:
+        return present.device == wanted.device
+    return present.metric in (0, DEFAULT_V6_METRIC)
+
+
+def _to_route(message: types_pb2.Route) -> Route:
+    """Check a request. Raises `InvalidArgument`."""
+    gateway = parse_address(message.gateway) if message.gateway else None
+    source = parse_prefix(message.source) if message.source else None
+    if message.dest in ("", "default"):
+        version = V6 if message.family == types_pb2.v6 else V4
+        known = gateway or source
+        destination = default(known.version if known else version)
+    else:
+        destination = parse_prefix(message.dest).network
+    for other in (gateway, source):
+        if other is not None and other.version != destination.version:
+            raise InvalidArgument(
+                f"route to {message.dest!r}: {other.address} is of the other family"
+            )
+    if not gateway and not message.device:
+        raise InvalidArgument(f"route to {message.dest!r}: no gateway and no device")
+    if message.flags & ~RTNH_F_ONLINK & 0xFF:
+        raise InvalidArgument(f"route to {message.dest!r}: flags {message.flags:#x}")
+    return Route(
+        destination=destination,
+        gateway=gateway.address if gateway else "",
+        device=parse_interface_name(message.device) if message.device else "",
+        source=_to_source(message.source, source),
+        scope=message.scope if destination.version == V4 else RT_SCOPE_UNIVERSE,
+        mtu=message.mtu,
+        onlink=bool(message.flags & RTNH_F_ONLINK),
+    )
+
+
+def _to_source(text: str, source: Prefix | None) -> str:
+    if source is None:
+        return ""
+    # IPv6 alone routes by the source's prefix; of IPv4 only the address counts.
+    if "/" in text and source.version == V6 and source.length:
+        return str(source.network)
+    return source.address
+
+
+def _to_message(route: Route) -> types_pb2.Route:
+    return types_pb2.Route(
+        dest=str(route.destination) if route.destination.length else "",
+        gateway=route.gateway,
+        device=route.device,
+        source=route.source,
+        scope=route.scope,
+        family=types_pb2.v4 if route.destination.version == V4 else types_pb2.v6,
+        flags=RTNH_F_ONLINK if route.onlink else 0,
+        mtu=route.mtu,
+    )

@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The guest's network: interfaces, routes, neighbours, firewall rules."""
+
+from __future__ import annotations
+
+from google.protobuf.empty_pb2 import Empty
+
+from agent.errors import InvalidArgument
+from agent.network import Network
+from protos import agent_pb2, types_pb2
+from protos.agent_ttrpc import AgentServiceBase
+from ttrpc.context import CallContext
+
+
+class NetworkingService(AgentServiceBase):
+    """Part of grpc.AgentService."""
+
+    def __init__(self, network: Network) -> None:
+        self._network = network
+
+    async def update_interface(
+        self, request: agent_pb2.UpdateInterfaceRequest, context: CallContext
+    ) -> types_pb2.Interface:
+        if not request.HasField("interface"):
+            raise InvalidArgument("empty update interface request")
+        return await self._network.update_interface(request.interface)
+
+    async def update_routes(
+        self, request: agent_pb2.UpdateRoutesRequest, context: CallContext
+    ) -> agent_pb2.Routes:
+        if not request.HasField("routes"):
+            raise InvalidArgument("empty update routes request")
+        return await self._network.update_routes(request.routes.Routes)
+
+    async def list_interfaces(
+        self, request: agent_pb2.ListInterfacesRequest, context: CallContext
+    ) -> agent_pb2.Interfaces:
+        return await self._network.list_interfaces()
+
+    async def list_routes(
+        self, request: agent_pb2.ListRoutesRequest, context: CallContext
+    ) -> agent_pb2.Routes:
+        return await self._network.list_routes()
+
+    async def add_arp_neighbors(
+        self, request: agent_pb2.AddARPNeighborsRequest, context: CallContext
+    ) -> Empty:
+        if not request.HasField("neighbors"):
+            raise InvalidArgument("empty add arp neighbours request")
+        await self._network.add_neighbours(request.neighbors.ARPNeighbors)
+        return Empty()
+
+    async def get_ip_tables(
+        self, request: agent_pb2.GetIPTablesRequest, context: CallContext
+    ) -> agent_pb2.GetIPTablesResponse:
+        tables = await self._network.get_tables(is_ipv6=request.is_ipv6)
+        return agent_pb2.GetIPTablesResponse(data=tables)
+
+    async def set_ip_tables(
+        self, request: agent_pb2.SetIPTablesRequest, context: CallContext
+    ) -> agent_pb2.SetIPTablesResponse:
+        said = await self._network.set_tables(request.data, is_ipv6=request.is_ipv6)
+        return agent_pb2.SetIPTablesResponse(data=said)
