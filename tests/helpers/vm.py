@@ -48,6 +48,17 @@ def vsock_guest(image: Image, directory: Path) -> VmGuest:
     return VmGuest(image, directory / "vm", machine=machine, initrd=initrd)
 
 
+def agent_guest(
+    image: Image, directory: Path, *parameters: str, cpus: int = 2, memory: int = 512
+) -> VmGuest:
+    """A guest whose PID 1 is the agent, with `parameters` on its kernel's command line.
+
+    Not started: `with` does that, and ends it.
+    """
+    machine = Machine(cpus=cpus, memory=memory, kernel_parameters=parameters)
+    return VmGuest(image, directory / "vm", machine=machine)
+
+
 def connect(base: Path, port: int, *, timeout: float = 30.0) -> socket.socket:
     """A connection to a guest's port; raises `ConnectionRefusedError`."""
     connection = socket.socket(socket.AF_UNIX)

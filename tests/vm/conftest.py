@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
+from agent.client import AgentClient
+from agent.client.blocking import BlockingAgentClient
 from guest.image.store import Image
 from guest.vm import VmGuest
 from tests.helpers import vm
@@ -33,3 +35,24 @@ def control(vsock_guest: VmGuest) -> Iterator[vm.Control]:
     control = vm.Control(vsock_guest.socket)
     yield control
     control.close()
+
+
+@pytest.fixture(scope="session")
+def guest(image: Image, tmp_path_factory: pytest.TempPathFactory) -> Iterator[VmGuest]:
+    """The agent's guest that all tests share: cgroup v2, two CPUs, a sandbox.
+
+    Each test takes away what it adds, and none destroys the sandbox: that ends it.
+    """
+    directory = tmp_path_factory.mktemp("agent")
+    parameters = ["agent.unified_cgroup_hierarchy=1", "agent.log=debug"]
+    with vm.agent_guest(image, directory, *parameters) as guest:
+        with BlockingAgentClient(guest.address) as client:
+            client.create_sandbox("vm")
+        yield guest
+
+
+@pytest.fixture
+async def client(guest: VmGuest) -> AsyncIterator[AgentClient]:
+    """A connection to the shared guest's agent."""
+    async with await AgentClient.connect(guest.address) as client:
+        yield client
