@@ -48,8 +48,12 @@ run: debian-run $(READY) ## Run a container in a local guest and show its trace
 image: debian-vm $(READY) ## Build the image of the VM guest
 	$(BIN)/python -m guest.image
 
+.PHONY: ready-image
+ready-image: debian-vm $(READY)
+	@$(BIN)/python -m guest.image --if-missing >/dev/null
+
 .PHONY: run-vm
-run-vm: image ## Run a container in a VM guest
+run-vm: ready-image ## Run a container in a VM guest
 	$(BIN)/kata-agent-ctl run --vm -- uname -a
 
 # --- check ---
@@ -58,13 +62,13 @@ run-vm: image ## Run a container in a VM guest
 conformance: $(READY) ## Hold an agent against the API: `make conformance ADDRESS=vsock://3:1024`
 	AGENT_ADDRESS='$(ADDRESS)' $(BIN)/python -m pytest tests/conformance
 
-.PHONY: test
-test: debian-test $(READY) ## Run the linters and every test but those that boot a VM
-	$(BIN)/python -m pytest -m 'not vm'
-
-.PHONY: test-vm
-test-vm: image ## Boot VM guests and run their tests
-	$(BIN)/python -m pytest -m vm tests/vm
+.PHONY: test test-fast test-vm
+test: ready-image ## Run the linters and every test
+	$(BIN)/python -m pytest
+test-fast: debian-test $(READY) ## Run all but the slow tests and those that boot a VM
+	$(BIN)/python -m pytest -m 'not vm and not slow'
+test-vm: ready-image ## Run the tests that boot a VM
+	$(BIN)/python -m pytest -m vm
 
 .PHONY: lint
 lint: $(READY) ## Format check, lint, types

@@ -12,13 +12,14 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import shutil
 import socket
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, Final, Self
 
@@ -133,14 +134,15 @@ class VmGuest:
     def ending(self, timeout: float = 0) -> str | None:
         """Say in one line how the VM or its backend ended, or None while both run.
 
-        Waits for the end of the VM for up to `timeout` seconds.
+        Waits for an end for up to `timeout` seconds.
         """
-        if self._ending is None and timeout and self._qemu is not None:
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self._qemu.wait(timeout)
         if self._ending is None:
-            for name, process in (("qemu", self._qemu), ("vsock", self._backend)):
-                if process is not None and (status := process.poll()) is not None:
+            named = (("qemu", self._qemu), ("vsock", self._backend))
+            started = {name: process for name, process in named if process is not None}
+            if timeout:
+                _wait_for_one(started.values(), timeout)
+            for name, process in started.items():
+                if (status := process.poll()) is not None:
                     self._ending = _describe(name, status)
                     break
         return self._ending
@@ -255,6 +257,21 @@ def _spawn(arguments: list[str], **options: Any) -> subprocess.Popen[bytes]:
         start_new_session=True,
         **options,
     )
+
+
+def _wait_for_one(
+    processes: Iterable[subprocess.Popen[bytes]], timeout: float
+) -> None:
+    """Wait until one of our children has ended, or for `timeout` seconds."""
+    with contextlib.ExitStack() as stack:
+        poll = select.poll()
+        for process in processes:
+            if process.poll() is not None:
+                return
+            pidfd = os.pidfd_open(process.pid)
+            stack.callback(os.close, pidfd)
+            poll.register(pidfd, select.POLLIN)
+        poll.poll(timeout * 1000)
 
 
 def _describe(name: str, status: int) -> str:

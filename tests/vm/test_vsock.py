@@ -288,7 +288,7 @@ def test_a_vm_that_is_killed_ends_its_connections(image: Image, tmp_path: Path) 
         with connect(guest.socket, ECHO) as connection:
             os.kill(guest.qemu_pid, signal.SIGKILL)
             assert connection.recv(1) == b""
-        assert guest.ending() == "qemu was killed by signal 9"
+        assert guest.ending(10) == "qemu was killed by signal 9"
     assert not guest.directory.exists()
 
 
@@ -299,4 +299,4 @@ def test_a_backend_that_is_killed_ends_its_connections(
         with connect(guest.socket, ECHO) as connection:
             os.kill(guest.backend_pid, signal.SIGKILL)
             assert connection.recv(1) == b""
-        assert guest.ending() == "vsock was killed by signal 9"
+        assert guest.ending(10) == "vsock was killed by signal 9"
