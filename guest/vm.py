@@ -259,9 +259,7 @@ def _spawn(arguments: list[str], **options: Any) -> subprocess.Popen[bytes]:
     )
 
 
-def _wait_for_one(
-    processes: Iterable[subprocess.Popen[bytes]], timeout: float
-) -> None:
+def _wait_for_one(processes: Iterable[subprocess.Popen[bytes]], timeout: float) -> None:
     """Wait until one of our children has ended, or for `timeout` seconds."""
     with contextlib.ExitStack() as stack:
         poll = select.poll()
