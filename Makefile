@@ -89,7 +89,7 @@ protos: ## Generate the Python of protos/*.proto
 
 .PHONY: fuzz
 fuzz: $(READY) ## Fuzz what comes off a socket for a minute
-	$(BIN)/python -m pip install --quiet --editable '.[fuzz]'
+	PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --editable '.[fuzz]'
 	$(BIN)/python -m fuzz.frames -max_total_time=60
 
 .PHONY: bench-ttrpc bench-budget bench-tracing bench-containers
