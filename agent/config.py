@@ -39,7 +39,7 @@ class Config:
     """Capacity of a container's output pipes; 0 leaves the kernel's default."""
     runtime: str = "crun"
     trace: str = "off"
-    """`off`, `isolated`, `collated`, or `auto`: collated when a caller has a trace."""
+    """`off`, `isolated` or `collated` (`tracing.setup.Kind`)."""
     trace_vport: int = 10240
     trace_encoding: str = "otlp"
     """`otlp` or `jaeger`."""

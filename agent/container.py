@@ -12,7 +12,9 @@ import contextlib
 import enum
 import logging
 import signal
+import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Final, TypeVar
 
@@ -35,7 +37,7 @@ from agent.signals import ignores_term
 from agent.spec import Spec
 from agent.stream_port import StreamPorts, StreamSockets
 from protos import agent_pb2
-from tracing.span import span
+from tracing.span import record, span
 
 log = logging.getLogger(__name__)
 
@@ -189,6 +191,8 @@ class Container:
         # Before the first instruction, so that no kill is missed.
         self._stop_oom_watch = self.cgroup.watch_oom(on_oom)
         with span("process.start", subsystem="container", **{"container.id": self.id}):
+            assert self._init is not None
+            self._trace_run(self.id, self._init)
             try:
                 await self._quoting_hooks(self._runtime.start(self.id))
                 await self._run_poststart()
@@ -226,29 +230,54 @@ class Container:
         process["noNewPrivileges"] |= init["noNewPrivileges"]
         with (
             self.processes.reserve(exec_id),
-            span("process.exec", subsystem="container", **{"container.id": self.id}),
+            span(
+                "process.exec",
+                subsystem="container",
+                **{"container.id": self.id, "agent.exec.id": exec_id},
+            ),
         ):
-            await self._launch(
+            child = await self._launch(
                 exec_id,
                 process["terminal"],
                 lambda files: self._runtime.exec(self.id, process, files),
                 streams,
             )
+            self._trace_run(exec_id, child)
+
+    def _trace_run(self, exec_id: str, child: Child) -> None:
+        """Have the exit of a process make a span, from now on until then."""
+
+        def exited(started: int, exit_code: int) -> None:
+            record(
+                "process.run",
+                {
+                    "container.id": self.id,
+                    "agent.exec.id": exec_id,
+                    "process.pid": child.pid,
+                    "process.exit.code": exit_code,
+                },
+                subsystem="container",
+                start=started,
+            )
+
+        child.on_exit(partial(exited, time.monotonic_ns()))
 
     async def pause(self) -> None:
         """Freeze every process; confirmed by the kernel."""
         self.check("pause")
-        try:
-            await self.cgroup.freeze(FREEZE_TIMEOUT)
-        except BaseException:
-            await self.cgroup.thaw()
-            raise
+        with span("cgroup.freeze", subsystem="container", **{"container.id": self.id}):
+            try:
+                await self.cgroup.freeze(FREEZE_TIMEOUT)
+            except BaseException:
+                await self.cgroup.thaw()
+                raise
         self._before_pause, self.state = self.state, ContainerState.PAUSED
 
     async def resume(self) -> None:
         """Let a paused container go on."""
         self.check("resume")
-        await self.cgroup.thaw()
+        with span("cgroup.thaw", subsystem="container", **{"container.id": self.id}):
+            await self.cgroup.thaw()
         self.state = self._before_pause
 
     async def update(self, resources: Spec) -> None:
@@ -318,7 +347,8 @@ class Container:
             self._stop_oom_watch = None
         async with slots:
             await self._runtime.delete(self.id, force=True)
-        await self.cgroup.remove()
+        with span("cgroup.remove", subsystem="container", **{"container.id": self.id}):
+            await self.cgroup.remove()
         await blocking(self._bundle.remove)
         self.state = ContainerState.REMOVED
         self.processes.close()

@@ -18,6 +18,7 @@ from typing import Final
 from agent.blocking import blocking
 from agent.errors import Internal, Timeout
 from agent.paths import SystemPaths
+from tracing.span import span
 
 log = logging.getLogger(__name__)
 
@@ -36,9 +37,11 @@ async def bring_online(paths: SystemPaths, cpus: int, *, cpu_only: bool) -> None
     """
     directory = paths.sys / "devices/system/cpu"
     if cpus:
-        await _bring_cpus_online(directory, cpus)
+        with span("cpu.online", subsystem="device", **{"agent.cpus": cpus}):
+            await _bring_cpus_online(directory, cpus)
     if not cpu_only:
-        await blocking(switch_on, paths.sys / "devices/system/memory", MEMORY)
+        with span("memory.online", subsystem="device"):
+            await blocking(switch_on, paths.sys / "devices/system/memory", MEMORY)
 
 
 async def _bring_cpus_online(directory: Path, cpus: int) -> None:

@@ -19,6 +19,7 @@ from typing import Final
 from agent.errors import AgentError, Internal
 from agent.reaper import Reaper
 from agent.spec import Spec
+from tracing.span import span
 
 log = logging.getLogger(__name__)
 
@@ -58,24 +59,29 @@ async def run_hooks(hooks: Sequence[Spec], state: Spec, reaper: Reaper) -> None:
     Raises `Internal` with its output at the first that fails.
     """
     for hook in hooks:
-        environment = dict(each.partition("=")[::2] for each in hook.get("env", []))
-        path = hook["path"]
-        try:
-            completed = await reaper.run(
-                hook.get("args") or [path],
-                program=path,
-                stdin=json.dumps(state).encode(),
-                timeout=hook.get("timeout"),
-                env=environment if environment else None,
-            )
-        except (AgentError, OSError) as error:
-            raise Internal(f"hook {path!r}: {error}") from error
-        if completed.status != 0:
-            output = (completed.stdout + completed.stderr).decode(errors="replace")
-            raise Internal(
-                f"hook {path!r}: status {completed.status}: "
-                f"{output[-OUTPUT_LIMIT:].strip()}"
-            )
+        with span("hook.run", subsystem="container", **{"agent.hook": hook["path"]}):
+            await _run_hook(hook, state, reaper)
+
+
+async def _run_hook(hook: Spec, state: Spec, reaper: Reaper) -> None:
+    environment = dict(each.partition("=")[::2] for each in hook.get("env", []))
+    path = hook["path"]
+    try:
+        completed = await reaper.run(
+            hook.get("args") or [path],
+            program=path,
+            stdin=json.dumps(state).encode(),
+            timeout=hook.get("timeout"),
+            env=environment if environment else None,
+        )
+    except (AgentError, OSError) as error:
+        raise Internal(f"hook {path!r}: {error}") from error
+    if completed.status != 0:
+        output = (completed.stdout + completed.stderr).decode(errors="replace")
+        raise Internal(
+            f"hook {path!r}: status {completed.status}: "
+            f"{output[-OUTPUT_LIMIT:].strip()}"
+        )
 
 
 def merge_hooks(spec: Spec, guest_hooks: Spec, output: Path) -> None:

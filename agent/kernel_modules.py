@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from agent.errors import Internal, InvalidArgument
 from agent.reaper import Reaper
 from protos.agent_pb2 import KernelModule
+from tracing.span import span
 
 log = logging.getLogger(__name__)
 
@@ -19,9 +20,10 @@ async def load_modules(reaper: Reaper, modules: Iterable[KernelModule]) -> None:
         # modprobe would take a leading dash for an option of its own.
         if not module.name or module.name.startswith("-"):
             raise InvalidArgument(f"kernel module {module.name!r}: not a name")
-        completed = await reaper.run(
-            ["modprobe", "-v", "--", module.name, *module.parameters]
-        )
+        with span("module.load", subsystem="sandbox", **{"agent.module": module.name}):
+            completed = await reaper.run(
+                ["modprobe", "-v", "--", module.name, *module.parameters]
+            )
         if completed.status:
             output = completed.stdout + completed.stderr
             text = output.decode(errors="replace").strip()

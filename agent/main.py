@@ -43,6 +43,7 @@ from agent.uevent import Uevents
 from agent.version import VERSION
 from tracing.interceptor import server_interceptor
 from tracing.setup import Tracing
+from tracing.span import record, span
 from ttrpc.aio import Server
 
 log = logging.getLogger(__name__)
@@ -113,6 +114,7 @@ async def serve(
 
     Raises `ValueError` for a bad address, `OSError` when it cannot be had.
     """
+    prepared_ns = time.monotonic_ns()
     stopping = handle_signals(debug=config.debug)
     ports = to_ports(config)
     async with AsyncExitStack() as ending:
@@ -126,6 +128,10 @@ async def serve(
         if config.trace != "off":
             await tracing.start(config.trace)
         with tracing.boot(since=started_ns):
+            record(
+                "system.prepare", subsystem="agent", start=started_ns, end=prepared_ns
+            )
+            record("tracing.start", subsystem="agent", start=prepared_ns)
             reaper = ending.enter_context(Reaper())
             # First: it is for the day when what follows fails.
             if config.debug_console:
@@ -162,7 +168,8 @@ async def serve(
                 status_of=to_status,
             )
             ending.push_async_callback(server.shutdown, SHUTDOWN_TIMEOUT)
-            await listen_when_possible(server, listen)
+            with span("server.listen", subsystem="agent"):
+                await listen_when_possible(server, listen)
         boot.announce(
             paths,
             config,

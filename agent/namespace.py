@@ -31,6 +31,7 @@ from agent.linux.spawn import spawn
 from agent.paths import SystemPaths
 from agent.reaper import Child, Reaper
 from agent.spec import Spec
+from tracing.span import span
 
 PAUSE_PROGRAM: Final = (
     # PID 1 of the shared namespace. The kernel reaps its orphans when it ignores
@@ -84,7 +85,8 @@ class SandboxNamespaces:
         """Make the shared pid namespace, once."""
         async with self._sharing_pid:
             if self._pause is None:
-                await self._start_pause()
+                with span("namespace.share_pid", subsystem="sandbox"):
+                    await self._start_pause()
 
     async def _start_pause(self) -> None:
         # Python is the one program that every guest with this agent has; it
@@ -99,15 +101,18 @@ class SandboxNamespaces:
 
     async def unpin(self) -> None:
         """Let go of the namespaces; they end with their last process."""
-        if self._pause is not None:
-            with contextlib.suppress(ProcessLookupError):
-                self._pause.send_signal(signal.SIGKILL)
-            await self._pause.wait()
-            self._pause = None
-        while self._pinned:
-            file = self._pinned.pop()
-            await blocking(unmount, file, MNT_DETACH)
-            file.unlink()
+        if self._pause is None and not self._pinned:
+            return
+        with span("namespace.unpin", subsystem="sandbox"):
+            if self._pause is not None:
+                with contextlib.suppress(ProcessLookupError):
+                    self._pause.send_signal(signal.SIGKILL)
+                await self._pause.wait()
+                self._pause = None
+            while self._pinned:
+                file = self._pinned.pop()
+                await blocking(unmount, file, MNT_DETACH)
+                file.unlink()
 
     def apply(self, spec: Spec, *, pid: str, unified: bool) -> None:
         """Rewrite a spec's namespaces; `pid` is `own`, `shared` or `agent`.

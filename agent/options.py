@@ -37,8 +37,8 @@ LEVELS: Final[Mapping[str, str]] = {
 TRACES: Final[Mapping[str, str]] = {
     "isolated": "isolated",
     "collated": "collated",
-    "true": "auto",
-    "1": "auto",
+    "true": "collated",
+    "1": "collated",
     "false": "off",
     "0": "off",
     "off": "off",

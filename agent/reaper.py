@@ -28,6 +28,7 @@ from typing import Final, Self
 from agent.errors import NotFound, Timeout
 from agent.linux.prctl import set_child_subreaper
 from agent.linux.spawn import spawn
+from tracing.span import span
 
 log = logging.getLogger(__name__)
 
@@ -196,7 +197,13 @@ class Reaper:
         blocked. It is killed when the caller is cancelled or `timeout` seconds
         have passed; then raises `Timeout`.
         """
+        name = os.path.basename(program or argv[0])
         with (
+            span(
+                "program.run",
+                subsystem="process",
+                **{"process.executable.name": name},
+            ) as step,
             _memory_file(stdin) as source,
             _memory_file() as out,
             _memory_file() as err,
@@ -215,6 +222,7 @@ class Reaper:
                 if child.exit_code is None:
                     with contextlib.suppress(ProcessLookupError):
                         child.send_signal(signal.SIGKILL)
+            step.set("process.exit.code", status)
             return Completed(
                 status, os.pread(out, OUTPUT_LIMIT, 0), os.pread(err, OUTPUT_LIMIT, 0)
             )

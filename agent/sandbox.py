@@ -42,6 +42,7 @@ from agent.stream_port import StreamPorts
 from agent.surroundings import Storages, Surroundings
 from agent.user import apply_user
 from protos import agent_pb2, oci_pb2
+from tracing.span import span
 
 
 class Devices(Protocol):
@@ -235,21 +236,25 @@ class Sandbox:
             await self._surroundings.namespaces.share_pid()
         cpu = spec["linux"]["resources"].get("cpu", {})
         container.wanted_cpus = cpu.get("cpus", "")
-        await blocking(
-            prepare,
-            spec,
-            Preparation(
-                container_id=container.id,
-                cgroup_path=container.cgroup_path,
-                string_user=request.string_user,
-                hook_output=container.hook_output,
-                pid=pid,
-                unified=is_unified(self._paths.cgroup),
-            ),
-            namespaces=self._surroundings.namespaces,
-            guest_hooks=self._surroundings.guest_hooks,
-            paths=self._paths,
+        preparation = Preparation(
+            container_id=container.id,
+            cgroup_path=container.cgroup_path,
+            string_user=request.string_user,
+            hook_output=container.hook_output,
+            pid=pid,
+            unified=is_unified(self._paths.cgroup),
         )
+        with span(
+            "spec.prepare", subsystem="container", **{"container.id": container.id}
+        ):
+            await blocking(
+                prepare,
+                spec,
+                preparation,
+                namespaces=self._surroundings.namespaces,
+                guest_hooks=self._surroundings.guest_hooks,
+                paths=self._paths,
+            )
 
     async def start_container(self, container_id: str) -> None:
         """Run a created container's program."""

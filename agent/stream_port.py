@@ -18,6 +18,7 @@ from agent.blocking import blocking
 from agent.errors import Internal, Unavailable
 from agent.ports import Ports
 from agent.stdio import Input, Output, Stdio
+from tracing.span import span
 
 CONNECT_TIMEOUT: Final = 10.0
 _CHUNK: Final = 1 << 18
@@ -50,9 +51,12 @@ class StreamSockets:
             if not port:
                 continue
             try:
-                if ports is None:
-                    raise OSError("this guest has no ports")
-                connection = await blocking(ports.connect, port, CONNECT_TIMEOUT)
+                with span(
+                    "stream.connect",
+                    subsystem="container",
+                    **{"agent.stream": name, "agent.port": port},
+                ):
+                    connection = await _connect(ports, port)
             except OSError as error:
                 sockets.close()
                 raise Unavailable(f"{name} port {port}: {error}") from error
@@ -79,6 +83,12 @@ class StreamSockets:
         for connection in self._sockets.values():
             connection.close()
         self._sockets.clear()
+
+
+async def _connect(ports: Ports | None, port: int) -> socket.socket:
+    if ports is None:
+        raise OSError("this guest has no ports")
+    return await blocking(ports.connect, port, CONNECT_TIMEOUT)
 
 
 async def _copy_out(output: Output, connection: socket.socket) -> None:

@@ -78,7 +78,8 @@ class Surroundings:
         if not directory:
             return
         try:
-            self.guest_hooks = await blocking(find_guest_hooks, Path(directory))
+            with span("hook.find", subsystem="sandbox"):
+                self.guest_hooks = await blocking(find_guest_hooks, Path(directory))
         except OSError as error:
             # A sandbox without its hooks is still a sandbox.
             log.warning("guest hooks not read: %s", error)

@@ -53,7 +53,7 @@ async def call(tracing: Tracing) -> float:
 async def single_span(connect: Any) -> float:
     """Return the seconds of a span with five attributes, the best of the rounds."""
     tracing = Tracing(connect, flush_timeout=0, limits=Limits(queue_spans=SPANS * 99))
-    await tracing.start("auto")
+    await tracing.start("collated")
     attributes = {f"key.{number}": "value" for number in range(4)}
     best = []
     for _ in range(ROUNDS):
@@ -90,7 +90,7 @@ async def run(path: str) -> None:
     off: list[float] = []
     hung: list[float] = []
     on, no = Tracing(connect, flush_timeout=0), Tracing(connect)
-    await on.start("auto")
+    await on.start("collated")
     tracer = on.tracer
     from tracing.span import use_tracer
 

@@ -45,7 +45,7 @@ SCOPE: Final = "kata-agent"
 """The instrumentation scope's name."""
 LIMITS: Final = SpanLimits(
     max_span_attributes=32,
-    max_span_attribute_length=1024,
+    max_attribute_length=1024,
     max_events=32,
     max_links=4,
     max_event_attributes=8,
@@ -84,10 +84,31 @@ class Tracer:
         self, name: str, subsystem: str, attributes: dict[str, Attribute]
     ) -> OpenSpan:
         """Begin a step inside the agent, a child of the current span."""
+        return self._step(name, subsystem, attributes, None)
+
+    def record(
+        self,
+        name: str,
+        subsystem: str,
+        attributes: dict[str, Attribute],
+        *,
+        start: int,
+        end: int | None,
+    ) -> None:
+        """Make a step that is over (`tracing.span.record`)."""
+        self._step(name, subsystem, attributes, start).end(end)
+
+    def _step(
+        self,
+        name: str,
+        subsystem: str,
+        attributes: dict[str, Attribute],
+        start: int | None,
+    ) -> OpenSpan:
         attributes[semconv.SUBSYSTEM] = subsystem
         parent = _current.get()
         if parent is None or not parent.has_ended:
-            return self._begin(name, attributes, parent)
+            return self._begin(name, attributes, parent, start=start)
         # A task that outlived the call which started it: its steps belong to the
         # caller's trace, if there is one, but not inside a span that is over.
         return self._begin(
@@ -96,6 +117,7 @@ class Tracer:
             parent.open_ancestor(),
             remote=parent.remote,
             links=[parent.context],
+            start=start,
         )
 
     def call(
@@ -196,9 +218,10 @@ class OpenSpan:
         self.span.set_attribute(semconv.ERROR_TYPE, error_type)
         self.span.set_status(Status(StatusCode.ERROR))
 
-    def end(self) -> None:
+    def end(self, at: int | None = None) -> None:
+        """End it, now or `at` a time of the monotonic clock, in nanoseconds."""
         self.has_ended = True
-        self.span.end(clock.now(self.offset))
+        self.span.end(clock.now(self.offset) if at is None else at + self.offset)
 
     def open_ancestor(self) -> OpenSpan | None:
         """Return the nearest span around this one that has not ended."""

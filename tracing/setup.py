@@ -64,8 +64,6 @@ class Kind(enum.StrEnum):
     """Each call begins a trace of its own, whatever its caller sends."""
     COLLATED = "collated"
     """Each call is part of its caller's trace, if the caller sends one."""
-    AUTO = "auto"
-    """What `agent.trace=true` means: the same as collated."""
 
 
 class TracingState(Exception):
@@ -88,7 +86,7 @@ class Tracing:
         self.flush_timeout = flush_timeout
         """Seconds, at most, that a stop or a flush takes."""
         self.mode = Mode.OFF
-        self.kind = Kind.AUTO
+        self.kind = Kind.ISOLATED
         self.tracer: Tracer | None = None
         """None while tracing is off."""
         self._connect = connect

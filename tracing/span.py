@@ -15,7 +15,7 @@ names of kernel objects: never arguments, environments or payloads.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Final, Protocol, TypeAlias
 
@@ -51,6 +51,16 @@ class Tracer(Protocol):
     def span(
         self, name: str, subsystem: str, attributes: dict[str, Attribute]
     ) -> Span: ...
+
+    def record(
+        self,
+        name: str,
+        subsystem: str,
+        attributes: dict[str, Attribute],
+        *,
+        start: int,
+        end: int | None,
+    ) -> None: ...
 
 
 class _NoSpan:
@@ -88,6 +98,23 @@ def span(name: str, *, subsystem: str, **attributes: Attribute) -> Span:
     if _tracer is None:
         return NO_SPAN
     return _tracer.span(name, subsystem, attributes)
+
+
+def record(
+    name: str,
+    attributes: Mapping[str, Attribute] | None = None,
+    *,
+    subsystem: str,
+    start: int,
+    end: int | None = None,
+) -> None:
+    """Make the span of a step that is over; nothing when tracing is off.
+
+    For what may take as long as the VM lives, or began before tracing did. `start`
+    and `end` are of `time.monotonic_ns`; None is now.
+    """
+    if _tracer is not None:
+        _tracer.record(name, subsystem, dict(attributes or {}), start=start, end=end)
 
 
 def use_tracer(tracer: Tracer | None) -> None:

@@ -23,6 +23,7 @@ from agent.errors import InvalidArgument
 from agent.paths import SystemPaths
 from agent.uevent import Uevent, Uevents
 from protos.agent_pb2 import Device
+from tracing.span import span
 
 
 class DeviceHandler(Protocol):
@@ -64,7 +65,12 @@ class Devices:
         for message in messages:
             if message.container_path in nodes:
                 raise InvalidArgument(f"device {message.container_path!r}: given twice")
-            found = await HANDLERS[message.type](self._hotplug, message)
+            with span(
+                "device.find",
+                subsystem="device",
+                **{"agent.device.type": message.type, "agent.device.id": message.id},
+            ):
+                found = await HANDLERS[message.type](self._hotplug, message)
             self._pci_addresses.update(found.pci_addresses)
             if found.node is not None:
                 nodes[message.container_path] = found.node
@@ -80,11 +86,15 @@ class Devices:
 
     def _online_memory(self, event: Uevent) -> None:
         if memory.BLOCK.matches(event):
-            task = asyncio.ensure_future(
-                blocking(memory.online_block, self._paths, event)
-            )
+            task = asyncio.ensure_future(self._online_block(event))
             self._onlining.add(task)
             task.add_done_callback(self._onlining.discard)
+
+    async def _online_block(self, event: Uevent) -> None:
+        with span(
+            "memory.online", subsystem="device", **{"agent.uevent.path": event.devpath}
+        ):
+            await blocking(memory.online_block, self._paths, event)
 
 
 def check(device: Device) -> None:

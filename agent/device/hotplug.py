@@ -25,8 +25,15 @@ class Hotplug:
         self, matcher: UeventMatcher, *, prompt: Callable[[], None] | None = None
     ) -> Uevent:
         """Return the event of a matching device; see `Uevents.wait_for`."""
-        with span("device.wait", subsystem="device"):
-            return await self.uevents.wait_for(matcher, self.timeout, prompt=prompt)
+        with span(
+            "device.wait",
+            subsystem="device",
+            **{"agent.uevent.subsystem": matcher.subsystem},
+        ) as step:
+            event = await self.uevents.wait_for(matcher, self.timeout, prompt=prompt)
+            step.set("agent.uevent.path", event.devpath)
+            step.set("agent.uevent.name", event.name)
+            return event
 
     async def wait_for_node(
         self, matcher: UeventMatcher, *, prompt: Callable[[], None] | None = None

@@ -32,7 +32,11 @@ class Network:
         self, message: types_pb2.Interface
     ) -> types_pb2.Interface:
         """Configure one interface; return `message`."""
-        with span("network.update_interface", subsystem="network"):
+        with span(
+            "network.update_interface",
+            subsystem="network",
+            **{"network.interface.name": message.name},
+        ):
             async with self._changing:
                 await update_interface(self._reaper, self._hotplug, message)
         return message
@@ -41,13 +45,21 @@ class Network:
         self, messages: Sequence[types_pb2.Route]
     ) -> agent_pb2.Routes:
         """Add or replace routes; return all there are then."""
-        with span("network.update_routes", subsystem="network"):
+        with span(
+            "network.update_routes",
+            subsystem="network",
+            **{"agent.count": len(messages)},
+        ):
             async with self._changing:
                 return await update_routes(self._reaper, messages)
 
     async def add_neighbours(self, messages: Sequence[types_pb2.ARPNeighbor]) -> None:
         """Add or replace neighbours."""
-        with span("network.add_neighbours", subsystem="network"):
+        with span(
+            "network.add_neighbours",
+            subsystem="network",
+            **{"agent.count": len(messages)},
+        ):
             async with self._changing:
                 await add_neighbours(self._reaper, messages)
 
@@ -63,5 +75,6 @@ class Network:
 
     async def set_tables(self, rules: bytes, *, is_ipv6: bool) -> bytes:
         """Replace firewall rules; return what the program says."""
-        async with self._changing:
-            return await set_tables(self._reaper, rules, is_ipv6=is_ipv6)
+        with span("network.set_tables", subsystem="network"):
+            async with self._changing:
+                return await set_tables(self._reaper, rules, is_ipv6=is_ipv6)

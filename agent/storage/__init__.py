@@ -194,8 +194,14 @@ class Storages:
                 return use
 
     async def _put_in_place(self, storage: Storage, user: str | None) -> AsyncExitStack:
-        with span("storage.add", subsystem="storage") as step:
-            step.set("agent.storage.driver", storage.driver)
+        with span(
+            "storage.add",
+            subsystem="storage",
+            **{
+                "agent.storage.driver": storage.driver,
+                "agent.storage.point": storage.mount_point,
+            },
+        ):
             async with AsyncExitStack() as cleanup:
                 site = Site(
                     self._paths,
@@ -225,7 +231,12 @@ class Storages:
                 return
             del self._entries[point]
             if entry.cleanup is not None:
-                await entry.cleanup.aclose()
+                with span(
+                    "storage.remove",
+                    subsystem="storage",
+                    **{"agent.storage.point": point},
+                ):
+                    await entry.cleanup.aclose()
 
     async def _release_logged(
         self, point: str, user: str | None, *, even_lasting: bool

@@ -17,6 +17,7 @@ from agent.paths import SystemPaths
 from agent.storage.group import apply_group
 from agent.storage.place import Place, bind, is_bind, mount_file_system, place_of
 from protos.agent_pb2 import Storage
+from tracing.span import span
 
 P = ParamSpec("P")
 
@@ -65,11 +66,14 @@ class Site:
         if options is None:
             options = parse_options(storage.options)
         place = self.place_of(storage)
-        if is_bind(storage.fstype, options):
-            await self.keep(bind, self.paths, place, source, options)
-        else:
-            fstype = storage.fstype
-            await self.keep(mount_file_system, place, source, fstype, options)
+        fstype = "bind" if is_bind(storage.fstype, options) else storage.fstype
+        with span(
+            "storage.mount", subsystem="storage", **{"agent.storage.fstype": fstype}
+        ):
+            if fstype == "bind":
+                await self.keep(bind, self.paths, place, source, options)
+            else:
+                await self.keep(mount_file_system, place, source, fstype, options)
         if storage.HasField("fs_group"):
             await blocking(apply_group, place, storage.fs_group, options)
 

@@ -53,7 +53,7 @@ def test_every_key(tmp_path: Path) -> None:
         unified_cgroup_hierarchy=True,
         container_pipe_size=65536,
         runtime="runc",
-        trace="auto",
+        trace="collated",
         trace_vport=4318,
         trace_encoding="jaeger",
         trace_flush_ms=100,

@@ -62,7 +62,7 @@ def test_the_environment_wins() -> None:
         server_addr="unix:///run/agent.sock",
         local_socket=Path("/run/guest.sock"),
         log_level="error",
-        trace="auto",
+        trace="collated",
         debug=True,
     )
 

@@ -14,7 +14,6 @@ from agent.options import find_config_file, parse_cmdline
 DEFAULT = Config()
 ISOLATED = {"trace": "isolated", "debug": True}
 COLLATED = {"trace": "collated", "debug": True}
-AUTO = {"trace": "auto", "debug": True}
 DEVMODE = {"devmode": True, "debug": True}
 
 TAKEN: list[tuple[str, dict[str, Any]]] = [
@@ -48,8 +47,8 @@ TAKEN: list[tuple[str, dict[str, Any]]] = [
     ("agent.trace", ISOLATED),
     ("agent.trace=isolated", ISOLATED),
     ("agent.trace=collated", COLLATED),
-    ("agent.trace=true", AUTO),
-    ("agent.trace=1", AUTO),
+    ("agent.trace=true", COLLATED),
+    ("agent.trace=1", COLLATED),
     ("agent.trace=false", {}),
     ("agent.trace=0", {}),
     ("agent.trace=off", {}),

@@ -77,7 +77,7 @@ async def test_off_it_passes_through(server: Server) -> None:
 
 
 async def test_a_server_span(server: Server) -> None:
-    await server.tracing.start("auto")
+    await server.tracing.start("collated")
     request = agent_pb2.CreateContainerRequest(container_id="c1", exec_id="e1")
     request.OCI.Process.Env.append("PASSWORD=secret")
     assert await server.call("CreateContainer", request) == "response"
@@ -102,13 +102,17 @@ async def test_a_server_span(server: Server) -> None:
     ("kind", "sent", "trace", "parent"),
     [
         ("collated", {"traceparent": PARENT}, TRACE, SPAN),
-        ("auto", {"traceparent": PARENT}, TRACE, SPAN),
         ("isolated", {"traceparent": PARENT}, None, ""),
-        ("auto", {"uber_trace_id": UBER}, f"{0xA3CE929D0E0E4736:032x}", f"{0x51:016x}"),
-        ("auto", {"uber_trace_id": UBER, "traceparent": PARENT}, TRACE, SPAN),
-        ("auto", {"traceparent": GARBAGE, "uber_trace_id": GARBAGE}, None, ""),
-        ("auto", {"traceparent": PARENT, "tracestate": GARBAGE}, TRACE, SPAN),
-        ("auto", {"traceparent": "00-1-2-3"}, None, ""),
+        (
+            "collated",
+            {"uber_trace_id": UBER},
+            f"{0xA3CE929D0E0E4736:032x}",
+            f"{0x51:016x}",
+        ),
+        ("collated", {"uber_trace_id": UBER, "traceparent": PARENT}, TRACE, SPAN),
+        ("collated", {"traceparent": GARBAGE, "uber_trace_id": GARBAGE}, None, ""),
+        ("collated", {"traceparent": PARENT, "tracestate": GARBAGE}, TRACE, SPAN),
+        ("collated", {"traceparent": "00-1-2-3"}, None, ""),
         ("collated", {}, None, ""),
     ],
 )
@@ -123,7 +127,7 @@ async def test_the_callers_context(
 
 
 async def test_a_caller_that_does_not_sample(server: Server) -> None:
-    await server.tracing.start("auto")
+    await server.tracing.start("collated")
     request = agent_pb2.CreateContainerRequest()
     await server.call("CreateContainer", request, traceparent=PARENT[:-1] + "0")
     assert not await server.spans()
@@ -153,7 +157,7 @@ async def test_isolated_roots_link_to_the_boot(server: Server) -> None:
 async def test_outcomes(
     server: Server, method: str, error: BaseException, code: str, status: Status
 ) -> None:
-    await server.tracing.start("auto")
+    await server.tracing.start("collated")
     with pytest.raises(type(error)):
         await server.call(method, agent_pb2.WaitProcessRequest(), error)
     call = (await server.spans())[f"grpc.AgentService/{method}"]
@@ -165,7 +169,7 @@ async def test_outcomes(
 
 async def test_a_long_poll_holds_no_span_open(server: Server) -> None:
     """It is recorded when it returns, from when it came, and is interactive."""
-    await server.tracing.start("auto")
+    await server.tracing.start("collated")
     request = agent_pb2.ReadStreamRequest(container_id="c1")
     await server.call("ReadStdout", request)
     found = await server.spans()
@@ -178,13 +182,13 @@ async def test_a_long_poll_holds_no_span_open(server: Server) -> None:
 
 
 async def test_what_switches_tracing_is_not_traced(server: Server) -> None:
-    await server.tracing.start("auto")
+    await server.tracing.start("collated")
     await server.call("StopTracing", agent_pb2.StopTracingRequest())
     assert "grpc.AgentService/StopTracing" not in await server.spans()
 
 
 async def test_sandbox_id_and_the_flush_at_its_end(server: Server) -> None:
-    await server.tracing.start("auto")
+    await server.tracing.start("collated")
     request = agent_pb2.CreateSandboxRequest(sandbox_id="sb-1")
     await server.call("CreateSandbox", request)
     assert server.tracing.sandbox_id == "sb-1"

@@ -29,7 +29,7 @@ def by_name(collector: FakeCollector) -> dict[str, SpanRecord]:
 async def test_on_and_off_as_often_as_wanted(collector: FakeCollector) -> None:
     tracing = Tracing(collector.connect, version="9")
     for turn in range(3):
-        await tracing.start("auto")
+        await tracing.start("collated")
         assert tracing_is_on()
         assert tracing.mode is Mode.STATIC
         with span(f"turn.{turn}", subsystem="test"):
@@ -96,7 +96,7 @@ async def test_the_loop_goes_on_while_it_is_switched(collector: FakeCollector) -
             worst, last = max(worst, now - last), now
 
     ticking = asyncio.create_task(tick())
-    await tracing.start("auto")
+    await tracing.start("collated")
     with span("a", subsystem="test"):
         pass
     await tracing.stop()
@@ -109,7 +109,7 @@ async def test_bad_words(collector: FakeCollector) -> None:
     with pytest.raises(ValueError, match="sideways"):
         await Tracing(collector.connect).start("sideways")
     with pytest.raises(ValueError, match="morse"):
-        await Tracing(collector.connect, encoding="morse").start("auto")
+        await Tracing(collector.connect, encoding="morse").start("collated")
     assert not tracing_is_on()
 
 
@@ -129,7 +129,7 @@ async def test_boot_begins_before_tracing(collector: FakeCollector) -> None:
 
 async def test_sandbox_id_is_on_later_spans(collector: FakeCollector) -> None:
     tracing = Tracing(collector.connect)
-    await tracing.start("auto")
+    await tracing.start("collated")
     with span("a", subsystem="test"):
         tracing.sandbox_id = "sb-1"
     with span("b", subsystem="test"):
@@ -145,7 +145,7 @@ async def test_a_step_of_the_clock(
 ) -> None:
     """SetGuestDateTime in the middle of a span gives no negative duration."""
     tracing = Tracing(collector.connect)
-    await tracing.start("auto")
+    await tracing.start("collated")
     hour = 3600 * 10**9
     with span("outer", subsystem="test"):
         before = clock.wall_offset()
@@ -164,7 +164,7 @@ async def test_a_step_of_the_clock(
 
 async def test_a_task_that_outlives_its_call(collector: FakeCollector) -> None:
     tracing = Tracing(collector.connect)
-    await tracing.start("auto")
+    await tracing.start("collated")
     go = asyncio.Event()
 
     async def background() -> None:
@@ -188,7 +188,7 @@ async def test_failures_say_their_type_and_not_their_text(
     collector: FakeCollector,
 ) -> None:
     tracing = Tracing(collector.connect)
-    await tracing.start("auto")
+    await tracing.start("collated")
     with pytest.raises(FileNotFoundError), span("a", subsystem="test"):
         raise FileNotFoundError(2, "PASSWORD=secret")
     await tracing.stop()
@@ -200,7 +200,7 @@ async def test_failures_say_their_type_and_not_their_text(
 
 async def test_odd_attributes_do_no_harm(collector: FakeCollector) -> None:
     tracing = Tracing(collector.connect)
-    await tracing.start("auto")
+    await tracing.start("collated")
     with span("a", subsystem="test", path="/\udcff", long="x" * 5000) as it:
         it.set("later", "\udc80")
         for number in range(100):
@@ -226,7 +226,7 @@ def connect(timeout): raise OSError("nobody")
 async def main():
     tracing = Tracing(connect, flush_timeout=0)
     before, began = rss(), time.perf_counter()
-    await tracing.start("auto")
+    await tracing.start("collated")
     print(time.perf_counter() - began, rss() - before)
     await tracing.stop()
 asyncio.run(main())

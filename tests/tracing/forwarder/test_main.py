@@ -116,7 +116,7 @@ async def test_a_real_collector_gets_every_span(tmp_path: Path, way: str) -> Non
         receiver = Receiver(tmp_path / "sink")
         async with receiver:
             stack.enter_context(tcp_to(tmp_path / "sink", sink_port))
-            await tracing.start("auto")
+            await tracing.start("collated")
             await emit(tracing, 0, 200)  # Nobody is there yet.
             stack.enter_context(relay)
             eventually(guest.path.exists, way)
@@ -151,7 +151,7 @@ async def test_a_file_of_json_lines(tmp_path: Path) -> None:
         f"--file={file}",
         "--user=root",
     ):
-        await tracing.start("auto")
+        await tracing.start("collated")
         await emit(tracing, 0, 2)
         await tracing.stop()
     lines = [json.loads(line) for line in file.read_text().splitlines()]
