@@ -98,13 +98,19 @@ class VmGuest:
         self.wait_until_ready()
 
     def launch(self) -> None:
-        """Start the backend and QEMU, and wait for neither kernel nor agent."""
+        """Start the backend and QEMU, and wait for neither kernel nor agent.
+
+        QEMU's own sockets take connections then, unless it has ended already.
+        """
         try:
             self.directory.mkdir(mode=0o700, exist_ok=True)
             if len(os.fsencode(self.socket)) > _SUN_PATH_LIMIT:
                 raise GuestError(f"{self.socket}: too long for a unix socket")
             self._backend = self._start_backend()
             self._qemu = self._start_qemu()
+            # The last of its sockets.
+            while not self.sockets.qmp.exists() and self.ending() is None:
+                time.sleep(RETRY_INTERVAL)
         except OSError as error:
             self.stop()
             raise GuestError(f"vm {self.directory}: {error}") from error

@@ -47,9 +47,10 @@ class _Builder:
         work.chmod(0o755)
         try:
             self._build(work)
-            final = self._cache / "image"
+            final = store.place()
             shutil.rmtree(final, ignore_errors=True)
             work.rename(final)
+            store.remove_old()
         except BaseException:
             shutil.rmtree(work, ignore_errors=True)
             raise

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where the image is kept: `$XDG_CACHE_HOME/kata-agent/image`.
+"""Where images are kept: `$XDG_CACHE_HOME/kata-agent/image-RECIPE`, one a recipe.
 
 vmlinux, initrd, root.erofs    what QEMU is given
 manifest.json                  what is in them, and their digests
@@ -12,6 +12,7 @@ import fcntl
 import hashlib
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,6 +26,7 @@ from guest.image.initrd import SOURCE
 from guest.image.python import VERSION
 
 PARTS: Final = ("vmlinux", "initrd", "root.erofs")
+KEPT: Final = 3
 _RECIPE: Final = ("*.py", "*.txt", "../kernel.py")
 
 
@@ -68,7 +70,7 @@ class Image:
         archive = self.directory / f"initrd-{digest[:16]}"
         with locked():
             if not archive.exists():
-                content = self.initrd.read_bytes() + self._source_archive()
+                content = self.initrd.read_bytes() + self.source_archive()
                 for stale in self.directory.glob("initrd-*"):
                     stale.unlink()
                 new = archive.with_suffix(".new")
@@ -76,7 +78,8 @@ class Image:
                 new.rename(archive)
         return archive
 
-    def _source_archive(self) -> bytes:
+    def source_archive(self) -> bytes:
+        """Return an archive with our packages as they are now, compiled."""
         with tempfile.TemporaryDirectory(prefix="kata-agent-") as directory:
             source = Path(directory) / agent.HOME / "source"
             agent.copy_source(source)
@@ -113,10 +116,19 @@ def recipe() -> str:
     return total.hexdigest()
 
 
+def place() -> Path:
+    """Return the directory of this builder's image, whether it is there or not."""
+    return cache() / f"image-{recipe()[:16]}"
+
+
 def find() -> Image | None:
     """Return the image, if there is one that this builder made."""
-    image = Image(cache() / "image")
-    try:
-        return image if image.manifest["recipe"] == recipe() else None
-    except (OSError, ValueError, KeyError):
-        return None
+    image = Image(place())
+    return image if (image.directory / "manifest.json").exists() else None
+
+
+def remove_old() -> None:
+    """Remove all images but the newest; a source tree next to this may use its own."""
+    images = sorted(cache().glob("image-*"), key=lambda path: path.stat().st_mtime)
+    for old in images[:-KEPT]:
+        shutil.rmtree(old, ignore_errors=True)

@@ -3,10 +3,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
 import socket
+import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +26,9 @@ from guest.vm_command import QEMU, Machine
 
 INIT = Path(__file__).parents[1] / "vm" / "vsock_init.py"
 ECHO, CONTROL = 1024, 1030
+"""Ports of `tests/vm/vsock_init.py`."""
+LOG, CONSOLE = 1025, 1026
+"""Ports of an agent that was given them as its options."""
 
 
 def require_image() -> Image:
@@ -57,6 +63,52 @@ def agent_guest(
     """
     machine = Machine(cpus=cpus, memory=memory, kernel_parameters=parameters)
     return VmGuest(image, directory / "vm", machine=machine)
+
+
+def agent_guest_with_init(
+    image: Image, directory: Path, init: Path, *parameters: str
+) -> VmGuest:
+    """A guest whose PID 1 is the script `init`, which starts the agent. Not started."""
+    archive = Archive()
+    archive.add_file(f"{SOURCE}/init", init.read_bytes(), 0o755)
+    initrd = directory / "initrd"
+    parts = (image.initrd.read_bytes(), image.source_archive(), archive.finish())
+    initrd.write_bytes(b"".join(parts))
+    program = f"guest_init=/{HOME}/source/init"
+    machine = Machine(kernel_parameters=[program, *parameters])
+    return VmGuest(image, directory / "vm", machine=machine, initrd=initrd)
+
+
+def guest_without_vsock(image: Image, directory: Path, *parameters: str) -> VmGuest:
+    """A guest whose vsock is there when somebody loads its modules. Not started."""
+    initrd = directory / "initrd"
+    original = image.boot_archive()
+    with open(original, "rb") as archive:
+        order = subprocess.run(
+            ["cpio", "--extract", "--quiet", "--to-stdout", "modules/order"],
+            stdin=archive,
+            check=True,
+            stdout=subprocess.PIPE,
+        ).stdout
+    lines = [line for line in order.splitlines(True) if b"vsock" not in line]
+    # A later archive's file takes the place of an earlier one's.
+    changed = Archive()
+    changed.add_file("modules/order", b"".join(lines))
+    initrd.write_bytes(original.read_bytes() + changed.finish())
+    machine = Machine(kernel_parameters=["modprobe.blacklist=vsock", *parameters])
+    return VmGuest(image, directory / "vm", machine=machine, initrd=initrd)
+
+
+@contextlib.contextmanager
+def booted(*guests: VmGuest) -> Iterator[None]:
+    """Boot guests at the same time, each on a processor of ours; end them all after."""
+    with contextlib.ExitStack() as stack:
+        for guest in guests:
+            stack.callback(guest.stop)
+            guest.launch()
+        for guest in guests:
+            guest.wait_until_ready()
+        yield
 
 
 def connect(base: Path, port: int, *, timeout: float = 30.0) -> socket.socket:

@@ -12,6 +12,15 @@ from agent.client.blocking import BlockingAgentClient
 from guest.image.store import Image
 from guest.vm import VmGuest
 from tests.helpers import vm
+from tests.helpers.shell import Shell
+
+SHARED_OPTIONS = (
+    "agent.unified_cgroup_hierarchy=1",
+    "agent.log=debug",
+    "agent.log_vport=1025",
+    "agent.debug_console_vport=1026",
+    "agent.container_pipe_size=2097152",
+)
 
 
 @pytest.fixture(scope="session")
@@ -44,8 +53,7 @@ def guest(image: Image, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Vm
     Each test takes away what it adds, and none destroys the sandbox: that ends it.
     """
     directory = tmp_path_factory.mktemp("agent")
-    parameters = ["agent.unified_cgroup_hierarchy=1", "agent.log=debug"]
-    with vm.agent_guest(image, directory, *parameters) as guest:
+    with vm.agent_guest(image, directory, *SHARED_OPTIONS) as guest:
         with BlockingAgentClient(guest.address) as client:
             client.create_sandbox("vm")
         yield guest
@@ -56,3 +64,10 @@ async def client(guest: VmGuest) -> AsyncIterator[AgentClient]:
     """A connection to the shared guest's agent."""
     async with await AgentClient.connect(guest.address) as client:
         yield client
+
+
+@pytest.fixture
+def shell(guest: VmGuest) -> Iterator[Shell]:
+    """A shell on the shared guest's debug console."""
+    with Shell(vm.connect(guest.socket, vm.CONSOLE)) as shell:
+        yield shell
