@@ -44,7 +44,7 @@ RULES: Final[dict[str, Rule]] = {
     "ttrpc.sync": Rule(ours=("ttrpc", "protos.ttrpc_pb2"), never=TELEMETRY),
     "tracing": Rule(ours=("tracing", "ttrpc"), never=("ttrpc.aio", "ttrpc.sync")),
     "agent": Rule(
-        ours=("agent", "protos", "tracing.span", "ttrpc.codes"),
+        ours=("agent", "protos", "tracing.span", "tracing.counters", "ttrpc.codes"),
         never=("ttrpc.aio", "agent.rpc", "agent.main", "agent.ctl", "agent.client"),
     ),
     "agent.main": Rule(ours=("agent", "protos", "tracing", "ttrpc")),

@@ -23,7 +23,6 @@ Connect: TypeAlias = Callable[[float], socket.socket]
 TRY_AGAIN: Final = frozenset({408, 429, 502, 503, 504})
 MAX_ANSWER: Final = 64 << 10
 MAX_RETRY_AFTER: Final = 30.0
-DEFAULT_RETRY_AFTER: Final = 1.0
 
 
 class Outcome(enum.Enum):
@@ -40,8 +39,8 @@ class Answer:
     status: int
     rejected: int = 0
     """Spans of a batch that was taken which were not (OTLP partial success)."""
-    retry_after: float = 0.0
-    """Seconds to wait, bounded."""
+    retry_after: float | None = None
+    """Seconds to wait, bounded; None when the collector does not say."""
 
 
 class Collector:
@@ -127,17 +126,17 @@ class _ClosedEarly(OSError):
     """The connection ended before the first byte of an answer."""
 
 
-def parse_retry_after(value: str) -> float:
-    """Return the seconds to wait, at most `MAX_RETRY_AFTER`.
+def parse_retry_after(value: str) -> float | None:
+    """Return the seconds to wait, at most `MAX_RETRY_AFTER`; None without any.
 
     The other form, a date, would compare the host's clock with the guest's.
     """
     try:
         seconds = float(value)
     except ValueError:
-        return DEFAULT_RETRY_AFTER
+        return None
     if not seconds >= 0:  # Also true of NaN.
-        return DEFAULT_RETRY_AFTER
+        return None
     return min(seconds, MAX_RETRY_AFTER)
 
 

@@ -250,29 +250,34 @@ class TracePort:
         except (OSError, HttpError) as error:
             self._postpone(error)
         else:
-            self._settle(batch, answer)
+            if answer.outcome is Outcome.TRY_AGAIN:
+                self._postpone(answer)
+            else:
+                self._settle(batch, answer)
 
-    def _postpone(self, error: Exception) -> None:
+    def _postpone(self, reason: Exception | Answer) -> None:
+        """Keep the batch: there was no answer, or one that says to come again."""
         with self._changed:
             if self._is_over:
                 return
-            self._counters.send_errors += 1
-            self._next_try = time.monotonic() + backoff(self._failures, self._limits)
+            pause = backoff(self._failures, self._limits)
+            if isinstance(reason, Answer):
+                self._counters.throttled += 1
+                pause = reason.retry_after or pause
+            else:
+                self._counters.send_errors += 1
+            self._next_try = time.monotonic() + pause
             self._failures += 1
             first = self._failures == 1
         if first:
-            log.warning("trace port: not delivered, trying again: %s", error)
+            text = reason.status if isinstance(reason, Answer) else reason
+            log.warning("trace port: not delivered, trying again: %s", text)
 
     def _settle(self, batch: _Batch, answer: Answer) -> None:
         with self._changed:
             if self._is_over:
                 return
             recovered, self._failures = self._failures, 0
-            if answer.outcome is Outcome.TRY_AGAIN:
-                self._counters.throttled += 1
-                pause = max(answer.retry_after, self._limits.backoff_first)
-                self._next_try = time.monotonic() + pause
-                return
             self._unspool()
             self._next_try = 0.0
             if answer.outcome is Outcome.TAKEN:

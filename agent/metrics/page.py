@@ -12,7 +12,9 @@ from agent.metrics.agent_process import agent_families
 from agent.metrics.family import Family
 from agent.metrics.filesystem import filesystem_families
 from agent.metrics.guest import guest_families
+from agent.metrics.spans import span_families
 from agent.paths import SystemPaths
+from tracing.counters import Counters
 
 
 def _load_prometheus_client() -> tuple[Any, Any]:
@@ -55,7 +57,7 @@ class _Collector:
             yield metric
 
 
-def page(paths: SystemPaths, *, scrapes: int) -> str:
+def page(paths: SystemPaths, *, scrapes: int, spans: Counters) -> str:
     """Return every family as text."""
     families = [
         # Not a counter: the library would rename it to ..._total.
@@ -66,6 +68,7 @@ def page(paths: SystemPaths, *, scrapes: int) -> str:
             kind="unknown",
         ),
         *agent_families(paths),
+        *span_families(spans),
         *guest_families(paths),
         *filesystem_families(paths),
     ]

@@ -37,6 +37,7 @@ def services(
         FileCopies(hotplug.paths),
         device_handlers=sorted(DEVICE_HANDLERS),
         storage_handlers=DRIVERS,
+        count_spans=tracing.counters,
     )
     return [
         bind(

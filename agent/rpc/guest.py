@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from google.protobuf.empty_pb2 import Empty
 
@@ -21,6 +21,7 @@ from agent.swap import add_swap_disk, add_swap_file
 from agent.volume import resize_volume, volume_stats
 from agent.widen_cpusets import widen_cpusets
 from protos import agent_pb2, csi_pb2
+from tracing.counters import Counters
 from ttrpc.context import CallContext
 
 
@@ -35,12 +36,13 @@ class GuestService:
         *,
         device_handlers: Sequence[str],
         storage_handlers: Sequence[str],
+        count_spans: Callable[[], Counters] = Counters,
     ) -> None:
         self._sandbox = sandbox
         self._hotplug = hotplug
         self._paths = hotplug.paths
         self._files = files
-        self._metrics = Metrics(hotplug.paths)
+        self._metrics = Metrics(hotplug.paths, count_spans)
         self._device_handlers = device_handlers
         self._storage_handlers = storage_handlers
 

@@ -16,6 +16,7 @@ from opentelemetry.trace import SpanContext, TraceFlags
 
 from tests.helpers.trace_port import HANG, OK, FakeCollector, fake_collector
 from tracing import encoding, http1
+from tracing.collector import MAX_RETRY_AFTER, parse_retry_after
 from tracing.counters import Counters, Reason
 from tracing.encoding import Encoding
 from tracing.port import Limits, TracePort, backoff
@@ -206,6 +207,43 @@ def test_a_busy_collector_is_asked_again(collector: FakeCollector) -> None:
     assert sender.counters.throttled == 2
     assert collector.attempts == 3
     sender.check(ended=30, sent=30)
+
+
+def test_a_collector_that_says_when_is_asked_then(collector: FakeCollector) -> None:
+    pause = 0.3
+    later = {"Retry-After": str(pause)}
+    collector.answers = [http1.response(429, "Too Many Requests", later), OK]
+    sender = Sender(collector)
+    sender.put(10)
+    collector.wait(lambda it: it.attempts == 1)
+    began = time.monotonic()
+    collector.wait(lambda it: it.attempts == 2)
+    # Ten times the longest backoff here; the first answer had a head start.
+    assert time.monotonic() - began > 0.9 * pause
+    assert sender.port.close(10)
+    sender.check(ended=10, sent=10)
+
+
+@pytest.mark.parametrize(
+    "value", [None, "0", "-1", "nan", "Wed, 21 Oct 2015 07:28 GMT"]
+)
+def test_a_collector_that_does_not_say_when_is_asked_soon(
+    collector: FakeCollector, value: str | None
+) -> None:
+    headers = {} if value is None else {"Retry-After": value}
+    collector.answers = [http1.response(503, "", headers)] * 5 + [OK]
+    sender = Sender(collector)
+    sender.put(10)
+    began = time.monotonic()
+    collector.wait(lambda it: it.attempts == 6)
+    assert time.monotonic() - began < 1.0
+    assert sender.port.close(10)
+    assert sender.counters.throttled == 5
+    sender.check(ended=10, sent=10)
+
+
+def test_a_retry_after_is_bounded() -> None:
+    assert parse_retry_after("1e9") == MAX_RETRY_AFTER
 
 
 def test_a_refused_batch_does_not_stop_the_next(collector: FakeCollector) -> None:

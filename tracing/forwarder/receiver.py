@@ -20,7 +20,9 @@ from tracing.forwarder.server import Limits, TraceServer
 from tracing.record import SpanRecord, from_otlp
 
 MAX_SPANS: Final = 100_000
-"""Kept in all; a guest that sends more is refused, and counts what it lost."""
+MAX_BYTES: Final = 64 << 20
+"""Kept in all, the bytes as encoded; a guest that sends more is refused, and counts
+what it lost."""
 
 
 class Receiver:
@@ -36,10 +38,12 @@ class Receiver:
         *,
         limits: Limits | None = None,
         max_spans: int = MAX_SPANS,
+        max_bytes: int = MAX_BYTES,
     ) -> None:
         self._path = Path(path)
         self._limits = limits
         self._max_spans = max_spans
+        self._bytes_left = max_bytes
         self._spans: list[SpanRecord] = []
         self._arrived = asyncio.Condition()
         self._stack = AsyncExitStack()
@@ -77,9 +81,14 @@ class Receiver:
             request = ExportTraceServiceRequest.FromString(batch.body)
         except DecodeError:
             return Answer(400)
-        spans = list(from_otlp(request))
-        if len(self._spans) + len(spans) > self._max_spans:
+        count = sum(
+            len(it.spans) for s in request.resource_spans for it in s.scope_spans
+        )
+        size = len(batch.body)
+        if len(self._spans) + count > self._max_spans or size > self._bytes_left:
             return Answer(413)
+        self._bytes_left -= size
+        spans = list(from_otlp(request))
         async with self._arrived:
             self._spans += spans
             self._arrived.notify_all()

@@ -29,7 +29,8 @@ CHUNK: Final = 64 << 10
 class Limits:
     """Sizes in bytes, times in seconds."""
 
-    body: int = 4 << 20
+    body: int = 2 << 20
+    """Twice what an agent sends; nothing but empty spans, it decodes to 300 MiB."""
     idle: float = 120.0
     """Between two requests. The agent's batches come when there are spans."""
     request: float = 20.0

@@ -9,6 +9,7 @@ from pathlib import Path
 from agent.metrics.filesystem import filesystem_families
 from agent.metrics.page import page
 from agent.paths import SystemPaths
+from tracing.counters import Counters
 
 
 def guest(root: Path, *lines: str) -> SystemPaths:
@@ -48,5 +49,5 @@ def test_a_mount_point_of_strange_bytes(tmp_path: Path) -> None:
     )
     for file in ("stat", "status", "io"):
         (tmp_path / "self" / file).write_bytes((Path("/proc/self") / file).read_bytes())
-    text = page(paths, scrapes=1)
+    text = page(paths, scrapes=1, spans=Counters())
     assert f'mount="{tmp_path}/a\\"\\\\\\n?"' in text

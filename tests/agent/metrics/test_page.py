@@ -21,6 +21,7 @@ page = Metrics(SystemPaths()).scrape()
 assert "kata_guest_load{" in page
 assert sys.modules["ssl"] is None
 assert "_ssl" not in sys.modules
+assert not [name for name in sys.modules if name.startswith("opentelemetry")]
 """
 
 
@@ -40,6 +41,9 @@ def test_every_family_is_there() -> None:
         "kata_agent_proc_status",
         "kata_agent_io_stat",
         "kata_agent_proc_stat",
+        "kata_agent_trace_spans",
+        "kata_agent_trace_spans_dropped",
+        "kata_agent_trace_deliveries_failed",
         "kata_guest_load",
         "kata_guest_tasks",
         "kata_guest_cpu_time",

@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`kata_agent_trace_*`: what became of the agent's spans (TRACING.md, "The wire")."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from agent.metrics.family import Family, items
+from tracing.counters import Counters
+
+
+def span_families(spans: Counters) -> Iterator[Family]:
+    """Yield the families; all zero in a guest that was never traced."""
+    yield items(
+        "kata_agent_trace_spans",
+        "Spans: ended is sent, pending and all that were dropped",
+        {"ended": spans.ended, "sent": spans.sent, "pending": spans.pending},
+    )
+    yield Family(
+        "kata_agent_trace_spans_dropped",
+        "Spans that no collector has got, by reason",
+        [({"reason": reason.value}, n) for reason, n in spans.dropped.items()],
+    )
+    yield items(
+        "kata_agent_trace_deliveries_failed",
+        "Deliveries of batches without an answer, and told to come again",
+        {"unanswered": spans.send_errors, "throttled": spans.throttled},
+    )
