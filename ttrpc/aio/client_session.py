@@ -13,6 +13,7 @@ from ttrpc.client_connection import ClientConnection
 from ttrpc.envelope import Pairs, Payload
 from ttrpc.errors import Closed, StreamFull
 from ttrpc.limits import Limits
+from ttrpc.quota import Quota, Share
 from ttrpc.service import Method
 from ttrpc.stream import Stream
 
@@ -20,20 +21,28 @@ from ttrpc.stream import Stream
 class ClientSession:
     """One connection and the calls on it."""
 
-    __slots__ = ("_inbox_limit", "_loop", "_waiting", "connection", "transport")
+    __slots__ = (
+        "_held",
+        "_inbox_limit",
+        "_loop",
+        "_waiting",
+        "connection",
+        "transport",
+    )
 
     def __init__(self, sock: socket.socket, limits: Limits) -> None:
         self._loop = asyncio.get_running_loop()
         self._waiting: dict[int, asyncio.Future[bytes]] = {}
         self._inbox_limit = limits.stream_inbox
+        self._held = Share(Quota(limits.held), limits.held_per_connection)
         self.connection = ClientConnection(self, limit=limits.message)
         self.transport = Transport(
             sock,
             outbox=self.connection.outbox,
             receive_frame=self.connection.receive_frame,
             lost=self._lost,
+            unread=Share(Quota(limits.queued), limits.queued_per_connection),
             message_limit=limits.message,
-            queue_limit=limits.queued_per_connection,
         )
 
     async def call(
@@ -68,7 +77,7 @@ class ClientSession:
     ) -> Stream:
         self._check_connected()
         stream = self.connection.open_stream(method, payload, timeout_nano, metadata)
-        stream.inbox = Inbox(self._inbox_limit)
+        stream.inbox = Inbox(self._inbox_limit, self._held)
         self.transport.flush_soon()
         return stream
 
@@ -87,6 +96,7 @@ class ClientSession:
             self.connection.abandon_stream(stream)
             stream.inbox.fail(error)
             self.transport.flush_soon()
+            self.transport.wake()
 
     # What the connection tells.
 
@@ -107,6 +117,9 @@ class ClientSession:
 
     def stream_ended(self, stream: Stream, error: Exception | None) -> None:
         stream.inbox.end(error)
+        # What it has is its reader's now, who may as well forget it.
+        stream.inbox.release()
+        self.transport.wake()
 
     def _check_connected(self) -> None:
         if self.transport.closed is not None:

@@ -48,12 +48,13 @@ class ClientStream(Generic[RequestT, ResponseT]):
             OversizedMessage: it is over the limit; nothing was sent.
             Closed: the connection has ended.
         """
-        self._session.check_open(self._stream)
-        self._session.connection.send_message(self._stream, request.SerializeToString())
-        transport = self._session.transport
-        transport.flush_soon()
+        session = self._session
+        transport = session.transport
         if transport.is_full:
-            await transport.drain()
+            await transport.drain(self._stream)
+        session.check_open(self._stream)
+        session.connection.send_message(self._stream, request.SerializeToString())
+        transport.flush_soon()
 
     async def close_send(self) -> None:
         """Tell the server that no more messages come. Raises as `send` does."""

@@ -18,6 +18,7 @@ from ttrpc.context import Peer, PeerCredentials
 from ttrpc.errors import ServerClosed, StatusError
 from ttrpc.interceptor import Interceptor
 from ttrpc.limits import Limits
+from ttrpc.quota import Quota
 from ttrpc.route import Routes
 from ttrpc.service import BoundService
 from ttrpc.status import to_status
@@ -63,6 +64,8 @@ class Server:
         self.status_of = status_of
         self.limits = limits or Limits()
         self.calls_in_flight = 0
+        self.unread = Quota(self.limits.queued)
+        self.held = Quota(self.limits.held)
         self._authorize = authorize
         self._listeners: dict[socket.socket, Backoff] = {}
         self._sessions: set[ServerSession] = set()
@@ -75,11 +78,6 @@ class Server:
     def connections(self) -> int:
         """How many are open."""
         return len(self._sessions)
-
-    @property
-    def queued(self) -> int:
-        """Bytes of responses, over all connections, that peers have not taken."""
-        return sum(session.queued for session in self._sessions)
 
     async def listen(self, where: Address | str | socket.socket) -> None:
         """Serve an address, or a socket that listens already.

@@ -91,13 +91,13 @@ class ServerStream(Generic[RequestT, ResponseT]):
             raise LocalProtocolError(
                 f"{stream.method.full_method}: the server does not stream"
             )
+        transport = self._transport
+        if transport.is_full:
+            await transport.drain(stream)
         if self._returned:
             raise StreamClosed(f"stream {stream.stream_id}: its handler has returned")
         self._connection.send_message(stream, response.SerializeToString())
-        transport = self._transport
         transport.flush_soon()
-        if transport.is_full:
-            await transport.drain()
 
     def close(self) -> None:
         """The handler has returned; whoever still holds the stream cannot use it."""

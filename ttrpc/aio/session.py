@@ -10,13 +10,14 @@ entry here, nothing else.
 from __future__ import annotations
 
 import asyncio
+import inspect
 import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from google.protobuf.message import DecodeError
 
-from ttrpc.aio.inbox import Inbox
+from ttrpc.aio.inbox import OVERHEAD, Inbox
 from ttrpc.aio.server_stream import ServerStream
 from ttrpc.aio.transport import Transport
 from ttrpc.codes import Code
@@ -24,6 +25,7 @@ from ttrpc.context import CallContext, Peer
 from ttrpc.deadline import Deadline
 from ttrpc.envelope import Pairs, Payload
 from ttrpc.errors import Closed, StatusError, StreamFull
+from ttrpc.quota import FREE, Share
 from ttrpc.route import Route, awaited
 from ttrpc.server_connection import ServerConnection
 from ttrpc.stream import Stream
@@ -36,16 +38,23 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 DEADLINE_PASSED = StatusError(Code.DEADLINE_EXCEEDED, "context deadline exceeded")
+TOO_MANY = StatusError(Code.RESOURCE_EXHAUSTED, "too many calls in flight")
+TOO_LARGE = StatusError(Code.RESOURCE_EXHAUSTED, "too much in flight")
+UNREAD = StatusError(Code.RESOURCE_EXHAUSTED, "too many answers left unread")
 
 
 class Call:
     """A call in flight that has a task."""
 
-    __slots__ = ("answered", "context", "stream", "task", "timer")
+    __slots__ = ("answered", "context", "size", "stream", "task", "timer")
 
-    def __init__(self, context: CallContext, stream: Stream | None) -> None:
+    def __init__(
+        self, context: CallContext, stream: Stream | None, size: int = 0
+    ) -> None:
         self.context = context
         self.stream = stream
+        self.size = size
+        """Bytes of its request: the metadata, and where it is unary, the payload."""
         self.answered = False
         """The caller has its answer; what the handler still does is not sent."""
         self.task: asyncio.Task[None] | None = None
@@ -59,6 +68,7 @@ class ServerSession:
         "_calls",
         "_connection",
         "_draining",
+        "_held",
         "_loop",
         "_server",
         "peer",
@@ -72,17 +82,17 @@ class ServerSession:
         self._calls: set[Call] = set()
         self._draining = False
         self.peer = peer
+        self._held = Share(server.held, limits.held_per_connection)
         self._connection = ServerConnection(server.routes, self, limit=limits.message)
         self.transport = Transport(
             sock,
             outbox=self._connection.outbox,
             receive_frame=self._connection.receive_frame,
             lost=self._lost,
+            unread=Share(server.unread, limits.queued_per_connection),
             message_limit=limits.message,
-            queue_limit=limits.queued_per_connection,
             holds_back=True,
         )
-        self.transport.on_full = self._hang_up_if_overfull
 
     # Unary calls.
 
@@ -115,7 +125,8 @@ class ServerSession:
         )
         inline = route.inline
         if inline is None:
-            self._start(Call(context, None), self._run_unary, route.proceed, request)
+            call = Call(context, None, len(payload) + _size(metadata))
+            self._start(call, self._run_unary, route.proceed, request)
             return
         try:
             response = inline(request, context)
@@ -125,7 +136,10 @@ class ServerSession:
         if type(response) is route.response_type:
             connection.send_response(stream_id, response.SerializeToString())
         else:
-            self._start(Call(context, None), self._run_unary, awaited, response)
+            call = Call(context, None, len(payload) + _size(metadata))
+            started = self._start(call, self._run_unary, awaited, response)
+            if not started and inspect.iscoroutine(response):
+                response.close()
 
     async def _run_unary(self, call: Call, proceed: Any, request: Any) -> None:
         error: BaseException | None = None
@@ -145,7 +159,9 @@ class ServerSession:
     ) -> None:
         connection = self._connection
         context = call.context
-        if error is None and isinstance(response, context.method.response_type):
+        if self.transport.is_overfull:
+            connection.send_error(context.stream_id, UNREAD)
+        elif error is None and isinstance(response, context.method.response_type):
             connection.send_response(context.stream_id, response.SerializeToString())
         else:
             if error is None:
@@ -154,8 +170,6 @@ class ServerSession:
             connection.send_error(context.stream_id, status)
         call.answered = True
         self.transport.flush_soon()
-        if self.transport.is_full:
-            self._hang_up_if_overfull()
 
     # Streaming calls.
 
@@ -173,11 +187,12 @@ class ServerSession:
             peer=self.peer,
             metadata=metadata,
         )
-        inbox = stream.inbox = Inbox(self._server.limits.stream_inbox)
+        inbox = stream.inbox = Inbox(self._server.limits.stream_inbox, self._held)
         handle: ServerStream[Any, Any] = ServerStream(
             stream, inbox, connection=self._connection, transport=self.transport
         )
-        self._start(Call(context, stream), self._run_stream, route.proceed, handle)
+        call = Call(context, stream, _size(metadata))
+        self._start(call, self._run_stream, route.proceed, handle)
 
     def message_received(self, stream: Stream, payload: Payload) -> None:
         if not stream.inbox.put(payload):
@@ -203,48 +218,64 @@ class ServerSession:
     ) -> None:
         stream = call.stream
         assert stream is not None
-        connection = self._connection
-        context = call.context
+        error: BaseException | None = None
+        response: Any = None
         try:
-            response = await proceed(handle, context)
-            if not stream.is_closed:
-                if context.method.cardinality.server_streaming:
-                    connection.finish(stream, None)
-                elif isinstance(response, context.method.response_type):
-                    connection.finish(stream, response.SerializeToString())
-                else:
-                    raise _wrong_response(response)
+            response = await proceed(handle, call.context)
         except asyncio.CancelledError as exc:
-            if not stream.is_closed:
-                connection.fail(stream, self._to_status(exc, context))
+            error = exc
         except Exception as exc:
-            if not stream.is_closed:
-                connection.fail(stream, self._to_status(exc, context))
+            error = exc
+        if not stream.is_closed:
+            self._end_stream(stream, call.context, response, error)
         handle.close()
-        self.transport.flush_soon()
+        self.transport.wake()
         self._ended(call)
+
+    def _end_stream(
+        self,
+        stream: Stream,
+        context: CallContext,
+        response: Any,
+        error: BaseException | None,
+    ) -> None:
+        connection = self._connection
+        if error is None and context.method.cardinality.server_streaming:
+            connection.finish(stream, None)
+        elif self.transport.is_overfull:
+            connection.fail(stream, UNREAD)
+        elif error is None and isinstance(response, context.method.response_type):
+            connection.finish(stream, response.SerializeToString())
+        else:
+            if error is None:
+                error = _wrong_response(response)
+            connection.fail(stream, self._to_status(error, context))
+        self.transport.flush_soon()
 
     # Calls in flight.
 
     def _start(
         self, call: Call, run: Callable[..., Any], proceed: Any, request: Any
-    ) -> None:
+    ) -> bool:
+        """Give a call its task; one that is over a limit is refused."""
         server = self._server
         limits = server.limits
         if (
             len(self._calls) >= limits.calls_per_connection
             or server.calls_in_flight >= limits.calls
         ):
-            self._answer_early(
-                call, StatusError(Code.RESOURCE_EXHAUSTED, "too many calls in flight")
-            )
-            return
+            self._answer_early(call, TOO_MANY)
+            return False
+        if call.size > FREE and not self._held.take(call.size):
+            self._answer_early(call, TOO_LARGE)
+            return False
         server.calls_in_flight += 1
         self._calls.add(call)
         call.task = self._loop.create_task(run(call, proceed, request))
         deadline = call.context.deadline
         if deadline is not None:
             call.timer = self._loop.call_at(deadline.at, self._expire, call)
+        return True
 
     def _expire(self, call: Call) -> None:
         assert call.task is not None
@@ -264,6 +295,8 @@ class ServerSession:
     def _ended(self, call: Call) -> None:
         if call.timer is not None:
             call.timer.cancel()
+        if call.size > FREE:
+            self._held.give_back(call.size)
         self._calls.discard(call)
         self._server.calls_in_flight -= 1
         if self._draining:
@@ -273,18 +306,6 @@ class ServerSession:
         if self._draining:
             return StatusError(Code.UNAVAILABLE, "ttrpc: server closed")
         return DEADLINE_PASSED
-
-    @property
-    def queued(self) -> int:
-        """Bytes that the peer has not taken."""
-        return self._connection.outbox.size
-
-    def _hang_up_if_overfull(self) -> None:
-        """Calls that are answered late are not held back by not reading."""
-        limits = self._server.limits
-        if self.queued > limits.queued_per_connection:
-            if self._server.queued > limits.queued:
-                self.transport.close("the peer leaves too much unread")
 
     def _to_status(self, error: BaseException, context: CallContext) -> StatusError:
         if isinstance(error, asyncio.CancelledError):
@@ -330,6 +351,10 @@ class ServerSession:
         tasks = [call.task for call in self._calls if call.task is not None]
         if tasks:
             await asyncio.wait(tasks)
+
+
+def _size(metadata: Pairs) -> int:
+    return sum(len(key) + len(value) + OVERHEAD for key, value in metadata)
 
 
 def _wrong_response(response: object) -> Exception:

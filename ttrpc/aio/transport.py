@@ -16,6 +16,8 @@ from ttrpc.decoder import FrameDecoder
 from ttrpc.errors import Closed
 from ttrpc.frame import MESSAGE_LIMIT, RawFrame
 from ttrpc.outbox import Outbox
+from ttrpc.quota import Share
+from ttrpc.stream import Stream
 
 RECEIVE_SIZE = 64 << 10
 FLUSH_SIZE = 64 << 10
@@ -24,6 +26,10 @@ the first answers while the last ones are being made."""
 JOIN_LIMIT = 128 << 10
 """Bytes up to which joining the chunks beats a scatter-gather write."""
 IOV_MAX = 1024
+READING_PART = 4
+"""Reading stops when the outbox has a quarter of what it may have,"""
+SENDING_PART = 8
+"""and streams wait from an eighth on: they alone never stop the reading."""
 
 ReceiveFrame = Callable[[int, int, int, "bytes | memoryview"], None]
 
@@ -41,13 +47,13 @@ class Transport:
         "_loop",
         "_lost",
         "_outbox",
-        "_queue_limit",
         "_receive_frame",
+        "_room",
         "_sock",
+        "_unread",
         "_writing",
         "closed",
         "on_empty",
-        "on_full",
     )
 
     def __init__(
@@ -57,16 +63,16 @@ class Transport:
         outbox: Outbox,
         receive_frame: ReceiveFrame,
         lost: Callable[[Closed], None],
+        unread: Share,
         message_limit: int = MESSAGE_LIMIT,
-        queue_limit: int = 4 * MESSAGE_LIMIT,
         holds_back: bool = False,
     ) -> None:
         """Start reading.
 
         `lost` is called once, when the connection has ended for whatever reason,
-        with an error that names it. With `holds_back`, nothing is read while the
-        outbox is over `queue_limit`: for servers only, because two sides that hold
-        back wait for each other.
+        with an error that names it. `unread` says how much of the outbox the peer
+        may leave. With `holds_back`, nothing is read while it leaves too much: for
+        servers only, because two sides that hold back wait for each other.
         """
         self._loop = asyncio.get_running_loop()
         self._sock = sock
@@ -74,7 +80,9 @@ class Transport:
         self._outbox = outbox
         self._receive_frame = receive_frame
         self._lost = lost
-        self._queue_limit = queue_limit
+        self._unread = unread
+        self._room = FLUSH_SIZE
+        """Bytes up to which nobody asks whether streams should wait."""
         self._holds_back = holds_back
         self._backlog: Iterator[RawFrame] | None = None
         self._corked = False
@@ -85,8 +93,6 @@ class Transport:
         """Why the connection has ended; None while it has not."""
         self.on_empty: Callable[[], None] | None = None
         """Called when the outbox has been written after having been blocked."""
-        self.on_full: Callable[[], None] | None = None
-        """Called when reading stops because the outbox is over its limit."""
         self._loop.add_reader(sock.fileno(), self._on_readable)
 
     # Reading.
@@ -121,7 +127,7 @@ class Transport:
                 receive_frame(*frame)
                 if outbox.size > FLUSH_SIZE:
                     self._write()
-                    if self._holds_back and outbox.size > self._queue_limit:
+                    if self._holds_back and self._is_over(READING_PART):
                         # What has been received already waits too: a few small
                         # requests may ask for any number of large responses.
                         self._pause_reading(rest)
@@ -137,8 +143,6 @@ class Transport:
         if self._writing:
             self._backlog = rest
             self._loop.remove_reader(self._sock.fileno())
-            if self.on_full is not None:
-                self.on_full()
 
     def _resume_reading(self) -> None:
         assert self._backlog is not None
@@ -156,24 +160,25 @@ class Transport:
 
     def flush_soon(self) -> None:
         """Write the outbox when the loop has come round, with all it holds then."""
-        if not (self._corked or self._flush_scheduled or self._writing):
-            if self._outbox.size > FLUSH_SIZE:
-                self._write()
-            else:
-                self._flush_scheduled = True
-                self._loop.call_soon(self._flush_scheduled_now)
+        if self._corked or self._writing:
+            return
+        if self._outbox.size > FLUSH_SIZE:
+            self._write()
+        elif not self._flush_scheduled:
+            self._flush_scheduled = True
+            self._loop.call_soon(self._flush_scheduled_now)
 
     def _flush_scheduled_now(self) -> None:
         self._flush_scheduled = False
         self._write()
 
-    async def drain(self) -> None:
-        """Wait until the peer has taken most of the outbox.
+    async def drain(self, stream: Stream) -> None:
+        """Wait until the peer has taken most of the outbox, or `stream` has ended.
 
         Raises:
             Closed: the connection has ended.
         """
-        while self.closed is None and self._outbox.size > self._queue_limit // 2:
+        while self.is_full and not stream.is_closed:
             if not self._writing:
                 self._write()
                 continue
@@ -181,7 +186,13 @@ class Transport:
                 self._drained = self._loop.create_future()
             await asyncio.shield(self._drained)
         if self.closed is not None:
-            raise self.closed
+            raise Closed(str(self.closed))
+
+    def wake(self) -> None:
+        """Have those in `drain` look again at what they wait for."""
+        if self._drained is not None:
+            self._drained.set_result(None)
+            self._drained = None
 
     @property
     def is_flushed(self) -> bool:
@@ -191,8 +202,25 @@ class Transport:
 
     @property
     def is_full(self) -> bool:
-        """Whether a sender should `drain`."""
-        return self._outbox.size > self._queue_limit // 2
+        """Whether a stream should `drain` before it sends."""
+        size = self._outbox.size
+        if size <= self._room:
+            return False
+        if self._is_over(SENDING_PART):
+            return True
+        self._room = size + FLUSH_SIZE
+        return False
+
+    @property
+    def is_overfull(self) -> bool:
+        """Whether there is no room for an answer either."""
+        return self._outbox.size > FLUSH_SIZE and self._is_over(1)
+
+    def _is_over(self, part: int) -> bool:
+        """Tell whether the outbox has more than that part of what it may have."""
+        size = self._outbox.size
+        self._unread.resize(size)
+        return size > self._unread.allowed // part
 
     def _write(self) -> None:
         if self._writing or self.closed is not None:
@@ -216,10 +244,10 @@ class Transport:
         if not self._outbox.chunks:
             self._writing = False
             self._loop.remove_writer(self._sock.fileno())
-        if self._outbox.size <= self._queue_limit // 2:
-            if self._drained is not None:
-                self._drained.set_result(None)
-                self._drained = None
+        self._room = FLUSH_SIZE
+        self._unread.resize(self._outbox.size)
+        if not self.is_full:
+            self.wake()
             if self._backlog is not None:
                 self._resume_reading()
         if self.on_empty is not None and not self._outbox.size:
@@ -266,7 +294,6 @@ class Transport:
         self._backlog = None
         self._outbox.chunks.clear()
         self._outbox.size = 0
-        if self._drained is not None:
-            self._drained.set_result(None)
-            self._drained = None
+        self._unread.resize(0)
+        self.wake()
         self._lost(self.closed)

@@ -144,7 +144,7 @@ def test_calls_without_end(victim: Victim) -> None:
 
 
 def test_a_client_that_asks_and_never_reads(victim: Victim) -> None:
-    """Reading from it stops when 16 MiB wait for it."""
+    """Reading from it stops when a quarter of what may wait for it does."""
     asks = b"".join(
         bytes(request(i, "Make", UInt64Value(value=MIB))) for i in range(1, 20_001, 2)
     )
@@ -156,13 +156,75 @@ def test_a_client_that_asks_and_never_reads(victim: Victim) -> None:
 def test_a_client_that_waits_and_never_reads(victim: Victim) -> None:
     """The same with answers that are made later, all at about the same time.
 
-    Handlers that run already cannot be held back: what bounds their answers is the
-    number of calls in flight, so at most each of the 600 is held once.
+    Handlers that run already cannot be held back: the answers for which there is no
+    room are errors, and the rest has come when the client does read.
     """
     asks = [request(i, "MakeLater", UInt64Value(value=MIB)) for i in range(1, 1201, 2)]
     with Wire(victim.address) as wire:
         wire.send(*asks)
-        victim.stays_below(700 * MIB)
+        victim.stays_below(100 * MIB)
+        answers = [wire.receive() for _ in asks]
+    refused = [it for it in answers if it is not None and len(it.body) < MIB]
+    assert 64 <= len(answers) - len(refused) < 66
+    message = "too many answers left unread"
+    assert {it.response.status.message for it in refused} == {message}
+
+
+def test_many_clients_that_wait_and_never_read(victim: Victim) -> None:
+    """Together they may not have 32 times what one may, and nobody else notices."""
+    asks = [request(i, "MakeLater", UInt64Value(value=MIB)) for i in range(1, 151, 2)]
+    with ExitStack() as stack:
+        for _ in range(32):
+            stack.enter_context(Wire(victim.address)).send(*asks)
+        victim.stays_below(300 * MIB)
+
+
+def test_large_requests_without_end(victim: Victim) -> None:
+    """Calls that keep 1 MiB each while they run: past the limit they are refused."""
+    hour = UInt64Value(value=3600 * SECOND)
+    unknown = BytesValue(value=bytes(MIB)).SerializeToString().replace(b"\x0a", b"\x12")
+    stuffed = hour.SerializeToString() + unknown
+    with Wire(victim.address) as wire:
+        wire.send(*(request(i, "Sleep", stuffed) for i in range(1, 201, 2)))
+        refused = wire.receive()
+        assert refused is not None
+        assert refused.response.status.message == "too much in flight"
+        wire.send(request(1001, "Echo"))
+        while (frame := wire.receive()) is not None and frame.stream_id != 1001:
+            pass
+        assert frame is not None
+        victim.stays_below(100 * MIB)
+    victim.wait_for_active(0)
+
+
+def test_metadata_without_end(victim: Victim) -> None:
+    """It is kept as long as the call runs, so it counts."""
+    hour = UInt64Value(value=3600 * SECOND)
+    pairs = [("key", "x" * MIB)]
+    with Wire(victim.address) as wire:
+        for stream_id in range(1, 401, 4):
+            wire.send(request(stream_id, "Sleep", hour, metadata=pairs))
+            stream = request(stream_id + 2, "Ignore", flags=OPEN, metadata=pairs)
+            wire.send(stream)
+        refused = wire.receive()
+        assert refused is not None
+        assert refused.response.status.message == "too much in flight"
+        victim.stays_below(100 * MIB)
+
+
+def test_streams_that_nobody_reads(victim: Victim) -> None:
+    """Each within its own limit, all together not."""
+    piece = BytesValue(value=bytes(MIB))
+    with Wire(victim.address) as wire:
+        for stream_id in range(1, 401, 2):
+            wire.send(request(stream_id, "Ignore", flags=OPEN), data(stream_id, piece))
+        wire.send(request(1001, "Echo"))
+        while (frame := wire.receive()) is not None and frame.stream_id != 1001:
+            full = "data handling error: ttrpc: stream buffer full"
+            assert frame.response.status.message == full
+        assert frame is not None
+        victim.stays_below(100 * MIB)
+    victim.wait_for_active(0)
 
 
 def test_a_stream_that_is_fed_and_never_read(victim: Victim) -> None:
