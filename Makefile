@@ -93,11 +93,18 @@ fuzz: $(READY) ## Fuzz what comes off a socket for a minute
 	$(BIN)/python -m fuzz.frames -max_total_time=60
 
 .PHONY: bench-ttrpc bench-budget bench-tracing bench-containers
+.PHONY: bench-control bench-stdio bench-scale
 bench-ttrpc: $(READY) ## Compare our ttrpc with Go's, cell by cell
 	$(BIN)/python -m bench.ttrpc --write
 bench-tracing: $(READY) ## Measure what a span costs, and calls with a hung collector
 	$(BIN)/python -m bench.tracing
 bench-containers: $(READY) ## Compare containers over RPC with crun by itself
 	$(BIN)/python -m bench.containers --write
+bench-control: $(READY) ## Measure Check and SignalProcess while everything else hangs
+	$(BIN)/python -m bench.control --write
+bench-stdio: $(READY) ## Check 10,000 execs and 1 GiB each way, compare with a bare pipe
+	$(BIN)/python -m bench.stdio --write
+bench-scale: $(READY) ## Run 500 containers in one sandbox
+	$(BIN)/python -m bench.scale --write
 bench-budget: $(READY) ## Check start-up and memory against the budget
 	$(BIN)/python -m bench.budget

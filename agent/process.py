@@ -26,6 +26,7 @@ class Process:
         self._child = child
         self.is_waited_for = False
         self._streams: list[asyncio.Task[None]] = []
+        self._is_fed = False
         child.on_exit(self._ended)
 
     @property
@@ -52,7 +53,17 @@ class Process:
 
     def stream(self, sockets: StreamSockets) -> None:
         """Have the streams flow over connections of their own."""
+        self._is_fed = sockets.carry_input
         self._streams = sockets.attach(self.stdio)
+
+    def end_input(self) -> None:
+        """Let the process read the end of its input.
+
+        A connection that carries the input tells its end itself: what is under way
+        on it would be lost.
+        """
+        if not self._is_fed:
+            self.stdio.input.end()
 
     @property
     def is_streaming(self) -> bool:

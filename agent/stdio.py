@@ -27,6 +27,10 @@ LINGER: Final = 0.4
 expect it within 500 ms of the exit."""
 READ_LIMIT: Final = 1 << 20
 """The most that one read returns, however much was asked for."""
+BUSY: Final = 32 << 10
+"""Bytes at once, as Kata's runtimes read, that tell of a stream worth a larger pipe."""
+BUSY_PIPE_SIZE: Final = 1 << 20
+"""/proc/sys/fs/pipe-max-size, as it comes."""
 F_SETPIPE_SZ: Final = 1031
 """linux/fcntl.h"""
 
@@ -34,10 +38,14 @@ F_SETPIPE_SZ: Final = 1031
 class Output:
     """One stream that a process writes and clients read."""
 
-    def __init__(self, fd: int) -> None:
-        """Own `fd`, the read end of a pipe or the master of a terminal."""
+    def __init__(self, fd: int, *, grows: bool = False) -> None:
+        """Own `fd`, the read end of a pipe or the master of a terminal.
+
+        A pipe that `grows` gets larger when it is busy.
+        """
         os.set_blocking(fd, False)
         self._fd = fd
+        self._grows = grows
         self._turn = asyncio.Lock()
         self._waiter: asyncio.Future[None] | None = None
         self._remaining: int | None = None
@@ -87,6 +95,9 @@ class Output:
             self.close()
         elif self._remaining is not None:
             self._remaining -= len(data)
+        elif self._grows and len(data) >= BUSY:
+            self._grows = False
+            set_pipe_size(self._fd, BUSY_PIPE_SIZE)
         return data
 
     async def _wait_readable(self) -> None:
@@ -135,10 +146,14 @@ class Output:
 class Input:
     """The stream that clients write and a process reads."""
 
-    def __init__(self, fd: int) -> None:
-        """Own `fd`, the write end of a pipe or the master of a terminal."""
+    def __init__(self, fd: int, *, grows: bool = False) -> None:
+        """Own `fd`, the write end of a pipe or the master of a terminal.
+
+        A pipe that `grows` gets larger when it is busy.
+        """
         os.set_blocking(fd, False)
         self._fd = fd
+        self._grows = grows
         self._turn = asyncio.Lock()
         self._waiter: asyncio.Future[None] | None = None
         self._writers = 0
@@ -168,7 +183,11 @@ class Input:
             try:
                 rest = rest[os.write(self._fd, rest) :]
             except BlockingIOError:
-                await self._wait_writable()
+                if self._grows and len(rest) >= BUSY:
+                    self._grows = False
+                    set_pipe_size(self._fd, BUSY_PIPE_SIZE)
+                else:
+                    await self._wait_writable()
             except OSError as error:
                 if error.errno not in (errno.EPIPE, errno.EIO):
                     raise
@@ -253,18 +272,32 @@ class Pipes:
 
 
 def open_pipes(size: int = 0) -> Pipes:
-    """Make the three pipes; stdout's and stderr's hold `size` bytes, 0 as it comes."""
+    """Make the three pipes; stdout's and stderr's hold `size` bytes.
+
+    With 0 they are the kernel's, and grow when they are busy, as stdin's does.
+    """
     stdin, stdin_writer = os.pipe2(os.O_CLOEXEC)
     stdout_reader, stdout = os.pipe2(os.O_CLOEXEC)
     stderr_reader, stderr = os.pipe2(os.O_CLOEXEC)
     if size > 0:
         for fd in (stdout, stderr):
-            # Over /proc/sys/fs/pipe-max-size only with CAP_SYS_RESOURCE: a
-            # smaller pipe is slower, not wrong.
-            with contextlib.suppress(PermissionError):
-                fcntl.fcntl(fd, F_SETPIPE_SZ, size)
-    stdio = Stdio(Input(stdin_writer), Output(stdout_reader), Output(stderr_reader))
+            set_pipe_size(fd, size)
+    stdio = Stdio(
+        Input(stdin_writer, grows=True),
+        Output(stdout_reader, grows=not size),
+        Output(stderr_reader, grows=not size),
+    )
     return Pipes(stdio, stdin, stdout, stderr)
+
+
+def set_pipe_size(fd: int, size: int) -> None:
+    """Have a pipe hold `size` bytes (man 2 fcntl), if we may.
+
+    Over /proc/sys/fs/pipe-max-size takes CAP_SYS_RESOURCE: a smaller pipe is slower,
+    not wrong.
+    """
+    with contextlib.suppress(PermissionError):
+        fcntl.fcntl(fd, F_SETPIPE_SZ, size)
 
 
 def _unread(fd: int) -> int:

@@ -64,6 +64,11 @@ class StreamSockets:
             sockets._sockets[name] = connection
         return sockets
 
+    @property
+    def carry_input(self) -> bool:
+        """Whether one of them is for stdin."""
+        return "stdin" in self._sockets
+
     def attach(self, stdio: Stdio) -> list[asyncio.Task[None]]:
         """Let the bytes flow; the tasks own the connections from now on."""
         tasks = []

@@ -12,9 +12,9 @@ from protos.agent_ttrpc import AgentServiceClient
 from ttrpc.codes import Code
 from ttrpc.errors import RemoteProtocolError, StatusError
 
-READ_SIZE: Final = 256 * 1024
+READ_SIZE: Final = 256 << 10
 """Bytes asked for at a time; an answer has what is there."""
-WRITE_SIZE: Final = 1 << 20
+WRITE_SIZE: Final = 256 << 10
 """Bytes sent at a time; a message holds 4 MiB."""
 
 ENDED: Final = frozenset(

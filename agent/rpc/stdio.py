@@ -22,12 +22,13 @@ class StdioService(AgentServiceBase):
     async def write_stdin(
         self, request: agent_pb2.WriteStreamRequest, context: CallContext
     ) -> agent_pb2.WriteStreamResponse:
-        stdin = self._find(request.container_id, request.exec_id).stdio.input
+        process = self._find(request.container_id, request.exec_id)
         if not request.data:
             # runtime-rs says the end of the input this way.
-            stdin.end()
+            process.end_input()
             return agent_pb2.WriteStreamResponse(len=0)
-        return agent_pb2.WriteStreamResponse(len=await stdin.write(request.data))
+        written = await process.stdio.input.write(request.data)
+        return agent_pb2.WriteStreamResponse(len=written)
 
     async def read_stdout(
         self, request: agent_pb2.ReadStreamRequest, context: CallContext
@@ -49,7 +50,7 @@ class StdioService(AgentServiceBase):
     def close_stdin(
         self, request: agent_pb2.CloseStdinRequest, context: CallContext
     ) -> Empty:
-        self._find(request.container_id, request.exec_id).stdio.input.end()
+        self._find(request.container_id, request.exec_id).end_input()
         return Empty()
 
     def tty_win_resize(

@@ -10,7 +10,13 @@ import pytest
 
 from agent.errors import Unavailable
 from agent.ports import UnixPorts
-from tests.helpers.domain import container_request, exec_request, open_sandbox, started
+from tests.helpers.domain import (
+    container_request,
+    exec_request,
+    open_sandbox,
+    read_all,
+    started,
+)
 from tests.helpers.namespace import World, in_namespaces
 
 BASE = Path("/run/guest.sock")
@@ -77,6 +83,27 @@ async def test_waiting_does_not_cut_a_stream_that_is_read_slowly(world: World) -
         assert head + rest == b"y\n" * 100000
         assert await waiting == 0
         connection.close()
+        listener.close()
+
+
+@in_namespaces("v1")
+async def test_closing_stdin_takes_nothing_from_the_connection(world: World) -> None:
+    async with open_sandbox(ports=UnixPorts(BASE)) as sandbox:
+        listener = _listen(2001)
+        container = await started(sandbox, "c1", "sleep", "1000")
+        request = exec_request("c1", "e1", "cat")
+        request.stdin_port = 2001
+        await sandbox.exec_process(request)
+        connection = await _accept(listener)
+        data = os.urandom(1 << 20)
+        loop = asyncio.get_running_loop()
+        sending = asyncio.ensure_future(loop.sock_sendall(connection, data))
+        await asyncio.sleep(0)
+        container.processes.find("e1").end_input()
+        reading = asyncio.create_task(read_all(sandbox, "c1", "e1"))
+        await sending
+        connection.close()
+        assert await reading == data
         listener.close()
 
 

@@ -4,40 +4,15 @@
 from __future__ import annotations
 
 import asyncio
-import os
-from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 
 from agent.client import AgentClient
+from bench.stage import footprint
 from guest.local import LocalGuest
 
 RUNS = 200
 AT_ONCE = 4
-
-
-@dataclass(frozen=True, slots=True)
-class Footprint:
-    """What the agent holds, seen from the host."""
-
-    descriptors: list[str]
-    mounts: list[str]
-    processes: int
-    cgroups: int
-
-
-def footprint(guest: LocalGuest) -> Footprint:
-    (agent,) = Path(f"/proc/{guest.pid}/task/{guest.pid}/children").read_text().split()
-    proc = Path("/proc", agent)
-    # Into the guest's own mount namespace, through its root.
-    cgroups = proc / "root/sys/fs/cgroup"
-    return Footprint(
-        sorted(os.readlink(fd).partition("[")[0] for fd in (proc / "fd").iterdir()),
-        [line.split()[4] for line in (proc / "mountinfo").read_text().splitlines()],
-        len((proc / "task" / agent / "children").read_text().split()),
-        sum(len(directories) for _, directories, _ in os.walk(cgroups)),
-    )
 
 
 @pytest.mark.slow

@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A local guest with a sandbox and busybox's root, for loads on containers."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from agent.client import AgentClient
+from agent.client.container import Container
+from agent.client.spec import default_process, default_spec
+from agent.ctl.rootfs import make_busybox
+from guest import AGENT_PORT
+from guest.local import LocalGuest
+from protos import agent_pb2, oci_pb2
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """A guest, a connection to its agent, and a root for containers."""
+
+    guest: LocalGuest
+    client: AgentClient
+    rootfs: Path
+
+    @property
+    def agent_socket(self) -> Path:
+        """The agent's own, without the door of the local guest before it."""
+        return Path(f"{self.guest.socket}.d", str(AGENT_PORT))
+
+    def spec(self, name: str, *args: str, rootfs: str = "") -> oci_pb2.Spec:
+        root = rootfs or str(self.rootfs)
+        return default_spec(name, default_process(args), rootfs=root)
+
+    async def created(
+        self, name: str, *args: str, ports: Mapping[str, int] | None = None
+    ) -> Container:
+        """Create a container; `ports` are the host's for its streams."""
+        request = agent_pb2.CreateContainerRequest(
+            container_id=name, exec_id=name, OCI=self.spec(name, *args)
+        )
+        for stream, port in (ports or {}).items():
+            setattr(request, f"{stream}_port", port)
+        await self.client.agent.create_container(request)
+        return self.client.container(name)
+
+    async def started(
+        self, name: str, *args: str, ports: Mapping[str, int] | None = None
+    ) -> Container:
+        """Create and start a container."""
+        container = await self.created(name, *args, ports=ports)
+        await container.start()
+        return container
+
+
+@contextlib.asynccontextmanager
+async def open_stage(
+    directory: Path | None = None, environment: Mapping[str, str] | None = None
+) -> AsyncIterator[Stage]:
+    """Start a guest below `directory`, and create its sandbox; end it after."""
+    with tempfile.TemporaryDirectory(prefix="bench-", dir=directory) as name:
+        rootfs = make_busybox(Path(name) / "rootfs")
+        with LocalGuest(Path(name) / "guest", environment=environment) as guest:
+            address = f"unix://{guest.socket}.d/{AGENT_PORT}"
+            async with await AgentClient.connect(address) as client:
+                await client.create_sandbox("bench", share_pids=False)
+                yield Stage(guest, client, rootfs)
+                await client.destroy_sandbox()
+
+
+def agent_pid(guest: LocalGuest) -> int:
+    """Return the host's number of a local guest's PID 1, the agent."""
+    waiting = [guest.pid]
+    while waiting:
+        pid = waiting.pop()
+        status = Path(f"/proc/{pid}/status").read_text()
+        (line,) = [each for each in status.splitlines() if each.startswith("NSpid:")]
+        if len(line.split()) > 2 and line.split()[-1] == "1":
+            return pid
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text()
+        waiting += map(int, children.split())
+    raise RuntimeError("the guest has no PID 1")
+
+
+@dataclass(frozen=True, slots=True)
+class Footprint:
+    """What the agent holds, seen from the host."""
+
+    descriptors: list[str]
+    mounts: list[str]
+    processes: int
+    zombies: int
+    threads: int
+    cgroups: int
+    files: int
+    """Below the guest's /run: bundles, states, sockets."""
+
+
+def footprint(guest: LocalGuest) -> Footprint:
+    """Look at a guest's agent."""
+    proc = Path("/proc", str(agent_pid(guest)))
+    children = []
+    for thread in (proc / "task").iterdir():
+        # One that has ended meanwhile had no children that matter.
+        with contextlib.suppress(OSError):
+            children += (thread / "children").read_text().split()
+    # Into the guest's own mount namespace, through its root.
+    cgroups = proc / "root/sys/fs/cgroup"
+    return Footprint(
+        sorted(os.readlink(fd).partition("[")[0] for fd in (proc / "fd").iterdir()),
+        [line.split()[4] for line in (proc / "mountinfo").read_text().splitlines()],
+        len(children),
+        sum(_is_zombie(pid) for pid in children),
+        len(list((proc / "task").iterdir())),
+        sum(len(directories) for _, directories, _ in os.walk(cgroups)),
+        sum(len(files) for _, _, files in os.walk(proc / "root/run")),
+    )
+
+
+def _is_zombie(pid: str) -> bool:
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return False
+    return "State:\tZ" in status
+
+
+def resident(pid: int) -> int:
+    """Return a process's resident memory in bytes (VmRSS, man 5 proc)."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(status.split("VmRSS:")[1].split()[0]) << 10

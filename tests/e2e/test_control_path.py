@@ -1,0 +1,31 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The control path while everything else hangs: a smaller `python -m bench.control`."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from bench.control import burden, measure, percentile
+from bench.scale import check_nothing_is_left
+from bench.stage import footprint, open_stage
+
+LIMIT_MS = 100.0
+"""Ten times what the benchmark holds: other tests may run beside this one."""
+
+
+@pytest.mark.slow
+async def test_check_and_signals_answer_whatever_hangs() -> None:
+    if not Path("/dev/fuse").exists() and not os.environ.get("CI"):
+        pytest.skip("needs /dev/fuse")
+    async with open_stage() as stage:
+        await (await stage.started("warm-up", "true")).remove()
+        before = footprint(stage.guest)
+        async with burden(stage):
+            found = await measure(stage, calls=500)
+        for name, durations in found.items():
+            assert percentile(durations, 99) < LIMIT_MS, name
+        # Nor does what hung leave anything.
+        await check_nothing_is_left(stage, before)
