@@ -11,7 +11,12 @@ import asyncio
 from collections.abc import Sequence
 
 from agent.device.hotplug import Hotplug
-from agent.network.interface import list_interfaces, update_interface
+from agent.network.interface import (
+    find_device,
+    list_interfaces,
+    to_wanted,
+    update_interface,
+)
 from agent.network.iptables import get_tables, set_tables
 from agent.network.neighbour import add_neighbours
 from agent.network.route import list_routes, update_routes
@@ -37,8 +42,12 @@ class Network:
             subsystem="network",
             **{"network.interface.name": message.name},
         ):
+            wanted = to_wanted(message)
+            # A device that does not come holds up nobody else.
+            device = await find_device(self._hotplug, message.devicePath)
             async with self._changing:
-                await update_interface(self._reaper, self._hotplug, message)
+                paths = self._hotplug.paths
+                await update_interface(self._reaper, paths, wanted, device)
         return message
 
     async def update_routes(
@@ -64,9 +73,11 @@ class Network:
                 await add_neighbours(self._reaper, messages)
 
     async def list_interfaces(self) -> agent_pb2.Interfaces:
+        """Return all links with their addresses."""
         return await list_interfaces(self._reaper)
 
     async def list_routes(self) -> agent_pb2.Routes:
+        """Return the main table."""
         return await list_routes(self._reaper)
 
     async def get_tables(self, *, is_ipv6: bool) -> bytes:

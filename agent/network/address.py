@@ -9,18 +9,23 @@ from __future__ import annotations
 
 import re
 import socket
+from collections.abc import Sized
 from dataclasses import dataclass
 from typing import Final
 
 from agent.errors import InvalidArgument
 
+LIMIT: Final = 4096
+"""Addresses, routes or neighbours in one request."""
 V4: Final = 4
 V6: Final = 6
 BITS: Final = {V4: 32, V6: 128}
 _FAMILY: Final = {V4: socket.AF_INET, V6: socket.AF_INET6}
 _MAC: Final = re.compile(r"[0-9a-f]{2}(?::[0-9a-f]{2})+")
-_NAME: Final = re.compile(r"[^\s/:\\\"'#]{1,15}")
-"""IFNAMSIZ, and what `dev_valid_name` of the kernel or a batch file refuses."""
+_NAME: Final = re.compile(r"[^\s/:%\\\"'#]+")
+"""Without what `dev_valid_name` refuses, counts up (`%d`) or a batch file reads."""
+NAME_LIMIT: Final = 15
+"""Bytes: IFNAMSIZ without the NUL."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +87,26 @@ def parse_mac(text: str) -> str:
 
 def parse_interface_name(text: str) -> str:
     """Read an interface's name."""
-    if not _NAME.fullmatch(text) or text in (".", "..") or not text.isprintable():
+    if not is_interface_name(text):
         raise InvalidArgument(f"interface name {text!r}: not one")
     return text
+
+
+def is_interface_name(text: str) -> bool:
+    """Tell whether a name can be a word of a command.
+
+    A container that may configure the network can give its links names that cannot:
+    the kernel allows any byte but blanks, slashes and colons.
+    """
+    return (
+        _NAME.fullmatch(text) is not None
+        and text not in (".", "..")
+        and text.isprintable()
+        and len(text.encode()) <= NAME_LIMIT
+    )
+
+
+def check_count(what: str, things: Sized) -> None:
+    """Refuse a request with more than any host can mean."""
+    if len(things) > LIMIT:
+        raise InvalidArgument(f"{what}: {len(things)} are more than {LIMIT}")

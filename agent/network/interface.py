@@ -20,6 +20,7 @@ from agent.network.address import (
     V4,
     V6,
     Prefix,
+    check_count,
     parse_interface_name,
     parse_mac,
     parse_prefix,
@@ -34,6 +35,8 @@ from protos import agent_pb2, types_pb2
 log = logging.getLogger(__name__)
 
 IFF_NOARP: Final = 0x80
+MTU_LIMIT: Final = 2**31 - 1
+"""The kernel's; each driver has a lower one of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,32 +56,42 @@ def to_wanted(message: types_pb2.Interface) -> Wanted:
     """Check a request. Raises `InvalidArgument`."""
     if not message.hwAddr and not message.name:
         raise InvalidArgument("interface: neither a name nor a link-layer address")
+    name = parse_interface_name(message.name) if message.name else ""
+    mac = parse_mac(message.hwAddr) if message.hwAddr else ""
+    what = f"interface {name or mac!r}"
+    check_count(f"{what}: addresses", message.IPAddresses)
+    if message.mtu > MTU_LIMIT:
+        raise InvalidArgument(f"{what}: no MTU can be {message.mtu}")
     addresses = []
     for address in message.IPAddresses:
         if "/" in address.address or not address.mask:
             raise InvalidArgument(f"address {address.address!r}: no prefix length")
         addresses.append(parse_prefix(f"{address.address}/{address.mask}"))
     return Wanted(
-        name=parse_interface_name(message.name) if message.name else "",
-        mac=parse_mac(message.hwAddr) if message.hwAddr else "",
+        name=name,
+        mac=mac,
         mtu=message.mtu,
         has_arp=not message.raw_flags & IFF_NOARP,
         addresses=tuple(addresses),
     )
 
 
+async def find_device(hotplug: Hotplug, pci_path: str) -> str | None:
+    """Return the name of the interface at `pci_path`, None without a path.
+
+    Waits for it. Raises `Timeout`.
+    """
+    return await wait_for_interface(hotplug, pci_path) if pci_path else None
+
+
 async def update_interface(
-    reaper: Reaper, hotplug: Hotplug, message: types_pb2.Interface
+    reaper: Reaper, paths: SystemPaths, wanted: Wanted, device: str | None
 ) -> None:
-    """Make the link what `message` says. Addresses that it has besides stay."""
-    wanted = to_wanted(message)
-    device = None
-    if message.devicePath:
-        device = await wait_for_interface(hotplug, message.devicePath)
+    """Make the link what is wanted. Addresses that it has besides stay."""
     links = await read_links(reaper)
     link = find_link(links, wanted, device)
     routes = await read_routes(reaper)
-    commands = commands_for(hotplug.paths, links, link, wanted, routes)
+    commands = commands_for(paths, links, link, wanted, routes)
     async with restoring(lambda: _restore(reaper, links, routes)):
         await change(reaper, commands)
 
@@ -169,7 +182,9 @@ def _revive(before: Link, name: str, routes: Iterable[Route]) -> list[str]:
 
     Down takes all its routes, and IPv6 its addresses.
     """
-    commands = [add_address(name, prefix) for prefix in before.addresses]
+    commands = [
+        add_address(name, prefix) for prefix in before.addresses if prefix.version == V6
+    ]
     lost = [route for route in routes if route.device == before.name]
     return commands + commands_to_restore([route.on(name) for route in lost])
 

@@ -16,22 +16,31 @@ from contextlib import asynccontextmanager
 from typing import Any, Final
 
 from agent.errors import Internal
+from agent.network.address import is_interface_name
 from agent.reaper import Completed, Reaper
 
 log = logging.getLogger(__name__)
 
+TIMEOUT: Final = 10.0
+"""Seconds for one `ip`: the kernel answers at once, or is stuck in a driver."""
 SHOW: Final = ("ip", "-json", "-details", "-Numeric")
 """All there is to know, and numbers where iproute2 has names of its own."""
 
 
 async def show(reaper: Reaper, *arguments: str) -> list[dict[str, Any]]:
     """Return what `ip ARGUMENTS` shows, one object per thing."""
-    result = await reaper.run([*SHOW, *arguments])
+    result = await reaper.run([*SHOW, *arguments], timeout=TIMEOUT)
     if result.status != 0:
         raise Internal(f"ip {' '.join(arguments)}: {_words(result)}")
+    try:
+        # A name that is no UTF-8 spoils nothing but itself.
+        shown = json.loads(result.stdout.decode(errors="surrogateescape") or "[]")
+    except ValueError as error:
+        # More than the reaper keeps: containers share this network.
+        size = len(result.stdout)
+        raise Internal(f"ip {' '.join(arguments)}: cut after {size} bytes") from error
     # It prints an empty object for each thing that a filter has left out.
-    shown = json.loads(result.stdout or b"[]")
-    return [thing for thing in shown if thing]
+    return [thing for thing in shown if _is_usable(thing)]
 
 
 async def change(reaper: Reaper, commands: Sequence[str]) -> None:
@@ -65,9 +74,20 @@ async def restoring(restore: Callable[[], Awaitable[None]]) -> AsyncIterator[Non
         raise
 
 
+def _is_usable(thing: dict[str, Any]) -> bool:
+    """Tell whether a link, or what a route or neighbour is on, is ours to change.
+
+    Others are some container's, and hidden.
+    """
+    device = thing.get("ifname") or thing.get("dev")
+    return bool(thing) and (device is None or is_interface_name(device))
+
+
 async def _batch(reaper: Reaper, commands: Sequence[str], *options: str) -> Completed:
     text = "".join(f"{command}\n" for command in commands)
-    return await reaper.run(["ip", *options, "-batch", "-"], stdin=text.encode())
+    return await reaper.run(
+        ["ip", *options, "-batch", "-"], stdin=text.encode(), timeout=TIMEOUT
+    )
 
 
 def _words(result: Completed) -> str:

@@ -3,11 +3,14 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Final
 
 from agent.errors import Internal, InvalidArgument
 from agent.network.ip import restoring
 from agent.reaper import Completed, Reaper
+
+log = logging.getLogger(__name__)
 
 LOCK_TIMEOUT: Final = 5
 """Seconds to wait for another iptables."""
@@ -44,9 +47,28 @@ async def set_tables(reaper: Reaper, rules: bytes, *, is_ipv6: bool) -> bytes:
 
 
 async def _put_back(reaper: Reaper, before: bytes, *, is_ipv6: bool) -> None:
-    result = await _restore(reaper, before, is_ipv6=is_ipv6)
+    now = await get_tables(reaper, is_ipv6=is_ipv6)
+    rules = before + _emptied(now, besides=before)
+    result = await _restore(reaper, rules, is_ipv6=is_ipv6)
     if result.status != 0:
-        raise Internal(f"iptables: tables not put back: {_words(result)}")
+        log.error("firewall rules not put back: %s", _words(result))
+
+
+def _emptied(tables: bytes, *, besides: bytes) -> bytes:
+    """Return rules that leave nothing of the tables that `besides` does not have."""
+    others = set(besides.splitlines())
+    lines: list[bytes] = []
+    is_new = False
+    for line in tables.splitlines():
+        if line.startswith(b"*"):
+            is_new = line not in others
+        # `:INPUT DROP [0:0]` is a chain of the kernel's, `:MINE - [0:0]` a rule set's.
+        is_chain = line.startswith(b":") and b" - " not in line
+        if is_new and is_chain:
+            lines.append(line.split()[0] + b" ACCEPT [0:0]")
+        elif is_new and (line.startswith(b"*") or line == b"COMMIT"):
+            lines.append(line)
+    return b"".join(line + b"\n" for line in lines)
 
 
 async def _restore(reaper: Reaper, rules: bytes, *, is_ipv6: bool) -> Completed:

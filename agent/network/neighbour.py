@@ -8,7 +8,12 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from agent.errors import InvalidArgument
-from agent.network.address import parse_address, parse_interface_name, parse_mac
+from agent.network.address import (
+    check_count,
+    parse_address,
+    parse_interface_name,
+    parse_mac,
+)
 from agent.network.ip import change, put_back, restoring, show
 from agent.reaper import Reaper
 from protos import types_pb2
@@ -53,6 +58,7 @@ async def add_neighbours(
     reaper: Reaper, messages: Sequence[types_pb2.ARPNeighbor]
 ) -> None:
     """Add or replace entries: all of them, or none."""
+    check_count("neighbours", messages)
     wanted = [_to_neighbour(message) for message in messages]
     before = await read_neighbours(reaper)
     async with restoring(lambda: _restore(reaper, before, wanted)):

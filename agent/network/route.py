@@ -9,6 +9,7 @@ in the same subnet. When one cannot be added, the table is put back.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
@@ -18,6 +19,7 @@ from agent.network.address import (
     V4,
     V6,
     Prefix,
+    check_count,
     default,
     parse_address,
     parse_interface_name,
@@ -32,6 +34,7 @@ RTNH_F_ONLINK: Final = 4
 RTPROT_KERNEL: Final = 2
 RTPROT_BOOT: Final = 3
 RT_SCOPE_UNIVERSE: Final = 0
+RT_SCOPE_NOWHERE: Final = 255
 UNICAST: Final = "1"
 DEFAULT_V6_METRIC: Final = 1024
 """IP6_RT_PRIO_USER, linux/ipv6_route.h"""
@@ -111,6 +114,7 @@ async def update_routes(
     reaper: Reaper, messages: Sequence[types_pb2.Route]
 ) -> agent_pb2.Routes:
     """Add or replace routes; return the whole table as it is then."""
+    check_count("routes", messages)
     wanted = [_to_route(message) for message in messages]
     before = await read_routes(reaper)
     async with restoring(lambda: _restore(reaper, before)):
@@ -128,19 +132,22 @@ async def list_routes(reaper: Reaper) -> agent_pb2.Routes:
 def commands_for(before: Sequence[Route], wanted: Sequence[Route]) -> list[str]:
     """Return the commands that bring `wanted` into the table `before`."""
     commands: list[str] = []
-    left = list(before)
-    kept = [
-        route for route in before if any(_is_there(route, other) for other in wanted)
-    ]
+    there: set[Route] = set()
+    replaceable: dict[tuple[Prefix, str], list[Route]] = defaultdict(list)
+    asked = set(wanted)
+    for present in before:
+        names = _names(present)
+        if not asked.isdisjoint(names):
+            there |= names
+        elif _is_replaceable(present):
+            replaceable[_rank(present)].append(present)
     for route in _reachable_first(wanted):
-        if any(_is_there(present, route) for present in kept):
+        if route in there:
             continue
-        for present in list(left):
-            if present not in kept and _is_replaced(present, route):
-                commands.append(f"route del {present.words}")
-                left.remove(present)
+        for rank in ((route.destination, ""), (route.destination, route.device)):
+            commands += [f"route del {old.words}" for old in replaceable.pop(rank, ())]
         commands.append(f"route append {route.words}")
-        kept.append(route)
+        there.add(route)
     return commands
 
 
@@ -167,23 +174,32 @@ def _reachable_first(routes: Iterable[Route]) -> list[Route]:
     return sorted(routes, key=lambda route: bool(route.gateway))
 
 
-def _is_there(present: Route, wanted: Route) -> bool:
-    """Tell whether `present` does all that is wanted; the kernel may add a source."""
-    if present.protocol == RTPROT_KERNEL and not wanted.gateway:
-        wanted = replace(
-            wanted,
-            source=wanted.source or present.source,
-            scope=wanted.scope or present.scope,
-        )
-    return replace(wanted, metric=present.metric, protocol=present.protocol) == present
+def _names(present: Route) -> set[Route]:
+    """Return the requests that `present` does all of.
+
+    Of a route that the kernel made, a request may leave out source and scope.
+    """
+    plain = replace(present, metric=0, protocol=RTPROT_BOOT)
+    names = {plain}
+    if present.protocol == RTPROT_KERNEL and not present.gateway:
+        names |= {replace(route, source="") for route in names}
+        names |= {replace(route, scope=RT_SCOPE_UNIVERSE) for route in names}
+    return names
 
 
-def _is_replaced(present: Route, wanted: Route) -> bool:
-    if present.destination != wanted.destination or "/" in present.source:
+def _is_replaceable(present: Route) -> bool:
+    """Tell whether a wanted route to the same destination takes its place."""
+    if "/" in present.source:
         return False
-    if present.protocol == RTPROT_KERNEL:
-        return present.device == wanted.device
-    return present.metric in (0, DEFAULT_V6_METRIC)
+    ours = present.metric in (0, DEFAULT_V6_METRIC)
+    return ours or present.protocol == RTPROT_KERNEL
+
+
+def _rank(present: Route) -> tuple[Prefix, str]:
+    """Return whom `present` makes way for: a route to its destination, and of one
+    that the kernel made, over the same device."""
+    is_kernels = present.protocol == RTPROT_KERNEL
+    return present.destination, present.device if is_kernels else ""
 
 
 def _to_route(message: types_pb2.Route) -> Route:
@@ -203,8 +219,8 @@ def _to_route(message: types_pb2.Route) -> Route:
             )
     if not gateway and not message.device:
         raise InvalidArgument(f"route to {message.dest!r}: no gateway and no device")
-    if message.flags & ~RTNH_F_ONLINK & 0xFF:
-        raise InvalidArgument(f"route to {message.dest!r}: flags {message.flags:#x}")
+    if message.scope > RT_SCOPE_NOWHERE:
+        raise InvalidArgument(f"route to {message.dest!r}: no scope {message.scope}")
     return Route(
         destination=destination,
         gateway=gateway.address if gateway else "",
@@ -212,6 +228,7 @@ def _to_route(message: types_pb2.Route) -> Route:
         source=_to_source(message.source, source),
         scope=message.scope if destination.version == V4 else RT_SCOPE_UNIVERSE,
         mtu=message.mtu,
+        # The others are how the host's route is doing: link down, offloaded ...
         onlink=bool(message.flags & RTNH_F_ONLINK),
     )
 

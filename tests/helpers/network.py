@@ -38,9 +38,14 @@ async def open_network(
 
 def ip(command: str) -> None:
     """Run one `ip` command."""
+    ip_bytes(*command.encode().split())
+
+
+def ip_bytes(*words: bytes) -> None:
+    """Run one `ip` command, whose words may be any bytes."""
     # The reaper collects every child, so the exit status may be gone.
-    result = subprocess.run(["ip", *command.split()], capture_output=True, text=True)
-    assert not result.stderr, f"ip {command}: {result.stderr}"
+    result = subprocess.run([b"ip", *words], capture_output=True)
+    assert not result.stderr, f"ip {words}: {result.stderr!r}"
 
 
 def show(command: str) -> list[Any]:

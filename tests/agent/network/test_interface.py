@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from tests.helpers.network import (
     addresses,
     interface,
     ip,
+    ip_bytes,
     open_network,
     routes,
     show,
@@ -182,10 +184,53 @@ async def test_a_change_that_fails_is_taken_back(world: World) -> None:
 @in_namespaces("v2")
 async def test_an_absurd_mtu_is_an_error_that_names_it(world: World) -> None:
     async with open_network() as network:
-        with pytest.raises(Internal, match='"999999999999" is wrong: Invalid "mtu"'):
+        with pytest.raises(InvalidArgument, match="'veth0': no MTU can be 9{12}"):
             await network.update_interface(
                 interface(name="veth0", hwAddr=MAC, mtu=999999999999)
             )
+        with pytest.raises(Internal, match="mtu 67: .*less than device minimum"):
+            await network.update_interface(interface(name="veth0", hwAddr=MAC, mtu=67))
+
+
+@in_namespaces("v2")
+async def test_names_that_no_command_can_have_are_left_alone(world: World) -> None:
+    """A container that may configure the network makes what the kernel lets it."""
+    names = [b'a"b', b"back\\", b"#x", b"'q", b"\xff\xfe"]
+    async with open_network() as network:
+        for number, name in enumerate(names, start=1):
+            peer = f"p{number}".encode()
+            ip_bytes(b"link", b"add", name, b"type", b"veth", b"peer", b"name", peer)
+            ip_bytes(b"link", b"set", name, b"up")
+            place = b"10.0.0.1 lladdr 02:00:00:00:00:77 nud permanent dev".split()
+            ip_bytes(b"neighbour", b"add", *place, name)
+            ip_bytes(b"route", b"add", b"10.%d.0.0/16" % number, b"dev", name)
+        ip("link add eth0 type veth peer name peer1")
+        await network.update_interface(
+            interface(name="eth0", hwAddr=MAC, addresses=["10.1.0.2/24"])
+        )
+        with pytest.raises(Internal, match="ff00::1"):
+            await network.update_interface(
+                interface(name="veth0", hwAddr=MAC, addresses=["ff00::1/128"])
+            )
+        listed = [item.name for item in (await network.list_interfaces()).Interfaces]
+        peers = {f"p{number}" for number, _ in enumerate(names, start=1)}
+        assert set(listed) - peers == {"eth0", "lo", "peer0", "peer1", "veth0"}
+        assert all(r.device in listed for r in (await network.list_routes()).Routes)
+
+
+@in_namespaces("v2")
+async def test_a_device_that_does_not_come_holds_up_nobody(world: World) -> None:
+    Path("/run/tree/sys/devices/pci0000:00").mkdir(parents=True)
+    paths = SystemPaths(sys=Path("/run/tree/sys"))
+    async with open_network(paths, Config(hotplug_timeout=60)) as network:
+        waiting = asyncio.create_task(
+            network.update_interface(interface(hwAddr=MAC, devicePath="02"))
+        )
+        await asyncio.sleep(0)
+        await network.update_interface(interface(name="eth0", hwAddr=MAC))
+        assert not waiting.done()
+        waiting.cancel()
+        await asyncio.wait([waiting])
 
 
 @in_namespaces("v2")
@@ -246,6 +291,14 @@ async def test_a_hot_plugged_device_is_waited_for(world: World) -> None:
         interface(hwAddr=MAC, addresses=["10.0.0/8"]),
         interface(hwAddr=MAC, addresses=["fd00::g/64"]),
         interface(hwAddr=MAC, addresses=["10.0.0.1/8 dev lo"]),
+        interface(hwAddr=MAC, addresses=["10.0.0.1/8\nlink del veth0"]),
+        interface(hwAddr=MAC, addresses=["10.0.0.1"]),
+        interface(hwAddr=MAC, addresses=["::1%lo/128"]),
+        interface(hwAddr=MAC, addresses=["10.0.0.1/8"] * 4097),
+        interface(hwAddr=MAC, name="eth%d"),
+        interface(hwAddr=MAC, name="\u00e9" * 8),
+        interface(hwAddr=MAC, name="eth\u2028"),
+        interface(hwAddr=MAC, mtu=2**31),
     ],
 )
 def test_what_cannot_be_meant_is_refused(message: types_pb2.Interface) -> None:

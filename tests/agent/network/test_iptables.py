@@ -54,6 +54,23 @@ async def test_rules_that_are_refused_change_nothing(world: World) -> None:
         assert b"--dport 33" not in got
 
 
+@in_namespaces("v2")
+async def test_tables_that_were_not_there_are_empty_again(world: World) -> None:
+    require_iptables()
+    async with open_network() as network:
+        assert await network.get_tables(is_ipv6=False) == b""
+        rules = RULES.replace(b":INPUT ACCEPT", b":MINE - [0:0]\n:INPUT DROP")
+        rules += b"*nat\n-A NONESUCH -j DROP\nCOMMIT\n"
+        with pytest.raises(InvalidArgument, match="iptables-restore"):
+            await network.set_tables(rules, is_ipv6=False)
+        got = (await network.get_tables(is_ipv6=False)).decode().splitlines()
+        assert [line for line in got if line[0] in ":-"] == [
+            ":INPUT ACCEPT [0:0]",
+            ":FORWARD ACCEPT [0:0]",
+            ":OUTPUT ACCEPT [0:0]",
+        ]
+
+
 async def test_a_guest_without_iptables_says_so(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

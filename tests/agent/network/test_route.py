@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -9,7 +10,8 @@ import pytest
 
 from agent.errors import Internal, InvalidArgument
 from agent.network import Network
-from agent.network.route import update_routes
+from agent.network.address import LIMIT, default
+from agent.network.route import Route, commands_for, update_routes
 from agent.reaper import Reaper
 from protos import types_pb2
 from tests.helpers.namespace import World, in_namespaces
@@ -198,6 +200,40 @@ async def test_the_list_has_the_kernels_routes(world: World) -> None:
         assert listed["2001:db8:1::/64"].family == types_pb2.v6
 
 
+@in_namespaces("v2")
+async def test_how_the_hosts_route_is_doing_does_not_matter(world: World) -> None:
+    async with configured() as network:
+        # RTNH_F_DEAD, _PERVASIVE, _OFFLOAD, _LINKDOWN and RTM_F_CLONED.
+        await network.update_routes(
+            [route("10.5.0.0/16", gateway="192.168.0.9", device="veth0", flags=0x21B)]
+        )
+        assert routes() == {"dst 10.5.0.0/16 gateway 192.168.0.9 dev veth0"}
+
+
+@in_namespaces("v2")
+async def test_as_many_routes_as_a_request_may_have(world: World) -> None:
+    async with configured() as network:
+        wanted = [
+            route(f"10.{n >> 8}.{n & 255}.0/24", gateway="192.168.0.9", device="veth0")
+            for n in range(LIMIT)
+        ]
+        for _ in range(2):
+            listed = await network.update_routes(wanted)
+            assert len([r for r in listed.Routes if r.gateway]) == LIMIT
+
+
+def test_the_work_grows_with_the_routes_not_with_their_square() -> None:
+    """All to one destination, which is the worst that a request can do."""
+    many = [
+        Route(default(6), device="eth0", source=f"fd00:{n:x}::/64") for n in range(4096)
+    ]
+    others = [Route(default(6), device="eth0", mtu=n) for n in range(2000, 6000)]
+    start = time.process_time()
+    assert len(commands_for(many, [*others, *others])) == len(others)
+    # With each compared to each it takes ten seconds.
+    assert time.process_time() - start < 2
+
+
 @pytest.mark.parametrize(
     "message",
     [
@@ -209,9 +245,16 @@ async def test_the_list_has_the_kernels_routes(world: World) -> None:
         route("10.0.0.0/8", source="fd00::1", device="eth0"),
         route("10.0.0.0/8", device="eth0 table 7"),
         route("10.0.0.0/8", gateway="300.1.1.1", device="eth0"),
-        route("10.0.0.0/8", device="eth0", flags=1),
+        route("10.0.0.0/8", device="eth0", scope=256),
     ],
 )
 async def test_what_cannot_be_meant_is_refused(message: types_pb2.Route) -> None:
     with Reaper() as reaper, pytest.raises(InvalidArgument):
         await update_routes(reaper, [message])
+
+
+async def test_too_many_routes_are_refused() -> None:
+    many = [route("10.0.0.0/8", device="eth0")] * (LIMIT + 1)
+    with Reaper() as reaper:
+        with pytest.raises(InvalidArgument, match="routes: 4097 are more than 4096"):
+            await update_routes(reaper, many)
