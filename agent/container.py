@@ -111,6 +111,13 @@ class Container:
         self._stop_oom_watch: Callable[[], None] | None = None
 
     @property
+    def proc(self) -> Path:
+        """The directory of its init in `/proc`. Raises `InvalidState` without one."""
+        if self._init is None or self.state is ContainerState.STOPPED:
+            raise InvalidState(f"container {self.id!r}: its init does not run")
+        return self._proc / str(self._init.pid)
+
+    @property
     def hook_output(self) -> Path:
         """Where the container's hooks write."""
         return self._bundle.hook_output

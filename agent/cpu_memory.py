@@ -11,18 +11,19 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
+import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
 from agent.blocking import blocking
-from agent.errors import Internal, Timeout
+from agent.errors import Internal, Timeout, Unimplemented
 from agent.paths import SystemPaths
 from tracing.span import span
 
 log = logging.getLogger(__name__)
 
-TRIES: Final = 100
+CPU_TIMEOUT: Final = 5.0
 PAUSE_SECONDS: Final = 0.05
 
 CPU: Final = re.compile(r"cpu[0-9]+")
@@ -30,10 +31,10 @@ MEMORY: Final = re.compile(r"memory[0-9]+")
 
 
 async def bring_online(paths: SystemPaths, cpus: int, *, cpu_only: bool) -> None:
-    """Bring every CPU online until there are `cpus`, then all memory.
+    """Bring every CPU online until there are `cpus` in all, then all memory.
 
-    Only CPUs that can be switched count, so not the boot CPU of most machines; those
-    that are online already do. Raises `Timeout` when they do not appear.
+    The boot CPU, which most machines cannot switch off, counts too, and so the call
+    may be repeated. Raises `Timeout` when there are not as many.
     """
     directory = paths.sys / "devices/system/cpu"
     if cpus:
@@ -45,15 +46,13 @@ async def bring_online(paths: SystemPaths, cpus: int, *, cpu_only: bool) -> None
 
 
 async def _bring_cpus_online(directory: Path, cpus: int) -> None:
-    online = 0
-    for attempt in range(TRIES):
-        if attempt:
-            await asyncio.sleep(PAUSE_SECONDS)
-        online = await blocking(switch_on, directory, CPU)
-        if online >= cpus:
-            return
-    seconds = TRIES * PAUSE_SECONDS
-    raise Timeout(f"cpus: {online} of {cpus} came online within {seconds:g} s")
+    deadline = time.monotonic() + CPU_TIMEOUT
+    while (online := await blocking(switch_on, directory, CPU)) < cpus:
+        if time.monotonic() >= deadline:
+            raise Timeout(
+                f"cpus: {online} of {cpus} came online within {CPU_TIMEOUT:g} s"
+            )
+        await asyncio.sleep(PAUSE_SECONDS)
 
 
 def switch_on(directory: Path, pattern: re.Pattern[str]) -> int:
@@ -79,8 +78,8 @@ def _is_on_now(file: Path) -> bool:
         if file.read_text().strip() == "0":
             file.write_text("1")
     except FileNotFoundError:
-        # What was there when the machine started cannot be switched.
-        return False
+        # What was there when the machine started may not be switchable: it is on.
+        return True
     except OSError as error:
         log.warning("not online", extra={"file": file, "error": error.strerror})
         return False
@@ -119,10 +118,14 @@ def has_memory_probe(paths: SystemPaths) -> bool:
 def probe_memory(paths: SystemPaths, addresses: Iterable[int]) -> None:
     """Tell the kernel of a block of memory at each physical address, in order.
 
-    Blocks. Raises `OSError` at the first that it refuses.
+    Blocks. Raises `OSError` at the first that it refuses, `Unimplemented` when it
+    finds new memory only by itself.
     """
+    probe = _probe_file(paths)
+    if not probe.exists():
+        raise Unimplemented("memory: this kernel cannot be told to probe it")
     for address in addresses:
-        _probe_file(paths).write_text(f"{address:#x}")
+        probe.write_text(f"{address:#x}")
 
 
 def _probe_file(paths: SystemPaths) -> Path:

@@ -25,7 +25,6 @@ from agent.errors import (
     InvalidArgument,
     InvalidState,
     Timeout,
-    Unimplemented,
 )
 from agent.identifier import check_container_id, check_exec_id
 from agent.oom import OomEvents
@@ -37,6 +36,7 @@ from agent.process_list import list_processes
 from agent.reaper import Reaper
 from agent.resources import can_filter_devices, fit_resources, take_mknod
 from agent.runtime import Runtime
+from agent.shared_mount import share_mount
 from agent.spec import Spec, process_to_oci, resources_to_oci, to_oci
 from agent.stream_port import StreamPorts
 from agent.surroundings import Storages, Surroundings
@@ -163,8 +163,6 @@ class Sandbox:
             raise AlreadyExists(f"container {container_id!r}: already exists")
         if not request.HasField("OCI"):
             raise InvalidArgument(f"container {container_id!r}: no OCI spec")
-        if request.shared_mounts:
-            raise Unimplemented(f"container {container_id!r}: shared mounts")
         spec = to_oci(request.OCI)
         container = self._new_container(container_id, spec)
         self._containers[container_id] = container
@@ -222,6 +220,8 @@ class Sandbox:
             await self._prepare(container, request, spec, pid=pid)
             async with self._runtime_slots:
                 await container.create(spec, streams)
+            for mount in request.shared_mounts:
+                await share_mount(mount, self.container(mount.src_ctr), container)
             undo.pop_all()
 
     async def _prepare(

@@ -15,7 +15,7 @@ import asyncio
 import logging
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+LIBRARIES: Final = {"udev": "libudev.so.1"}
+"""What pyudev loads by name, as the dynamic linker knows it."""
 RECEIVE_BUFFER: Final = 1 << 20
 """Bytes of events that the kernel keeps while the loop is busy."""
 
@@ -83,7 +85,10 @@ class KernelMonitor:
 
     def __init__(self) -> None:
         import pyudev
+        from pyudev._ctypeslib import utils
 
+        # Its own search runs ldconfig and a compiler, which a guest does not have.
+        utils.find_library = lambda name: LIBRARIES[name]
         self._monitor = pyudev.Monitor.from_netlink(pyudev.Context(), source="kernel")
         self._monitor.set_receive_buffer_size(RECEIVE_BUFFER)
         self._monitor.start()
@@ -119,6 +124,7 @@ class Uevents:
         self._monitor: Monitor | None = None
         self._starting = asyncio.Lock()
         self._waiting: dict[asyncio.Future[Uevent], UeventMatcher] = {}
+        self._retrying: dict[asyncio.Future[None], UeventMatcher] = {}
         self._listeners: list[Callable[[Uevent], None]] = []
 
     def listen(self, listener: Callable[[Uevent], None]) -> None:
@@ -165,11 +171,44 @@ class Uevents:
         except TimeoutError as error:
             if not limit.expired():
                 raise
-            raise Timeout(
-                f"timeout after {timeout:g}s waiting for {matcher.description}"
-            ) from error
+            raise _timeout(timeout, matcher) from error
         finally:
             del self._waiting[found]
+
+    async def retry(
+        self,
+        attempt: Callable[[], Awaitable[bool]],
+        matcher: UeventMatcher,
+        timeout: float,
+    ) -> None:
+        """Make an attempt now and after each matching event, until one succeeds.
+
+        For a device that sysfs does not tell from others. Raises `Timeout` after
+        `timeout` seconds, and what `attempt` raises.
+        """
+        await self.start()
+        try:
+            async with asyncio.timeout(timeout) as limit:
+                while not await self._attempt(attempt, matcher):
+                    pass
+        except TimeoutError as error:
+            if not limit.expired():
+                raise
+            raise _timeout(timeout, matcher) from error
+
+    async def _attempt(
+        self, attempt: Callable[[], Awaitable[bool]], matcher: UeventMatcher
+    ) -> bool:
+        """Make one attempt; when it fails, return after the next event."""
+        changed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._retrying[changed] = matcher
+        try:
+            if await attempt():
+                return True
+            await changed
+            return False
+        finally:
+            del self._retrying[changed]
 
     def find(self, matcher: UeventMatcher) -> Uevent | None:
         """Search sysfs for a device that is ready to be used. Blocks."""
@@ -244,6 +283,9 @@ class Uevents:
         for found, matcher in self._waiting.items():
             if not found.done() and matcher.matches(event):
                 found.set_result(event)
+        for changed, matcher in self._retrying.items():
+            if not changed.done() and matcher.matches(event):
+                changed.set_result(None)
         for listener in self._listeners:
             listener(event)
 
@@ -253,3 +295,10 @@ class Uevents:
             event = self.find(matcher)
             if event is not None and not found.done():
                 found.set_result(event)
+        for changed in self._retrying:
+            if not changed.done():
+                changed.set_result(None)
+
+
+def _timeout(seconds: float, matcher: UeventMatcher) -> Timeout:
+    return Timeout(f"timeout after {seconds:g}s waiting for {matcher.description}")

@@ -7,13 +7,12 @@ A new one is that file and a line in `HANDLERS`.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable, Sequence
 from typing import Any, Final, Protocol
 
 from agent.blocking import blocking
 from agent.config import Config
-from agent.device import block, memory, mmio, nvdimm, scsi, vfio
+from agent.device import block, mmio, nvdimm, scsi, vfio
 from agent.device.environment import translate
 from agent.device.hotplug import Hotplug
 from agent.device.node import DeviceNode, Found
@@ -21,7 +20,7 @@ from agent.device.renumber import renumber
 from agent.device.rules import complete_rules, read_own_disks
 from agent.errors import InvalidArgument
 from agent.paths import SystemPaths
-from agent.uevent import Uevent, Uevents
+from agent.uevent import Uevents
 from protos.agent_pb2 import Device
 from tracing.span import span
 
@@ -49,8 +48,6 @@ class Devices:
         self._paths = paths
         self._hotplug = Hotplug(paths, uevents, config.hotplug_timeout)
         self._pci_addresses: dict[str, str] = {}
-        self._onlining: set[asyncio.Task[None]] = set()
-        uevents.listen(self._online_memory)
 
     async def add(self, messages: Sequence[Device], spec: dict[str, Any]) -> None:
         """Find all devices, then edit `spec` in place, also for none.
@@ -83,18 +80,6 @@ class Devices:
     def translate_environment(self, env: Iterable[str]) -> list[str]:
         """Return `env` with the guest's PCI addresses, for any of its processes."""
         return translate(env, self._pci_addresses)
-
-    def _online_memory(self, event: Uevent) -> None:
-        if memory.BLOCK.matches(event):
-            task = asyncio.ensure_future(self._online_block(event))
-            self._onlining.add(task)
-            task.add_done_callback(self._onlining.discard)
-
-    async def _online_block(self, event: Uevent) -> None:
-        with span(
-            "memory.online", subsystem="device", **{"agent.uevent.path": event.devpath}
-        ):
-            await blocking(memory.online_block, self._paths, event)
 
 
 def check(device: Device) -> None:

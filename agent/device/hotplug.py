@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,3 +41,14 @@ class Hotplug:
         """Return the node in `/dev` of a matching device."""
         event = await self.wait_for(matcher, prompt=prompt)
         return self.paths.dev / event.name
+
+    async def retry(
+        self, attempt: Callable[[], Awaitable[bool]], matcher: UeventMatcher
+    ) -> None:
+        """Make attempts until one succeeds; see `Uevents.retry`."""
+        with span(
+            "device.wait",
+            subsystem="device",
+            **{"agent.uevent.subsystem": matcher.subsystem},
+        ):
+            await self.uevents.retry(attempt, matcher, self.timeout)

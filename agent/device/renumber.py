@@ -19,7 +19,11 @@ Entry: TypeAlias = dict[str, Any]
 
 
 def renumber(spec: dict[str, Any], nodes: Mapping[str, DeviceNode]) -> None:
-    """Put each node (by the container path that the host asked for) into `spec`."""
+    """Put each node (by the container path that the host asked for) into `spec`.
+
+    A device that is given is meant to be used: where there are rules and none is
+    about it, one is added that allows it.
+    """
     linux = spec.setdefault("linux", {})
     devices: dict[str, Entry] = {
         device["path"]: device for device in linux.get("devices") or []
@@ -37,6 +41,8 @@ def renumber(spec: dict[str, Any], nodes: Mapping[str, DeviceNode]) -> None:
             devices[path]["path"] = node.container_path
         for rule in rules_of[path]:
             rule.update(numbers)
+        if rules and not rules_of[path]:
+            rules.append({"allow": True, **numbers, "access": "rwm"})
 
 
 def _is_about(rule: Entry, device: Entry) -> bool:

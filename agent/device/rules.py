@@ -11,10 +11,17 @@ through one (CVE-2020-2023, CVE-2026-24834).
 from __future__ import annotations
 
 import os
-from typing import Any, Final
+import stat
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final, TypeAlias
 
 from agent.linux.mount import Mount, read_mounts
 from agent.paths import SystemPaths
+
+Numbers: TypeAlias = tuple[int, int]
+"""Major and minor."""
 
 DEFAULTS: Final[tuple[dict[str, Any], ...]] = (
     {"allow": False, "access": "rwm"},
@@ -35,7 +42,7 @@ DEFAULTS: Final[tuple[dict[str, Any], ...]] = (
 (kernel, admin-guide/devices.txt)."""
 
 
-def complete_rules(spec: dict[str, Any], own_disks: list[tuple[int, int]]) -> None:
+def complete_rules(spec: dict[str, Any], own_disks: list[Numbers]) -> None:
     """Write the rules that `spec` lacks, and deny the guest's own disks."""
     linux = spec.setdefault("linux", {})
     resources = linux.get("resources") or {}
@@ -70,8 +77,8 @@ def _default_rules(devices: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return rules
 
 
-def read_own_disks(paths: SystemPaths) -> list[tuple[int, int]]:
-    """Return the block devices that file systems of the guest itself are on.
+def read_own_disks(paths: SystemPaths) -> list[Numbers]:
+    """Return the block devices that the guest itself lives on, or swaps to.
 
     What is mounted below the sandbox's directory came from the host for the
     containers. Anonymous devices (major 0) are no disks.
@@ -82,17 +89,43 @@ def read_own_disks(paths: SystemPaths) -> list[tuple[int, int]]:
         for mount in read_mounts(paths.proc / "self/mountinfo")
         if mount.major and not _is_below(mount, sandbox)
     }
-    # A partition can be written through the whole disk too.
-    whole = {_whole_disk(paths, *disk) for disk in disks}
-    return sorted(disks | {disk for disk in whole if disk is not None})
+    disks.update(_swap_disks(paths))
+    # A disk can be written through what it is a part of, or made of.
+    pending = list(disks)
+    while pending:
+        more = set(_disks_behind(paths, *pending.pop())) - disks
+        disks |= more
+        pending += more
+    return sorted(disks)
 
 
-def _whole_disk(paths: SystemPaths, major: int, minor: int) -> tuple[int, int] | None:
+def _swap_disks(paths: SystemPaths) -> Iterator[Numbers]:
+    """Yield the disks that the guest swaps to (man 5 proc, /proc/swaps)."""
+    try:
+        lines = (paths.proc / "swaps").read_text().splitlines()[1:]
+    except FileNotFoundError:
+        # A kernel without swap.
+        return
+    for line in lines:
+        # A swap file is on a disk of its own, which this does not look for.
+        with suppress(OSError):
+            status = os.stat(paths.dev / line.split()[0].removeprefix("/dev/"))
+            if stat.S_ISBLK(status.st_mode):
+                yield os.major(status.st_rdev), os.minor(status.st_rdev)
+
+
+def _disks_behind(paths: SystemPaths, major: int, minor: int) -> Iterator[Numbers]:
+    """Yield the disk of a partition, and what a mapped device (dm-verity) is on."""
     device = paths.sys / "dev/block" / f"{major}:{minor}"
-    if not (device / "partition").exists():
-        return None
-    numbers = (device.resolve().parent / "dev").read_text().split(":")
-    return int(numbers[0]), int(numbers[1])
+    if (device / "partition").exists():
+        yield _numbers(device.resolve().parent / "dev")
+    for slave in (device / "slaves").glob("*"):
+        yield _numbers(slave / "dev")
+
+
+def _numbers(file: Path) -> Numbers:
+    major, _, minor = file.read_text().partition(":")
+    return int(major), int(minor)
 
 
 def _is_below(mount: Mount, directory: str) -> bool:

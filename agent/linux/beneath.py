@@ -75,9 +75,12 @@ def _open_or_make(
 
 
 def remove_directories(root: int, paths: list[str]) -> None:
-    """Remove the directories `paths` beneath `root`, last first, while empty."""
+    """Remove the directories `paths` beneath `root`, last first, while empty.
+
+    Those that are gone already are no obstacle to those around them.
+    """
     for path in reversed(paths):
-        with opened(open_parent(root, path)) as parent:
+        with suppress(FileNotFoundError), opened(open_parent(root, path)) as parent:
             os.rmdir(os.path.basename(path), dir_fd=parent)
 
 

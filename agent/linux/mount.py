@@ -203,25 +203,37 @@ def bind_at(source: int, target: int, options: MountOptions) -> None:
     The flags hold from the first moment: the mount is made aside, gets its
     attributes, and is then put in place. A read-only volume is never writable.
     """
-    recursive = AT_RECURSIVE if options.flags & MS_REC else 0
-    tree = syscall(
+    with opened(clone_tree(source, recursive=bool(options.flags & MS_REC))) as tree:
+        _set_attributes(tree, options)
+        attach_tree(tree, target)
+
+
+def clone_tree(source: int, *, recursive: bool) -> int:
+    """Return a copy of the mount that descriptor `source` is in, from there down.
+
+    It is attached to nothing, and goes when its descriptor is closed before that.
+    """
+    flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH
+    return syscall(
         SYS_OPEN_TREE,
         source,
         ctypes.c_char_p(b""),
-        OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH | recursive,
+        flags | (AT_RECURSIVE if recursive else 0),
         path=proc_path(source),
     )
-    with opened(tree):
-        _set_attributes(tree, options)
-        syscall(
-            SYS_MOVE_MOUNT,
-            tree,
-            ctypes.c_char_p(b""),
-            target,
-            ctypes.c_char_p(b""),
-            MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH,
-            path=proc_path(target),
-        )
+
+
+def attach_tree(tree: int, target: int) -> None:
+    """Put a cloned tree onto what `target` stands for, in the thread's namespace."""
+    syscall(
+        SYS_MOVE_MOUNT,
+        tree,
+        ctypes.c_char_p(b""),
+        target,
+        ctypes.c_char_p(b""),
+        MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH,
+        path=proc_path(target),
+    )
 
 
 class _MountAttr(ctypes.Structure):

@@ -10,16 +10,16 @@ from google.protobuf.empty_pb2 import Empty
 from agent.blocking import blocking
 from agent.clock import set_time
 from agent.copy_file import FileCopies
-from agent.cpu_memory import bring_online, probe_memory
+from agent.cpu_memory import probe_memory
 from agent.device.hotplug import Hotplug
 from agent.entropy import reseed
 from agent.guest_details import guest_details
 from agent.metrics import Metrics
+from agent.plugged import Plugged
 from agent.sandbox import Sandbox
 from agent.stale_mounts import refresh_shared_mounts
 from agent.swap import add_swap_disk, add_swap_file
 from agent.volume import resize_volume, volume_stats
-from agent.widen_cpusets import widen_cpusets
 from protos import agent_pb2, csi_pb2
 from tracing.counters import Counters
 from ttrpc.context import CallContext
@@ -38,9 +38,13 @@ class GuestService:
         storage_handlers: Sequence[str],
         count_spans: Callable[[], Counters] = Counters,
     ) -> None:
-        self._sandbox = sandbox
         self._hotplug = hotplug
         self._paths = hotplug.paths
+        self._plugged = Plugged(
+            hotplug.paths,
+            hotplug.uevents,
+            lambda: [(c.cgroup_path, c.wanted_cpus) for c in sandbox.containers],
+        )
         self._files = files
         self._metrics = Metrics(hotplug.paths, count_spans)
         self._device_handlers = device_handlers
@@ -60,9 +64,7 @@ class GuestService:
     async def online_cpu_mem(
         self, request: agent_pb2.OnlineCPUMemRequest, context: CallContext
     ) -> Empty:
-        await bring_online(self._paths, request.nb_cpus, cpu_only=request.cpu_only)
-        containers = [(c.cgroup_path, c.wanted_cpus) for c in self._sandbox.containers]
-        await blocking(widen_cpusets, self._paths, containers)
+        await self._plugged.bring_online(request.nb_cpus, cpu_only=request.cpu_only)
         return Empty()
 
     async def mem_hotplug_by_probe(

@@ -26,6 +26,7 @@ from agent.errors import InvalidArgument
 from agent.linux.mount import MS_REMOUNT, parse_options
 from agent.paths import SystemPaths
 from agent.storage import (
+    bind,
     block,
     ephemeral,
     local,
@@ -55,6 +56,7 @@ class StorageHandler(Protocol):
 
 HANDLERS: Final[dict[str, StorageHandler]] = {
     "9p": ninep.add,
+    "bind": bind.add,
     "blk": block.add,
     "ephemeral": ephemeral.add,
     "local": local.add,
@@ -67,6 +69,8 @@ HANDLERS: Final[dict[str, StorageHandler]] = {
 }
 DRIVERS: Final = sorted(HANDLERS)
 """What `GetGuestDetails` calls `storage_handlers`."""
+BINDS: Final = frozenset({"bind", "watchable-bind"})
+"""Drivers of what is mounted already, so that no file system type is needed."""
 LASTING: Final = frozenset({"ephemeral", "local"})
 """Drivers whose storages outlive the containers that use them."""
 
@@ -271,7 +275,7 @@ def check(paths: SystemPaths, storage: Storage) -> None:
     place_of(paths, storage.mount_point)
     if storage.driver == "local":
         return
-    if not storage.fstype and storage.driver != "watchable-bind":
+    if not storage.fstype and storage.driver not in BINDS:
         raise InvalidArgument(f"{what}: no file system type")
     if not storage.source and storage.driver not in ("ephemeral", "overlayfs"):
         raise InvalidArgument(f"{what}: no source")

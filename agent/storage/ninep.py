@@ -3,9 +3,12 @@
 
 from __future__ import annotations
 
+import errno
+
 from agent.storage.site import Site
+from agent.storage.tag import mount_tag
 from protos.agent_pb2 import Storage
 
 
 async def add(storage: Storage, site: Site) -> None:
-    await site.mount(storage, storage.source)
+    await mount_tag(storage, site, missing=errno.ENOENT)

@@ -16,7 +16,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from agent.errors import InvalidArgument, NotFound
+from agent.errors import InvalidArgument, NotFound, Unimplemented
 from agent.linux.beneath import (
     is_directory,
     make_directories,
@@ -130,7 +130,7 @@ def _remove_empty(place: Place, made: list[str]) -> None:
         try:
             remove_directories(root, made)
         except OSError as error:
-            if error.errno not in (errno.ENOTEMPTY, errno.ENOENT, errno.EBUSY):
+            if error.errno not in (errno.ENOTEMPTY, errno.EBUSY):
                 raise
 
 
@@ -158,6 +158,11 @@ def mount_file_system(
             try:
                 mount_at(source, target, fstype, options)
             except OSError as error:
+                if error.errno == errno.ENODEV:
+                    raise Unimplemented(
+                        f"storage {str(place)!r}: "
+                        f"this kernel has no file system {fstype!r}"
+                    ) from error
                 # The kernel names no layer; our descriptor would tell nobody.
                 what = f"{fstype} {source!r}" + (options.data and f" ({options.data})")
                 text = f"{error.strerror}, mounting {what}"

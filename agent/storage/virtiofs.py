@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 
 from agent.blocking import blocking
@@ -10,6 +11,7 @@ from agent.linux.mount import read_mounts
 from agent.paths import SystemPaths
 from agent.storage.place import Place
 from agent.storage.site import Site
+from agent.storage.tag import mount_tag
 from protos.agent_pb2 import Storage
 
 
@@ -17,7 +19,7 @@ async def add(storage: Storage, site: Site) -> None:
     place = site.place_of(storage)
     # A sandbox that is made again in the same guest finds its share mounted.
     if not await blocking(_is_mounted, site.paths, place, storage.source):
-        await site.mount(storage, storage.source)
+        await mount_tag(storage, site, missing=errno.EINVAL)
 
 
 def _is_mounted(paths: SystemPaths, place: Place, tag: str) -> bool:

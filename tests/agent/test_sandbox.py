@@ -16,7 +16,6 @@ from agent.errors import (
     InvalidArgument,
     NotFound,
     Timeout,
-    Unimplemented,
 )
 from agent.linux.mount import mount
 from agent.sandbox import Sandbox
@@ -87,8 +86,8 @@ async def test_bad_requests_name_what_is_wrong(world: World) -> None:
         with pytest.raises(InvalidArgument, match="invalid cgroups path"):
             await sandbox.create_container(request)
         request = container_request("c1", "true")
-        request.shared_mounts.add(name="x")
-        with pytest.raises(Unimplemented, match="shared mounts"):
+        request.shared_mounts.add(name="x", src_ctr="c0", src_path="/a", dst_path="/b")
+        with pytest.raises(InvalidArgument, match="container 'c0': not found"):
             await sandbox.create_container(request)
         assert sandbox.containers == []
 
