@@ -173,7 +173,7 @@ async def serve(
                 ],
                 status_of=to_status,
             )
-            ending.push_async_callback(server.shutdown, SHUTDOWN_TIMEOUT)
+            ending.push_async_callback(shutdown, server, tracing)
             with span("server.listen", subsystem="agent"):
                 await listen_when_possible(server, listen)
         boot.announce(
@@ -225,6 +225,12 @@ async def listen_when_possible(server: Server, address: str) -> None:
             if not address.startswith("vsock:") or time.monotonic() > deadline:
                 raise
         await asyncio.sleep(VSOCK_INTERVAL)
+
+
+async def shutdown(server: Server, tracing: Tracing) -> None:
+    """Let calls in flight end; DestroySandbox answers when it has sent its spans."""
+    flush = 0.0 if tracing.tracer is None else tracing.flush_timeout
+    await server.shutdown(SHUTDOWN_TIMEOUT + flush)
 
 
 async def first_of(*events: asyncio.Event) -> None:

@@ -66,8 +66,8 @@ class Surroundings:
             await load_modules(self._reaper, request.kernel_modules)
             with span("namespace.pin", subsystem="sandbox"):
                 await self.namespaces.pin(request.hostname)
-                if request.sandbox_pidns:
-                    await self.namespaces.share_pid()
+            if request.sandbox_pidns:
+                await self.namespaces.share_pid()
             await self._storages.add(request.storages, None)
             await self._find_hooks(request.guest_hook_path)
             await blocking(self._resolv_conf.bind, list(request.dns))

@@ -52,7 +52,7 @@ class FakeCollector:
             self._listener.shutdown(socket.SHUT_RDWR)
             self._listener.close()
             self._listener = None
-            self.path.unlink()
+            self.path.unlink(missing_ok=True)
         with self.changed:
             for connection in self._open:
                 try:

@@ -10,15 +10,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.helpers.catalogue import ROOT, Row, in_page
 from tracing import semconv
 from tracing.setup import BOOT_SPAN
 
-ROOT = Path(__file__).parents[2]
 MAKERS = ("span", "record")
 PLAIN = {"subsystem", "start", "end"}
 """Arguments that are no attributes."""
-Row = tuple[str, str, str, frozenset[str]]
-"""Name, subsystem, file and attributes."""
 
 
 def spans_of(tree: ast.AST) -> Iterator[tuple[str, str, frozenset[str]]]:
@@ -84,15 +82,6 @@ def in_code() -> set[Row]:
         for name, subsystem, attributes in spans_of(ast.parse(path.read_text())):
             found.add((name, subsystem, file, attributes))
     return found
-
-
-def in_page() -> set[Row]:
-    text = (ROOT / "TRACING.md").read_text()
-    rows = re.findall(r"^\| `([^`]+)` \| (\S+) \| (.*) \| `([^`]+)` \|$", text, re.M)
-    return {
-        (name, subsystem, file, frozenset(re.findall("`([^`]+)`", attributes)))
-        for name, subsystem, attributes, file in rows
-    }
 
 
 def test_the_catalogue_is_the_code() -> None:

@@ -2,89 +2,25 @@
 """The forwarder as a program, and a real collector behind it and without it."""
 
 import json
-import shutil
-import signal
-import socket
 import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 
 import pytest
 
+from tests.helpers.collector import (
+    FORWARDER,
+    eventually,
+    free_port,
+    program,
+    rotel,
+    socat,
+    tcp_to,
+)
 from tests.helpers.trace_port import FakeCollector
 from tracing.forwarder.receiver import Receiver
 from tracing.setup import Tracing
 from tracing.span import span
-
-rotel = pytest.importorskip("rotel", reason="rotel: the real collector is not here")
-FORWARDER = (sys.executable, "-m", "tracing.forwarder")
-
-
-@contextmanager
-def program(
-    *command: str, stop: int = signal.SIGTERM
-) -> Iterator[subprocess.Popen[bytes]]:
-    process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-    )
-    try:
-        yield process
-    finally:
-        process.send_signal(stop)
-        process.communicate(timeout=20)
-
-
-def eventually(condition: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < deadline, f"{what}: not in time"
-        time.sleep(0.01)
-
-
-def free_port() -> int:
-    with socket.socket() as it:
-        it.bind(("127.0.0.1", 0))
-        port: int = it.getsockname()[1]
-        return port
-
-
-def answers(address: tuple[str, int]) -> bool:
-    try:
-        socket.create_connection(address, 1).close()
-    except OSError:
-        return False
-    return True
-
-
-@contextmanager
-def collector(directory: Path, port: int, sink: int) -> Iterator[None]:
-    """The real thing: takes OTLP on `port`, sends it on to `sink`, both loopback."""
-    binary = Path(rotel.__file__).parent / "rotel-agent"
-    with program(
-        str(binary),
-        "start",
-        f"--otlp-http-endpoint=127.0.0.1:{port}",
-        f"--otlp-grpc-endpoint=127.0.0.1:{free_port()}",
-        f"--pid-file={directory}/pid",
-        f"--log-file={directory}/log",
-        "--exporter=otlp",
-        "--otlp-exporter-protocol=http",
-        f"--otlp-exporter-endpoint=http://127.0.0.1:{sink}",
-    ):
-        eventually(lambda: answers(("127.0.0.1", port)), "rotel")
-        yield
-
-
-@contextmanager
-def tcp_to(path: Path, port: int) -> Iterator[None]:
-    """socat, from a TCP port to a unix socket."""
-    listen = f"TCP-LISTEN:{port},bind=127.0.0.1,fork,reuseaddr"
-    with program("socat", listen, f"UNIX-CONNECT:{path}"):
-        eventually(lambda: answers(("127.0.0.1", port)), "socat")
-        yield
 
 
 async def emit(tracing: Tracing, first: int, count: int) -> None:
@@ -95,16 +31,13 @@ async def emit(tracing: Tracing, first: int, count: int) -> None:
 
 
 @pytest.mark.parametrize("way", ["socat", "forwarder"])
-@pytest.mark.skipif(shutil.which("socat") is None, reason="socat is not installed")
 async def test_a_real_collector_gets_every_span(tmp_path: Path, way: str) -> None:
     """Late at first, then away for a while; attributes and parents arrive intact."""
     port, sink_port = free_port(), free_port()
     guest = FakeCollector(tmp_path / "guest.sock_10240")  # only for its connect
     tracing = Tracing(guest.connect, flush_timeout=20)
     if way == "socat":
-        relay = program(
-            "socat", f"UNIX-LISTEN:{guest.path},fork", f"TCP:127.0.0.1:{port}"
-        )
+        relay: AbstractContextManager[object] = socat(tmp_path / "guest.sock", port)
     else:
         relay = program(
             *FORWARDER,
@@ -120,11 +53,11 @@ async def test_a_real_collector_gets_every_span(tmp_path: Path, way: str) -> Non
             await emit(tracing, 0, 200)  # Nobody is there yet.
             stack.enter_context(relay)
             eventually(guest.path.exists, way)
-            with collector(tmp_path, port, sink_port):
+            with rotel(tmp_path, port, sink_port):
                 assert await tracing.flush()
                 await receiver.wait_for(200)
             await emit(tracing, 200, 200)  # The collector is away.
-            with collector(tmp_path, port, sink_port):
+            with rotel(tmp_path, port, sink_port):
                 assert await tracing.flush()
                 await receiver.wait_for(400)
             await tracing.stop()

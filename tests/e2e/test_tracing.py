@@ -1,0 +1,244 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A container's life, traced, with a real collector at the other end.
+
+agent -> guest.sock_10240 -> socat or forwarder -> rotel -> socat -> receiver
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import ExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from agent.client import AgentClient
+from agent.client.spec import default_process, default_spec, writable_layer
+from agent.ctl.rootfs import make_busybox
+from guest.local import LocalGuest
+from protos import agent_pb2, oci_pb2
+from tests.helpers import catalogue
+from tests.helpers.collector import forwarder, free_port, rotel, socat, tcp_to
+from tests.helpers.trace_port import HANG, OK, FakeCollector, fake_collector
+from tracing import http1
+from tracing.forwarder import Receiver
+from tracing.record import Kind, SpanRecord, Status
+
+HOOK: Final = "#!/bin/sh\nexit 0\n"
+SECRET: Final = "hunter2"
+CREATE: Final = "grpc.AgentService/CreateContainer"
+
+
+@asynccontextmanager
+async def traced(scratch: Path, kind: str = "isolated") -> AsyncIterator[LocalGuest]:
+    environment = {"KATA_AGENT_TRACING": kind}
+    with LocalGuest(scratch / "guest", environment=environment) as guest:
+        make_busybox(guest.directory / "rootfs")
+        yield guest
+
+
+class Life:
+    """A sandbox and one container in it, step by step."""
+
+    def __init__(self, guest: LocalGuest, client: AgentClient) -> None:
+        self._client = client
+        self._rootfs = str(guest.directory / "rootfs")
+        self._hook = guest.directory / "hook"
+        self._hook.write_text(HOOK)
+        self._hook.chmod(0o755)
+
+    async def begin(self) -> None:
+        await self._client.create_sandbox("s1")
+        storage, root = writable_layer("c1", self._rootfs)
+        process = default_process(
+            ["sh", "-c", f"sleep 1000; : {SECRET}"], env={"PASSWORD": SECRET}
+        )
+        spec = default_spec("c1", process, rootfs=root)
+        hook = oci_pb2.Hook(Path=str(self._hook), Args=[SECRET], Env=[f"A={SECRET}"])
+        spec.Hooks.Poststart.append(hook)
+        self.container = await self._client.create_container("c1", spec, [storage])
+        await self.container.start()
+
+    async def go_on(self) -> None:
+        execution = await self.container.exec("e1", default_process(["false"]))
+        assert await execution.wait() == 1
+
+    async def end(self) -> None:
+        await self.container.remove()
+        await self._client.destroy_sandbox()
+
+
+async def closing(guest: LocalGuest) -> dict[str, Any]:
+    """Wait for the agent's end; return what its last line on tracing counts."""
+    assert await asyncio.to_thread(guest.ending, 20)
+    (line,) = [each for each in guest.console_tail(1000) if "tracing is off" in each]
+    counts: dict[str, Any] = json.loads(line)
+    return counts
+
+
+def check_life(spans: list[SpanRecord]) -> None:
+    """Names, parents and attributes of a life's spans."""
+    catalogue.check(spans)
+    assert len({span.span_id for span in spans}) == len(spans)
+    by_id = {span.span_id: span for span in spans}
+
+    def path(span: SpanRecord) -> str:
+        parent = by_id.get(span.parent_id)
+        return f"{path(parent)} > {span.name}" if parent else span.name
+
+    prefix = "grpc.AgentService/"
+    found = {path(span).removeprefix(prefix) for span in spans}
+    assert found >= {
+        "agent.boot > system.prepare",
+        "agent.boot > tracing.start",
+        "agent.boot > server.listen",
+        "CreateSandbox > namespace.pin",
+        "CreateSandbox > namespace.share_pid",
+        "CreateContainer > storage.add > storage.mount",
+        "CreateContainer > spec.prepare",
+        "CreateContainer > process.create > runtime.create",
+        "StartContainer > process.start > runtime.start",
+        "StartContainer > process.start > hook.run > program.run",
+        "ExecProcess > process.exec > runtime.exec",
+        "WaitProcess",
+        "RemoveContainer > container.kill",
+        "RemoveContainer > runtime.delete",
+        "RemoveContainer > cgroup.remove",
+        "RemoveContainer > storage.remove",
+        "DestroySandbox > namespace.unpin",
+    }
+    (create,) = (span for span in spans if span.name == CREATE)
+    assert create.kind is Kind.SERVER
+    assert create.attributes["container.id"] == "c1"
+    assert create.attributes["sandbox.id"] == "s1"
+    exits = {
+        span.attributes["agent.exec.id"]: span.attributes["process.exit.code"]
+        for span in spans
+        if span.name == "process.run"
+    }
+    assert exits == {"c1": 137, "e1": 1}
+    assert not [span for span in spans if span.status is Status.ERROR]
+    assert SECRET not in repr(spans)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("way", [socat, forwarder])
+async def test_a_real_collector_gets_a_whole_life(
+    scratch: Path, tmp_path: Path, way: Any
+) -> None:
+    """It comes late, and is away for a while in the middle."""
+    port, sink = free_port(), free_port()
+    async with traced(scratch) as guest, Receiver(tmp_path / "sink") as receiver:
+        with ExitStack() as stack:
+            stack.enter_context(tcp_to(tmp_path / "sink", sink))
+            async with await AgentClient.connect(guest.address) as client:
+                life = Life(guest, client)
+                await life.begin()
+                stack.enter_context(way(guest.socket, port))
+                with rotel(tmp_path, port, sink):
+                    # Three calls with what is in them, and the boot.
+                    await receiver.wait_for(17)
+                await life.go_on()
+                with rotel(tmp_path, port, sink):
+                    await life.end()
+                    counts = await closing(guest)
+                    spans = await receiver.wait_for(counts["spans_ended"])
+    assert counts["spans_sent"] == counts["spans_ended"] == len(spans)
+    assert counts["spans_pending"] == 0
+    assert not [key for key in counts if key.startswith("dropped")]
+    check_life(spans)
+
+
+@pytest.mark.parametrize(
+    ("answers", "reason"),
+    [
+        ([http1.response(503, "", {"Retry-After": "0"}), OK], None),
+        ([http1.response(400, "", {})], "refused"),
+        ([HANG], "shutdown"),
+        # partial_success { rejected_spans: 1 }, of each batch.
+        ([http1.response(200, "OK", {}, b"\x0a\x02\x08\x01")], "rejected"),
+    ],
+    ids=["503", "400", "hung", "partial"],
+)
+async def test_what_is_lost_is_counted(
+    scratch: Path, answers: list[bytes], reason: str | None
+) -> None:
+    async with traced(scratch) as guest:
+        with fake_collector(Path(f"{guest.socket}_10240")) as collector:
+            collector.answers = answers
+            async with await AgentClient.connect(guest.address) as client:
+                life = Life(guest, client)
+                await life.begin()
+                await life.go_on()
+                await check_metrics(client)
+                await life.end()
+            counts = await closing(guest)
+            arrived = len(collector.spans())
+            lost = len(collector.requests) if reason == "rejected" else 0
+    assert counts["spans_pending"] == 0
+    assert counts["spans_sent"] == arrived - lost
+    dropped = {key: n for key, n in counts.items() if key.startswith("dropped_")}
+    missing = counts["spans_ended"] - counts["spans_sent"]
+    assert dropped == ({f"dropped_{reason}": missing} if reason else {})
+    assert counts["spans_ended"] > 30
+    if reason is None:
+        check_life(collector.spans())
+        assert counts["throttled"] == 1
+
+
+async def check_metrics(client: AgentClient) -> None:
+    """Every span that has ended is in one of GetMetrics' three places."""
+    request = agent_pb2.GetMetricsRequest()
+    page = (await client.agent.get_metrics(request)).metrics
+    values = {
+        name.partition("{")[2]: float(value)
+        for name, _, value in (line.rpartition(" ") for line in page.splitlines())
+        if name.startswith("kata_agent_trace_spans")
+    }
+    ended = values.pop('item="ended"}')
+    assert ended == sum(values.values()) > 20
+
+
+async def test_a_collector_that_never_comes(scratch: Path) -> None:
+    async with traced(scratch) as guest:
+        async with await AgentClient.connect(guest.address) as client:
+            life = Life(guest, client)
+            await life.begin()
+            await life.go_on()
+            await life.end()
+        counts = await closing(guest)
+    assert counts["dropped_shutdown"] == counts["spans_ended"] > 30
+    assert counts["send_errors"] > 0
+
+
+async def test_tracing_by_calls(scratch: Path) -> None:
+    """StartTracing and StopTracing, twice; with Kata 1.x's words."""
+    from ttrpc.errors import StatusError
+
+    async with traced(scratch, "false") as guest:
+        socket = Path(f"{guest.socket}_10240")
+        collector = FakeCollector(socket)
+        collector.start()
+        async with await AgentClient.connect(guest.address) as client:
+            start, stop = (
+                agent_pb2.StartTracingRequest(),
+                agent_pb2.StopTracingRequest(),
+            )
+            with pytest.raises(StatusError, match="tracing not enabled"):
+                await client.agent.stop_tracing(stop)
+            for _ in range(2):
+                await client.agent.start_tracing(start)
+                with pytest.raises(StatusError, match="tracing already enabled"):
+                    await client.agent.start_tracing(start)
+                await client.check()
+                await client.agent.stop_tracing(stop)
+                await client.check()
+            names = [span.name for span in collector.spans()]
+            await client.create_sandbox("s1")
+            await client.destroy_sandbox()
+        assert await asyncio.to_thread(guest.ending, 20)
+        collector.stop()
+    assert names == ["grpc.Health/Check"] * 2

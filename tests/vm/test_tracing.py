@@ -1,0 +1,190 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Spans out of a virtual machine: boot, hotplug, a container, the power-off.
+
+A guest of its own each time, as tracing begins on the kernel's command line and ends
+with the machine.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agent.client import AgentClient, communicate
+from agent.client.spec import default_process, default_spec, writable_layer
+from guest.image.store import Image
+from guest.vm import VmGuest
+from guest.vm_command import SCSI_BUS
+from protos import agent_pb2
+from tests.helpers import jaeger, vm
+from tests.helpers.trace_port import fake_collector
+from tracing import http1
+from tracing.forwarder import Receiver
+from tracing.interceptor import inject
+from tracing.propagation import TraceContext
+from tracing.record import Kind, SpanRecord
+from ttrpc.context import CallContext
+from ttrpc.interceptor import Proceed
+
+pytestmark = [pytest.mark.vm, pytest.mark.slow]
+
+POWER_OFF = 30.0
+MOUNT_POINT = "/run/kata-containers/sandbox/storage/disk"
+DAY = 24 * 3600
+
+
+def plug_disk(guest: VmGuest, file: Path, lun: int) -> None:
+    """Plug a SCSI disk into a running guest, with a file system on it."""
+    with file.open("wb") as disk:
+        disk.truncate(16 << 20)
+    subprocess.run(["mkfs.ext4", "-q", str(file)], check=True)
+    node = {"driver": "raw", "node-name": f"disk{lun}"}
+    backend = {"driver": "file", "filename": str(file)}
+    guest.qmp("blockdev-add", **node, file=backend)
+    place = {"bus": SCSI_BUS, "scsi-id": 0, "lun": lun}
+    guest.qmp("device_add", driver="scsi-hd", drive=f"disk{lun}", id="hd", **place)
+
+
+@asynccontextmanager
+async def booted(image: Image, directory: Path, *options: str) -> AsyncIterator[Any]:
+    """A guest, and what comes to its trace port from before it boots on."""
+    guest = vm.agent_guest(image, directory, *options)
+    guest.launch()
+    try:
+        async with Receiver(f"{guest.socket}_10240") as receiver:
+            await asyncio.to_thread(guest.wait_until_ready)
+            yield guest, receiver
+    finally:
+        guest.stop()
+
+
+class Traced:
+    """A caller in the middle of a span of its own."""
+
+    def __init__(self) -> None:
+        self.context = TraceContext.new()
+
+    async def interceptor(
+        self, request: Any, context: CallContext, proceed: Proceed
+    ) -> Any:
+        inject(context, self.context)
+        return await proceed(request, context)
+
+
+async def live(client: AgentClient) -> None:
+    """A sandbox, a container with a disk, a step of the clock, and the end."""
+    await client.create_sandbox("vm-trace")
+    disk = agent_pb2.Storage(
+        driver="scsi", source="0:1", fstype="ext4", mount_point=MOUNT_POINT
+    )
+    layer, root = writable_layer("c1", "/")
+    process = default_process(["sh", "-c", "echo out"])
+    spec = default_spec("c1", process, rootfs=root)
+    async with client.started_container("c1", spec, [disk, layer]) as container:
+        yesterday = int(time.time()) - DAY
+        await client.agent.set_guest_date_time(
+            agent_pb2.SetGuestDateTimeRequest(Sec=yesterday)
+        )
+        assert (await communicate(container.init)).stdout == b"out\n"
+    await client.destroy_sandbox()
+
+
+async def test_a_life_from_boot_to_power_off(image: Image, tmp_path: Path) -> None:
+    caller = Traced()
+    options = ("agent.trace=collated", "agent.unified_cgroup_hierarchy=1")
+    async with booted(image, tmp_path, *options) as (guest, receiver):
+        plug_disk(guest, tmp_path / "disk", lun=1)
+        client = await AgentClient.connect(
+            guest.address, interceptors=[caller.interceptor]
+        )
+        async with client:
+            await live(client)
+        # The spans of the end were sent before the call was answered; the power-off
+        # sends what came later.
+        assert await asyncio.to_thread(guest.wait, POWER_OFF) == 0
+        spans = receiver.spans()
+    check_boot(spans)
+    check_hotplug(spans)
+    check_calls(spans, caller.context)
+    assert all(span.end >= span.start for span in spans)
+
+
+def named(spans: list[SpanRecord], name: str) -> SpanRecord:
+    (found,) = (span for span in spans if span.name == name)
+    return found
+
+
+def check_boot(spans: list[SpanRecord]) -> None:
+    boot = named(spans, "agent.boot")
+    for step in ("system.prepare", "tracing.start", "server.listen"):
+        span = named(spans, step)
+        assert span.parent_id == boot.span_id
+        assert boot.start <= span.start <= span.end <= boot.end
+
+
+def check_hotplug(spans: list[SpanRecord]) -> None:
+    """The call, the storage, the wait for its disk, and the mount, one in another."""
+    wait = named(spans, "device.wait")
+    assert wait.attributes["agent.uevent.subsystem"] == "block"
+    assert str(wait.attributes["agent.uevent.path"]).endswith(
+        f"/0:0:0:1/block/{wait.attributes['agent.uevent.name']}"
+    )
+    by_id = {span.span_id: span for span in spans}
+    storage = by_id[wait.parent_id]
+    assert storage.name == "storage.add"
+    assert storage.attributes["agent.storage.driver"] == "scsi"
+    assert by_id[storage.parent_id].name == "grpc.AgentService/CreateContainer"
+
+
+def check_calls(spans: list[SpanRecord], caller: TraceContext) -> None:
+    """Every call is below the caller's span, also those after the clock's step."""
+    calls = {span.name: span for span in spans if span.kind is Kind.SERVER}
+    for method in ("CreateSandbox", "SetGuestDateTime", "WaitProcess"):
+        call = calls[f"grpc.AgentService/{method}"]
+        assert call.trace_id == f"{caller.trace_id:032x}"
+        assert call.parent_id == f"{caller.span_id:016x}"
+    destroy = calls["grpc.AgentService/DestroySandbox"]
+    assert destroy.attributes["sandbox.id"] == "vm-trace"
+    create = calls["grpc.AgentService/CreateSandbox"]
+    assert destroy.start < create.start - DAY / 2 * 1e9, "the clock was set back"
+    # The step came while the process ran: its span is stamped by one clock.
+    run = named(spans, "process.run")
+    assert run.attributes["process.exit.code"] == 0
+    assert run.duration < 60 * 10**9
+
+
+async def test_jaegers_encoding(image: Image, tmp_path: Path) -> None:
+    """Isolated, so that each call is a trace of its own, linked to the boot."""
+    options = ("agent.trace", "agent.trace_encoding=jaeger", "agent.trace_vport=9999")
+    guest = vm.agent_guest(image, tmp_path, *options)
+    guest.launch()
+    try:
+        with fake_collector(Path(f"{guest.socket}_9999")) as collector:
+            collector.answers = [http1.response(200, "OK", {})]
+            await asyncio.to_thread(guest.wait_until_ready)
+            async with await AgentClient.connect(guest.address) as client:
+                await client.create_sandbox("vm-jaeger")
+                await client.destroy_sandbox()
+            assert await asyncio.to_thread(guest.wait, POWER_OFF) == 0
+            requests = list(collector.requests)
+    finally:
+        guest.stop()
+    assert {it.target for it in requests} == {
+        ("POST", "/api/traces?format=jaeger.thrift")
+    }
+    batches = [jaeger.decode(it.body) for it in requests]
+    assert {batch.process.serviceName for batch in batches} == {"kata-agent"}
+    spans = {span.operationName: span for batch in batches for span in batch.spans}
+    boot, destroy = spans["agent.boot"], spans["grpc.AgentService/DestroySandbox"]
+    assert destroy.parentSpanId == 0
+    assert [(it.spanId, it.traceIdLow) for it in destroy.references] == [
+        (boot.spanId, boot.traceIdLow)
+    ]
+    assert all(span.duration >= 0 for span in spans.values())
