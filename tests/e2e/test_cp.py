@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`kata-agent-ctl cp`: what it copies is there, for containers to see."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from agent.client import AgentClient
+from guest.local import LocalGuest
+from tests.e2e.conftest import Ctl
+
+
+async def test_a_directory_is_copied(
+    ctl: Ctl, guest: LocalGuest, client: AgentClient, tmp_path: Path
+) -> None:
+    tree = tmp_path / "tree"
+    (tree / "sub").mkdir(parents=True)
+    (tree / "sub" / "file").write_bytes(bytes(range(256)) * 5000)
+    (tree / "link").symlink_to("sub/file")
+    copied = ctl("cp", "--address", guest.address, str(tree), "mine")
+    assert (copied.stderr, copied.returncode) == ("", 0)
+    assert copied.stdout == "/run/kata-containers/shared/containers/mine\n"
+    again = ctl("cp", "--address", guest.address, str(tree / "link"), "/mine/again")
+    assert again.returncode == 0
+    # The rootfs of a container is a directory of the guest, so it shows the copy.
+    make = ctl("cp", "--address", guest.address, str(guest.directory / "rootfs"), "r")
+    assert make.returncode == 0
+    root = make.stdout.strip()
+    copied = ctl("cp", "--address", guest.address, str(tree), "r/mine")
+    assert copied.returncode == 0
+    result = await client.run(
+        ["sh", "-c", "md5sum < /mine/link; readlink /mine/link"], rootfs=root
+    )
+    md5, link = result.stdout.decode().splitlines()
+    assert link == "sub/file"
+    content = (tree / "sub" / "file").read_bytes()
+    assert md5.split()[0] == hashlib.md5(content, usedforsecurity=False).hexdigest()
+
+
+def test_what_is_not_there_is_one_line(
+    ctl: Ctl, guest: LocalGuest, tmp_path: Path
+) -> None:
+    missing = tmp_path / "missing"
+    failed = ctl("cp", "--address", guest.address, str(missing))
+    assert (failed.stdout, failed.returncode) == ("", 1)
+    (line,) = failed.stderr.splitlines()
+    assert line.startswith("kata-agent-ctl: ")
+    assert str(missing) in line
+
+
+def test_a_name_outside_is_refused_by_the_agent(
+    ctl: Ctl, guest: LocalGuest, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("x")
+    file = str(tmp_path / "file")
+    failed = ctl("cp", "--address", guest.address, file, "../../../../etc/x")
+    assert failed.returncode == 1
+    (line,) = failed.stderr.splitlines()
+    assert "INVALID_ARGUMENT" in line or "PERMISSION_DENIED" in line
