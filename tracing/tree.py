@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Spans as a tree with durations, for a terminal.
 
-kata-agent-ctl run                                  41.2 ms  ├──────────┤
-└─ grpc.AgentService/CreateContainer                18.0 ms  │ ├───┤    │
-   ├─ storage.add            driver=virtio-fs        2.1 ms  │ ├┤       │
-   └─ runtime.create                                12.4 ms  │  ├──┤    │
+grpc.AgentService/CreateContainer container.id=c1   18.0 ms  ━━━━━━━━━━━━━━━━━━━
+├─ storage.add storage.driver=virtio-fs             2.10 ms   ━━
+└─ process.create                                   14.4 ms      ━━━━━━━━━━━━━━━
 """
 
 from __future__ import annotations
@@ -92,13 +91,13 @@ def render(spans: Iterable[SpanRecord], *, width: int = 100) -> str:
 
 def render_root(root: Node, *, width: int = 100) -> Iterator[str]:
     """Return the lines of one tree."""
-    lines = list(_lines(root, "", ""))
-    first = min(node.span.start for _, node in lines)
-    last = max(first + 1, max(node.span.end for _, node in lines))
+    lines = list(_lines(root, None, "", ""))
+    first = min(node.span.start for _, _, node in lines)
+    last = max(first + 1, max(node.span.end for _, _, node in lines))
     room = max(MIN_BAR_WIDTH, min(BAR_WIDTH, width // 3))
     label_width = max(24, width - room - 14)
-    for prefix, node in lines:
-        label = prefix + label_of(node.span)
+    for prefix, parent, node in lines:
+        label = prefix + label_of(node.span, parent and parent.span)
         if len(label) > label_width:
             label = label[: label_width - 1] + "…"
         bar = _bar(node.span, first, last, room)
@@ -106,8 +105,12 @@ def render_root(root: Node, *, width: int = 100) -> Iterator[str]:
         yield f"{label:<{label_width}} {time:>9}  {bar}"
 
 
-def label_of(span: SpanRecord) -> str:
-    """Return name, telling attributes and outcome of a span, safe to print."""
+def label_of(span: SpanRecord, parent: SpanRecord | None = None) -> str:
+    """Return name, telling attributes and outcome of a span, safe to print.
+
+    What the parent says already is not said again.
+    """
+    known = {} if parent is None else parent.attributes
     words = [shorten(span.name)]
     if code := span.attributes.get(semconv.RPC_RESPONSE_STATUS_CODE):
         if code != "OK":
@@ -116,7 +119,10 @@ def label_of(span: SpanRecord) -> str:
         error = span.attributes.get(semconv.ERROR_TYPE, "error")
         words.append(f"[{shorten(str(error))}]")
     for key, value in span.attributes.items():
-        if key not in BRIEF and key != semconv.RPC_RESPONSE_STATUS_CODE:
+        if key in BRIEF or key == semconv.RPC_RESPONSE_STATUS_CODE:
+            continue
+        if known.get(key) != value:
+            key = key.removeprefix("agent.")
             words.append(f"{shorten(key)}={shorten(str(value))}")
     return " ".join(words)
 
@@ -138,12 +144,15 @@ def shorten(text: str) -> str:
     return sanitize(text)
 
 
-def _lines(node: Node, prefix: str, below: str) -> Iterator[tuple[str, Node]]:
-    yield prefix, node
+def _lines(
+    node: Node, parent: Node | None, prefix: str, below: str
+) -> Iterator[tuple[str, Node | None, Node]]:
+    yield prefix, parent, node
     for index, child in enumerate(node.children):
         is_last = index == len(node.children) - 1
         yield from _lines(
             child,
+            node,
             below + ("└─ " if is_last else "├─ "),
             below + ("   " if is_last else "│  "),
         )

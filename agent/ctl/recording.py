@@ -92,9 +92,7 @@ def _folded(spans: list[SpanRecord]) -> list[SpanRecord]:
 
 def _below(top: SpanRecord, span: SpanRecord) -> SpanRecord:
     """Put what the guest did on nobody's behalf, as booting, below our span too."""
-    if span.parent_id:
-        return span
-    return replace(span, trace_id=top.trace_id, parent_id=top.span_id)
+    return replace(span, trace_id=top.trace_id, parent_id=span.parent_id or top.span_id)
 
 
 def _width() -> int:

@@ -28,6 +28,20 @@ def test_children_below_their_parents_in_order() -> None:
     assert "10.0 ms" in lines[0]
 
 
+def test_what_the_parent_says_is_not_said_again() -> None:
+    attributes = {"container.id": "c1", "agent.stream": "stdin"}
+    spans = [
+        record("a", attributes={"container.id": "c1"}),
+        record("b", "a", attributes=attributes),
+        record("c", "b", attributes={"container.id": "c2"}),
+    ]
+    assert [line.split("  ")[0] for line in render(spans).splitlines()] == [
+        "n.a container.id=c1",
+        "└─ n.b stream=stdin",
+        "   └─ n.c container.id=c2",
+    ]
+
+
 def test_nothing() -> None:
     assert render([]) == ""
 
