@@ -97,7 +97,7 @@ def render_root(root: Node, *, width: int = 100) -> Iterator[str]:
     room = max(MIN_BAR_WIDTH, min(BAR_WIDTH, width // 3))
     label_width = max(24, width - room - 14)
     for prefix, parent, node in lines:
-        label = prefix + label_of(node.span, parent and parent.span)
+        label = prefix + label_of(node.span, parent)
         if len(label) > label_width:
             label = label[: label_width - 1] + "…"
         bar = _bar(node.span, first, last, room)
@@ -145,14 +145,14 @@ def shorten(text: str) -> str:
 
 
 def _lines(
-    node: Node, parent: Node | None, prefix: str, below: str
-) -> Iterator[tuple[str, Node | None, Node]]:
+    node: Node, parent: SpanRecord | None, prefix: str, below: str
+) -> Iterator[tuple[str, SpanRecord | None, Node]]:
     yield prefix, parent, node
     for index, child in enumerate(node.children):
         is_last = index == len(node.children) - 1
         yield from _lines(
             child,
-            node,
+            node.span,
             below + ("└─ " if is_last else "├─ "),
             below + ("   " if is_last else "│  "),
         )

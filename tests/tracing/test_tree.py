@@ -35,7 +35,8 @@ def test_what_the_parent_says_is_not_said_again() -> None:
         record("b", "a", attributes=attributes),
         record("c", "b", attributes={"container.id": "c2"}),
     ]
-    assert [line.split("  ")[0] for line in render(spans).splitlines()] == [
+    lines = [line.rpartition(" 0 ")[0].rstrip() for line in render(spans).splitlines()]
+    assert lines == [
         "n.a container.id=c1",
         "└─ n.b stream=stdin",
         "   └─ n.c container.id=c2",
