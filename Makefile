@@ -11,7 +11,7 @@ PROTOS_OUT ?= .
 # What the guests and the tests run: see CONTRIBUTING.md, "Dependencies".
 DEBIAN_RUN := crun busybox-static iproute2 python3-venv
 DEBIAN_TEST := runc kmod iptables socat e2fsprogs
-DEBIAN_VM := qemu-system-x86 erofs-utils xz-utils zstd cpio
+DEBIAN_VM := qemu-system-x86 erofs-utils xz-utils zstd cpio xfsprogs
 
 .DEFAULT_GOAL := help
 

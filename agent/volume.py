@@ -9,13 +9,13 @@ from typing import Final
 
 from agent.blocking import blocking
 from agent.errors import InvalidArgument, InvalidState, NotFound, Unimplemented
-from agent.linux.ext4 import resize
+from agent.linux import ext4, xfs
 from agent.linux.mount import Mount, read_mounts
 from agent.paths import SystemPaths
 from protos.csi_pb2 import VolumeCondition, VolumeStatsResponse, VolumeUsage
 
-RESIZABLE: Final = ("ext4", "ext3")
-"""What the kernel's ext4 driver grows while it is mounted."""
+RESIZERS: Final = {"ext3": ext4.resize, "ext4": ext4.resize, "xfs": xfs.resize}
+"""What the kernel grows while it is mounted."""
 
 
 async def volume_stats(path: str) -> VolumeStatsResponse:
@@ -66,13 +66,13 @@ def _resize(paths: SystemPaths, path: str, size: int) -> None:
     try:
         device = os.fstat(volume).st_dev
         mount = _mount_of(paths, path, device)
-        if mount.fstype not in RESIZABLE:
+        if mount.fstype not in RESIZERS:
             raise Unimplemented(f"volume {path!r}: cannot grow {mount.fstype}")
         block = os.fstatvfs(volume).f_bsize
         disk = _disk_size(paths, device)
         if size > disk:
             raise InvalidState(f"volume {path!r}: its disk has only {disk} bytes")
-        resize(volume, size // block)
+        RESIZERS[mount.fstype](volume, size // block)
     finally:
         os.close(volume)
 

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Final
 
 QEMU: Final = "qemu-system-x86_64"
-ROOT_PORTS: Final = ("rp0", "rp1")
+ROOT_PORTS: Final = {"rp0": 0x08, "rp1": 0x09}
+"""Device numbers of the root ports: `08/00` names what is behind the first."""
 BRIDGE: Final = "pci-bridge-0"
 BRIDGE_SLOT: Final = 0x10
 """Device number of the bridge: `10/02` names slot 2 behind it in a storage."""
@@ -118,11 +119,11 @@ def _console(sockets: Sockets) -> str:
 
 def _buses() -> list[str]:
     arguments = []
-    for number, port in enumerate(ROOT_PORTS, start=1):
-        place = f"chassis={number},slot={number}"
+    for port, number in ROOT_PORTS.items():
+        place = f"bus=pcie.0,addr={number:#x},chassis={number},slot={number}"
         arguments += ["-device", f"pcie-root-port,id={port},{place}"]
     # Without the reserves, a device behind the bridge gets no addresses.
     reserve = "io-reserve=4k,mem-reserve=1m,pref64-reserve=1m"
-    place = f"bus=pcie.0,addr={BRIDGE_SLOT:#x},chassis_nr=9,shpc=off"
+    place = f"bus=pcie.0,addr={BRIDGE_SLOT:#x},chassis_nr=1,shpc=off"
     arguments += ["-device", f"pci-bridge,id={BRIDGE},{place},{reserve}"]
     return arguments

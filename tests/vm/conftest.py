@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -11,7 +12,9 @@ from agent.client import AgentClient
 from agent.client.blocking import BlockingAgentClient
 from guest.image.store import Image
 from guest.vm import VmGuest
+from guest.vm_command import Machine
 from tests.helpers import vm
+from tests.helpers.plug import Plug
 from tests.helpers.shell import Shell
 
 SHARED_OPTIONS = (
@@ -71,3 +74,56 @@ def shell(guest: VmGuest) -> Iterator[Shell]:
     """A shell on the shared guest's debug console."""
     with Shell(vm.connect(guest.socket, vm.CONSOLE)) as shell:
         yield shell
+
+
+@pytest.fixture
+def plug(guest: VmGuest, tmp_path: Path) -> Iterator[Plug]:
+    """Adds devices to the shared guest, for the test's time."""
+    with Plug(guest, tmp_path) as plug:
+        yield plug
+
+
+@pytest.fixture(scope="session")
+def machines(
+    image: Image, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[dict[str, VmGuest]]:
+    """Two guests to plug into what never comes out again, with cgroup v1 and v2.
+
+    The first has an IOMMU; both wait one second for a device.
+    """
+    guests = {}
+    for version, unified, devices in (
+        ("v1", "0", ["-device", "intel-iommu"]),
+        ("v2", "1", []),
+    ):
+        options = [f"agent.unified_cgroup_hierarchy={unified}", "intel_iommu=on"]
+        options += ["agent.hotplug_timeout=1s", "agent.debug_console_vport=1026"]
+        machine = Machine(cpus=2, kernel_parameters=options, devices=devices)
+        directory = tmp_path_factory.mktemp(version) / "vm"
+        guests[version] = VmGuest(image, directory, machine=machine)
+    with vm.booted(*guests.values()):
+        for guest in guests.values():
+            with BlockingAgentClient(guest.address) as client:
+                client.create_sandbox("vm")
+        yield guests
+
+
+@pytest.fixture(params=["v1", "v2"])
+def machine(machines: dict[str, VmGuest], request: pytest.FixtureRequest) -> VmGuest:
+    """One of `machines`."""
+    guest: VmGuest = machines[request.param]
+    return guest
+
+
+@pytest.fixture
+async def machine_client(machine: VmGuest) -> AsyncIterator[AgentClient]:
+    """A connection to that machine's agent."""
+    async with await AgentClient.connect(machine.address) as client:
+        yield client
+
+
+@pytest.fixture
+def machine_plug(machine: VmGuest, tmp_path: Path) -> Iterator[Plug]:
+    """Adds devices to that machine."""
+    with Plug(machine, tmp_path) as plug:
+        yield plug

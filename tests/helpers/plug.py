@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Plug things into a running virtual machine, and take them out again."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import subprocess
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self
+
+from guest.vm import VmGuest
+
+MIB: Final = 1 << 20
+UNPLUG_TIMEOUT: Final = 30.0
+VIRTIOFSD: Final = "/usr/lib/qemu/virtiofsd"
+
+_names = itertools.count()
+
+
+def new_name(prefix: str) -> str:
+    """Return a name that QEMU has not heard of yet."""
+    return f"{prefix}{next(_names)}"
+
+
+class Plug:
+    """Adds devices to `guest` by QMP; all that can be is removed at the end."""
+
+    def __init__(self, guest: VmGuest, directory: Path) -> None:
+        self.guest = guest
+        self.directory = directory
+        self._undo = ExitStack()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._undo.close()
+
+    def image(
+        self, size: int = 16 * MIB, *, mkfs: tuple[str, ...] = (), content: bytes = b""
+    ) -> Path:
+        """Make a disk's file, with a file system or some bytes at its start."""
+        path = self.directory / new_name("disk-")
+        path.write_bytes(content)
+        os.truncate(path, size)
+        if mkfs:
+            subprocess.run([*mkfs, path], check=True, stdout=subprocess.DEVNULL)
+        return path
+
+    def blocks(self, image: Path) -> str:
+        """Make QEMU open a disk's file; return the name of the node."""
+        node = new_name("node-")
+        file = {"driver": "file", "filename": str(image)}
+        self.guest.qmp("blockdev-add", driver="raw", file=file, **{"node-name": node})
+        self._undo.callback(self.guest.qmp, "blockdev-del", **{"node-name": node})
+        return node
+
+    def device(self, driver: str, **properties: Any) -> str:
+        """Add a device; return its id. Underscores are written as dashes."""
+        name = new_name("device-")
+        words = {key.replace("_", "-"): value for key, value in properties.items()}
+        self.guest.qmp("device_add", driver=driver, id=name, **words)
+        self._undo.callback(self.unplug, name)
+        return name
+
+    def unplug(self, name: str) -> None:
+        """Have the guest let a device go."""
+        qmp = self.guest.qmp
+        qmp("device_del", id=name)
+        qmp.wait_for_event(
+            "DEVICE_DELETED",
+            UNPLUG_TIMEOUT,
+            lambda event: event["data"].get("device") == name,
+        )
+
+    def disk(self, image: Path, bus: str, **properties: Any) -> str:
+        """Add a virtio disk on a PCI bus; return its node's name."""
+        node = self.blocks(image)
+        self.device("virtio-blk-pci", drive=node, bus=bus, **properties)
+        return node
+
+    def scsi_disk(self, image: Path, target: int, lun: int = 0) -> None:
+        """Add a disk to the SCSI controller."""
+        node = self.blocks(image)
+        self.device("scsi-hd", drive=node, bus="scsi0.0", scsi_id=target, lun=lun)
+
+    def memory(self, size: int) -> None:
+        """Add a memory module, for good: a guest may not give it back."""
+        backend = new_name("memory-")
+        kind = {"qom-type": "memory-backend-memfd", "share": True, "size": size}
+        self.guest.qmp("object-add", id=backend, **kind)
+        self.guest.qmp("device_add", driver="pc-dimm", id=f"d{backend}", memdev=backend)
+
+    def nvdimm(self, image: Path) -> None:
+        """Add persistent memory, for good."""
+        backend = new_name("nvdimm-")
+        kind = {"qom-type": "memory-backend-file", "share": True}
+        size = image.stat().st_size
+        path = {"mem-path": str(image)}
+        self.guest.qmp("object-add", id=backend, size=size, **kind, **path)
+        self.guest.qmp("device_add", driver="nvdimm", id=f"d{backend}", memdev=backend)
+
+    def cpu(self) -> None:
+        """Add a CPU, for good: QEMU under emulation cannot take one away."""
+        free = [
+            slot
+            for slot in self.guest.qmp("query-hotpluggable-cpus")
+            if "qom-path" not in slot
+        ]
+        # QEMU lists the last one first.
+        slot = free[-1]
+        name = new_name("cpu-")
+        self.guest.qmp("device_add", driver=slot["type"], id=name, **slot["props"])
+
+    def share(self, directory: Path, tag: str, bus: str) -> None:
+        """Share a directory by virtio-fs, with QEMU's own daemon."""
+        socket = self.directory / new_name("virtiofsd-")
+        command = [VIRTIOFSD, f"--socket-path={socket}", "-f"]
+        command += ["-o", f"source={directory}", "-o", "sandbox=chroot"]
+        with open(self.directory / "virtiofsd.log", "ab") as log:
+            daemon = subprocess.Popen(command, stdout=log, stderr=log)
+        self._undo.callback(daemon.wait)
+        self._undo.callback(daemon.kill)
+        while not socket.exists():
+            assert daemon.poll() is None, "virtiofsd has ended"
+            time.sleep(0.01)
+        chardev = new_name("chardev-")
+        address = {"type": "unix", "data": {"path": str(socket)}}
+        backend = {"type": "socket", "data": {"addr": address, "server": False}}
+        self.guest.qmp("chardev-add", id=chardev, backend=backend)
+        self._undo.callback(self.guest.qmp, "chardev-remove", id=chardev)
+        self.device("vhost-user-fs-pci", chardev=chardev, tag=tag, bus=bus)
