@@ -23,6 +23,7 @@ ROOT: Final = Path(__file__).resolve().parents[1]
 """Where the packages are; the guest imports them from there too."""
 SOCKET_NAME: Final = "guest.sock"
 CONSOLE_NAME: Final = "console.log"
+PROGRAMS: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 CONSOLE_TAIL: Final = 64 * 1024
 STOP_TIMEOUT: Final = 20.0
 SOCKET_PATH_LIMIT: Final = 107 - len(".d/4294967295")
@@ -158,7 +159,7 @@ class LocalGuest:
 
     def _agent_environment(self) -> dict[str, str]:
         return {
-            "PATH": os.defpath,
+            "PATH": PROGRAMS,
             "PYTHONPATH": os.fspath(ROOT),
             "KATA_AGENT_SERVER_ADDR": f"unix://{self.socket}.d/{AGENT_PORT}",
             "KATA_AGENT_LOCAL_SOCKET": os.fspath(self.socket),

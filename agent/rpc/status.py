@@ -26,8 +26,14 @@ def to_status(error: BaseException) -> StatusError:
         return StatusError(error.code, str(error))
     if isinstance(error, OSError):
         code = _ERRNO_CODES.get(error.errno or 0, Code.INTERNAL)
-        return StatusError(code, str(error))
+        return StatusError(code, _reason(error))
     return StatusError(Code.INTERNAL, f"unexpected {type(error).__name__}: {error}")
+
+
+def _reason(error: OSError) -> str:
+    """Name the file first, as all our messages do, and no number."""
+    reason = error.strerror or str(error)
+    return reason if error.filename is None else f"{error.filename!r}: {reason}"
 
 
 def is_defect(error: BaseException) -> bool:

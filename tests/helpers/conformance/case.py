@@ -2,9 +2,9 @@
 """One line of the conformance table: a situation, a call, and its outcome.
 
     @case("StartContainer", "repeated", Code.FAILED_PRECONDITION, "cannot start")
-    async def _(s: Subject) -> None:
-        await s.started("c")
-        await s.agent.start_container(...)
+    async def started_twice(s: Subject) -> None:
+        await s.started("c1")
+        await s.start("c1")
 
 The function brings the agent into the situation and then makes the call. Its
 status must be the first code, or, of an agent that is not ours, one of `others`:
@@ -20,11 +20,15 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
 
+from google.protobuf.empty_pb2 import Empty
+
 from agent.client import AgentClient
 from agent.client.spec import default_process, default_spec
 from protos import agent_pb2
+from ttrpc.aio import Client
 from ttrpc.codes import Code
 from ttrpc.errors import StatusError, TtrpcError
+from ttrpc.service import Cardinality, Method
 
 SITUATIONS: Final = (
     "happy",
@@ -37,7 +41,7 @@ SITUATIONS: Final = (
 )
 PATIENCE: Final = 20.0
 
-Act = Callable[["Subject"], Awaitable[None]]
+Act = Callable[["Subject"], Awaitable[object]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +53,10 @@ class Case:
     text: str
     """A regular expression that our message matches somewhere."""
     others: tuple[Code, ...]
+    machine: bool
+    """It needs a machine of the agent's own: a local guest may not set its clock."""
+    own_guest: bool
+    """It ends the agent, or begins its sandbox anew."""
 
     @property
     def id(self) -> str:
@@ -59,30 +67,91 @@ CASES: Final[list[Case]] = []
 
 
 def case(
-    rpc: str, situation: str, code: Code = Code.OK, text: str = "", *others: Code
+    rpc: str,
+    situation: str,
+    code: Code = Code.OK,
+    text: str = "",
+    *others: Code,
+    machine: bool = False,
+    own_guest: bool = False,
 ) -> Callable[[Act], Act]:
     """Enter a function into the table."""
     assert situation in SITUATIONS
 
     def enter(act: Act) -> Act:
-        CASES.append(Case(rpc, situation, act, code, text, others))
+        CASES.append(Case(rpc, situation, act, code, text, others, machine, own_guest))
         return act
 
     return enter
+
+
+def stateless(
+    rpc: str,
+    call: Act,
+    code: Code = Code.OK,
+    text: str = "",
+    *others: Code,
+    machine: bool = False,
+) -> None:
+    """Enter the lines of a call that may be made at any time, any number of times."""
+
+    async def again(s: Subject) -> None:
+        with contextlib.suppress(StatusError):
+            await call(s)
+        await call(s)
+
+    async def ten_at_once(s: Subject) -> None:
+        results = await asyncio.gather(
+            *(call(s) for _ in range(10)), return_exceptions=True
+        )
+        for result in results:
+            if isinstance(result, BaseException):
+                raise result
+
+    async def given_up(s: Subject) -> None:
+        await s.abandoned(call)
+        await call(s)
+
+    for situation, act in (
+        ("repeated", again),
+        ("concurrent", ten_at_once),
+        ("cancelled", given_up),
+    ):
+        case(rpc, situation, code, text, *others, machine=machine)(act)
 
 
 class Subject:
     """The agent that is tested, and what saves the cases words."""
 
     def __init__(
-        self, client: AgentClient, address: str, rootfs: str, *, is_ours: bool
+        self,
+        client: AgentClient,
+        address: str,
+        rootfs: str,
+        *,
+        is_ours: bool,
+        bring_rootfs: Callable[[AgentClient], Awaitable[None]] | None = None,
     ) -> None:
         self.client = client
         self.address = address
         self.agent = client.agent
         self.rootfs = rootfs
         self.is_ours = is_ours
+        self._bring_rootfs = bring_rootfs
         self._containers: set[str] = set()
+
+    async def restore_rootfs(self) -> None:
+        """Bring the root file system again: a new sandbox may have removed it."""
+        if self._bring_rootfs is not None:
+            await self._bring_rootfs(self.client)
+
+    async def call_unknown(self, service: str, name: str) -> None:
+        """Call a method that no agent has."""
+        method: Method[Empty, Empty] = Method(
+            name, service, Cardinality.UNARY_UNARY, Empty, Empty
+        )
+        async with await Client.connect(self.address) as client:
+            await client.call(method, Empty())
 
     def creation(self, name: str, *args: str) -> agent_pb2.CreateContainerRequest:
         """A request for a container; it is removed at the end of the case."""
@@ -92,6 +161,23 @@ class Subject:
         return agent_pb2.CreateContainerRequest(
             container_id=name, exec_id=name, OCI=spec
         )
+
+    async def output_of(self, *args: str, capabilities: tuple[str, ...] = ()) -> bytes:
+        """Run a program in a container of its own; return what it writes.
+
+        Raises `AssertionError` when it fails.
+        """
+        request = self.creation("helper", *args)
+        held = request.OCI.Process.Capabilities
+        for each in (held.Bounding, held.Effective, held.Permitted):
+            each.extend(capabilities)
+        await self.agent.create_container(request)
+        await self.start("helper")
+        output = await self.read_all("helper")
+        errors = await self.read_all("helper", stderr=True)
+        assert await self.wait("helper") == 0, errors
+        await self.remove("helper")
+        return output
 
     async def created(self, name: str, *args: str) -> None:
         await self.agent.create_container(self.creation(name, *args))
@@ -171,6 +257,14 @@ class Subject:
             agent_pb2.RemoveContainerRequest(container_id=name, timeout=timeout)
         )
 
+    async def settled(self) -> None:
+        """Return when the agent has begun all calls that were made before.
+
+        Requests of one connection are begun in their order.
+        """
+        await asyncio.sleep(0)
+        await self.client.check()
+
     async def abandoned(self, call: Act) -> None:
         """Make a call over a connection of its own, and hang up while it runs.
 
@@ -179,7 +273,7 @@ class Subject:
         async with await AgentClient.connect(self.address) as client:
             other = Subject(client, self.address, self.rootfs, is_ours=self.is_ours)
             task = asyncio.ensure_future(call(other))
-            await asyncio.sleep(0.05)
+            await other.settled()
         with contextlib.suppress(TtrpcError):
             await task
         self._containers |= other._containers
@@ -189,9 +283,10 @@ class Subject:
     async def clean_up(self) -> None:
         """Remove the containers of a case, whatever became of them."""
         for name in self._containers:
-            with contextlib.suppress(StatusError):
+            # One that ended the agent has left nothing to remove.
+            with contextlib.suppress(TtrpcError):
                 await self.signal(name, "", 9)
-            with contextlib.suppress(StatusError):
+            with contextlib.suppress(TtrpcError):
                 await self.remove(name)
 
 
@@ -206,7 +301,8 @@ async def check(case: Case, subject: Subject) -> None:
             else:
                 code, text = Code.OK, ""
             # Whatever happened, the agent is there and nobody else was disturbed.
-            await subject.client.check()
+            if not case.own_guest:
+                await subject.client.check()
     finally:
         await subject.clean_up()
     expected = (case.code,) if subject.is_ours else (case.code, *case.others)

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Containers: create, start, pause, resume, update, statistics, lists, remove."""
+"""Containers: create, start, pause, resume, remove."""
 
 from __future__ import annotations
 
 import asyncio
 
-from protos import agent_pb2, oci_pb2
+from protos import agent_pb2
 from tests.helpers.conformance.case import Subject, case
 from ttrpc.codes import Code
 from ttrpc.errors import StatusError
@@ -196,6 +196,51 @@ async def pause_given_up(s: Subject) -> None:
     await s.resume("c1")
 
 
+@case("PauseContainer", "wrong state")
+async def paused_before_the_start(s: Subject) -> None:
+    await s.created("c1", "sh", "-c", "exit 3")
+    await s.pause("c1")
+    await s.resume("c1")
+    await s.start("c1")
+    assert await s.wait("c1") == 3
+
+
+@case("ResumeContainer", "happy")
+async def goes_on(s: Subject) -> None:
+    await s.started("c1", "sh", "-c", "read x; echo $x")
+    await s.pause("c1")
+    await s.write("c1", "", b"later\n")
+    await s.resume("c1")
+    assert await s.read_all("c1") == b"later\n"
+
+
+@case("ResumeContainer", "repeated", STATE, "it is running", INTERNAL)
+async def resumed_twice(s: Subject) -> None:
+    await s.started("c1")
+    await s.pause("c1")
+    await s.resume("c1")
+    await s.resume("c1")
+
+
+@case("ResumeContainer", "concurrent")
+async def one_resume(s: Subject) -> None:
+    await s.started("c1")
+    await s.pause("c1")
+    results = await asyncio.gather(
+        *(s.resume("c1") for _ in range(3)), return_exceptions=True
+    )
+    assert results.count(None) == 1, results
+
+
+@case("ResumeContainer", "cancelled")
+async def resume_given_up(s: Subject) -> None:
+    await s.started("c1", "sh", "-c", "read x; exit 5")
+    await s.pause("c1")
+    await s.abandoned(lambda other: other.resume("c1"))
+    await s.write("c1", "", b"\n")
+    assert await s.wait("c1") == 5
+
+
 @case("ResumeContainer", "unknown id", INVALID, UNKNOWN)
 async def resume_nobody(s: Subject) -> None:
     await s.resume("nobody")
@@ -205,130 +250,6 @@ async def resume_nobody(s: Subject) -> None:
 async def resume_what_runs(s: Subject) -> None:
     await s.started("c1")
     await s.resume("c1")
-
-
-# --- UpdateContainer ---
-
-
-def update(name: str) -> agent_pb2.UpdateContainerRequest:
-    resources = oci_pb2.LinuxResources()
-    resources.CPU.Cpus = "0"
-    return agent_pb2.UpdateContainerRequest(container_id=name, resources=resources)
-
-
-@case("UpdateContainer", "unknown id", INVALID, UNKNOWN)
-async def update_nobody(s: Subject) -> None:
-    await s.agent.update_container(update("nobody"))
-
-
-@case("UpdateContainer", "bad request", INVALID, "'c1': no resources", OK, INTERNAL)
-async def no_resources(s: Subject) -> None:
-    await s.started("c1")
-    request = agent_pb2.UpdateContainerRequest(container_id="c1")
-    await s.agent.update_container(request)
-
-
-@case("UpdateContainer", "happy")
-async def nothing_to_change(s: Subject) -> None:
-    await s.started("c1")
-    request = agent_pb2.UpdateContainerRequest(container_id="c1")
-    request.resources.Memory.SetInParent()
-    request.resources.CPU.SetInParent()
-    request.resources.Pids.SetInParent()
-    await s.agent.update_container(request)
-
-
-@case("UpdateContainer", "bad request", INVALID, "cpuset 'foo'", INTERNAL)
-async def bad_cpuset(s: Subject) -> None:
-    await s.started("c1")
-    request = update("c1")
-    request.resources.CPU.Cpus = "foo"
-    await s.agent.update_container(request)
-
-
-@case("UpdateContainer", "wrong state", STATE, "it is stopped", INTERNAL)
-async def update_after_the_end(s: Subject) -> None:
-    await s.started("c1", "true")
-    await s.wait("c1")
-    await s.agent.update_container(update("c1"))
-
-
-# --- StatsContainer, ListProcesses, GetDiagnosticData ---
-
-
-@case("StatsContainer", "happy")
-async def stats(s: Subject) -> None:
-    await s.started("c1")
-    request = agent_pb2.StatsContainerRequest(container_id="c1")
-    response = await s.agent.stats_container(request)
-    assert response.HasField("cgroup_stats")
-
-
-@case("StatsContainer", "unknown id", INVALID, UNKNOWN)
-async def stats_of_nobody(s: Subject) -> None:
-    request = agent_pb2.StatsContainerRequest(container_id="nobody")
-    await s.agent.stats_container(request)
-
-
-@case("StatsContainer", "wrong state")
-async def stats_after_the_end(s: Subject) -> None:
-    await s.started("c1", "true")
-    await s.wait("c1")
-    request = agent_pb2.StatsContainerRequest(container_id="c1")
-    await s.agent.stats_container(request)
-
-
-@case("StatsContainer", "concurrent")
-async def stats_while_paused(s: Subject) -> None:
-    await s.started("c1")
-    await s.pause("c1")
-    request = agent_pb2.StatsContainerRequest(container_id="c1")
-    await asyncio.gather(*(s.agent.stats_container(request) for _ in range(20)))
-
-
-@case("ListProcesses", "happy", OK, "", Code.UNIMPLEMENTED)
-async def listed(s: Subject) -> None:
-    await s.started("c1")
-    request = agent_pb2.ListProcessesRequest(container_id="c1", format="json")
-    response = await s.agent.list_processes(request)
-    assert response.process_list.startswith(b"[")
-
-
-@case("ListProcesses", "bad request", INVALID, "invalid format 'x'", Code.UNIMPLEMENTED)
-async def bad_format(s: Subject) -> None:
-    await s.started("c1")
-    request = agent_pb2.ListProcessesRequest(container_id="c1", format="x")
-    await s.agent.list_processes(request)
-
-
-@case("ListProcesses", "unknown id", INVALID, UNKNOWN, Code.UNIMPLEMENTED)
-async def list_nobody(s: Subject) -> None:
-    request = agent_pb2.ListProcessesRequest(container_id="nobody", format="json")
-    await s.agent.list_processes(request)
-
-
-@case("GetDiagnosticData", "happy")
-async def no_termination_message(s: Subject) -> None:
-    await s.started("c1")
-    request = agent_pb2.GetDiagnosticDataRequest(
-        container_id="c1", log_type="termination_log"
-    )
-    assert (await s.agent.get_diagnostic_data(request)).data == ""
-
-
-@case("GetDiagnosticData", "bad request", INVALID, "unknown type 'x'")
-async def unknown_log(s: Subject) -> None:
-    await s.started("c1")
-    request = agent_pb2.GetDiagnosticDataRequest(container_id="c1", log_type="x")
-    await s.agent.get_diagnostic_data(request)
-
-
-@case("GetDiagnosticData", "unknown id", INVALID, UNKNOWN, INTERNAL)
-async def diagnose_nobody(s: Subject) -> None:
-    request = agent_pb2.GetDiagnosticDataRequest(
-        container_id="nobody", log_type="termination_log"
-    )
-    await s.agent.get_diagnostic_data(request)
 
 
 # --- RemoveContainer ---

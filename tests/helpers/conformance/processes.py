@@ -1,12 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Processes and their streams: exec, signal, wait, read, write, resize."""
+"""Processes: exec, signal, wait."""
 
 from __future__ import annotations
 
 import asyncio
 import time
 
-from agent.client.spec import default_process
 from protos import agent_pb2
 from tests.helpers.conformance.case import Subject, case
 from ttrpc.codes import Code
@@ -170,7 +169,7 @@ async def many_waiters(s: Subject) -> None:
     await s.started("c1")
     await s.execute("c1", "e1")
     waiters = [asyncio.create_task(s.wait("c1", "e1")) for _ in range(10)]
-    await asyncio.sleep(0.05)
+    await s.settled()
     await s.signal("c1", "e1", 2)
     assert await asyncio.gather(*waiters) == [130] * 10
 
@@ -209,166 +208,26 @@ async def wait_before_the_start(s: Subject) -> None:
     assert await waiting == 4
 
 
-# --- ReadStdout, ReadStderr ---
-
-
-@case("ReadStdout", "happy")
-async def end_is_empty(s: Subject) -> None:
-    await s.started("c1", "sh", "-c", "printf x")
-    assert await s.read("c1") == b"x"
-    for _ in range(2):
-        assert await s.read("c1") == b""
-
-
-@case("ReadStdout", "happy")
-async def a_grandchild_holds_the_pipe(s: Subject) -> None:
+@case("SignalProcess", "repeated")
+async def signalled_again(s: Subject) -> None:
     await s.started("c1")
-    await s.execute("c1", "e1", "sh", "-c", "sleep 1000 & echo out")
-    began = time.monotonic()
-    assert await s.read_all("c1", "e1") == b"out\n"
-    assert time.monotonic() - began < 2
-    assert await s.wait("c1", "e1") == 0
-
-
-@case("ReadStdout", "unknown id", INVALID, UNKNOWN)
-async def read_nobody(s: Subject) -> None:
-    await s.read("nobody")
-
-
-@case("ReadStdout", "unknown id", NOT_FOUND, NO_EXEC)
-async def read_no_exec(s: Subject) -> None:
-    await s.started("c1")
-    await s.read("c1", "nobody")
-
-
-@case("ReadStderr", "unknown id", NOT_FOUND, NO_EXEC)
-async def read_stderr_of_no_exec(s: Subject) -> None:
-    await s.started("c1")
-    await s.read("c1", "nobody", stderr=True)
-
-
-@case("ReadStdout", "cancelled")
-async def read_given_up(s: Subject) -> None:
-    await s.started("c1", "sh", "-c", "read x; echo $x")
-    await s.abandoned(lambda other: other.read("c1"))
-    await s.write("c1", "", b"still here\n")
-    assert await s.read_all("c1") == b"still here\n"
-
-
-@case("ReadStdout", "concurrent")
-async def two_readers_lose_nothing(s: Subject) -> None:
-    await s.started("c1", "sh", "-c", "yes | head -n 50000")
-    parts = await asyncio.gather(*(s.read_all("c1") for _ in range(2)))
-    assert sum(map(len, parts)) == 100_000
-
-
-# --- WriteStdin, CloseStdin ---
-
-
-@case("WriteStdin", "happy")
-async def written(s: Subject) -> None:
-    await s.started("c1", "cat")
-    assert await s.write("c1", "", b"hello") == 5
-    await s.close_stdin("c1")
-    assert await s.read_all("c1") == b"hello"
-    assert await s.wait("c1") == 0
-
-
-@case("WriteStdin", "happy")
-async def an_empty_write_is_the_end(s: Subject) -> None:
-    await s.started("c1", "cat")
-    await s.write("c1", "", b"hello")
-    await s.write("c1", "", b"")
-    assert await s.read_all("c1") == b"hello"
-
-
-@case("WriteStdin", "wrong state", OK, "", INTERNAL)
-async def written_after_the_end(s: Subject) -> None:
-    await s.started("c1")
-    await s.close_stdin("c1")
-    assert await s.write("c1", "", b"x") == 0
-
-
-@case("WriteStdin", "unknown id", INVALID, UNKNOWN, INTERNAL)
-async def write_to_nobody(s: Subject) -> None:
-    await s.write("nobody", "", b"x")
-
-
-@case("WriteStdin", "unknown id", NOT_FOUND, NO_EXEC, INTERNAL)
-async def write_to_no_exec(s: Subject) -> None:
-    await s.started("c1")
-    await s.write("c1", "nobody", b"x")
-
-
-@case("WriteStdin", "cancelled")
-async def write_given_up(s: Subject) -> None:
-    await s.started("c1")
-    await s.abandoned(lambda other: other.write("c1", "", bytes(1 << 20)))
-    await s.signal("c1", "", 9)
+    for _ in range(3):
+        await s.signal("c1", "c1", 0)
+    await s.signal("c1", "c1", 9)
+    await s.signal("c1", "c1", 9)
     assert await s.wait("c1") == 137
 
 
-@case("CloseStdin", "repeated")
-async def closed_twice(s: Subject) -> None:
-    await s.started("c1", "cat")
-    await s.close_stdin("c1")
-    if await s.read_all("c1") == b"":
-        await s.close_stdin("c1")
-
-
-@case("CloseStdin", "unknown id", INVALID, UNKNOWN)
-async def close_nobody(s: Subject) -> None:
-    await s.close_stdin("nobody")
-
-
-@case("CloseStdin", "unknown id", NOT_FOUND, NO_EXEC)
-async def close_no_exec(s: Subject) -> None:
+@case("SignalProcess", "cancelled")
+async def signal_given_up(s: Subject) -> None:
     await s.started("c1")
-    await s.close_stdin("c1", "nobody")
+    await s.abandoned(lambda other: other.signal("c1", "", 9))
+    assert await s.wait("c1") == 137
 
 
-# --- TtyWinResize ---
-
-
-async def resize(s: Subject, name: str, exec_id: str = "") -> None:
-    await s.agent.tty_win_resize(
-        agent_pb2.TtyWinResizeRequest(
-            container_id=name, exec_id=exec_id, row=24, column=81
-        )
-    )
-
-
-@case("TtyWinResize", "happy")
-async def resized(s: Subject) -> None:
-    request = s.creation("c1", "sh", "-c", "stty size")
-    process = default_process(("sh", "-c", "stty size"), terminal=True)
-    request.OCI.Process.CopyFrom(process)
-    await s.agent.create_container(request)
-    await resize(s, "c1")
-    await s.start("c1")
-    assert await s.read_all("c1") == b"24 81\r\n"
-
-
-@case("TtyWinResize", "wrong state", Code.UNAVAILABLE, "container 'c1': no tty")
-async def no_terminal(s: Subject) -> None:
+@case("WaitProcess", "happy")
+async def code_and_signal(s: Subject) -> None:
     await s.started("c1")
-    await resize(s, "c1")
-
-
-@case("TtyWinResize", "unknown id", INVALID, UNKNOWN)
-async def resize_nobody(s: Subject) -> None:
-    await resize(s, "nobody")
-
-
-@case("TtyWinResize", "unknown id", NOT_FOUND, NO_EXEC)
-async def resize_no_exec(s: Subject) -> None:
-    await s.started("c1")
-    await resize(s, "c1", "nobody")
-
-
-# --- GetOOMEvent ---
-
-
-@case("GetOOMEvent", "cancelled", Code.DEADLINE_EXCEEDED)
-async def no_event(s: Subject) -> None:
-    await s.agent.get_oom_event(agent_pb2.GetOOMEventRequest(), timeout=0.1)
+    for script, status in (("exit 0", 0), ("exit 255", 255), ("kill -15 $$", 143)):
+        await s.execute("c1", "e1", "sh", "-c", script)
+        assert await s.wait("c1", "e1") == status
