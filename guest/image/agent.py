@@ -24,7 +24,7 @@ _ROOT: Final = Path(__file__).parents[2]
 _SUFFIXES: Final = frozenset({".py", ".json", ".txt"})
 
 PROGRAM: Final = f"""\
-#!/usr/bin/python3 -IS
+#!/usr/bin/python3 -ISOO
 import sys
 
 sys.path[:0] = ["/{HOME}/source", "/{HOME}/packages"]

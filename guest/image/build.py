@@ -23,6 +23,11 @@ USERLAND_SUITE: Final = "trixie"
 KERNEL_SUITE: Final = "bookworm"
 KERNEL_PACKAGE: Final = "linux-image-cloud-amd64"
 """Names the newest kernel package as its dependency."""
+_SAME_TAR: Final = (
+    *("tar", "-c", "--sort=name", "--mtime=@0", "--owner=0", "--group=0"),
+    "--numeric-owner",
+)
+"""What gives the same archive for the same files."""
 _UUID_NAMESPACE: Final = uuid.UUID("7a1c9a0e-6a57-4e6f-9d0b-6b6174612d61")
 
 
@@ -45,6 +50,8 @@ class _Builder:
     def run(self) -> store.Image:
         work = Path(tempfile.mkdtemp(prefix="build-", dir=self._cache))
         work.chmod(0o755)
+        # Modes are part of what the same packages must give again.
+        mask = os.umask(0o022)
         try:
             self._build(work)
             final = store.place()
@@ -54,6 +61,8 @@ class _Builder:
         except BaseException:
             shutil.rmtree(work, ignore_errors=True)
             raise
+        finally:
+            os.umask(mask)
         return store.Image(final)
 
     def _build(self, work: Path) -> None:
@@ -86,7 +95,8 @@ class _Builder:
             agent.install_program(root)
         with step("compile"):
             stdlib = root / f"usr/lib/python{python.VERSION}"
-            tree.compile_python(root, python.VERSION, [stdlib, root / agent.HOME])
+            levels = {stdlib: (0, 2), root / agent.HOME: (2,)}
+            tree.compile_python(root, python.VERSION, levels)
         with step("kernel and initrd"):
             version = kernel_name.removeprefix("linux-image-")
             boot_modules = self._kernel(work, kernel_package, version, root)
@@ -139,7 +149,17 @@ def _epoch(packages: Sequence[Path]) -> int:
     given = os.environ.get("SOURCE_DATE_EPOCH")
     if given:
         return int(given)
-    return max(int(package.stat().st_mtime) for package in packages)
+    return max(map(_published, packages))
+
+
+def _published(package: Path) -> int:
+    """Return when a package was made: its own word, as apt may not keep a file's time.
+
+    A .deb is an `ar` archive (man 5 deb, man 5 ar): a magic of 8 bytes, then a header
+    whose first 16 bytes are a name and the next 12 the time.
+    """
+    with open(package, "rb") as file:
+        return int(file.read(36)[24:])
 
 
 def _make_erofs(root: Path, image: Path, epoch: int) -> None:
@@ -171,7 +191,7 @@ def _compressed(content: bytes) -> int:
 
 def _compressed_tree(directory: Path) -> int:
     done = subprocess.run(
-        ["tar", "-c", "--sort=name", "-C", directory, "."],
+        [*_SAME_TAR, "-C", directory, "."],
         check=True,
         stdout=subprocess.PIPE,
     )

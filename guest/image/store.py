@@ -84,7 +84,7 @@ class Image:
             source = Path(directory) / agent.HOME / "source"
             agent.copy_source(source)
             tree.compile_python(
-                self.tree, VERSION, [source], compiled_root=Path(directory)
+                self.tree, VERSION, {source: (2,)}, compiled_root=Path(directory)
             )
             archive = Archive()
             archive.add_tree(source, SOURCE)

@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -125,30 +125,35 @@ def _link_busybox(tree: Path) -> None:
 def compile_python(
     tree: Path,
     python: str,
-    directories: Sequence[Path],
+    levels: Mapping[Path, Sequence[int]],
     *,
     compiled_root: Path | None = None,
 ) -> None:
     """Compile Python files with the interpreter of the tree itself.
 
-    `compiled_root` is what the guest will see as `/`; the tree, if not given.
+    `levels` says for each directory how much is optimized away: 0 for any program,
+    2 for those that run with -OO, as the agent does. `compiled_root` is what the
+    guest will see as `/`; the tree, if not given.
 
     The files say by their place, not by their time, that they are current: the
     root is read-only, and times would differ from build to build.
     """
     libraries = tree / "usr/lib/x86_64-linux-gnu"
     command: list[str | Path] = [tree / "usr/lib64/ld-linux-x86-64.so.2"]
-    command += ["--library-path", libraries, tree / f"usr/bin/python{python}", "-S"]
+    command += ["--library-path", libraries, tree / f"usr/bin/python{python}", "-SB"]
     command += ["-m", "compileall", "-q", "-s", compiled_root or tree]
-    command += ["--invalidation-mode", "unchecked-hash"]
+    # -B and -f: else what compileall imports is compiled in its own way.
+    command += ["-f", "--invalidation-mode", "unchecked-hash"]
     environment = {
         "PATH": os.environ["PATH"],
         "PYTHONHOME": str(tree / "usr"),
         "PYTHONHASHSEED": "0",
     }
     running = [
-        subprocess.Popen([*command, directory], env=environment)
-        for directory in directories
+        subprocess.Popen(
+            [*command, *(f"-o{level}" for level in wanted), directory], env=environment
+        )
+        for directory, wanted in levels.items()
     ]
     failed = [process for process in running if process.wait()]
     if failed:

@@ -14,7 +14,9 @@ PATIENCE = 30.0
 class Shell:
     """Talks to a shell over `connection`, which is closed at the end."""
 
-    def __init__(self, connection: socket.socket, *, patience: float = PATIENCE):
+    def __init__(
+        self, connection: socket.socket, *, patience: float = PATIENCE
+    ) -> None:
         connection.settimeout(patience)
         self.connection = connection
         self._seen = b""
@@ -47,9 +49,10 @@ class Shell:
         mark = f"$((1000 + {self._count}))"
         self.type(f"echo begin-{mark}; {command}; echo end-{mark}=$?\n")
         number = 1000 + self._count
-        self.until(f"begin-{number}\r?\n")
-        text = self.until(rf"(?s)(.*?)end-{number}=\d+\r?\n")[1]
-        return text.replace("\r\n", "\n").removesuffix("\n")
+        self.until(f"begin-{number}\r*\n")
+        text = self.until(rf"(?s)(.*?)end-{number}=\d+\r*\n")[1]
+        # The serial console adds a carriage return of its own to the shell's.
+        return re.sub(r"\r+\n", "\n", text).removesuffix("\n")
 
     def close(self) -> None:
         self.connection.close()

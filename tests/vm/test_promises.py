@@ -27,6 +27,7 @@ from ttrpc.errors import StatusError
 pytestmark = [pytest.mark.vm, pytest.mark.slow]
 
 F_GETPIPE_SZ = 1032
+CALLS, LONG = 500, 8000
 NO_DEVICE = "1f"
 """A slot of the root bus in which nothing is."""
 
@@ -96,18 +97,23 @@ async def test_log_lines_that_nobody_reads_are_bounded_and_counted(
     with vm.connect(guest.socket, vm.LOG) as connection:
         lines = connection.makefile("rb")
         lines.readline()
-        # Nobody reads now; each call is a line, and no call waits for one.
-        started = time.monotonic()
-        for _ in range(60):
-            await asyncio.gather(*(client.check() for _ in range(50)))
-        assert time.monotonic() - started < 60
+        # Nobody reads now. Each call is a line, with the id it is for: together they
+        # are more than the stream and all sockets on the way hold.
+        request = agent_pb2.ListProcessesRequest(container_id="c" * LONG)
+
+        async def call() -> None:
+            with pytest.raises(StatusError):
+                await client.agent.list_processes(request)
+
+        for _ in range(CALLS // 50):
+            await asyncio.gather(*(call() for _ in range(50)))
         dropped = 0
         while not dropped:
             line = json.loads(lines.readline())
             if line["msg"] == "log lines dropped":
                 dropped = line["dropped"]
         lines.close()
-    assert 0 < dropped < 3000
+    assert 0 < dropped < CALLS
 
 
 # --- agent.debug_console_vport, agent.debug_console ---
@@ -165,6 +171,7 @@ def test_the_console_comes_before_vsock_and_again_after_its_shell(
             assert shell.run("tty").splitlines()[-1].startswith("/dev/pts/")
             assert "cgroup2" not in shell.run("cat /proc/mounts")
             shell.type("exit\n")
+            shell.until(r'"debug console opened".*\n')
             shell.until(r"# ")
             assert shell.run("echo $$") != first
             shell.run("modprobe vsock && modprobe vmw_vsock_virtio_transport")
@@ -202,11 +209,14 @@ async def time_to_give_up(guest: VmGuest) -> tuple[float, StatusError]:
     async with await AgentClient.connect(guest.address) as client:
         await client.create_sandbox("timeout")
         storage = agent_pb2.Storage(
-            driver="blk", source=NO_DEVICE, fstype="ext4", mount_point="/mnt"
+            driver="blk",
+            source=NO_DEVICE,
+            fstype="ext4",
+            mount_point="/run/kata-containers/disk",
         )
         started = time.monotonic()
         with pytest.raises(StatusError) as raised:
-            await client.create_container("c", spec(["true"]), [storage])
+            await client.create_container("c-1", spec(["true"]), [storage])
         return time.monotonic() - started, raised.value
 
 
@@ -215,9 +225,9 @@ async def test_a_device_that_never_comes_is_waited_for_as_long_as_said(
 ) -> None:
     """`agent.hotplug_timeout=10s` waits ten seconds, `=bogus` the default of three."""
     (bogus, error), (ten, _) = await asyncio.gather(*map(time_to_give_up, pair))
-    assert 2.9 < bogus < 5
-    assert 9.9 < ten < 12
     assert NO_DEVICE in str(error)
+    assert 2.9 < bogus < 9
+    assert 9.9 < ten < 20
 
 
 # --- agent.unified_cgroup_hierarchy ---
@@ -259,12 +269,12 @@ async def test_a_cpuset_that_the_guest_does_not_have_is_ignored(
             command = ["grep", "Cpus_allowed_list", "/proc/self/status"]
             asked = spec(command)
             asked.Linux.Resources.CPU.Cpus = "2-4"
-            storage, root = writable_layer("c-cpus", "/")
+            storage, root = writable_layer("c-1", "/")
             asked.Root.Path = root
-            async with client.started_container("c-cpus", asked, [storage]) as c:
+            async with client.started_container("c-1", asked, [storage]) as c:
                 result = await communicate(c.init)
             assert (result.status, result.stdout.split()[-1]) == (0, b"0-1")
 
 
 def spec(command: list[str], **fields: Any) -> oci_pb2.Spec:
-    return default_spec("c", default_process(command), rootfs="/", **fields)
+    return default_spec("c-1", default_process(command), rootfs="/", **fields)
