@@ -74,6 +74,10 @@ test-vm: ready-image ## Run the tests that boot a VM
 lint: $(READY) ## Format check, lint, types
 	$(BIN)/python -m pytest -q tests/test_linters.py
 
+.PHONY: coverage
+coverage: $(READY) ## Hold the protocol core to every branch being tested
+	$(BIN)/python -m pytest -q tests/test_coverage.py
+
 .PHONY: fmt
 fmt: $(READY) ## Format the code
 	$(BIN)/ruff format .

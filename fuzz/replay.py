@@ -8,7 +8,8 @@ split.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import itertools
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -18,6 +19,7 @@ from bench.ttrpc.peer_pb2 import DESCRIPTOR
 from protos.ttrpc_pb2 import Request, Response
 from ttrpc.client_connection import ClientConnection
 from ttrpc.decoder import FrameDecoder
+from ttrpc.dump import describe, read_capture
 from ttrpc.envelope import Pairs, Payload, RequestDecoder, UnknownMethod
 from ttrpc.errors import StatusError, TtrpcError
 from ttrpc.frame import HEADER_SIZE, HEADER_STRUCT, RESPONSE
@@ -197,3 +199,40 @@ def check_request(body: bytes) -> None:
     assert bytes(payload) == request.payload
     assert timeout_nano == request.timeout_nano
     assert list(metadata) == [(pair.key, pair.value) for pair in request.metadata]
+
+
+def check_capture(data: bytes) -> None:
+    """A capture is refused, or shown in printable lines."""
+    try:
+        lines = list(describe(list(read_capture(data))))
+    except ValueError as exc:
+        lines = [str(exc)]
+    assert all(map(str.isprintable, lines))
+
+
+def check_server(data: bytes, piece: int) -> None:
+    whole = itertools.repeat(len(data))
+    assert serve(data, itertools.repeat(piece)) == serve(data, whole)
+
+
+def check_client(data: bytes, piece: int) -> None:
+    whole = itertools.repeat(len(data))
+    assert receive(data, itertools.repeat(piece)) == receive(data, whole)
+
+
+TARGETS: Final[tuple[Callable[[bytes, int], None], ...]] = (
+    check_server,
+    check_client,
+    lambda data, _: check_request(data),
+    lambda data, _: check_capture(data),
+)
+
+
+def check(data: bytes) -> None:
+    """Run one of the fuzzer's inputs.
+
+    The first byte says who gets the rest: a server, a client, the decoder of
+    requests or the dumper; the second, into pieces of how many bytes it is cut.
+    """
+    if len(data) > 2:
+        TARGETS[data[0] % len(TARGETS)](data[2:], data[1] + 1)

@@ -33,6 +33,8 @@ def main() -> None:
             (CORPUS / name).write_bytes(bytes((target,)) + PIECE + data)
         first_request = bytes.fromhex("".join(lines[0][2:]))
         (CORPUS / f"{recording.stem}.request").write_bytes(b"\2\0" + first_request)
+    capture = (GOLDEN / "stream_fails.txt").read_bytes()
+    (CORPUS / "stream_fails.capture").write_bytes(b"\3\0" + capture)
     for name, size in (("large", LARGE), ("oversized", LIMIT + 1)):
         call = bytes.fromhex("0a0c706565722e76312e4563686f12044563686f1a")
         payload = varint(size - len(call) - 3) + bytes(size - len(call) - 3)

@@ -82,6 +82,8 @@ class OversizedMessage(ProtocolError, StatusError):
             Code.RESOURCE_EXHAUSTED,
             f"message length {length} exceed maximum message size of {limit}",
         )
+        # What copying and pickling make it from again.
+        self.args = (stream_id, length, limit)
         self.stream_id = stream_id
         self.length = length
         self.limit = limit

@@ -82,6 +82,7 @@ class Frame:
     payload: bytes = b""
 
     def serialize(self) -> bytes:
+        """Return its bytes, header and payload."""
         header = HEADER.build(
             {
                 "length": len(self.payload),

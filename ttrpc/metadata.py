@@ -43,6 +43,7 @@ class Metadata:
         self._pairs.extend((key, value) for value in values)
 
     def copy(self) -> Metadata:
+        """Return pairs of one's own."""
         copied = Metadata()
         copied._pairs = self._pairs.copy()
         return copied

@@ -10,8 +10,10 @@ holds the `Service`, a base class for servers, and two clients, one for
 
 from __future__ import annotations
 
+import re
 import sys
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Set
 from typing import Final
 
 from google.protobuf.compiler.plugin_pb2 import (
@@ -20,6 +22,7 @@ from google.protobuf.compiler.plugin_pb2 import (
 )
 from google.protobuf.descriptor_pb2 import (
     DescriptorProto,
+    Edition,
     FileDescriptorProto,
     MethodDescriptorProto,
     ServiceDescriptorProto,
@@ -69,8 +72,15 @@ def main() -> None:
 
 def generate(request: CodeGeneratorRequest) -> CodeGeneratorResponse:
     """Return one file for each .proto that has services."""
+    if request.parameter:
+        refusal = f"there are no options, so not {request.parameter!r}"
+        return CodeGeneratorResponse(error=refusal)
     response = CodeGeneratorResponse(
+        # Services are the same in all of them.
         supported_features=CodeGeneratorResponse.FEATURE_PROTO3_OPTIONAL
+        | CodeGeneratorResponse.FEATURE_SUPPORTS_EDITIONS,
+        minimum_edition=Edition.EDITION_PROTO2,
+        maximum_edition=Edition.EDITION_2024,
     )
     types = MessageTypes(request.proto_file)
     for file in request.proto_file:
@@ -110,10 +120,9 @@ class MessageTypes:
         """`.grpc.CheckRequest` -> `protos.health_pb2`."""
         return self._modules[full_name]
 
-    def reference(self, full_name: str) -> str:
-        """`.grpc.CheckRequest` -> `health_pb2.CheckRequest`."""
-        module = self._modules[full_name].rpartition(".")[2]
-        return f"{module}.{self._names[full_name]}"
+    def name(self, full_name: str) -> str:
+        """`.oci.Spec.Inner` -> `Spec.Inner`."""
+        return self._names[full_name]
 
 
 class Stubs:
@@ -122,6 +131,16 @@ class Stubs:
     def __init__(self, file: FileDescriptorProto, types: MessageTypes) -> None:
         self._file = file
         self._types = types
+        self._own = f"{_stem(file).replace('/', '.')}_pb2"
+        self._local = local_names(
+            {
+                types.module(name)
+                for service in file.service
+                for method in service.method
+                for name in (method.input_type, method.output_type)
+            }
+            | {self._own}
+        )
         self._comments = {
             tuple(location.path): location.leading_comments.strip()
             for location in file.source_code_info.location
@@ -142,23 +161,21 @@ class Stubs:
 
     def _header(self) -> str:
         """Return everything up to the imports, sorted as isort sorts them."""
-        own = f"{_stem(self._file).replace('/', '.')}_pb2"
         methods = [it for service in self._file.service for it in service.method]
-        modules = {
-            self._types.module(name)
-            for method in methods
-            for name in (method.input_type, method.output_type)
-        }
-        foreign = {it for it in modules - {own} if it.startswith("google.")}
-        lines = {*TYPE_IMPORTS, *map(_import, modules - foreign - {own})}
+        modules = self._local.keys() - {self._own}
+        foreign = {it for it in modules if it.startswith("google.")}
+        lines = {*TYPE_IMPORTS, *map(self._import, modules - foreign)}
         if any(it.client_streaming or it.server_streaming for it in methods):
             lines |= set(STREAM_IMPORTS)
-        blocks = [sorted(map(_import, foreign)), sorted(lines)]
+        blocks = [sorted(map(self._import, foreign)), sorted(lines)]
         return HEADER.format(
             name=self._file.name,
             imports="\n".join(
                 sorted(
-                    (_import(own), "from ttrpc.service import Service, unimplemented")
+                    (
+                        self._import(self._own),
+                        "from ttrpc.service import Service, unimplemented",
+                    )
                 )
             ),
             type_imports="\n\n".join(
@@ -167,7 +184,7 @@ class Stubs:
         )
 
     def _constant(self, service: ServiceDescriptorProto) -> str:
-        module = _stem(self._file).rpartition("/")[2] + "_pb2"
+        module = self._local[self._own]
         return (
             f"{constant_name(service.name)} = Service.from_descriptor(\n"
             f"    {module}.DESCRIPTOR.services_by_name[{_quote(service.name)}]\n)"
@@ -184,8 +201,8 @@ class Stubs:
         ]
         for index, method in enumerate(service.method):
             streaming = method.client_streaming or method.server_streaming
-            request = self._types.reference(method.input_type)
-            response = self._types.reference(method.output_type)
+            request = self._reference(method.input_type)
+            response = self._reference(method.output_type)
             if streaming:
                 first = f"stream: ServerStream[{request}, {response}]"
                 returns = "None" if method.server_streaming else response
@@ -228,8 +245,8 @@ class Stubs:
         *,
         sync: bool,
     ) -> Iterator[str]:
-        request = self._types.reference(method.input_type)
-        response = self._types.reference(method.output_type)
+        request = self._reference(method.input_type)
+        response = self._reference(method.output_type)
         streaming = method.client_streaming or method.server_streaming
         returns = response
         if streaming:
@@ -258,6 +275,17 @@ class Stubs:
         yield "            metadata=metadata,"
         yield "        )"
 
+    def _import(self, module: str) -> str:
+        package, _, name = module.rpartition(".")
+        line = f"from {package} import {name}" if package else f"import {name}"
+        local = self._local[module]
+        return line if local == name else f"{line} as {local}"
+
+    def _reference(self, full_name: str) -> str:
+        """`.grpc.CheckRequest` -> `health_pb2.CheckRequest`."""
+        module = self._types.module(full_name)
+        return f"{self._local[module]}.{self._types.name(full_name)}"
+
     def _comment(self, path: tuple[int, ...]) -> list[str]:
         return [self._docstring(path, 8, "")] if path in self._comments else []
 
@@ -267,9 +295,20 @@ class Stubs:
         margin = " " * indent
         lines = [line.strip() for line in text.splitlines()]
         if len(lines) == 1 and len(lines[0]) + indent + 6 <= 88:
-            return f'{margin}"""{lines[0]}"""'
+            line = re.sub('"$', r"\"", lines[0])
+            return f'{margin}"""{line}"""'
         body = "\n".join(f"{margin}{line}".rstrip() for line in lines[1:])
         return f'{margin}"""{lines[0]}\n{body}\n{margin}"""'
+
+
+def local_names(modules: Set[str]) -> dict[str, str]:
+    """`protos.health_pb2` -> `health_pb2`, unless another module is called so too."""
+    last = {module: module.rpartition(".")[2] for module in modules}
+    count = Counter(last.values())
+    return {
+        module: name if count[name] == 1 else module.replace(".", "_")
+        for module, name in last.items()
+    }
 
 
 def constant_name(service: str) -> str:
@@ -282,14 +321,5 @@ def _stem(file: FileDescriptorProto) -> str:
     return file.name.removesuffix(".proto").replace("-", "_")
 
 
-def _import(module: str) -> str:
-    package, _, name = module.rpartition(".")
-    return f"from {package} import {name}" if package else f"import {name}"
-
-
 def _quote(name: str) -> str:
     return f'"{name}"'
-
-
-if __name__ == "__main__":
-    main()

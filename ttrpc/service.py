@@ -39,10 +39,12 @@ class Cardinality(enum.Enum):
 
     @property
     def client_streaming(self) -> bool:
+        """Whether the client sends any number of messages, not one."""
         return self.value[0]
 
     @property
     def server_streaming(self) -> bool:
+        """Whether the server does."""
         return self.value[1]
 
 

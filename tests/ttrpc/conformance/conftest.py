@@ -2,26 +2,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
 
-from bench.ttrpc.peers import python_peer
 from bench.ttrpc.service import services
 from tests.helpers.interop import go_programs
 from ttrpc.aio import Client, Server
 
-__all__ = ["address", "client", "go_programs", "our_server", "server"]
-
-
-@pytest.fixture(scope="module")
-def our_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of our server of `peer.v1`, in a process of its own."""
-    address = str(tmp_path_factory.mktemp("peer") / "ours.sock")
-    with python_peer(address):
-        yield address
+__all__ = ["address", "client", "go_programs", "server"]
 
 
 @pytest.fixture

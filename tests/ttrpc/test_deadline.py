@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+from ttrpc.deadline import INT64_MAX, Deadline
+
+
+def test_what_is_left_goes_on_the_wire_in_nanoseconds() -> None:
+    deadline = Deadline.after(2.5, now=100)
+    assert deadline.remaining(101) == 1.5
+    assert deadline.timeout_nano(101) == 1_500_000_000
+
+
+def test_zero_on_the_wire_is_no_deadline() -> None:
+    assert Deadline.from_timeout_nano(0, now=100) is None
+
+
+def test_less_than_zero_on_the_wire_has_passed() -> None:
+    deadline = Deadline.from_timeout_nano(-1_000_000_000, now=100)
+    assert deadline is not None
+    assert deadline.remaining(100) == -1
+
+
+def test_a_deadline_never_becomes_none_on_the_wire() -> None:
+    """Neither 0, which means none, nor a negative number, which Rust takes for none."""
+    assert Deadline(100).timeout_nano(100) == 1
+    assert Deadline(100).timeout_nano(200) == 1
+
+
+def test_a_deadline_in_the_far_future_fits() -> None:
+    assert Deadline(1e12).timeout_nano(0) == INT64_MAX

@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ttrpc.decoder import FIRST_BUFFER, GROWTH, LARGE, OVERSIZED, FrameDecoder
+from ttrpc.frame import DATA, HEADER_STRUCT, Frame, RawFrame
+
+LIMIT = 1 << 18
+SIZES = st.sampled_from([0, 1, 100, LARGE - 1, LARGE, 200_000, LIMIT, LIMIT + 1])
+
+
+def in_place(decoder: FrameDecoder, data: bytes, step: int) -> list[RawFrame]:
+    """Receive as a socket does: into the decoder's own buffer when there is one."""
+    frames = []
+    while data:
+        buffer = decoder.large_buffer
+        size = min(step, len(data) if buffer is None else len(buffer), len(data))
+        piece, data = data[:size], data[size:]
+        if buffer is None:
+            frames += decoder.receive(piece)
+        else:
+            buffer[: len(piece)] = piece
+            frames += decoder.fill(len(piece))
+    return frames
+
+
+def expected(frame: Frame) -> tuple[int, int, int, bytes]:
+    size = len(frame.payload)
+    if size > LIMIT:
+        return frame.stream_id, OVERSIZED, size, b""
+    return frame.stream_id, frame.type, frame.flags, frame.payload
+
+
+@given(st.lists(SIZES, max_size=4), st.sampled_from([1000, 4096, 65_536, 1 << 20]))
+def test_frames_come_out_however_they_are_cut(sizes: list[int], step: int) -> None:
+    frames = [
+        Frame(number, DATA, 1, bytes([number]) * size)
+        for number, size in enumerate(sizes)
+    ]
+    data = b"".join(frame.serialize() for frame in frames)
+    pieces = [data[at : at + step] for at in range(0, len(data), step)]
+    for received in (
+        [
+            it
+            for decoder in [FrameDecoder(LIMIT)]
+            for it in in_place(decoder, data, step)
+        ],
+        [
+            it
+            for decoder in [FrameDecoder(LIMIT)]
+            for piece in pieces
+            for it in decoder.receive(piece)
+        ],
+    ):
+        shown = [(a, b, c, bytes(payload)) for a, b, c, payload in received]
+        assert shown == [expected(frame) for frame in frames]
+
+
+@pytest.mark.parametrize("size", [5, LARGE, LIMIT + 1])
+def test_it_is_idle_between_frames_only(size: int) -> None:
+    decoder = FrameDecoder(LIMIT)
+    data = Frame(1, DATA, 0, bytes(size)).serialize()
+    assert decoder.is_idle
+    assert not in_place(decoder, data[:-1], 1 << 16)
+    assert not decoder.is_idle
+    assert in_place(decoder, data[-1:], 1)
+    assert decoder.is_idle
+
+
+def test_a_promise_costs_nothing_until_it_is_kept() -> None:
+    """The buffer is a few times what has come, however much was promised."""
+    decoder = FrameDecoder(LIMIT)
+    decoder.receive(HEADER_STRUCT.pack(LIMIT, 1, DATA, 0))
+    came = 0
+    while decoder.large_buffer is not None:
+        buffer = decoder.large_buffer
+        assert came + len(buffer) <= max(FIRST_BUFFER, GROWTH * came)
+        came += len(buffer)
+        decoder.fill(len(buffer))
+    assert came == LIMIT
+
+
+def test_what_is_over_the_limit_is_not_kept() -> None:
+    decoder = FrameDecoder(10)
+    decoder.receive(HEADER_STRUCT.pack(0xFFFFFFFF, 1, DATA, 0))
+    decoder.receive(bytes(100_000))
+    assert decoder.large_buffer is None
+    assert not decoder.is_idle

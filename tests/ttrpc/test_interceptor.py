@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+from typing import Any
+
+from tests.helpers.peer import ECHO
+from ttrpc.context import CallContext
+from ttrpc.interceptor import chain
+
+CONTEXT = CallContext(ECHO["Echo"])
+
+
+def test_the_first_is_outermost() -> None:
+    def mark(name: str) -> Any:
+        def interceptor(request: str, context: CallContext, proceed: Any) -> str:
+            return f"{name}({proceed(request + name, context)})"
+
+        return interceptor
+
+    call = chain([mark("a"), mark("b")], lambda request, _: f"[{request}]")
+    assert call("x", CONTEXT) == "a(b([xab]))"
+
+
+def test_without_any_the_handler_is_called_itself() -> None:
+    def handler(request: str, context: CallContext) -> str:
+        return request
+
+    assert chain([], handler) is handler

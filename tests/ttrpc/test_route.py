@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from google.protobuf.wrappers_pb2 import BytesValue
+
+from protos.ttrpc_pb2 import Request
+from tests.helpers.peer import ECHO
+from ttrpc.context import CallContext
+from ttrpc.route import Route, Routes
+from ttrpc.service import BoundService, Handler, Service
+
+SERVICE = Service("peer.v1.Echo", ECHO)
+CONTEXT = CallContext(ECHO["Echo"])
+HI = BytesValue(value=b"hi")
+
+
+def plain(request: BytesValue, context: CallContext) -> BytesValue:
+    return request
+
+
+async def coroutine(request: BytesValue, context: CallContext) -> BytesValue:
+    return request
+
+
+def disguised(request: BytesValue, context: CallContext) -> Any:
+    return coroutine(request, context)
+
+
+def route(handler: Handler, *interceptors: Any, method: str = "Echo") -> Route:
+    routes = Routes([BoundService(SERVICE, {method: handler})], interceptors)
+    body = Request(service=SERVICE.name, method=method).SerializeToString()
+    found, *_ = routes.decoder.decode(body)
+    assert isinstance(found, Route)
+    return found
+
+
+def test_a_plain_function_can_be_called_at_once() -> None:
+    found = route(plain)
+    assert found.inline is plain
+    assert found.is_unary
+    assert found.decode(HI.SerializeToString()) == HI
+
+
+def test_a_coroutine_function_needs_a_task() -> None:
+    assert route(coroutine).inline is None
+    assert not route(coroutine, method="EchoStream").is_unary
+
+
+@pytest.mark.parametrize("handler", [plain, coroutine, disguised])
+async def test_interceptors_wrap_every_kind_of_handler(handler: Handler) -> None:
+    seen = []
+
+    async def interceptor(request: Any, context: CallContext, proceed: Any) -> Any:
+        seen.append(request)
+        return await proceed(request, context)
+
+    found = route(handler, interceptor)
+    assert found.inline is None
+    assert await found.proceed(HI, CONTEXT) == HI
+    assert seen == [HI]
+
+
+def test_a_service_is_bound_once() -> None:
+    bound = BoundService(SERVICE, {})
+    with pytest.raises(ValueError, match="^service 'peer.v1.Echo': bound twice$"):
+        Routes([bound, bound])
+    assert Routes([bound]).service_names == {"peer.v1.Echo"}

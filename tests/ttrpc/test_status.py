@@ -1,0 +1,31 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import pytest
+
+from ttrpc.codes import Code
+from ttrpc.errors import OversizedMessage, StatusError
+from ttrpc.status import to_status
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "message"),
+    [
+        (TimeoutError("late"), Code.DEADLINE_EXCEEDED, "late"),
+        (NotImplementedError("no"), Code.UNIMPLEMENTED, "no"),
+        (ValueError("bad"), Code.UNKNOWN, "bad"),
+        (ValueError(), Code.UNKNOWN, "ValueError"),
+    ],
+)
+def test_what_a_handler_raises_has_a_status(
+    error: Exception, code: Code, message: str
+) -> None:
+    status = to_status(error)
+    assert (status.code, status.message) == (code, message)
+
+
+@pytest.mark.parametrize(
+    "error", [StatusError(Code.ABORTED, "x"), OversizedMessage(1, 5, 4)]
+)
+def test_a_status_is_passed_on_as_it_is(error: StatusError) -> None:
+    assert to_status(error) is error

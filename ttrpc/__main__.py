@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`python -m ttrpc dump FILE`: print a captured session."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from ttrpc.dump import describe, read_capture
+from ttrpc.errors import sanitize
+
+EPILOG = """\
+To capture one connection to a server on a unix socket:
+
+    socat -x UNIX-LISTEN:/tmp/via.sock UNIX-CONNECT:/run/echo.sock 2>session.txt
+
+and have the client connect to /tmp/via.sock.
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command line; return the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m ttrpc")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    dump = commands.add_parser(
+        "dump",
+        help="print a captured session",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    dump.add_argument(
+        "file",
+        metavar="FILE",
+        help="what `socat -x` wrote, lines of hexadecimal after > or <, or the bytes "
+        "of one direction; - is standard input",
+    )
+    file = parser.parse_args(arguments).file
+    try:
+        capture = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
+        for line in describe(read_capture(capture)):
+            print(line)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever read has seen enough; nothing is left to flush at exit either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except (OSError, ValueError) as exc:
+        reason = exc.strerror if isinstance(exc, OSError) else str(exc)
+        print(f"{sanitize(file)}: {reason}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

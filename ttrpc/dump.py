@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A captured session as text: a line for each frame, and one for what is in it.
+
+    > stream 1 REQUEST 28 bytes
+        /peer.v1.Echo/Echo, payload 4 bytes 0a026869
+    < stream 1 RESPONSE 6 bytes
+        OK, payload 4 bytes 0a026869
+
+A capture is one connection, in one of three forms, told apart by how it begins:
+
+- what `socat -x` writes to stderr, a line `> ... length=12 ...` and then the bytes in
+  hexadecimal, `>` for one direction and `<` for the other;
+- lines `> HEXADECIMAL` and `< HEXADECIMAL`, with blanks where one likes;
+- else the bytes of one direction as they are, as `socat -r FILE` keeps them.
+
+Whoever wrote the bytes is not trusted: what is shown of them is printable.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from google.protobuf.message import DecodeError
+
+from protos.ttrpc_pb2 import Request, Response
+from ttrpc.decoder import OVERSIZED, FrameDecoder
+from ttrpc.errors import StatusError, sanitize
+from ttrpc.frame import DATA, NO_DATA, REQUEST, RESPONSE, Frame, RawFrame
+
+SHOWN: Final = 32
+"""Bytes of a payload that are shown."""
+INDENT: Final = "    "
+TEXT_START: Final = re.compile(rb"[<>] ")
+SOCAT_LINE: Final = re.compile(rb"([<>]) .*\blength=\d+ from=\d+ to=\d+$")
+SOCAT_LOG: Final = re.compile(rb"\d{4}/\d\d/\d\d \S+ socat\[")
+HEX_LINE: Final = re.compile(rb"([<>])((?: *[0-9a-fA-F]{2})*)$")
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Bytes that went one way, before those of the next piece."""
+
+    direction: str
+    """`>`, `<`, or nothing where the capture has one direction only."""
+    data: bytes
+
+
+def read_capture(capture: bytes) -> Iterator[Piece]:
+    """Read a capture of any form.
+
+    Raises:
+        ValueError: it begins as text and does not go on as such; the message names
+            the line.
+    """
+    if not TEXT_START.match(capture):
+        yield Piece("", capture)
+        return
+    direction = ""
+    for number, line in enumerate(capture.splitlines(), start=1):
+        line = line.rstrip()
+        if header := SOCAT_LINE.match(line):
+            direction = header[1].decode()
+            continue
+        if SOCAT_LOG.match(line):
+            continue
+        # socat's own lines of bytes have no mark: the line above them has it.
+        marked = line if line.startswith((b"<", b">")) else direction.encode() + line
+        found = HEX_LINE.match(marked)
+        if found is None:
+            text = sanitize(line[:SHOWN].decode(errors="replace"))
+            raise ValueError(f"line {number}: not bytes in hexadecimal: '{text}'")
+        yield Piece(found[1].decode(), bytes.fromhex(found[2].decode()))
+
+
+def describe(pieces: Iterable[Piece]) -> Iterator[str]:
+    """Return the lines that show a session."""
+    decoders: dict[str, FrameDecoder] = {}
+    for piece in pieces:
+        decoder = decoders.setdefault(piece.direction, FrameDecoder())
+        for frame in decoder.receive(piece.data):
+            yield from _describe_frame(piece.direction, frame)
+    for direction, decoder in decoders.items():
+        if not decoder.is_idle:
+            yield _marked(direction, "cut off in the middle of a frame")
+
+
+def _describe_frame(direction: str, raw: RawFrame) -> Iterator[str]:
+    stream_id, kind, flags, payload = raw
+    if kind == OVERSIZED:
+        # In place of the flags stands the length.
+        yield _marked(direction, f"stream {stream_id} too large: {flags} bytes")
+        return
+    frame = Frame(stream_id, kind, flags, bytes(payload))
+    yield _marked(direction, str(frame))
+    yield from (INDENT + line for line in _describe_body(frame))
+
+
+def _describe_body(frame: Frame) -> Iterator[str]:
+    try:
+        if frame.type == REQUEST:
+            yield _describe_request(Request.FromString(frame.payload))
+        elif frame.type == RESPONSE:
+            yield _describe_response(Response.FromString(frame.payload))
+        elif frame.type == DATA:
+            if frame.payload or not frame.flags & NO_DATA:
+                yield f"message {_describe_bytes(frame.payload)}"
+        elif frame.payload:
+            yield _describe_bytes(frame.payload)
+    except DecodeError:
+        yield f"not protobuf: {_describe_bytes(frame.payload)}"
+
+
+def _describe_request(request: Request) -> str:
+    parts = [sanitize(f"/{request.service}/{request.method}")]
+    if request.timeout_nano:
+        parts.append(f"timeout {request.timeout_nano / 1e9:g} s")
+    parts += [sanitize(f"{pair.key}={pair.value}") for pair in request.metadata]
+    parts.append(f"payload {_describe_bytes(request.payload)}")
+    return ", ".join(parts)
+
+
+def _describe_response(response: Response) -> str:
+    status = response.status
+    if status.code or status.message:
+        text = str(StatusError(status.code, status.message))
+        return f"{text}, {len(status.details)} details" if status.details else text
+    return f"OK, payload {_describe_bytes(response.payload)}"
+
+
+def _describe_bytes(data: bytes) -> str:
+    shown = f"{len(data)} bytes {data[:SHOWN].hex()}"
+    return f"{shown}..." if len(data) > SHOWN else shown.rstrip()
+
+
+def _marked(direction: str, text: str) -> str:
+    return f"{direction} {text}" if direction else text
