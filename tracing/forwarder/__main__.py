@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import concurrent.futures.thread
+import encodings.idna
 import importlib.metadata
 import logging
 import os
@@ -33,6 +35,8 @@ from tracing.forwarder.server import Limits, Listener, TraceServer
 log = logging.getLogger("kata-trace-forwarder")
 
 NOBODY: Final = "nobody"
+LOADED: Final = (concurrent.futures.thread, encodings.idna)
+"""asyncio imports them on first use, when Python's own files may be out of reach."""
 
 
 class Both:

@@ -61,13 +61,12 @@ def listen_unix(path: Path, *, mode: int = SOCKET_MODE) -> Listener:
     _remove_stale(path)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
-        # Between bind and chmod nobody else must get in.
-        umask = os.umask(0o177)
+        # Not by chmod: whose directory it is may put a link in its place meanwhile.
+        umask = os.umask(0o777 & ~mode)
         try:
             listener.bind(os.fspath(path))
         finally:
             os.umask(umask)
-        os.chmod(path, mode)
         listener.listen(BACKLOG)
     except BaseException:
         listener.close()
@@ -88,7 +87,7 @@ def drop_privileges(user: str) -> None:
 
 def give_to_group(path: Path, group: str) -> None:
     """Hand a socket to a group. Raises `KeyError` for an unknown one."""
-    os.chown(path, -1, grp.getgrnam(group).gr_gid)
+    os.chown(path, -1, grp.getgrnam(group).gr_gid, follow_symlinks=False)
 
 
 def _remove_stale(path: Path) -> None:

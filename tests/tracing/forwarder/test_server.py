@@ -12,7 +12,7 @@ import pytest_asyncio
 from tracing import http1
 from tracing.forwarder.batch import TAKEN, Answer, Batch
 from tracing.forwarder.listen import listen_unix
-from tracing.forwarder.server import Limits, TraceServer
+from tracing.forwarder.server import Limits, TraceServer, decompress
 
 PROTOBUF = "application/x-protobuf"
 LIMITS = Limits(body=1000, idle=5, request=0.2, guest_connections=3)
@@ -134,3 +134,83 @@ async def test_gzip(guest: Guest, body: bytes, status: int) -> None:
     )
     assert (await guest.say(request))[0] == status
     assert [it.body for it in guest.sink.batches] == [b"body"] * (status == 200)
+
+
+async def test_a_hostile_guest_does_not_hinder_another(tmp_path: Path) -> None:
+    """It holds all its connections half-way into requests, and floods besides."""
+    sink = Sink()
+    bad, good = Guest(tmp_path / "bad", sink), Guest(tmp_path / "good", sink)
+    listeners = [listen_unix(bad.path), listen_unix(good.path)]
+    limits = Limits(guest_connections=3, connections=20)
+    request = http1.request("/v1/traces", b"body", PROTOBUF)
+    async with TraceServer(listeners, sink, limits=limits):
+        held = [await asyncio.open_unix_connection(bad.path) for _ in range(12)]
+        for _, writer in held:
+            writer.write(request[:-1])
+        # The first three hold their places; the others are told to come again.
+        answers = [await reader.read(12) for reader, _ in held[3:]]
+        assert answers == [b"HTTP/1.1 503"] * 9
+        for _ in range(20):
+            assert await good.say(request) == (200, False)
+        for _, writer in held:
+            writer.close()
+    assert {batch.origin for batch in sink.batches} == {f"unix://{good.path}"}
+
+
+async def test_all_guests_together_are_limited(tmp_path: Path) -> None:
+    sink = Sink()
+    guests = [Guest(tmp_path / str(n), sink) for n in range(4)]
+    listeners = [listen_unix(guest.path) for guest in guests]
+    limits = Limits(guest_connections=2, connections=3)
+    request = http1.request("/v1/traces", b"body", PROTOBUF)
+    async with TraceServer(listeners, sink, limits=limits):
+        held = []
+        for guest in guests[:3]:
+            reader, writer = await asyncio.open_unix_connection(guest.path)
+            writer.write(request)
+            assert (await reader.readline()).startswith(b"HTTP/1.1 200")
+            held.append(writer)
+        assert await guests[3].say(request) == (503, True)
+        for writer in held:
+            writer.close()
+
+
+@pytest.mark.parametrize(
+    "request_bytes",
+    [
+        b"POST /v1/traces HTTP/1.1\r\nContent-Length: -1\r\n\r\n",
+        b"POST /v1/traces HTTP/1.1\r\nContent-Length: 99999999999999\r\n\r\n",
+        b"POST /v1/traces HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nxx",
+        b"POST /v1/traces HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        b"POST /v1/traces HTTP/1.1\r\n: x\r\n\r\n",
+        b"POST /v1/traces HTTP/9\r\n\r\n",
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\r\n\r\n",
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+        b"\0" * 17_000,
+    ],
+)
+async def test_what_is_no_request_is_refused_at_once(
+    guest: Guest, request_bytes: bytes
+) -> None:
+    status, _ = await guest.say(request_bytes)
+    assert 400 <= status < 600
+    assert not guest.sink.batches
+
+
+async def test_a_guest_that_sends_byte_by_byte_is_served_until_its_time_is_up(
+    guest: Guest,
+) -> None:
+    request = http1.request("/v1/traces", b"body", PROTOBUF)
+    reader, writer = await asyncio.open_unix_connection(guest.path)
+    for byte in request:
+        writer.write(bytes([byte]))
+        await writer.drain()
+    assert (await reader.readline()).startswith(b"HTTP/1.1 200")
+    writer.close()
+    await writer.wait_closed()
+
+
+def test_a_bomb_in_a_bomb_is_not_unpacked_twice() -> None:
+    """Two gzip members, the second of which is the bomb."""
+    bomb = gzip.compress(b"a") + gzip.compress(bytes(1 << 20))
+    assert decompress(bomb, "gzip", 1000) == b"a"
