@@ -9,6 +9,7 @@ been done before, by `Devices.add`.
 from __future__ import annotations
 
 import logging
+import os
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Final
@@ -62,6 +63,7 @@ def prepare(
     namespaces.apply(spec, pid=wanted.pid, unified=wanted.unified)
     spec["linux"]["cgroupsPath"] = str(wanted.cgroup_path)
     add_essential_mounts(spec)
+    keep_mount_flags(spec)
     fit_process(process, wanted.container_id, paths)
     apply_user(process, wanted.string_user, spec["root"]["path"])
     fit_resources(spec["linux"]["resources"], paths, unified=wanted.unified)
@@ -113,6 +115,34 @@ def add_essential_mounts(spec: Spec) -> None:
 
 def _normal(path: str) -> str:
     return str(PurePosixPath(path))
+
+
+_KEPT: Final = {
+    os.ST_RDONLY: "ro",
+    os.ST_NOSUID: "nosuid",
+    os.ST_NODEV: "nodev",
+    os.ST_NOEXEC: "noexec",
+}
+
+
+def keep_mount_flags(spec: Spec) -> None:
+    """Forbid in each bind mount what is forbidden where it comes from.
+
+    The kernel keeps these flags in a bind mount, but the runtime sets all of them
+    anew: a volume that the host mounted `nosuid` would lose that. May block.
+    """
+    for mount in spec["mounts"]:
+        options = mount.get("options", [])
+        if mount.get("type") != "bind" and not {"bind", "rbind"} & set(options):
+            continue
+        try:
+            present = os.statvfs(mount["source"]).f_flag
+        except OSError:
+            # The runtime says what is wrong with it.
+            continue
+        kept = [option for flag, option in _KEPT.items() if present & flag]
+        # The last one wins.
+        mount["options"] = [*options, *kept]
 
 
 def fit_process(process: Spec, container_id: str, paths: SystemPaths) -> None:

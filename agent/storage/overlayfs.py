@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import zlib
 from contextlib import ExitStack
 from typing import Final
 
@@ -32,7 +33,10 @@ async def add(storage: Storage, site: Site) -> None:
                 f"storage {storage.mount_point!r}: a writable layer needs a container"
             )
         for layer, directory in (("upperdir", "upper"), ("workdir", "work")):
-            path = f"{site.paths.sandbox}/{site.container_id}/{directory}"
+            # A container may have several, and none goes over another's.
+            mark = zlib.crc32(storage.mount_point.encode())
+            name = f"{directory}-{mark:08x}"
+            path = f"{site.paths.sandbox}/{site.container_id}/{name}"
             await site.keep(make_directory, place_of(site.paths, path))
             options.append(f"{layer}={path}")
     await site.mount(storage, storage.source or "overlay", parse_options(options))

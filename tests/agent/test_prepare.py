@@ -6,6 +6,15 @@ from pathlib import Path
 import pytest
 
 from agent.errors import Internal, InvalidArgument
+from agent.linux.mount import (
+    MS_BIND,
+    MS_NODEV,
+    MS_NOEXEC,
+    MS_NOSUID,
+    MS_RDONLY,
+    MS_REMOUNT,
+    mount,
+)
 from agent.prepare import add_essential_mounts
 from agent.sandbox import Sandbox
 from agent.spec import Spec
@@ -37,6 +46,25 @@ def test_essential_mounts_are_there_once_and_first(destinations: list[str]) -> N
     assert names.count("/proc") == names.count("/dev") == 1
     if "/dev/pts" in names:
         assert names.index("/dev") < names.index("/dev/pts")
+
+
+@in_namespaces("v1")
+async def test_a_bind_mount_forbids_what_its_source_does(world: World) -> None:
+    async with open_sandbox() as sandbox:
+        Path("/run/volume").mkdir()
+        flags = MS_NOSUID | MS_NODEV | MS_NOEXEC
+        mount("tmpfs", "/run/volume", "tmpfs", flags, "")
+        mount("tmpfs", "/run/volume", "tmpfs", flags | MS_BIND | MS_REMOUNT | MS_RDONLY)
+        request = container_request("c1", "grep", " /a ", "/proc/self/mountinfo")
+        request.OCI.Process.Args[0:1] = ["busybox", "grep"]
+        bind = request.OCI.Mounts.add(destination="/a", source="/run/volume")
+        bind.options.extend(["rbind", "rw", "dev"])
+        output = await output_of(sandbox, request)
+        options = output.split()[5].split(",")
+        assert {"ro", "nosuid", "nodev", "noexec"} <= set(options)
+        bind.source = "/run/nowhere"
+        with pytest.raises(Internal, match="/run/nowhere"):
+            await sandbox.create_container(request)
 
 
 @in_namespaces("v1", "v2")
