@@ -48,15 +48,19 @@ def main() -> None:
     parser.add_argument("--write", action="store_true", help="update bench/README.md")
     parser.add_argument("--rounds", type=int, help="rounds of each cell")
     parser.add_argument("--seconds", type=float, help="of each round")
-    parser.add_argument("--modes", help="only these modes, comma separated")
+    parser.add_argument(
+        "--cell",
+        action="append",
+        metavar="MODE[:SIZE[:IN_FLIGHT]]",
+        help="only the cells that this names; may be given again",
+    )
     parser.add_argument("part", nargs="*", default=[], help=f"of {', '.join(PARTS)}")
     options = parser.parse_args()
     rounds = options.rounds or (3 if options.quick else 7)
     seconds = options.seconds or (0.25 if options.quick else 1.0)
-    modes = set(options.modes.split(",")) if options.modes else None
 
     def measure(cells: list[Cell], load: Load) -> list[Comparison]:
-        chosen = [cell for cell in cells if not modes or cell.mode in modes]
+        chosen = [cell for cell in cells if is_named(cell, options.cell)]
         return [
             progress(compare(cell, load, rounds=rounds, seconds=seconds))
             for cell in chosen
@@ -114,6 +118,16 @@ PARTS: Final[dict[str, Callable[[Path, Measure], str]]] = {
     "client": client_part,
     "memory": memory_part,
 }
+
+
+def is_named(cell: Cell, names: list[str] | None) -> bool:
+    """Whether one of `names`, `bidi`, `bidi:64` or `bidi:64:8`, means this cell."""
+    key = [cell.mode, str(cell.size), str(cell.in_flight)]
+    return not names or any(key[: len(name)] == name for name in map(_split, names))
+
+
+def _split(name: str) -> list[str]:
+    return name.split(":")
 
 
 def progress(row: Comparison) -> Comparison:
