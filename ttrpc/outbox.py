@@ -4,7 +4,14 @@
 from __future__ import annotations
 
 from ttrpc.envelope import Payload, response_head
-from ttrpc.frame import DATA, HEADER_STRUCT, NO_DATA, REMOTE_CLOSED, RESPONSE
+from ttrpc.frame import (
+    DATA,
+    HEADER_SIZE,
+    HEADER_STRUCT,
+    NO_DATA,
+    REMOTE_CLOSED,
+    RESPONSE,
+)
 
 COPY_LIMIT = 4096
 """Bytes up to which copying a payload behind its header beats a chunk of its own."""
@@ -37,7 +44,7 @@ class Outbox:
             head = response_head(size)
         length = size + len(head)
         prefix = _pack(length, stream_id, RESPONSE, 0) + head
-        self.size += length + 10
+        self.size += length + HEADER_SIZE
         if size <= COPY_LIMIT:
             self.chunks.append(prefix + payload)
         else:
@@ -45,7 +52,13 @@ class Outbox:
 
     def put_message(self, stream_id: int, payload: bytes) -> None:
         """Add a Data frame with one message."""
-        self._add(_pack(len(payload), stream_id, DATA, 0), payload)
+        size = len(payload)
+        header = _pack(size, stream_id, DATA, 0)
+        self.size += size + HEADER_SIZE
+        if size <= COPY_LIMIT:
+            self.chunks.append(header + payload)
+        else:
+            self.chunks += (header, payload)
 
     def put_close(self, stream_id: int) -> None:
         """Add the Data frame that ends a direction.

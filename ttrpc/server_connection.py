@@ -97,14 +97,14 @@ class ServerConnection:
     def receive_frame(
         self, stream_id: int, type: int, flags: int, payload: Payload
     ) -> None:
-        if type == REQUEST:
+        if type == DATA:
+            self._receive_data(stream_id, flags, payload)
+        elif type == REQUEST:
             if stream_id > self._last_id and stream_id & 1:
                 self._last_id = stream_id
                 self._receive_request(stream_id, flags, payload)
             else:
                 self._refuse(stream_id, USED_ID if stream_id & 1 else EVEN_ID)
-        elif type == DATA:
-            self._receive_data(stream_id, flags, payload)
         elif type == OVERSIZED:
             # In place of the flags stands the length.
             self._receive_oversized(stream_id, flags)

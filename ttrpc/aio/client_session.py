@@ -77,7 +77,7 @@ class ClientSession:
     ) -> Stream:
         self._check_connected()
         stream = self.connection.open_stream(method, payload, timeout_nano, metadata)
-        stream.inbox = Inbox(self._inbox_limit, self._held)
+        stream.inbox = Inbox(self._inbox_limit, self._held, self.transport.after_frames)
         self.transport.flush_soon()
         return stream
 

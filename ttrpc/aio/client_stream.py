@@ -4,11 +4,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Generic
 
 from google.protobuf.message import DecodeError
 
+from ttrpc.aio.reader import Reader
 from ttrpc.errors import RemoteProtocolError, TtrpcError
 from ttrpc.service import RequestT, ResponseT
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ttrpc.stream import Stream
 
 
-class ClientStream(Generic[RequestT, ResponseT]):
+class ClientStream(Reader[ResponseT], Generic[RequestT, ResponseT]):
     """Messages to the server and from the server.
 
         async with await client.open_stream(ECHO_STREAM) as stream:
@@ -33,8 +33,8 @@ class ClientStream(Generic[RequestT, ResponseT]):
     """
 
     def __init__(self, stream: Stream, inbox: Inbox, session: ClientSession) -> None:
+        super().__init__(inbox, stream.method.response_type)
         self._stream = stream
-        self._inbox = inbox
         self._session = session
         self._timer: asyncio.TimerHandle | None = None
 
@@ -62,27 +62,9 @@ class ClientStream(Generic[RequestT, ResponseT]):
         self._session.connection.close_send(self._stream)
         self._session.transport.flush_soon()
 
-    async def recv(self) -> ResponseT | None:
-        """Return the next message, or None when the server sends no more.
-
-        Raises:
-            StatusError: the server ended the stream with it, or its time is over.
-            RemoteProtocolError: what came is not this method's response.
-            StreamFull: messages piled up unread.
-            Closed: the connection has ended.
-        """
-        inbox = self._inbox
-        payload = inbox.take() if inbox.messages else await inbox.get()
-        return None if payload is None else self._decode(payload)
-
-    def _decode(self, payload: bytes) -> ResponseT:
-        try:
-            response: ResponseT = self._stream.method.response_type.FromString(payload)
-        except DecodeError as exc:
-            raise RemoteProtocolError(
-                f"{self._stream.method.full_method}: message is not protobuf: {exc}"
-            ) from None
-        return response
+    def _unreadable(self, exc: DecodeError) -> Exception:
+        name = self._stream.method.full_method
+        return RemoteProtocolError(f"{name}: message is not protobuf: {exc}")
 
     async def response(self) -> ResponseT:
         """Close this side and return the one response of a client-streaming call.
@@ -96,17 +78,6 @@ class ClientStream(Generic[RequestT, ResponseT]):
             raise RemoteProtocolError(
                 f"{self._stream.method.full_method}: ended without a response"
             )
-        return response
-
-    def __aiter__(self) -> AsyncIterator[ResponseT]:
-        return self
-
-    async def __anext__(self) -> ResponseT:
-        if self._inbox.messages:
-            return self._decode(self._inbox.take())
-        response = await self.recv()
-        if response is None:
-            raise StopAsyncIteration
         return response
 
     def close(self) -> None:

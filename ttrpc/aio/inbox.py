@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import deque
+from collections.abc import Callable
 
+from ttrpc.aio.wakeup import Wakeup
+from ttrpc.envelope import Payload
 from ttrpc.quota import FREE, Share
 
 OVERHEAD = 64
@@ -20,37 +22,51 @@ class Inbox:
     __slots__ = (
         "_ended",
         "_error",
+        "_is_awaited",
         "_limit",
         "_room",
+        "_schedule",
         "_share",
         "_size",
         "_taken",
-        "_waiter",
+        "_wakeup",
         "messages",
     )
 
-    def __init__(self, limit: int, share: Share) -> None:
-        """Take the most bytes it may hold, and the share that it takes them from."""
+    def __init__(
+        self,
+        limit: int,
+        share: Share,
+        schedule: Callable[[Callable[[], None]], object],
+    ) -> None:
+        """Take the most bytes it may hold, and the share that it takes them from.
+
+        `schedule` is to call what continues a reader that waits: once for all the
+        messages that have come until then.
+        """
         self._limit = limit
         self._share = share
-        self.messages: deque[bytes] = deque()
+        self._schedule = schedule
+        self.messages: deque[Payload] = deque()
         self._size = 0
         self._room = min(limit, FREE)
         """Bytes that it may have without asking."""
         self._taken = 0
         """Bytes of the share in `_room`."""
-        self._waiter: asyncio.Future[None] | None = None
+        self._wakeup = Wakeup()
+        self._is_awaited = False
+        """The reader waits and has not been told of anything yet."""
         self._ended = False
         self._error: Exception | None = None
 
-    def put(self, payload: bytes) -> bool:
+    def put(self, payload: Payload) -> bool:
         """Add a message; False when it does not fit."""
         size = self._size + len(payload) + OVERHEAD
         if size > self._room and not self._make_room(size):
             return False
         self.messages.append(payload)
         self._size = size
-        if self._waiter is not None:
+        if self._is_awaited:
             self._wake()
         return True
 
@@ -75,25 +91,19 @@ class Inbox:
         if self._error is not None:
             raise self._error
 
-    async def get(self) -> bytes | None:
-        """Return the next message, None at the end. Raises what ended it."""
-        while not self.messages:
-            if self._ended:
-                if self._error is not None:
-                    raise self._error
-                return None
-            self.release()
-            if self._waiter is not None:
-                raise RuntimeError("stream: two tasks receive at once")
-            self._waiter = asyncio.get_running_loop().create_future()
-            try:
-                await self._waiter
-            finally:
-                self._waiter = None
-        return self.take()
+    def has_ended(self) -> bool:
+        """Whether nothing more comes. Raises what ended it, if an error did."""
+        self.check()
+        return self._ended
 
-    def take(self) -> bytes:
-        """Return the first of `messages`: without `get`'s coroutine."""
+    def more(self) -> Wakeup:
+        """What to await when there are no messages: some may have come then."""
+        self.release()
+        self._is_awaited = True
+        return self._wakeup
+
+    def take(self) -> Payload:
+        """Return the first of `messages`."""
         payload = self.messages.popleft()
         self._size -= len(payload) + OVERHEAD
         return payload
@@ -116,7 +126,6 @@ class Inbox:
         return True
 
     def _wake(self) -> None:
-        # Once: many messages may come before the reader runs.
-        waiter, self._waiter = self._waiter, None
-        if waiter is not None and not waiter.done():
-            waiter.set_result(None)
+        if self._is_awaited:
+            self._is_awaited = False
+            self._schedule(self._wakeup.wake)

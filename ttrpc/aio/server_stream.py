@@ -3,11 +3,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Generic
 
 from google.protobuf.message import DecodeError
 
+from ttrpc.aio.reader import Reader
 from ttrpc.codes import Code
 from ttrpc.errors import LocalProtocolError, StatusError, StreamClosed
 from ttrpc.service import RequestT, ResponseT
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ttrpc.stream import Stream
 
 
-class ServerStream(Generic[RequestT, ResponseT]):
+class ServerStream(Reader[RequestT], Generic[RequestT, ResponseT]):
     """Messages from the client and to the client.
 
         async def echo_stream(self, stream, context):
@@ -30,7 +30,13 @@ class ServerStream(Generic[RequestT, ResponseT]):
     from the handler. Whatever the handler raises ends the stream as that status.
     """
 
-    __slots__ = ("_connection", "_inbox", "_returned", "_stream", "_transport")
+    __slots__ = (
+        "_connection",
+        "_is_server_streaming",
+        "_returned",
+        "_stream",
+        "_transport",
+    )
 
     def __init__(
         self,
@@ -40,42 +46,16 @@ class ServerStream(Generic[RequestT, ResponseT]):
         connection: ServerConnection,
         transport: Transport,
     ) -> None:
+        super().__init__(inbox, stream.method.request_type)
         self._stream = stream
-        self._inbox = inbox
         self._connection = connection
         self._transport = transport
         self._returned = False
+        self._is_server_streaming = stream.method.cardinality.server_streaming
 
-    async def recv(self) -> RequestT | None:
-        """Return the next message, or None when the client sends no more.
-
-        Raises:
-            StatusError: INTERNAL, what came is not this method's request.
-            Closed: the stream or the connection has ended.
-        """
-        inbox = self._inbox
-        payload = inbox.take() if inbox.messages else await inbox.get()
-        return None if payload is None else self._decode(payload)
-
-    def _decode(self, payload: bytes) -> RequestT:
-        try:
-            request: RequestT = self._stream.method.request_type.FromString(payload)
-        except DecodeError as exc:
-            raise StatusError(
-                Code.INTERNAL, f"ttrpc: error unmarshalling payload: {exc}"
-            ) from None
-        return request
-
-    def __aiter__(self) -> AsyncIterator[RequestT]:
-        return self
-
-    async def __anext__(self) -> RequestT:
-        if self._inbox.messages:
-            return self._decode(self._inbox.take())
-        request = await self.recv()
-        if request is None:
-            raise StopAsyncIteration
-        return request
+    def _unreadable(self, exc: DecodeError) -> Exception:
+        message = f"ttrpc: error unmarshalling payload: {exc}"
+        return StatusError(Code.INTERNAL, message)
 
     async def send(self, response: ResponseT) -> None:
         """Send a message; waits while the client leaves too much unread.
@@ -87,7 +67,7 @@ class ServerStream(Generic[RequestT, ResponseT]):
             Closed: the connection has ended.
         """
         stream = self._stream
-        if not stream.method.cardinality.server_streaming:
+        if not self._is_server_streaming:
             raise LocalProtocolError(
                 f"{stream.method.full_method}: the server does not stream"
             )

@@ -187,9 +187,12 @@ class ServerSession:
             peer=self.peer,
             metadata=metadata,
         )
-        inbox = stream.inbox = Inbox(self._server.limits.stream_inbox, self._held)
+        transport = self.transport
+        inbox = stream.inbox = Inbox(
+            self._server.limits.stream_inbox, self._held, transport.after_frames
+        )
         handle: ServerStream[Any, Any] = ServerStream(
-            stream, inbox, connection=self._connection, transport=self.transport
+            stream, inbox, connection=self._connection, transport=transport
         )
         call = Call(context, stream, _size(metadata))
         self._start(call, self._run_stream, route.proceed, handle)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 
 from ttrpc.decoder import FrameDecoder
@@ -30,6 +31,9 @@ READING_PART = 4
 """Reading stops when the outbox has a quarter of what it may have,"""
 SENDING_PART = 8
 """and streams wait from an eighth on: they alone never stop the reading."""
+BATCH = 32
+"""Frames after which what they made this side send is written: while the peer
+deals with that, this side goes on with the others."""
 
 ReceiveFrame = Callable[[int, int, int, "bytes | memoryview"], None]
 
@@ -38,6 +42,7 @@ class Transport:
     """Owns a connected, nonblocking socket until it is closed."""
 
     __slots__ = (
+        "_after_frames",
         "_backlog",
         "_corked",
         "_decoder",
@@ -86,6 +91,7 @@ class Transport:
         self._holds_back = holds_back
         self._backlog: Iterator[RawFrame] | None = None
         self._corked = False
+        self._after_frames: deque[Callable[[], None]] = deque()
         self._writing = False
         self._flush_scheduled = False
         self._drained: asyncio.Future[None] | None = None
@@ -121,28 +127,51 @@ class Transport:
         outbox = self._outbox
         receive_frame = self._receive_frame
         rest = iter(frames)
+        count = 0
         self._corked = True
         try:
-            for frame in rest:
-                receive_frame(*frame)
-                if outbox.size > FLUSH_SIZE:
-                    self._write()
-                    if self._holds_back and self._is_over(READING_PART):
+            for stream_id, type, flags, payload in rest:
+                receive_frame(stream_id, type, flags, payload)
+                count += 1
+                if count >= BATCH or outbox.size > FLUSH_SIZE:
+                    count = 0
+                    self._end_batch()
+                    if self._must_hold_back():
                         # What has been received already waits too: a few small
                         # requests may ask for any number of large responses.
                         self._pause_reading(rest)
                         break
                 if self.closed is not None:
                     break
+            self._end_batch()
         finally:
             self._corked = False
-        if outbox.size:
+
+    def _end_batch(self) -> None:
+        """Let those go on whom the frames concern, and write what came of it all."""
+        after_frames = self._after_frames
+        while after_frames:
+            after_frames.popleft()()
+        if self._outbox.size:
             self._write()
 
+    def after_frames(self, callback: Callable[[], None]) -> None:
+        """Call it when the frames that have come have been dealt with.
+
+        What it sends leaves with the answers to those frames. It is called by the
+        event loop, never out of a task.
+        """
+        if self._corked:
+            self._after_frames.append(callback)
+        else:
+            self._loop.call_soon(callback)
+
+    def _must_hold_back(self) -> bool:
+        return self._holds_back and self._writing and self._is_over(READING_PART)
+
     def _pause_reading(self, rest: Iterator[RawFrame]) -> None:
-        if self._writing:
-            self._backlog = rest
-            self._loop.remove_reader(self._sock.fileno())
+        self._backlog = rest
+        self._loop.remove_reader(self._sock.fileno())
 
     def _resume_reading(self) -> None:
         assert self._backlog is not None
@@ -160,11 +189,9 @@ class Transport:
 
     def flush_soon(self) -> None:
         """Write the outbox when the loop has come round, with all it holds then."""
-        if self._corked or self._writing:
-            return
         if self._outbox.size > FLUSH_SIZE:
             self._write()
-        elif not self._flush_scheduled:
+        elif not (self._corked or self._writing or self._flush_scheduled):
             self._flush_scheduled = True
             self._loop.call_soon(self._flush_scheduled_now)
 

@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Iterator
+
+import pytest
+
+from tests.helpers.wire import DATA, Frame
+from ttrpc import Closed
+from ttrpc.aio.transport import FLUSH_SIZE, Transport
+from ttrpc.envelope import Payload
+from ttrpc.outbox import Outbox
+from ttrpc.quota import Quota, Share
+
+PATIENCE = 10.0
+
+
+class Receiver:
+    """What a session is to a transport: notes frames, and may answer them."""
+
+    def __init__(self, sock: socket.socket, *, unread: Share) -> None:
+        self.ids: list[int] = []
+        self.outbox = Outbox()
+        self.answer = b""
+        self.resumed: list[list[int]] = []
+        sock.setblocking(False)
+        self.transport = Transport(
+            sock,
+            outbox=self.outbox,
+            receive_frame=self.receive_frame,
+            lost=self.lost,
+            unread=unread,
+            holds_back=True,
+        )
+
+    def receive_frame(
+        self, stream_id: int, type: int, flags: int, payload: Payload
+    ) -> None:
+        self.ids.append(stream_id)
+        self.transport.after_frames(lambda: self.resumed.append(list(self.ids)))
+        if self.answer:
+            self.outbox.put_message(stream_id, self.answer)
+
+    def lost(self, reason: Closed) -> None:
+        pass
+
+    async def until(self, ids: list[int]) -> None:
+        async with asyncio.timeout(PATIENCE):
+            while self.ids != ids:
+                await asyncio.sleep(0)
+
+
+@pytest.fixture
+def pair() -> Iterator[tuple[socket.socket, socket.socket]]:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        yield ours, theirs
+
+
+def frames(ids: list[int]) -> bytes:
+    return b"".join(bytes(Frame(stream_id, DATA, 0, b"")) for stream_id in ids)
+
+
+async def test_nothing_is_lost_when_others_have_used_up_the_quota(
+    pair: tuple[socket.socket, socket.socket],
+) -> None:
+    quota = Quota(limit=1000)
+    Share(quota, 10_000).resize(2000)
+    receiver = Receiver(pair[0], unread=Share(quota, 10_000))
+    receiver.answer = bytes(FLUSH_SIZE + 1)
+    pair[1].sendall(frames([1, 3]))
+    await receiver.until([1, 3])
+    receiver.transport.close("the test is over")
+
+
+async def test_readers_go_on_once_for_all_the_frames_that_came(
+    pair: tuple[socket.socket, socket.socket],
+) -> None:
+    receiver = Receiver(pair[0], unread=Share(Quota(1000), 1000))
+    pair[1].sendall(frames([1, 3, 5]))
+    await receiver.until([1, 3, 5])
+    assert receiver.resumed == [[1, 3, 5]] * 3
+    receiver.transport.close("the test is over")
+
+
+async def test_without_frames_readers_go_on_when_the_loop_comes_round(
+    pair: tuple[socket.socket, socket.socket],
+) -> None:
+    receiver = Receiver(pair[0], unread=Share(Quota(1000), 1000))
+    seen: list[object] = []
+    receiver.transport.after_frames(lambda: seen.append(asyncio.current_task()))
+    assert seen == []
+    await asyncio.sleep(0)
+    assert seen == [None]
+    receiver.transport.close("the test is over")

@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The receiving half of a stream, the same on both sides."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from google.protobuf.message import DecodeError, Message
+
+if TYPE_CHECKING:
+    from ttrpc.aio.inbox import Inbox
+
+MessageT = TypeVar("MessageT", bound=Message)
+
+
+class Reader(Generic[MessageT]):
+    """One message after the other, and then the end."""
+
+    __slots__ = ("_inbox", "_parse")
+
+    def __init__(self, inbox: Inbox, message_type: type[MessageT]) -> None:
+        self._inbox = inbox
+        self._parse: Callable[[Any], MessageT] = message_type.FromString
+
+    async def recv(self) -> MessageT | None:
+        """Return the next message, or None when the peer sends no more.
+
+        Raises what ended the stream, if an error did, and the error that a
+        message is which is none of this method's.
+        """
+        async for message in self:
+            return message
+        return None
+
+    def __aiter__(self) -> AsyncIterator[MessageT]:
+        return self
+
+    async def __anext__(self) -> MessageT:
+        inbox = self._inbox
+        while not inbox.messages:
+            if inbox.has_ended():
+                raise StopAsyncIteration
+            await inbox.more()
+        try:
+            return self._parse(inbox.take())
+        except DecodeError as exc:
+            raise self._unreadable(exc) from None
+
+    def _unreadable(self, exc: DecodeError) -> Exception:
+        raise NotImplementedError

@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a task waits for when it is to go on at once, not when the loop comes round.
+
+A future tells its task through the loop's queue, and each turn of the loop asks the
+kernel for events: for a small message that costs as much as all the rest. So this
+speaks what a Task asks of whatever it awaits (the protocol of `asyncio.isfuture`)
+and keeps the callback that continues the task, for `wake` to call.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Generator
+from contextvars import Context
+
+
+class Wakeup:
+    """Lets one task at a time wait: `await wakeup` in it, `wakeup.wake()` elsewhere.
+
+    Who waits asks in a loop for what it waits for: it may be woken without a reason.
+    """
+
+    __slots__ = (
+        "_asyncio_future_blocking",
+        "_cancelled",
+        "_context",
+        "_loop",
+        "_proceed",
+    )
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._proceed: Callable[[Wakeup], object] | None = None
+        self._context: Context | None = None
+        self._cancelled: asyncio.CancelledError | None = None
+        self._asyncio_future_blocking = False
+        """Part of the protocol: the task has to wait (and sets it back)."""
+
+    @property
+    def is_awaited(self) -> bool:
+        return self._proceed is not None
+
+    def wake(self) -> None:
+        """Continue the task that waits, if any, until it waits again.
+
+        Only for callbacks of the loop: two tasks cannot run at once.
+        """
+        proceed, self._proceed = self._proceed, None
+        if proceed is not None:
+            assert self._context is not None
+            self._context.run(proceed, self)
+
+    def __await__(self) -> Generator[Wakeup, None, None]:
+        if self._proceed is not None:
+            raise RuntimeError("stream: two tasks receive at once")
+        self._asyncio_future_blocking = True
+        yield self
+
+    # What the task calls.
+
+    def get_loop(self) -> asyncio.AbstractEventLoop:
+        return self._loop
+
+    def add_done_callback(
+        self, proceed: Callable[[Wakeup], object], *, context: Context
+    ) -> None:
+        self._proceed = proceed
+        self._context = context
+
+    def cancel(self, msg: object = None) -> bool:
+        if self._proceed is None:
+            return False
+        self._cancelled = asyncio.CancelledError(*() if msg is None else (msg,))
+        self._loop.call_soon(self.wake)
+        return True
+
+    def result(self) -> None:
+        cancelled, self._cancelled = self._cancelled, None
+        if cancelled is not None:
+            raise cancelled
