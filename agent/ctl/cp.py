@@ -46,7 +46,6 @@ async def _copy(address: str, source: Path, name: str) -> str:
 
     target = f"{SHARED}/{name}"
     try:
-        source.lstat()
         async with await AgentClient.connect(address, timeout=5) as client:
             await upload(client.agent, source, target)
     except* (TtrpcError, ValueError, OSError) as group:
