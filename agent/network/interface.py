@@ -266,6 +266,6 @@ def _to_message(link: Link) -> types_pb2.Interface:
                 address=prefix.address,
                 mask=str(prefix.length),
             )
-            for prefix in (*link.addresses, *link.local_addresses)
+            for prefix in (*link.addresses, *link.own_addresses)
         ],
     )

@@ -30,8 +30,8 @@ class Link:
     is_virtual: bool
     """Made by the guest (a VLAN, a bridge), perhaps with the MAC of another."""
     addresses: tuple[Prefix, ...]
-    """Without IPv6 link-local ones, which come and go by themselves."""
-    local_addresses: tuple[Prefix, ...]
+    """Without IPv6 ones that come and go by themselves: link-local, advertised."""
+    own_addresses: tuple[Prefix, ...]
     """Those."""
 
 
@@ -44,14 +44,16 @@ async def read_links(reaper: Reaper) -> list[Link]:
 def _to_link(thing: dict[str, Any]) -> Link:
     mac = str(thing.get("address", "")).lower()
     addresses: list[Prefix] = []
-    local: list[Prefix] = []
+    own: list[Prefix] = []
     for info in thing.get("addr_info", ()):
         if "local" not in info:
             continue
         version = V6 if info["family"] == "inet6" else V4
         prefix = Prefix(version, info["local"], int(info["prefixlen"]))
-        by_itself = version == V6 and info.get("scope") == SCOPE_LINK
-        (local if by_itself else addresses).append(prefix)
+        by_itself = version == V6 and (
+            info.get("scope") == SCOPE_LINK or info.get("dynamic", False)
+        )
+        (own if by_itself else addresses).append(prefix)
     return Link(
         index=int(thing["ifindex"]),
         name=thing["ifname"],
@@ -61,7 +63,7 @@ def _to_link(thing: dict[str, Any]) -> Link:
         has_arp="NOARP" not in thing["flags"],
         is_virtual="info_kind" in thing.get("linkinfo", {}),
         addresses=tuple(addresses),
-        local_addresses=tuple(local),
+        own_addresses=tuple(own),
     )
 
 

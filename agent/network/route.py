@@ -33,6 +33,8 @@ from protos import agent_pb2, types_pb2
 RTNH_F_ONLINK: Final = 4
 RTPROT_KERNEL: Final = 2
 RTPROT_BOOT: Final = 3
+RTPROT_RA: Final = 9
+"""From a router's advertisement."""
 RT_SCOPE_UNIVERSE: Final = 0
 RT_SCOPE_NOWHERE: Final = 255
 UNICAST: Final = "1"
@@ -154,15 +156,20 @@ def commands_for(before: Sequence[Route], wanted: Sequence[Route]) -> list[str]:
 def commands_to_restore(routes: Iterable[Route]) -> list[str]:
     """Return the commands that add routes which were there once.
 
-    The kernel makes its own again, with the address or the link.
+    The kernel makes its own again, with the address or the link or the next
+    advertisement.
     """
-    ours = [route for route in routes if route.protocol != RTPROT_KERNEL]
+    its_own = (RTPROT_KERNEL, RTPROT_RA)
+    ours = [route for route in routes if route.protocol not in its_own]
     return [f"route append {route.words}" for route in _reachable_first(ours)]
 
 
 async def _restore(reaper: Reaper, before: Sequence[Route]) -> None:
     now = await read_routes(reaper)
-    added = [route for route in now if route not in before]
+    # Others may have come meanwhile: the kernel's own, a router's.
+    added = [
+        route for route in now if route not in before and route.protocol == RTPROT_BOOT
+    ]
     lost = [route for route in before if route not in now]
     commands = [f"route del {route.words}" for route in added]
     commands += [f"route append {route.words}" for route in _reachable_first(lost)]
