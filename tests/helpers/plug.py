@@ -27,12 +27,16 @@ def new_name(prefix: str) -> str:
 
 
 class Plug:
-    """Adds devices to `guest` by QMP; all that can be is removed at the end."""
+    """Adds devices to `guest` by QMP; all that can be is removed at the end.
+
+    A guest that has ended meanwhile has taken them with it.
+    """
 
     def __init__(self, guest: VmGuest, directory: Path) -> None:
         self.guest = guest
         self.directory = directory
         self._undo = ExitStack()
+        self._daemons = ExitStack()
 
     def __enter__(self) -> Self:
         return self
@@ -43,7 +47,9 @@ class Plug:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._undo.close()
+        with self._daemons:
+            if self.guest.ending() is None:
+                self._undo.close()
 
     def image(
         self, size: int = 16 * MIB, *, mkfs: tuple[str, ...] = (), content: bytes = b""
@@ -88,6 +94,16 @@ class Plug:
         self.device("virtio-blk-pci", drive=node, bus=bus, **properties)
         return node
 
+    def nic(self, bus: str, **properties: Any) -> str:
+        """Add a network interface that reaches QEMU's own network and no other.
+
+        Its gateway answers pings at 10.0.2.2 and fec0::2.
+        """
+        net = new_name("net-")
+        self.guest.qmp("netdev_add", type="user", id=net, restrict=True)
+        self._undo.callback(self.guest.qmp, "netdev_del", id=net)
+        return self.device("virtio-net-pci", netdev=net, bus=bus, **properties)
+
     def scsi_disk(self, image: Path, target: int, lun: int = 0) -> None:
         """Add a disk to the SCSI controller."""
         node = self.blocks(image)
@@ -128,8 +144,8 @@ class Plug:
         command += ["-o", f"source={directory}", "-o", "sandbox=chroot"]
         with open(self.directory / "virtiofsd.log", "ab") as log:
             daemon = subprocess.Popen(command, stdout=log, stderr=log)
-        self._undo.callback(daemon.wait)
-        self._undo.callback(daemon.kill)
+        self._daemons.callback(daemon.wait)
+        self._daemons.callback(daemon.kill)
         while not socket.exists():
             assert daemon.poll() is None, "virtiofsd has ended"
             time.sleep(0.01)
