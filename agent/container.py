@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import copy
 import enum
 import logging
 import signal
@@ -31,7 +32,7 @@ from agent.ports import Ports
 from agent.process import Process
 from agent.process_table import ProcessTable
 from agent.reaper import Child, Reaper
-from agent.resources import merge_resources
+from agent.resources import merge_resources, take_unlimited
 from agent.runtime import Runtime
 from agent.signals import ignores_term
 from agent.spec import Spec
@@ -290,7 +291,10 @@ class Container:
     async def update(self, resources: Spec) -> None:
         """Apply OCI resources; what they do not name stays."""
         self.check("update")
-        await self._runtime.update(self.id, resources)
+        limits = copy.deepcopy(resources)
+        for name in take_unlimited(limits):
+            await blocking(self.cgroup.lift, name)
+        await self._runtime.update(self.id, limits)
         merge_resources(self.spec["linux"]["resources"], resources)
 
     async def stats(self) -> agent_pb2.StatsContainerResponse:

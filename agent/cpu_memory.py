@@ -118,13 +118,13 @@ def has_memory_probe(paths: SystemPaths) -> bool:
 def probe_memory(paths: SystemPaths, addresses: Iterable[int]) -> None:
     """Tell the kernel of a block of memory at each physical address, in order.
 
-    Blocks. Raises `OSError` at the first that it refuses, `Unimplemented` when it
-    finds new memory only by itself.
+    None is fine on any kernel. Blocks. Raises `OSError` at the first that it
+    refuses, `Unimplemented` when it finds new memory only by itself.
     """
     probe = _probe_file(paths)
-    if not probe.exists():
-        raise Unimplemented("memory: this kernel cannot be told to probe it")
     for address in addresses:
+        if not probe.exists():
+            raise Unimplemented("memory: this kernel cannot be told to probe it")
         probe.write_text(f"{address:#x}")
 
 

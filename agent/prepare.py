@@ -14,10 +14,16 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Final
 
+from agent.cgroup.child_files import ChildFiles
 from agent.hooks import merge_hooks
 from agent.namespace import SandboxNamespaces
 from agent.paths import SystemPaths
-from agent.resources import can_filter_devices, fit_resources, forbid_device_nodes
+from agent.resources import (
+    can_filter_devices,
+    fit_resources,
+    forbid_device_nodes,
+    take_unlimited,
+)
 from agent.spec import Spec
 from agent.sysctl import split_network, write_network
 from agent.user import apply_user
@@ -46,8 +52,8 @@ class Preparation:
     hook_output: Path
     pid: str
     """The pid namespace: `own`, `shared` or `agent`."""
-    unified: bool
-    """Whether cgroups are version 2."""
+    cgroup_files: ChildFiles
+    """What the guest's cgroups can limit."""
 
 
 def prepare(
@@ -60,14 +66,16 @@ def prepare(
 ) -> None:
     """Do all the steps. May block. Raises `AgentError` for what cannot be done."""
     process = spec["process"]
-    namespaces.apply(spec, pid=wanted.pid, unified=wanted.unified)
+    files = wanted.cgroup_files
+    namespaces.apply(spec, pid=wanted.pid, unified=files.unified)
     spec["linux"]["cgroupsPath"] = str(wanted.cgroup_path)
     add_essential_mounts(spec)
     keep_mount_flags(spec)
     fit_process(process, wanted.container_id, paths)
     apply_user(process, wanted.string_user, spec["root"]["path"])
-    fit_resources(spec["linux"]["resources"], paths, unified=wanted.unified)
-    if not can_filter_devices(paths, unified=wanted.unified):
+    fit_resources(spec["linux"]["resources"], paths, files)
+    take_unlimited(spec["linux"]["resources"])
+    if not can_filter_devices(paths, unified=files.unified):
         log.warning(
             "no device filter without CAP_SYS_RESOURCE: container cannot make nodes",
             extra={"container_id": wanted.container_id},

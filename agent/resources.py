@@ -1,16 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """Resources that this guest can give: what the OCI runtime is asked to set.
 
-The host writes them for a machine it imagines; what the kernel here does not
-know is left out with a line in the log, where the original agents do the same.
+The host writes them for a machine it imagines, and the runtime fails at the first
+that the kernel here does not know. Those are left out with a line in the log, as
+the original agents do.
 """
 
 from __future__ import annotations
 
 import logging
 import re
+from dataclasses import dataclass
 from typing import Final
 
+from agent.cgroup.child_files import ChildFiles
 from agent.cpuset import clamp_cpuset
 from agent.linux.prctl import CAP_SYS_RESOURCE, has_capability
 from agent.paths import SystemPaths
@@ -18,34 +21,138 @@ from agent.spec import Spec
 
 log = logging.getLogger(__name__)
 
-_VERSION_1_MEMORY: Final = ("kernel", "kernelTCP", "swappiness", "disableOOMKiller")
 _UNITS: Final = {"KB": 1, "MB": 1 << 10, "GB": 1 << 20}
 
 
-def fit_resources(resources: Spec, paths: SystemPaths, *, unified: bool) -> None:
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """A resource and the cgroup files that it is written to, any of which will do."""
+
+    part: str
+    name: str
+    version_1: tuple[str, ...] = ()
+    version_2: tuple[str, ...] = ()
+    """None: the runtime refuses it there, or there is no such thing."""
+
+
+LIMITS: Final = (
+    Limit("memory", "limit", ("memory/memory.limit_in_bytes",), ("memory.max",)),
+    Limit(
+        "memory", "reservation", ("memory/memory.soft_limit_in_bytes",), ("memory.low",)
+    ),
+    Limit(
+        "memory", "swap", ("memory/memory.memsw.limit_in_bytes",), ("memory.swap.max",)
+    ),
+    # The kernel has taken `kernel` away: writing memory.kmem.limit_in_bytes fails
+    # since 5.16.
+    Limit("memory", "kernel"),
+    Limit("memory", "kernelTCP", ("memory/memory.kmem.tcp.limit_in_bytes",)),
+    Limit("memory", "swappiness", ("memory/memory.swappiness",)),
+    Limit("memory", "disableOOMKiller", ("memory/memory.oom_control",)),
+    Limit("cpu", "shares", ("cpu/cpu.shares",), ("cpu.weight",)),
+    Limit("cpu", "quota", ("cpu/cpu.cfs_quota_us",), ("cpu.max",)),
+    Limit("cpu", "period", ("cpu/cpu.cfs_period_us",), ("cpu.max",)),
+    Limit("cpu", "realtimeRuntime", ("cpu/cpu.rt_runtime_us",)),
+    Limit("cpu", "realtimePeriod", ("cpu/cpu.rt_period_us",)),
+    Limit("cpu", "cpus", ("cpuset/cpuset.cpus",), ("cpuset.cpus",)),
+    Limit("cpu", "mems", ("cpuset/cpuset.mems",), ("cpuset.mems",)),
+    Limit("pids", "limit", ("pids/pids.max",), ("pids.max",)),
+    Limit(
+        "blockIO",
+        "weight",
+        # crun 1.8 does not know blkio.bfq.weight.
+        ("blkio/blkio.weight",),
+        ("io.weight", "io.bfq.weight"),
+    ),
+    Limit("blockIO", "leafWeight", ("blkio/blkio.leaf_weight",)),
+    Limit(
+        "blockIO",
+        "weightDevice",
+        ("blkio/blkio.weight_device",),
+        ("io.weight", "io.bfq.weight"),
+    ),
+    *(
+        Limit("blockIO", name, (f"blkio/blkio.throttle.{file}",), ("io.max",))
+        for name, file in (
+            ("throttleReadBpsDevice", "read_bps_device"),
+            ("throttleWriteBpsDevice", "write_bps_device"),
+            ("throttleReadIOPSDevice", "read_iops_device"),
+            ("throttleWriteIOPSDevice", "write_iops_device"),
+        )
+    ),
+    Limit("network", "classID", ("net_cls/net_cls.classid",)),
+    Limit("network", "priorities", ("net_prio/net_prio.ifpriomap",)),
+)
+
+
+def fit_resources(resources: Spec, paths: SystemPaths, files: ChildFiles) -> None:
     """Edit OCI resources in place. May block."""
     clamp_cpuset(resources, paths.sys)
-    _fit_hugepages(resources, paths)
-    if unified:
-        memory = resources.get("memory", {})
-        for name in _VERSION_1_MEMORY:
-            if memory.pop(name, None) is not None:
-                log.info("not in cgroup version 2", extra={"resource": name})
-        if not memory:
-            resources.pop("memory", None)
+    for limit in LIMITS:
+        part = resources.get(limit.part, {})
+        if limit.name not in part:
+            continue
+        needed = limit.version_2 if files.unified else limit.version_1
+        if not any(map(files.has, needed)):
+            _leave_out(f"{limit.part}.{limit.name}")
+            del part[limit.name]
+            if not part:
+                del resources[limit.part]
+    _fit_hugepages(resources, paths, files)
 
 
-def _fit_hugepages(resources: Spec, paths: SystemPaths) -> None:
+def _leave_out(name: str) -> None:
+    log.warning("this guest cannot limit it", extra={"resource": name})
+
+
+def _fit_hugepages(resources: Spec, paths: SystemPaths, files: ChildFiles) -> None:
     limits = []
     for limit in resources.pop("hugepageLimits", []):
-        size = re.fullmatch(r"([0-9]+)([KMG]B)", limit["pageSize"])
-        kilobytes = int(size[1]) * _UNITS[size[2]] if size else 0
-        if (paths.sys / f"kernel/mm/hugepages/hugepages-{kilobytes}kB").exists():
+        size = limit["pageSize"]
+        match = re.fullmatch(r"([0-9]+)([KMG]B)", size)
+        kilobytes = int(match[1]) * _UNITS[match[2]] if match else 0
+        pages = paths.sys / f"kernel/mm/hugepages/hugepages-{kilobytes}kB"
+        file = (
+            f"hugetlb.{size}.max"
+            if files.unified
+            else f"hugetlb/hugetlb.{size}.limit_in_bytes"
+        )
+        if pages.exists() and files.has(file):
             limits.append(limit)
         else:
-            log.warning("no such huge pages", extra={"size": limit["pageSize"]})
+            _leave_out(f"hugepageLimits.{size}")
     if limits:
         resources["hugepageLimits"] = limits
+
+
+LIFTABLE: Final = (
+    # What holds memory and swap together first: the kernel keeps it the larger one.
+    "memory.swap",
+    "memory.limit",
+    "memory.reservation",
+    "cpu.quota",
+    "pids.limit",
+)
+"""Limits of which a negative number means none (runtime-spec, config-linux.md)."""
+
+
+def take_unlimited(resources: Spec) -> list[str]:
+    """Remove those that are to be no limit, and return their names.
+
+    crun 1.8 hands the kernel some of the negative numbers, which it refuses. A new
+    cgroup has no limits.
+    """
+    lifted = []
+    for limit in LIFTABLE:
+        part, _, name = limit.partition(".")
+        if resources.get(part, {}).get(name, 0) < 0:
+            lifted.append(limit)
+            del resources[part][name]
+            if not resources[part]:
+                del resources[part]
+    if "memory.limit" in lifted and "memory.swap" not in lifted:
+        lifted.insert(0, "memory.swap")
+    return lifted
 
 
 def can_filter_devices(paths: SystemPaths, *, unified: bool) -> bool:

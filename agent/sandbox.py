@@ -16,7 +16,8 @@ from typing import Final, Protocol
 
 from agent.blocking import blocking
 from agent.bundle import Bundle, check_rootfs
-from agent.cgroup import is_unified, open_cgroup, to_path
+from agent.cgroup import open_cgroup, to_path
+from agent.cgroup.child_files import ChildFiles
 from agent.cgroup.watch import Watches
 from agent.config import Config
 from agent.container import Container
@@ -84,6 +85,7 @@ class Sandbox:
         self._ports = ports
         self._surroundings = Surroundings(paths, reaper, storages)
         self._watches = Watches()
+        self._cgroup_files = ChildFiles(paths.cgroup)
         self._containers: dict[str, Container] = {}
         self._removals: dict[Container, asyncio.Task[None]] = {}
         self._operations = Operations()
@@ -242,7 +244,7 @@ class Sandbox:
             string_user=request.string_user,
             hook_output=container.hook_output,
             pid=pid,
-            unified=is_unified(self._paths.cgroup),
+            cgroup_files=self._cgroup_files,
         )
         with span(
             "spec.prepare", subsystem="container", **{"container.id": container.id}
@@ -279,7 +281,7 @@ class Sandbox:
         fit_process(process, container.id, self._paths)
         rootfs = container.spec["root"]["path"]
         await blocking(apply_user, process, request.string_user, rootfs)
-        if not can_filter_devices(self._paths, unified=is_unified(self._paths.cgroup)):
+        if not can_filter_devices(self._paths, unified=self._cgroup_files.unified):
             take_mknod(process)
         streams = StreamPorts(
             request.stdin_port, request.stdout_port, request.stderr_port
@@ -321,8 +323,7 @@ class Sandbox:
         # only open what they keep closed.
         resources.pop("devices", None)
         wanted_cpus = resources.get("cpu", {}).get("cpus", "")
-        unified = is_unified(self._paths.cgroup)
-        await blocking(fit_resources, resources, self._paths, unified=unified)
+        await blocking(fit_resources, resources, self._paths, self._cgroup_files)
 
         async def update() -> None:
             async with container.order, self._runtime_slots:

@@ -43,6 +43,10 @@ class Cgroup(Protocol):
         """Read the statistics; a controller that is not there has none. May block."""
         ...
 
+    def lift(self, limit: str) -> None:
+        """Take off one of the limits of `agent.resources.LIFTABLE`. May block."""
+        ...
+
     def watch_oom(self, on_kill: Callable[[], None]) -> Callable[[], None]:
         """Call `on_kill` once for each OOM kill; return what stops that."""
         ...

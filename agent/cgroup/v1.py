@@ -31,6 +31,15 @@ _LONGEST_OOM_PAUSE: Final = 0.5
 """Seconds after a notification within which its kill must have been counted."""
 
 
+_UNLIMITED: Final = {
+    "memory.swap": ("memory", "memory.memsw.limit_in_bytes", "-1"),
+    "memory.limit": ("memory", "memory.limit_in_bytes", "-1"),
+    "memory.reservation": ("memory", "memory.soft_limit_in_bytes", "-1"),
+    "cpu.quota": ("cpu", "cpu.cfs_quota_us", "-1"),
+    "pids.limit": ("pids", "pids.max", "max"),
+}
+
+
 class CgroupV1:
     """The directories of one path in all hierarchies."""
 
@@ -110,6 +119,12 @@ class CgroupV1:
 
     def stats(self) -> agent_pb2.CgroupStats:
         return read_stats(self.controller)
+
+    def lift(self, limit: str) -> None:
+        controller, file, word = _UNLIMITED[limit]
+        # A file that is not there limits nothing.
+        with contextlib.suppress(FileNotFoundError):
+            write(self.controller(controller) / file, word)
 
     def watch_oom(self, on_kill: Callable[[], None]) -> Callable[[], None]:
         """Have the kernel signal an eventfd for `memory.oom_control`."""

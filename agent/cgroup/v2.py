@@ -4,8 +4,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from pathlib import Path
+from typing import Final
 
 from agent.cgroup.files import (
     descendants,
@@ -20,6 +22,15 @@ from agent.cgroup.stats_v2 import read_stats
 from agent.cgroup.watch import Watches
 from agent.errors import Timeout
 from protos import agent_pb2
+
+_UNLIMITED: Final = {
+    "memory.swap": ("memory.swap.max", "max"),
+    "memory.limit": ("memory.max", "max"),
+    # It protects memory here: none is what version 1 calls unlimited.
+    "memory.reservation": ("memory.low", "0"),
+    "cpu.quota": ("cpu.max", "max"),
+    "pids.limit": ("pids.max", "max"),
+}
 
 
 class CgroupV2:
@@ -58,6 +69,12 @@ class CgroupV2:
 
     def stats(self) -> agent_pb2.CgroupStats:
         return read_stats(self._directory)
+
+    def lift(self, limit: str) -> None:
+        file, word = _UNLIMITED[limit]
+        # A file that is not there limits nothing.
+        with contextlib.suppress(FileNotFoundError):
+            write(self._directory / file, word)
 
     def watch_oom(self, on_kill: Callable[[], None]) -> Callable[[], None]:
         """Watch `memory.events`, whose `oom_kill` counts the whole subtree."""

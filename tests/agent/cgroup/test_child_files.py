@@ -1,0 +1,25 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from agent.cgroup.child_files import ChildFiles
+from tests.helpers.namespace import World, in_namespaces
+
+ROOT = Path("/sys/fs/cgroup")
+
+
+@in_namespaces("v1", "v2")
+async def test_what_a_new_cgroup_has(world: World) -> None:
+    before = [directory for directory, _, _ in os.walk(ROOT)]
+    files = ChildFiles(ROOT)
+    assert files.unified == (world.version == "v2")
+    if files.unified:
+        assert files.has("cgroup.procs")
+    else:
+        assert files.has("memory/memory.limit_in_bytes")
+        assert not files.has("memory/pids.max")
+    assert not files.has("nosuch/nosuch.file")
+    assert not files.has("no.such.file")
+    assert [directory for directory, _, _ in os.walk(ROOT)] == before
