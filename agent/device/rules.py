@@ -11,12 +11,13 @@ through one (CVE-2020-2023, CVE-2026-24834).
 from __future__ import annotations
 
 import os
-import stat
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
+from agent.device.node import read_node
+from agent.errors import InvalidArgument, NotFound
 from agent.linux.mount import Mount, read_mounts
 from agent.paths import SystemPaths
 
@@ -108,10 +109,9 @@ def _swap_disks(paths: SystemPaths) -> Iterator[Numbers]:
         return
     for line in lines:
         # A swap file is on a disk of its own, which this does not look for.
-        with suppress(OSError):
-            status = os.stat(paths.dev / line.split()[0].removeprefix("/dev/"))
-            if stat.S_ISBLK(status.st_mode):
-                yield os.major(status.st_rdev), os.minor(status.st_rdev)
+        with suppress(NotFound, InvalidArgument):
+            node = read_node(paths.dev / line.split()[0].removeprefix("/dev/"))
+            yield node.major, node.minor
 
 
 def _disks_behind(paths: SystemPaths, major: int, minor: int) -> Iterator[Numbers]:

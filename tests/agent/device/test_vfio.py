@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: Apache-2.0
+"""PCI devices for the vfio driver, in a tree; tests/vm has real ones."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from agent.device import vfio
+from agent.device.hotplug import Hotplug
+from agent.errors import Internal, InvalidArgument, Timeout
+from protos.agent_pb2 import Device
+from tests.helpers.sysfs import Sysfs
+
+ROOT = "/devices/pci0000:00"
+
+
+class Kernel(Sysfs):
+    """A PCI bus whose devices have IOMMU groups."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(root)
+        self.bus = self.paths.sys / "bus/pci"
+        (self.bus / "devices").mkdir(parents=True)
+        self.drivers = root / "drivers"
+
+    def device(self, address: str, *, group: str | None, driver: str) -> Path:
+        self.add("pci", f"{ROOT}/{address}", node=False)
+        directory = self.paths.sys / ROOT.removeprefix("/") / address
+        (self.bus / "devices" / address).symlink_to(directory)
+        if group is not None:
+            (directory / "iommu_group").symlink_to(f"/groups/{group}")
+        (self.drivers / driver).mkdir(parents=True, exist_ok=True)
+        (directory / "driver").symlink_to(self.drivers / driver)
+        return directory
+
+    @property
+    def hotplug(self) -> Hotplug:
+        return Hotplug(self.paths, self.uevents, 0.2)
+
+
+@pytest.fixture
+async def kernel(tmp_path: Path) -> AsyncIterator[Kernel]:
+    kernel = Kernel(tmp_path)
+    yield kernel
+    kernel.uevents.close()
+    kernel.monitor.close()
+
+
+def request(*options: str) -> Device:
+    return Device(
+        type="vfio-pci", id="0", container_path="/dev/vfio/7", options=options
+    )
+
+
+async def test_addresses_of_devices_that_the_kernel_keeps(kernel: Kernel) -> None:
+    kernel.device("0000:00:02.0", group=None, driver="mlx5_core")
+    found = await vfio.find_for_kernel(
+        kernel.hotplug, request("0000:3b:00.1=02", "0000:3b:00.2=")
+    )
+    assert found.node is None
+    assert found.pci_addresses == {"0000:3b:00.1": "0000:00:02.0"}
+
+
+async def test_a_device_that_does_not_come(kernel: Kernel) -> None:
+    with pytest.raises(Timeout, match="waiting for a PCI device at PCI path 03"):
+        await vfio.find(kernel.hotplug, request("0000:3b:00.1=03"))
+
+
+@pytest.mark.parametrize(
+    ("options", "error"),
+    [
+        (["nonsense"], "option 'nonsense' is not HOST_ADDRESS=PCI_PATH"),
+        (["x=02"], "option 'x=02' is not HOST_ADDRESS=PCI_PATH"),
+        (["0000:3b:00.1=zz"], "PCI path 'zz'"),
+        ([], "device '/dev/vfio/7': no PCI device in it"),
+    ],
+)
+async def test_bad_options(kernel: Kernel, options: list[str], error: str) -> None:
+    with pytest.raises(InvalidArgument, match=error):
+        await vfio.find(kernel.hotplug, request(*options))
+
+
+async def test_no_iommu(kernel: Kernel) -> None:
+    kernel.device("0000:00:02.0", group=None, driver="vfio-pci")
+    with pytest.raises(Internal, match="PCI device 0000:00:02.0: in no IOMMU group"):
+        await vfio.find(kernel.hotplug, request("0000:3b:00.1=02"))
+
+
+async def test_devices_of_two_groups(kernel: Kernel) -> None:
+    for number in (2, 3):
+        address = f"0000:00:0{number}.0"
+        kernel.device(address, group=str(number), driver="vfio-pci")
+    with pytest.raises(Internal, match="in several IOMMU groups"):
+        await vfio.find(kernel.hotplug, request("0000:3b:00.1=02", "0000:3b:00.2=03"))
+
+
+async def test_a_driver_that_does_not_let_go(kernel: Kernel) -> None:
+    device = kernel.device("0000:00:02.0", group="4", driver="virtio-pci")
+    with pytest.raises(Internal, match="the vfio-pci driver did not take it"):
+        await vfio.find(kernel.hotplug, request("0000:3b:00.1=02"))
+    # What the kernel was told meanwhile.
+    assert (device / "driver_override").read_text() == "vfio-pci"
+    assert (kernel.drivers / "virtio-pci/unbind").read_text() == "0000:00:02.0"
+    assert (kernel.bus / "drivers_probe").read_text() == "0000:00:02.0"

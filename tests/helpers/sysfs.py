@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A tree like `/sys` and `/dev`, and a kernel that tells of what is plugged into it."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections import deque
+from pathlib import Path
+
+from agent.paths import SystemPaths
+from agent.uevent import Uevent, Uevents
+
+
+class FakeMonitor:
+    """Hands out the events that a test gives it."""
+
+    def __init__(self) -> None:
+        self._pending: deque[Uevent | OSError] = deque()
+        self._readable, self._wake = os.pipe()
+
+    def fileno(self) -> int:
+        return self._readable
+
+    def send(self, *events: Uevent | OSError) -> None:
+        self._pending.extend(events)
+        os.write(self._wake, b"x" * len(events))
+
+    def receive(self) -> Uevent | None:
+        if not self._pending:
+            return None
+        os.read(self._readable, 1)
+        event = self._pending.popleft()
+        if isinstance(event, OSError):
+            raise event
+        return event
+
+    def close(self) -> None:
+        os.close(self._readable)
+        os.close(self._wake)
+
+
+LOST = OSError(errno.ENOBUFS, "No buffer space available")
+
+
+class Sysfs:
+    """Devices appear in the tree, in the events, or in both."""
+
+    def __init__(self, root: Path) -> None:
+        self.paths = SystemPaths(
+            proc=root / "proc", sys=root / "sys", dev=root / "dev", run=root / "run"
+        )
+        for directory in (self.paths.proc, self.paths.sys, self.paths.dev):
+            directory.mkdir()
+        self.monitor = FakeMonitor()
+        self.uevents = Uevents(self.paths, lambda: self.monitor)
+
+    def add(self, subsystem: str, devpath: str, *, node: bool = True) -> Uevent:
+        """Put a device into the tree; return its event, which is not sent."""
+        event = added(subsystem, devpath)
+        directory = self.paths.sys / devpath.removeprefix("/")
+        directory.mkdir(parents=True)
+        key = {"net": "INTERFACE=", "pci": "PCI_SLOT_NAME="}.get(subsystem, "DEVNAME=")
+        (directory / "uevent").write_text(f"MODALIAS=x\n{key}{event.name}\n")
+        links = self.paths.sys / "class" / subsystem
+        links.mkdir(parents=True, exist_ok=True)
+        (links / directory.name).symlink_to(directory)
+        if node:
+            (self.paths.dev / event.name).touch()
+        return event
+
+
+def added(subsystem: str, devpath: str, action: str = "add") -> Uevent:
+    """The event of a device that has come."""
+    return Uevent(action, subsystem, devpath, name=os.path.basename(devpath))
