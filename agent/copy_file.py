@@ -31,6 +31,7 @@ from agent.linux.beneath import (
     opened,
     proc_path,
 )
+from agent.linux.tree import remove_directory
 from agent.paths import SystemPaths
 from agent.ranges import add_range
 from protos.agent_pb2 import CopyFileRequest
@@ -258,10 +259,7 @@ def _put_in_place(parent: int, temporary: str, name: str) -> None:
     try:
         os.rename(temporary, name, src_dir_fd=parent, dst_dir_fd=parent)
     except IsADirectoryError:
-        # Imported here: rare, and shutil brings every compressor along.
-        import shutil
-
-        shutil.rmtree(name, dir_fd=parent)
+        remove_directory(parent, name)
         os.rename(temporary, name, src_dir_fd=parent, dst_dir_fd=parent)
 
 

@@ -88,8 +88,24 @@ def _give(entry: int, group: int, bits: int) -> None:
     os.chmod(proc_path(entry), stat.S_IMODE(mode) | bits)
 
 
+def remove_directory(parent: int, name: str) -> None:
+    """Remove the directory `name` in `parent`, with everything in it.
+
+    Raises `OSError` when something is mounted there, and leaves what is.
+    """
+    with opened(_open_inner(parent, name)) as directory:
+        empty(directory)
+    os.rmdir(name, dir_fd=parent)
+
+
+def _open_inner(directory: int, name: str) -> int:
+    return openat2(directory, name, os.O_RDONLY | os.O_DIRECTORY, resolve=INSIDE)
+
+
 def empty(directory: int) -> None:
-    """Remove everything in `directory`, which must have nothing mounted in it.
+    """Remove everything in `directory`.
+
+    Raises `OSError` when something is mounted in it, and leaves what is.
 
     Subdirectories are first moved up to it, so that no path gets long and no
     stack deep.
@@ -103,12 +119,7 @@ def empty(directory: int) -> None:
             continue
         except IsADirectoryError:
             pass
-        inner = os.open(
-            name,
-            os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC,
-            dir_fd=directory,
-        )
-        with opened(inner):
+        with opened(_open_inner(directory, name)) as inner:
             for child in os.listdir(inner):
                 try:
                     os.unlink(child, dir_fd=inner)

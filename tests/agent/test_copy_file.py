@@ -4,9 +4,10 @@
 from __future__ import annotations
 
 import asyncio
-import ctypes
+import contextlib
 import os
 import random
+import shutil
 import stat
 import threading
 from collections.abc import Iterator
@@ -17,8 +18,11 @@ import pytest
 
 from agent.copy_file import PARTIAL_LIMIT, FileCopies
 from agent.errors import InvalidArgument
+from agent.linux.mount import mount
 from agent.paths import SystemPaths
 from protos.agent_pb2 import CopyFileRequest
+from tests.helpers.namespace import World, in_namespaces
+from tests.helpers.race import swapping
 
 OWNER = {"uid": os.getuid(), "gid": os.getgid()}
 
@@ -67,16 +71,6 @@ def guest(tmp_path: Path) -> Iterator[Guest]:
     guest = Guest(tmp_path)
     yield guest
     guest.copies.discard_partial()
-
-
-def exchange(first: Path, second: Path) -> None:
-    """Rename each to the other's name at once (man 2 renameat2)."""
-    at_cwd, rename_exchange = -100, 2
-    names = os.fsencode(first), os.fsencode(second)
-    result = ctypes.CDLL(None).renameat2(
-        at_cwd, names[0], at_cwd, names[1], rename_exchange
-    )
-    assert result == 0
 
 
 def mode_of(path: Path) -> int:
@@ -339,30 +333,112 @@ class TestAttacks:
         place, link = guest.shared / "place", guest.shared / "link"
         place.mkdir()
         link.symlink_to(guest.outside)
-        stop = threading.Event()
-        swaps = 0
-
-        def swap() -> None:
-            nonlocal swaps
-            while not stop.is_set():
-                exchange(place, link)
-                swaps += 1
-
-        attacker = threading.Thread(target=swap)
-        attacker.start()
         copied = refused = 0
         data = b"" if kind == stat.S_IFDIR else b"evil"
-        try:
-            while copied < 30 or refused < 30 or swaps < 500:
+        with swapping(place, link) as swaps:
+            while copied < 30 or refused < 30 or swaps.count < 500:
                 try:
                     await guest.copy("place/new", data, file_mode=kind | 0o644)
                     copied += 1
                 except InvalidArgument:
                     refused += 1
-        finally:
-            stop.set()
-            attacker.join()
         assert guest.outside_is_untouched()
+
+    @pytest.mark.parametrize("kind", [stat.S_IFREG, stat.S_IFDIR, stat.S_IFLNK])
+    async def test_a_swap_of_the_last_name_itself(
+        self, guest: Guest, kind: int
+    ) -> None:
+        name, link = guest.shared / "name", guest.shared / "link"
+        name.mkdir()
+        link.symlink_to(guest.outside)
+        before = mode_of(guest.outside)
+        data = b"" if kind == stat.S_IFDIR else b"evil"
+        with swapping(name, link) as swaps:
+            while swaps.count < 2000:
+                with contextlib.suppress(InvalidArgument, OSError):
+                    await guest.copy("name", data, file_mode=kind | 0o777)
+        assert guest.outside_is_untouched()
+        assert mode_of(guest.outside) == before
+
+    async def test_a_swap_deep_on_the_way_while_directories_are_made(
+        self, guest: Guest
+    ) -> None:
+        place, link = guest.shared / "a/place", guest.shared / "a/link"
+        place.mkdir(parents=True)
+        link.symlink_to("../../../../../../outside")
+        made = refused = 0
+        with swapping(place, link) as swaps:
+            while made < 20 or refused < 20 or swaps.count < 500:
+                try:
+                    await guest.copy(f"a/place/b{made}/c/d/new", b"evil")
+                    made += 1
+                except InvalidArgument:
+                    refused += 1
+        assert guest.outside_is_untouched()
+
+    async def test_a_swap_while_a_directory_makes_room_for_a_file(
+        self, guest: Guest
+    ) -> None:
+        """What is removed with the old directory is never what a symlink names."""
+        directory = guest.shared / "d"
+        for _ in range(20):
+            for name in ("inner", "link"):
+                (directory / name).mkdir(parents=True)
+            (directory / "inner/file").touch()
+            (directory / "link").rmdir()
+            (directory / "link").symlink_to(guest.outside)
+            with swapping(directory / "inner", directory / "link"):
+                with contextlib.suppress(InvalidArgument, OSError):
+                    await guest.copy("d", b"file")
+            shutil.rmtree(directory, ignore_errors=True)
+            directory.unlink(missing_ok=True) if directory.is_file() else None
+        assert guest.outside_is_untouched()
+
+    async def test_a_hard_link_to_a_file_outside_is_not_written_to(
+        self, guest: Guest
+    ) -> None:
+        os.link(guest.outside / "secret", guest.shared / "f")
+        await guest.copy("f", b"harmless", file_mode=0o104777)
+        assert guest.outside_is_untouched()
+        assert mode_of(guest.outside / "secret") != 0o4777
+
+    @pytest.mark.root
+    async def test_a_device_in_the_way_is_replaced_not_written_to(
+        self, guest: Guest
+    ) -> None:
+        # A loop device that nobody uses: opening it would fail or block.
+        os.mknod(guest.shared / "f", stat.S_IFBLK | 0o600, os.makedev(7, 255))
+        os.mknod(guest.shared / "d", stat.S_IFCHR | 0o600, os.makedev(1, 3))
+        await guest.copy("f", b"x")
+        await guest.copy("d", file_mode=stat.S_IFDIR | 0o755)
+        assert (guest.shared / "f").read_bytes() == b"x"
+        assert (guest.shared / "d").is_dir()
+
+    async def test_a_link_in_a_partial_file_s_place_is_replaced(
+        self, guest: Guest
+    ) -> None:
+        await guest.copy("f", b"ha", file_size=4)
+        (guest.shared / "f").symlink_to(guest.outside / "secret")
+        await guest.copy("f", b"ha", file_size=4, offset=2)
+        assert (guest.shared / "f").read_bytes() == b"haha"
+        assert guest.outside_is_untouched()
+
+
+@in_namespaces("v2")
+async def test_what_is_mounted_in_a_directory_is_not_removed_with_it(
+    world: World,
+) -> None:
+    guest = Guest(Path("/run/guest"))
+    volume = guest.shared / "d/sub/volume"
+    volume.mkdir(parents=True)
+    mount("tmpfs", volume, "tmpfs")
+    (volume / "data").write_text("data")
+    (volume / "more").mkdir()
+    for path in ("d", "d/sub", "d/sub/volume"):
+        for kind, data in ((stat.S_IFREG, b"file"), (stat.S_IFLNK, b"link")):
+            with pytest.raises((OSError, InvalidArgument)):
+                await guest.copy(path, data, file_mode=kind | 0o644)
+    assert sorted(os.listdir(volume)) == ["data", "more"]
 
 
 async def test_two_copies_may_need_a_temporary_name_at_once(
