@@ -3,6 +3,11 @@
 
 from __future__ import annotations
 
+from typing import Final
+
+ATTEMPT_TIMEOUT: Final = 10.0
+"""Seconds for one attempt: a VMM whose guest is not up may never answer it."""
+
 
 class Backoff:
     """Pauses that double from the first to the last."""
@@ -30,3 +35,11 @@ def dial_backoff() -> Backoff:
     noticed by the guest that does.
     """
     return Backoff(0.01, 0.2)
+
+
+def attempt_timeout(timeout: float | None, remaining: float) -> float:
+    """Return the seconds for one attempt, of those that remain for all of them.
+
+    With no time for more than one, that one has what an attempt may have.
+    """
+    return ATTEMPT_TIMEOUT if timeout is None else min(remaining, ATTEMPT_TIMEOUT)

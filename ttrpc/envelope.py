@@ -153,7 +153,9 @@ def response_head(length: int) -> bytes:
 
 def encode_error(error: StatusError) -> bytes:
     """Return the Response that carries a status."""
-    status = Status(code=error.code, message=error.message, details=error.details)
+    # Text from the system, say a file's name, may hold what UTF-8 cannot say.
+    message = error.message.encode(errors="backslashreplace").decode()
+    status = Status(code=error.code, message=message, details=error.details)
     return Response(status=status).SerializeToString()
 
 

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
     from google.protobuf.any_pb2 import Any as AnyMessage
 
+INT32_MIN, INT32_MAX = -(2**31), 2**31 - 1
+"""What a code may be on the wire."""
 DISPLAY_LIMIT = 1024
 """Characters of a peer's text that are shown; a message may hold 4 MiB."""
 
@@ -41,6 +43,9 @@ class StatusError(TtrpcError):
         message: str = "",
         details: Sequence[AnyMessage] = (),
     ) -> None:
+        """Raises ValueError when `code` does not fit the wire."""
+        if not INT32_MIN <= code <= INT32_MAX:
+            raise ValueError(f"status code {code}: not 32 bits")
         super().__init__(code, message)
         self.code = to_code(code)
         """The code; an int where the peer sent a number gRPC does not have."""

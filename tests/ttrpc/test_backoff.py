@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
-from ttrpc.backoff import Backoff, dial_backoff
+from ttrpc.backoff import Backoff, attempt_timeout, dial_backoff
 
 
 def test_pauses_double_up_to_the_last_and_start_again() -> None:
@@ -21,3 +21,9 @@ def test_dialing_never_waits_long() -> None:
     for _ in range(100):
         backoff.failed()
     assert backoff.pause == 0.2
+
+
+def test_an_attempt_leaves_time_for_the_next() -> None:
+    assert attempt_timeout(60, 30) == 10
+    assert attempt_timeout(60, 3) == 3
+    assert attempt_timeout(None, 0) == 10

@@ -114,3 +114,9 @@ def test_lengths_are_protobufs_varints(number: int) -> None:
         assert message[1:].startswith(varint(number))
     else:
         assert varint(0) == b"\0"
+
+
+def test_text_that_utf_8_has_not_is_sent_as_escapes() -> None:
+    """os.fsdecode makes such text of a file's name."""
+    with pytest.raises(StatusError, match=r"ABORTED: /caf\\udce9"):
+        decode_response(encode_error(StatusError(Code.ABORTED, "/caf\udce9")))

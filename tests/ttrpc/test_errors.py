@@ -60,3 +60,9 @@ def test_an_error_can_be_passed_to_another_process(error: StatusError) -> None:
     assert type(copy) is type(error)
     assert str(copy) == str(error)
     assert vars(copy) == vars(error)
+
+
+@pytest.mark.parametrize("code", [2**31, -(2**31) - 1])
+def test_a_code_has_32_bits(code: int) -> None:
+    with pytest.raises(ValueError, match=f"^status code {code}: not 32 bits$"):
+        StatusError(code)

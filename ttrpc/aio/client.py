@@ -208,10 +208,9 @@ class Client:
         stream = session.open_stream(
             context.method, payload, self._timeout_nano(context), context.pairs
         )
-        handle: ClientStream[Any, Any] = ClientStream(stream, stream.inbox, session)
         if context.deadline is not None:
-            handle.expire_at(context.deadline.at, _timed_out(context))
-        return handle
+            session.expire_at(context.deadline.at, stream, _timed_out(context))
+        return ClientStream(stream, stream.inbox, session)
 
     def _timeout_nano(self, context: CallContext) -> int:
         """Return the time that remains, for the wire. Raises when none does."""

@@ -25,6 +25,7 @@ class ClientSession:
         "_held",
         "_inbox_limit",
         "_loop",
+        "_timers",
         "_waiting",
         "connection",
         "transport",
@@ -33,6 +34,8 @@ class ClientSession:
     def __init__(self, sock: socket.socket, limits: Limits) -> None:
         self._loop = asyncio.get_running_loop()
         self._waiting: dict[int, asyncio.Future[bytes]] = {}
+        self._timers: dict[int, asyncio.TimerHandle] = {}
+        """Those that end streams at their deadlines, by stream id."""
         self._inbox_limit = limits.stream_inbox
         self._held = Share(Quota(limits.held), limits.held_per_connection)
         self.connection = ClientConnection(self, limit=limits.message)
@@ -90,9 +93,15 @@ class ClientSession:
         if not stream.is_closed:
             self.expire(stream, Closed(f"stream {stream.stream_id}: abandoned"))
 
+    def expire_at(self, when: float, stream: Stream, error: Exception) -> None:
+        """Have it end at loop time `when`, if it has not ended by then."""
+        timer = self._loop.call_at(when, self.expire, stream, error)
+        self._timers[stream.stream_id] = timer
+
     def expire(self, stream: Stream, error: Exception) -> None:
         """End the stream from this side, with what its reader is to see."""
         if not stream.is_closed:
+            self._stop_timer(stream)
             self.connection.abandon_stream(stream)
             stream.inbox.fail(error)
             self.transport.flush_soon()
@@ -116,10 +125,16 @@ class ClientSession:
             self.expire(stream, StreamFull(f"{name}: its reader is too slow"))
 
     def stream_ended(self, stream: Stream, error: Exception | None) -> None:
+        self._stop_timer(stream)
         stream.inbox.end(error)
         # What it has is its reader's now, who may as well forget it.
         stream.inbox.release()
         self.transport.wake()
+
+    def _stop_timer(self, stream: Stream) -> None:
+        timer = self._timers.pop(stream.stream_id, None)
+        if timer is not None:
+            timer.cancel()
 
     def _check_connected(self) -> None:
         if self.transport.closed is not None:
@@ -134,4 +149,5 @@ class ClientSession:
         for stream in list(self.connection.streams.values()):
             # What came before the connection broke can still be read.
             stream.inbox.end(reason)
+            self._stop_timer(stream)
         self.connection.end_all()

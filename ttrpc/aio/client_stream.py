@@ -3,13 +3,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Generic
 
 from google.protobuf.message import DecodeError
 
 from ttrpc.aio.reader import Reader
-from ttrpc.errors import RemoteProtocolError, TtrpcError
+from ttrpc.errors import RemoteProtocolError
 from ttrpc.service import RequestT, ResponseT
 
 if TYPE_CHECKING:
@@ -36,7 +35,6 @@ class ClientStream(Reader[ResponseT], Generic[RequestT, ResponseT]):
         super().__init__(inbox, stream.method.response_type)
         self._stream = stream
         self._session = session
-        self._timer: asyncio.TimerHandle | None = None
 
     async def send(self, request: RequestT) -> None:
         """Send a message; waits while the server leaves too much unread.
@@ -83,8 +81,6 @@ class ClientStream(Reader[ResponseT], Generic[RequestT, ResponseT]):
     def close(self) -> None:
         """Abandon the stream; harmless when it has ended."""
         self._session.abandon(self._stream)
-        if self._timer is not None:
-            self._timer.cancel()
 
     async def __aenter__(self) -> ClientStream[RequestT, ResponseT]:
         return self
@@ -96,8 +92,3 @@ class ClientStream(Reader[ResponseT], Generic[RequestT, ResponseT]):
         traceback: TracebackType | None,
     ) -> None:
         self.close()
-
-    def expire_at(self, when: float, error: TtrpcError) -> None:
-        """For the client only: end the stream with `error` at loop time `when`."""
-        loop = asyncio.get_running_loop()
-        self._timer = loop.call_at(when, self._session.expire, self._stream, error)

@@ -11,12 +11,10 @@ import stat
 from typing import Final
 
 from ttrpc.address import Address, HybridVsockAddress, UnixAddress, parse_address
-from ttrpc.backoff import dial_backoff
+from ttrpc.backoff import attempt_timeout, dial_backoff
 from ttrpc.errors import Closed
 from ttrpc.hvsock import connect_command, is_reply_complete
 
-ATTEMPT_TIMEOUT: Final = 10.0
-"""Seconds for one attempt that no deadline bounds: a VMM may never answer."""
 BACKLOG: Final = 512
 
 
@@ -33,19 +31,19 @@ async def dial(address: Address | str, *, timeout: float | None) -> socket.socke
     if isinstance(address, str):
         address = parse_address(address)
     loop = asyncio.get_running_loop()
-    end = loop.time() + (ATTEMPT_TIMEOUT if timeout is None else timeout)
+    end = loop.time() + (timeout or 0)
     backoff = dial_backoff()
     while True:
         try:
-            async with asyncio.timeout_at(end):
+            async with asyncio.timeout(attempt_timeout(timeout, end - loop.time())):
                 return await _attempt(address)
-        except TimeoutError:
-            raise Closed(f"{address}: timed out") from None
         except PermissionError as exc:
             raise Closed(f"{address}: {exc}") from exc
         except OSError as exc:
+            # Also TimeoutError: vsock's connect gives up after 2 s by itself.
             if timeout is None or loop.time() + backoff.pause > end:
-                raise Closed(f"{address}: {exc}") from exc
+                reason = str(exc) or "timed out"
+                raise Closed(f"{address}: {reason}") from exc
         await asyncio.sleep(backoff.pause)
         backoff.failed()
 

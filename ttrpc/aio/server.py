@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import logging
+import os
 import socket
 import struct
 from collections.abc import Callable, Iterable, Sequence
@@ -99,8 +100,17 @@ class Server:
     def serve_connection(self, sock: socket.socket) -> None:
         """Serve a connected socket, which the server owns from now on."""
         sock.setblocking(False)
-        peer = peer_of(sock)
-        if self._closed or (self._authorize is not None and not self._authorize(peer)):
+        try:
+            peer = peer_of(sock)
+            welcome = not self._closed and (
+                self._authorize is None or self._authorize(peer)
+            )
+        except OSError:
+            welcome = False  # It has gone already.
+        except Exception:
+            log.exception("nobody may connect: authorize failed")
+            welcome = False
+        if not welcome:
             sock.close()
             return
         self._sessions.add(ServerSession(self, sock, peer))
@@ -190,7 +200,7 @@ def peer_of(sock: socket.socket) -> Peer:
     if sock.family == socket.AF_UNIX:
         ucred = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, UCRED.size)
         name = sock.getsockname()
-        path = name if isinstance(name, str) else "@" + name[1:].decode()
+        path = name if isinstance(name, str) else "@" + os.fsdecode(name[1:])
         address = f"unix://{path}" if len(path) > 1 else ""
         return Peer(address, PeerCredentials(*UCRED.unpack(ucred)))
     if sock.family == socket.AF_VSOCK:

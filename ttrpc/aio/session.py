@@ -79,7 +79,8 @@ class ServerSession:
         limits = server.limits
         self._server = server
         self._loop = asyncio.get_running_loop()
-        self._calls: set[Call] = set()
+        self._calls: dict[int, Call] = {}
+        """Those that have a task, by stream id."""
         self._draining = False
         self.peer = peer
         self._held = Share(server.held, limits.held_per_connection)
@@ -130,11 +131,15 @@ class ServerSession:
             return
         try:
             response = inline(request, context)
+            if type(response) is route.response_type:
+                answer = response.SerializeToString()
+            else:
+                answer = None
         except Exception as exc:
             connection.send_error(stream_id, self._to_status(exc, context))
             return
-        if type(response) is route.response_type:
-            connection.send_response(stream_id, response.SerializeToString())
+        if answer is not None:
+            connection.send_response(stream_id, answer)
         else:
             call = Call(context, None, len(payload) + _size(metadata))
             started = self._start(call, self._run_unary, awaited, response)
@@ -142,30 +147,30 @@ class ServerSession:
                 response.close()
 
     async def _run_unary(self, call: Call, proceed: Any, request: Any) -> None:
+        context = call.context
         error: BaseException | None = None
-        response: Any = None
+        answer = b""
         try:
-            response = await proceed(request, call.context)
+            response = await proceed(request, context)
+            answer = _serialized(response, context)
         except asyncio.CancelledError as exc:
             error = exc
         except Exception as exc:
             error = exc
         if not call.answered:
-            self._answer_unary(call, response, error)
+            self._answer_unary(call, answer, error)
         self._ended(call)
 
     def _answer_unary(
-        self, call: Call, response: Any, error: BaseException | None
+        self, call: Call, answer: bytes, error: BaseException | None
     ) -> None:
         connection = self._connection
         context = call.context
         if self.transport.is_overfull:
             connection.send_error(context.stream_id, UNREAD)
-        elif error is None and isinstance(response, context.method.response_type):
-            connection.send_response(context.stream_id, response.SerializeToString())
+        elif error is None:
+            connection.send_response(context.stream_id, answer)
         else:
-            if error is None:
-                error = _wrong_response(response)
             status = self._to_status(error, context)
             connection.send_error(context.stream_id, status)
         call.answered = True
@@ -212,25 +217,28 @@ class ServerSession:
         stream.inbox.fail(error)
         # A handler that waits for something else would stay until the connection
         # ends, and nobody hears it any more.
-        for call in self._calls:
-            if call.stream is stream and call.task is not None:
-                call.task.cancel()
+        call = self._calls.get(stream.stream_id)
+        if call is not None and call.task is not None:
+            call.task.cancel()
 
     async def _run_stream(
         self, call: Call, proceed: Any, handle: ServerStream[Any, Any]
     ) -> None:
         stream = call.stream
         assert stream is not None
+        context = call.context
         error: BaseException | None = None
-        response: Any = None
+        answer: bytes | None = None
         try:
-            response = await proceed(handle, call.context)
+            response = await proceed(handle, context)
+            if not context.method.cardinality.server_streaming:
+                answer = _serialized(response, context)
         except asyncio.CancelledError as exc:
             error = exc
         except Exception as exc:
             error = exc
         if not stream.is_closed:
-            self._end_stream(stream, call.context, response, error)
+            self._end_stream(stream, context, answer, error)
         handle.close()
         self.transport.wake()
         self._ended(call)
@@ -239,19 +247,15 @@ class ServerSession:
         self,
         stream: Stream,
         context: CallContext,
-        response: Any,
+        answer: bytes | None,
         error: BaseException | None,
     ) -> None:
         connection = self._connection
-        if error is None and context.method.cardinality.server_streaming:
-            connection.finish(stream, None)
-        elif self.transport.is_overfull:
+        if self.transport.is_overfull and (answer is not None or error is not None):
             connection.fail(stream, UNREAD)
-        elif error is None and isinstance(response, context.method.response_type):
-            connection.finish(stream, response.SerializeToString())
+        elif error is None:
+            connection.finish(stream, answer)
         else:
-            if error is None:
-                error = _wrong_response(response)
             connection.fail(stream, self._to_status(error, context))
         self.transport.flush_soon()
 
@@ -273,7 +277,7 @@ class ServerSession:
             self._answer_early(call, TOO_LARGE)
             return False
         server.calls_in_flight += 1
-        self._calls.add(call)
+        self._calls[call.context.stream_id] = call
         call.task = self._loop.create_task(run(call, proceed, request))
         deadline = call.context.deadline
         if deadline is not None:
@@ -300,7 +304,7 @@ class ServerSession:
             call.timer.cancel()
         if call.size > FREE:
             self._held.give_back(call.size)
-        self._calls.discard(call)
+        del self._calls[call.context.stream_id]
         self._server.calls_in_flight -= 1
         if self._draining:
             self._close_if_drained()
@@ -313,7 +317,11 @@ class ServerSession:
     def _to_status(self, error: BaseException, context: CallContext) -> StatusError:
         if isinstance(error, asyncio.CancelledError):
             return StatusError(Code.CANCELLED, "context canceled")
-        status = self._server.status_of(error)
+        try:
+            status = self._server.status_of(error)
+        except Exception:
+            log.exception("an error without a status: its mapping failed")
+            status = StatusError(Code.UNKNOWN, type(error).__name__)
         if status.code == Code.OK:
             # On the wire it would be a success with an empty response.
             status = StatusError(Code.UNKNOWN, status.message, status.details)
@@ -341,7 +349,7 @@ class ServerSession:
 
     def _lost(self, reason: Closed) -> None:
         self._connection.end_all()
-        for call in self._calls:
+        for call in self._calls.values():
             call.answered = True
             if call.stream is not None:
                 call.stream.inbox.fail(reason)
@@ -351,7 +359,8 @@ class ServerSession:
 
     async def wait_closed(self) -> None:
         """Wait until no handler runs any more."""
-        tasks = [call.task for call in self._calls if call.task is not None]
+        calls = self._calls.values()
+        tasks = [call.task for call in calls if call.task is not None]
         if tasks:
             await asyncio.wait(tasks)
 
@@ -360,9 +369,13 @@ def _size(metadata: Pairs) -> int:
     return sum(len(key) + len(value) + OVERHEAD for key, value in metadata)
 
 
-def _wrong_response(response: object) -> Exception:
+def _serialized(response: object, context: CallContext) -> bytes:
+    """Return what a handler returned as bytes, or raise that it is no response."""
+    if isinstance(response, context.method.response_type):
+        serialized: bytes = response.SerializeToString()
+        return serialized
     kind = "nothing" if response is None else type(response).__name__
-    return TypeError(f"handler returned {kind}, not its method's response")
+    raise TypeError(f"handler returned {kind}, not its method's response")
 
 
 def _bad_payload(exc: DecodeError) -> StatusError:

@@ -144,6 +144,10 @@ class Transport:
                 if self.closed is not None:
                     break
             self._end_batch()
+        except BaseException:
+            # The frames behind it are lost, so nobody may go on waiting for them.
+            self.close("it failed on this side")
+            raise
         finally:
             self._corked = False
 

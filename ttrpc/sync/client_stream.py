@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
@@ -86,7 +87,9 @@ class ClientStream(Generic[RequestT, ResponseT]):
         if not self._stream.is_closed and self._session.closed is None:
             error = Closed(f"stream {self._stream.stream_id}: abandoned")
             self._session.fail(self._stream, error)
-            self._session.flush(self._context.deadline)
+            # What cannot be told is of no use to anybody any more.
+            with contextlib.suppress(Closed, TimeoutError):
+                self._session.flush(self._context.deadline)
 
     def __enter__(self) -> Self:
         return self

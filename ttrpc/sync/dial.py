@@ -5,27 +5,24 @@ from __future__ import annotations
 
 import socket
 import time
-from typing import Final
 
 from ttrpc.address import Address, HybridVsockAddress, UnixAddress, parse_address
-from ttrpc.backoff import dial_backoff
+from ttrpc.backoff import attempt_timeout, dial_backoff
 from ttrpc.errors import Closed
 from ttrpc.hvsock import connect_command, is_reply_complete
-
-ATTEMPT_TIMEOUT: Final = 10.0
-"""Seconds for one attempt that no deadline bounds: a VMM may never answer."""
 
 
 def dial(address: Address | str, *, timeout: float | None) -> socket.socket:
     """Return a connected socket; `ttrpc.aio.dial.dial` says the rest."""
     if isinstance(address, str):
         address = parse_address(address)
-    end = time.monotonic() + (ATTEMPT_TIMEOUT if timeout is None else timeout)
+    end = time.monotonic() + (timeout or 0)
     backoff = dial_backoff()
     while True:
+        now = time.monotonic()
         try:
-            return _attempt(address, end)
-        except (TimeoutError, PermissionError) as exc:
+            return _attempt(address, now + attempt_timeout(timeout, end - now))
+        except PermissionError as exc:
             raise Closed(f"{address}: {exc}") from exc
         except OSError as exc:
             if timeout is None or time.monotonic() + backoff.pause > end:

@@ -177,6 +177,8 @@ class Session:
                 size = len(data)
             else:
                 size = self._sock.recv_into(buffer)
+        except BlockingIOError:
+            return
         except OSError as exc:
             self.close(f"receive failed: {exc}")
             return

@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from bench.ttrpc.service import services
+from tests.helpers.peer import ECHO, echo, nap
+from ttrpc import Closed, Code, StatusError
+from ttrpc.aio import Client, Server
+from ttrpc.aio.testing import connected
+
+
+@pytest.fixture
+def address(tmp_path: Path) -> str:
+    return f"unix://{tmp_path}/a.sock"
+
+
+async def start(address: str) -> Server:
+    server = Server(services())
+    await server.listen(address)
+    return server
+
+
+async def stop(server: Server, client: Client) -> None:
+    server.close()
+    await server.wait_closed()
+    while client.closed is None:
+        await asyncio.sleep(0)
+
+
+async def test_it_connects_again_when_it_may(address: str) -> None:
+    """Many calls that find the connection lost make one new one."""
+    first = await start(address)
+    async with await Client.connect(address, reconnect=10) as client:
+        assert await echo(client, b"1") == b"1"
+        await stop(first, client)
+        calls = [asyncio.ensure_future(echo(client, b"2")) for _ in range(10)]
+        await asyncio.sleep(0)
+        second = await start(address)
+        assert await asyncio.gather(*calls) == 10 * [b"2"]
+        assert second.connections == 1
+    await second.shutdown(10)
+
+
+async def test_it_does_not_connect_again_by_itself(address: str) -> None:
+    server = await start(address)
+    async with await Client.connect(address) as client:
+        await stop(server, client)
+        server = await start(address)
+        with pytest.raises(Closed, match="^connection: "):
+            await echo(client, b"hi")
+        assert server.connections == 0
+    server.close()
+
+
+async def test_it_gives_up_when_nobody_comes_back(address: str) -> None:
+    server = await start(address)
+    async with await Client.connect(address, reconnect=0.02) as client:
+        await stop(server, client)
+        with pytest.raises(Closed, match=f"^{address}: .*Connection refused"):
+            await echo(client, b"hi")
+
+
+async def test_a_deadline_counts_while_it_connects(address: str) -> None:
+    server = await start(address)
+    async with await Client.connect(address, reconnect=3600) as client:
+        await stop(server, client)
+        with pytest.raises(StatusError) as caught:
+            await nap(client, 0, timeout=0.02)
+        assert caught.value.code is Code.DEADLINE_EXCEEDED
+
+
+async def test_a_closed_client_does_not_connect_again(address: str) -> None:
+    server = await start(address)
+    client = await Client.connect(address, reconnect=3600)
+    await stop(server, client)
+    call = asyncio.ensure_future(echo(client, b"hi"))
+    await asyncio.sleep(0)
+    await client.close()
+    await client.close()
+    server = await start(address)
+    with pytest.raises(Closed, match="^connection: "):
+        await call
+    with pytest.raises(Closed, match="^connection: "):
+        await echo(client, b"hi")
+    await server.shutdown(10)
+    assert server.connections == 0
+
+
+async def test_a_stream_needs_the_request_that_its_method_takes() -> None:
+    async with connected(Server(services())) as client:
+        with pytest.raises(ValueError, match="/peer.v1.Echo/Download: takes a request"):
+            await client.open_stream(ECHO["Download"])
+        request = ECHO["EchoStream"].request_type()
+        with pytest.raises(ValueError, match="/EchoStream: takes no request"):
+            await client.open_stream(ECHO["EchoStream"], request)
+
+
+async def test_a_stream_that_has_ended_leaves_no_timer() -> None:
+    """Else each is kept until its deadline, however long ago it ended."""
+    async with connected(Server(services())) as client:
+        request = ECHO["FailStream"].request_type()
+        stream = await client.open_stream(ECHO["FailStream"], request, timeout=3600)
+        with pytest.raises(StatusError, match="ABORTED"):
+            await stream.recv()
+        ended = await client.open_stream(ECHO["Upload"], timeout=3600)
+        await ended.response()
+        assert await ended.recv() is None
+        async with await client.open_stream(ECHO["Upload"], timeout=3600):
+            assert client._session._timers
+        assert not client._session._timers

@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
+
+import pytest
+
+from bench.ttrpc.service import services
+from tests.helpers.peer import echo
+from ttrpc import Closed, Peer, PeerCredentials
+from ttrpc.aio import Server
+from ttrpc.aio import server as module
+from ttrpc.aio.server import peer_of
+from ttrpc.aio.testing import connected
+
+US = PeerCredentials(os.getpid(), os.getuid(), os.getgid())
+
+
+@pytest.mark.parametrize("abstract", [False, True])
+def test_a_peer_on_a_unix_socket_is_known(tmp_path: Path, abstract: bool) -> None:
+    path = f"@ttrpc-test-{os.getpid()}" if abstract else f"{tmp_path}/a.sock"
+    name = "\0" + path[1:] if abstract else path
+    with (
+        socket.socket(socket.AF_UNIX) as listener,
+        socket.socket(socket.AF_UNIX) as client,
+    ):
+        listener.bind(name)
+        listener.listen()
+        client.connect(name)
+        with listener.accept()[0] as accepted:
+            assert peer_of(accepted) == Peer(f"unix://{path}", US)
+
+
+def test_a_peer_without_an_address_is_known_by_its_credentials() -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        assert peer_of(ours) == Peer("", US)
+
+
+def test_a_peer_on_another_kind_of_socket_has_no_address() -> None:
+    with socket.socket(socket.AF_INET) as sock:
+        assert peer_of(sock) == Peer("")
+
+
+async def test_a_peer_that_has_gone_already_is_not_served(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A vsock socket that was reset has no peer's name any more."""
+
+    def gone(sock: socket.socket) -> Peer:
+        raise OSError(107, "Transport endpoint is not connected")
+
+    monkeypatch.setattr(module, "peer_of", gone)
+    server = Server(services())
+    ours, theirs = socket.socketpair()
+    with ours:
+        server.serve_connection(theirs)
+        assert theirs.fileno() == -1
+    assert server.connections == 0
+
+
+async def test_who_is_not_authorized_is_hung_up_on(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    for authorize in (lambda peer: False, lambda peer: 1 / 0 > 1):
+        server = Server(services(), authorize=authorize)
+        async with connected(server) as client:
+            with pytest.raises(Closed, match="^connection: "):
+                await echo(client, b"hi")
+    assert caplog.messages == ["nobody may connect: authorize failed"]
+
+
+async def test_a_closed_server_serves_nobody() -> None:
+    server = Server(services())
+    server.close()
+    async with connected(server) as client:
+        with pytest.raises(Closed, match="^connection: "):
+            await echo(client, b"hi")
