@@ -98,7 +98,12 @@ class ServerConnection:
         self, stream_id: int, type: int, flags: int, payload: Payload
     ) -> None:
         if type == DATA:
-            self._receive_data(stream_id, flags, payload)
+            stream = self.streams.get(stream_id)
+            if stream is not None and stream.can_receive and not flags:
+                # A message and no more: nearly all the frames that there are.
+                self._events.message_received(stream, payload)
+            else:
+                self._receive_data(stream_id, flags, payload)
         elif type == REQUEST:
             if stream_id > self._last_id and stream_id & 1:
                 self._last_id = stream_id
