@@ -1,57 +1,111 @@
 # SPDX-License-Identifier: Apache-2.0
 """What tracing costs: `python -m bench.tracing`.
 
-A call with one step inside, through the real server interceptor, with tracing off
-and with a collector that hangs, in turns; and one span by itself.
+Containers' lives in two local guests in turns, one of them traced with a collector
+that takes connections and never answers; one span by itself; and what switching
+tracing on takes in a process that has all of the agent. With `--write` the table goes
+to `bench/README.md`.
 """
 
 from __future__ import annotations
 
 import asyncio
+import json
 import socket
 import statistics
+import subprocess
+import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from protos import agent_pb2
-from tracing.interceptor import server_interceptor
+from agent.client import AgentClient
+from agent.client.spec import default_process, default_spec
+from agent.ctl.rootfs import make_busybox
+from bench.document import replace_section
+from guest.local import LocalGuest
 from tracing.port import Limits
 from tracing.setup import Tracing
 from tracing.span import span
-from ttrpc.codes import Code
-from ttrpc.context import CallContext
-from ttrpc.errors import StatusError
-from ttrpc.service import Service
 
+LIVES: Final = 60
+WARM_UP: Final = 5
 ROUNDS: Final = 9
-CALLS: Final = 200
-STEP: Final = 0.0005
-"""Seconds of work in a call; a container's real steps take 2 to 20 ms."""
 SPANS: Final = 2000
-SERVICE: Final = Service.from_descriptor(
-    agent_pb2.DESCRIPTOR.services_by_name["AgentService"]
-)
+STARTS: Final = 5
+
+LIFE_LIMIT: Final = 1.05
+SPAN_LIMIT: Final = 60e-6
+START_LIMIT: Final = 0.150
+MEMORY_LIMIT: Final = 4 << 20
 
 
-async def call(tracing: Tracing) -> float:
-    """Return the seconds that one call takes, `CALLS` of them in a row."""
-    traced = server_interceptor(tracing, lambda _: StatusError(Code.INTERNAL))
-    request = agent_pb2.StartContainerRequest(container_id="c1")
+@contextmanager
+def hung_collector(path: str) -> Iterator[None]:
+    """One that listens, and never accepts."""
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(path)
+        listener.listen(128)
+        yield
 
-    async def proceed(request: Any, context: CallContext) -> None:
-        with span("process.start", subsystem="container"):
-            await asyncio.sleep(STEP)
 
+# ---- a container's life ------------------------------------------------------
+
+
+async def life(client: AgentClient, name: str, rootfs: str) -> float:
+    """Create, start, wait, remove; return the seconds it took."""
+    spec = default_spec(name, default_process(["true"]), rootfs=rootfs)
     began = time.perf_counter()
-    for _ in range(CALLS):
-        await traced(request, CallContext(SERVICE.methods["StartContainer"]), proceed)
-    return (time.perf_counter() - began) / CALLS
+    container = await client.create_container(name, spec)
+    await container.start()
+    await container.init.wait()
+    await container.remove()
+    return time.perf_counter() - began
 
 
-async def single_span(connect: Any) -> float:
+async def lives(directory: Path) -> tuple[list[float], list[float]]:
+    """Return the seconds of lives with tracing off, and with a hung collector."""
+    rootfs = str(make_busybox(directory / "rootfs"))
+    with ExitStack() as stack:
+        off = stack.enter_context(LocalGuest(directory / "off"))
+        traced = {"KATA_AGENT_TRACING": "collated"}
+        on = stack.enter_context(LocalGuest(directory / "on", environment=traced))
+        stack.enter_context(hung_collector(f"{on.socket}_10240"))
+        found: tuple[list[float], list[float]] = ([], [])
+        async with (
+            await AgentClient.connect(off.address) as off_client,
+            await AgentClient.connect(on.address) as on_client,
+        ):
+            clients = (off_client, on_client)
+            for client in clients:
+                await client.create_sandbox("bench")
+            for number in range(WARM_UP + LIVES):
+                order = (0, 1) if number % 2 else (1, 0)
+                for which in order:
+                    took = await life(clients[which], f"life-{number}", rootfs)
+                    if number >= WARM_UP:
+                        found[which].append(took)
+            for client in clients:
+                await client.destroy_sandbox()
+    return found
+
+
+# ---- a span ------------------------------------------------------------------
+
+
+async def single_span(path: str) -> float:
     """Return the seconds of a span with five attributes, the best of the rounds."""
+
+    def connect(timeout: float) -> socket.socket:
+        connection = socket.socket(socket.AF_UNIX)
+        connection.settimeout(timeout)
+        connection.connect(path)
+        return connection
+
     tracing = Tracing(connect, flush_timeout=0, limits=Limits(queue_spans=SPANS * 99))
     await tracing.start("collated")
     attributes = {f"key.{number}": "value" for number in range(4)}
@@ -75,41 +129,117 @@ def disabled_span() -> float:
     return (time.perf_counter() - began) / SPANS / 10
 
 
-async def run(path: str) -> None:
-    # A collector that hangs: it listens, and never accepts.
-    listener = socket.socket(socket.AF_UNIX)
-    listener.bind(path)
-    listener.listen(8)
+# ---- switching it on ---------------------------------------------------------
 
-    def connect(timeout: float) -> socket.socket:
-        connection = socket.socket(socket.AF_UNIX)
-        connection.settimeout(timeout)
-        connection.connect(path)
-        return connection
+START: Final = """
+import asyncio, json, time
+import agent.main
+from tracing.setup import Tracing
 
-    off: list[float] = []
-    hung: list[float] = []
-    on, no = Tracing(connect, flush_timeout=0), Tracing(connect)
-    await on.start("collated")
-    tracer = on.tracer
-    from tracing.span import use_tracer
+def resident():
+    with open("/proc/self/status") as file:
+        return int(file.read().split("VmRSS:")[1].split()[0]) << 10
 
-    for _ in range(ROUNDS):
-        use_tracer(None)
-        off.append(await call(no))
-        use_tracer(tracer)
-        hung.append(await call(on))
-    await on.stop()
+def connect(timeout):
+    raise OSError("nobody")
+
+async def main():
+    stalls, last = [0.0], time.perf_counter()
+    async def tick():
+        nonlocal last
+        while True:
+            await asyncio.sleep(0)
+            now = time.perf_counter()
+            stalls.append(now - last)
+            last = now
+    ticking = asyncio.create_task(tick())
+    await asyncio.sleep(0.2)
+    usual = max(stalls)
+    stalls[:] = [0.0]
+    tracing = Tracing(connect, flush_timeout=0)
+    before, began = resident(), time.perf_counter()
+    await tracing.start("collated")
+    seconds, stall = time.perf_counter() - began, max(stalls)
+    ticking.cancel()
+    memory = resident() - before
+    await tracing.stop()
+    print(json.dumps([memory, seconds, usual, stall]))
+
+asyncio.run(main())
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """What one start took; seconds and bytes."""
+
+    memory: int
+    seconds: float
+    usual: float
+    """The longest turn of an event loop that only ticks, before."""
+    stall: float
+    """And while tracing was switched on."""
+
+
+def starts() -> list[Start]:
+    """Switch tracing on in fresh processes, while their loops tick."""
+    found = []
+    for _ in range(STARTS):
+        done = subprocess.run(
+            [sys.executable, "-OO", "-c", START],
+            check=True,
+            capture_output=True,
+            text=True,
+        )
+        found.append(Start(*json.loads(done.stdout)))
+    return found
+
+
+# ---- all of it ---------------------------------------------------------------
+
+
+def rows(directory: Path) -> Iterator[tuple[str, str, str, bool]]:
+    """Yield what was measured, the figure, its limit, and whether it holds."""
+    off, hung = asyncio.run(lives(directory))
     ratio = statistics.median(h / o for h, o in zip(hung, off, strict=True))
-    cost = await single_span(connect)
-    print(f"call, tracing off         {statistics.median(off) * 1e6:8.1f} us")
-    print(f"call, collector hung      {statistics.median(hung) * 1e6:8.1f} us")
-    print(f"ratio                     {ratio:8.3f}")
-    print(f"span with five attributes {cost * 1e6:8.1f} us  (budget 60)")
-    print(f"span, tracing off         {disabled_span() * 1e6:8.2f} us")
-    listener.close()
+    median = statistics.median
+    yield "life, tracing off", f"{median(off) * 1e3:.1f} ms", "", True
+    yield "life, collector hung", f"{median(hung) * 1e3:.1f} ms", "", True
+    yield "ratio", f"{ratio:.3f}", f"{LIFE_LIMIT}", ratio <= LIFE_LIMIT
+    with hung_collector(str(directory / "port")):
+        cost = asyncio.run(single_span(str(directory / "port")))
+    limit = f"{SPAN_LIMIT * 1e6:.0f} µs"
+    figure = f"{cost * 1e6:.1f} µs"
+    yield "span with five attributes", figure, limit, cost <= SPAN_LIMIT
+    yield "span, tracing off", f"{disabled_span() * 1e6:.2f} µs", "", True
+    yield from start_rows(starts())
+
+
+def start_rows(found: list[Start]) -> Iterator[tuple[str, str, str, bool]]:
+    seconds = statistics.median(it.seconds for it in found)
+    memory = statistics.median(it.memory for it in found)
+    stall = statistics.median(it.stall for it in found)
+    usual = statistics.median(it.usual for it in found)
+    limit, holds = f"{START_LIMIT * 1e3:.0f} ms", seconds <= START_LIMIT
+    yield "switching it on", f"{seconds * 1e3:.0f} ms", limit, holds
+    limit, holds = f"{MEMORY_LIMIT >> 20} MiB", memory <= MEMORY_LIMIT
+    yield "memory of that", f"{memory / (1 << 20):.1f} MiB", limit, holds
+    figure = f"{stall * 1e3:.1f} ms"
+    yield "longest turn of the event loop meanwhile", figure, "", True
+    yield "and before", f"{usual * 1e3:.1f} ms", "", True
+
+
+def main() -> int:
+    with tempfile.TemporaryDirectory(prefix="bench-") as directory:
+        found = list(rows(Path(directory)))
+    lines: list[Any] = ["| | measured | budget |", "|---|---|---|"]
+    lines += [f"| {what} | {figure} | {limit} |" for what, figure, limit, _ in found]
+    text = "\n".join(lines)
+    print(text)
+    if "--write" in sys.argv[1:]:
+        replace_section("tracing", text)
+    return int(not all(holds for *_, holds in found))
 
 
 if __name__ == "__main__":
-    with tempfile.TemporaryDirectory() as directory:
-        asyncio.run(run(str(Path(directory, "port"))))
+    sys.exit(main())

@@ -36,11 +36,12 @@ from typing import TYPE_CHECKING, Final
 from tracing import semconv
 from tracing.collector import Connect
 from tracing.counters import Counters
+from tracing.data import Resource
 from tracing.port import Limits, TracePort
 from tracing.span import NO_SPAN, Span, use_tracer
 
 if TYPE_CHECKING:
-    from tracing.provider import Tracer
+    from tracing.tracer import Tracer
 
 log = logging.getLogger(__name__)
 
@@ -110,7 +111,7 @@ class Tracing:
         async with self._switching:
             if self.tracer is not None:
                 raise TracingState("tracing already enabled")
-            # OpenTelemetry's imports take tens of milliseconds.
+            # The encoder's imports take some milliseconds.
             tracer, port = await asyncio.to_thread(self._build)
             self.kind = wanted
             self.mode = Mode.DYNAMIC if dynamic else Mode.STATIC
@@ -197,17 +198,18 @@ class Tracing:
 
     def _build(self) -> tuple[Tracer, TracePort]:
         from tracing import encoding
-        from tracing.provider import Tracer
+        from tracing.tracer import Tracer
 
         port = TracePort(
             self._connect,
             encoding.load(self._encoding),
+            Resource(self._resource_attributes(), self._version),
             counters=self._counters,
             limits=self._limits,
         )
-        return Tracer(port, self._resource()), port
+        return Tracer(port), port
 
-    def _resource(self) -> dict[str, str | int]:
+    def _resource_attributes(self) -> dict[str, str | int]:
         machine = os.uname().machine
         return {
             semconv.SERVICE_NAME: semconv.SERVICE,
@@ -216,9 +218,9 @@ class Tracing:
             semconv.HOST_ARCH: semconv.ARCHITECTURES.get(machine, machine),
             semconv.OS_TYPE: "linux",
             semconv.PROCESS_PID: os.getpid(),
-            "telemetry.sdk.name": "opentelemetry",
-            "telemetry.sdk.language": "python",
-            "telemetry.sdk.version": _sdk_version(),
+            semconv.SDK_NAME: semconv.SERVICE,
+            semconv.SDK_LANGUAGE: "python",
+            semconv.SDK_VERSION: self._version,
         }
 
 
@@ -229,9 +231,3 @@ def _boot_id() -> str:
             return file.read().strip()
     except OSError:
         return ""
-
-
-def _sdk_version() -> str:
-    from opentelemetry.sdk.version import __version__
-
-    return __version__

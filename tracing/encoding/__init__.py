@@ -8,15 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import Final, TypeAlias
 
-if TYPE_CHECKING:
-    from opentelemetry.sdk.trace import ReadableSpan
+from tracing.data import Resource, SpanData
 
 OTLP: Final = "otlp"
 JAEGER: Final = "jaeger"
 
-Encode: TypeAlias = "Callable[[Sequence[ReadableSpan]], bytes]"
+Encode: TypeAlias = Callable[[Resource, Sequence[SpanData]], bytes]
 
 
 @dataclass(frozen=True, slots=True)

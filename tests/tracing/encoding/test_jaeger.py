@@ -11,82 +11,30 @@ from typing import Any
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceRequest,
 )
-from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import Event, ReadableSpan
-from opentelemetry.sdk.util.instrumentation import InstrumentationScope
-from opentelemetry.trace import (
-    Link,
-    SpanContext,
-    SpanKind,
-    Status,
-    StatusCode,
-    TraceFlags,
-    TraceState,
-)
 
 from tests.helpers.jaeger import decode
+from tests.tracing.encoding.samples import RESOURCE, samples
 from tracing.encoding import load
 from tracing.record import Kind, SpanRecord, from_otlp
 from tracing.record import Status as RecordStatus
 
-TRACE = 0xFFF92F3577B34DA6_83CE929D0E0E4736
 JAEGER_KINDS = {Kind.SERVER: "server", Kind.CLIENT: "client"}
-
-
-def samples() -> list[ReadableSpan]:
-    resource = Resource({"service.name": "kata-agent", "process.pid": 1})
-    scope = InstrumentationScope("kata-agent", "9")
-    state = TraceState([("vendor", "x")])
-    parent = SpanContext(TRACE, 0xF0, True, TraceFlags(3), state)
-    call = SpanContext(TRACE, 0xFEDCBA9876543210, False, TraceFlags(3), state)
-    step = SpanContext(TRACE, 7, False, TraceFlags(1))
-    return [
-        ReadableSpan(
-            "grpc.AgentService/CreateContainer",
-            call,
-            parent=parent,
-            resource=resource,
-            instrumentation_scope=scope,
-            kind=SpanKind.SERVER,
-            attributes={
-                "text": "é",
-                "yes": True,
-                "number": -(1 << 62),
-                "ratio": 0.25,
-                "list": ("a", "b"),
-            },
-            events=[Event("hop", {"n": 3}, timestamp=1_700_000_000_000_005_000)],
-            links=[Link(SpanContext(5 << 64 | 1, 2, True, TraceFlags(1)))],
-            status=Status(StatusCode.ERROR, "INTERNAL"),
-            start_time=1_700_000_000_000_001_000,
-            end_time=1_700_000_000_250_001_000,
-        ),
-        ReadableSpan(
-            "storage.add",
-            step,
-            parent=call,
-            resource=resource,
-            instrumentation_scope=scope,
-            start_time=1_700_000_000_000_002_000,
-            end_time=1_700_000_000_000_003_000,
-        ),
-    ]
 
 
 def expected() -> list[dict[str, Any]]:
     """What Jaeger should read, worked out from the OTLP encoding."""
-    body = load("otlp").encode(samples())
+    body = load("otlp").encode(RESOURCE, samples())
     request = ExportTraceServiceRequest.FromString(body)
     scope = request.resource_spans[0].scope_spans[0].scope
     raw = request.resource_spans[0].scope_spans[0].spans
     return [
-        as_jaeger(span, it.trace_state, it.status.message, scope.name, scope.version)
+        as_jaeger(span, it, scope.name, scope.version)
         for span, it in zip(from_otlp(request), raw, strict=True)
     ]
 
 
 def as_jaeger(
-    span: SpanRecord, state: str, message: str, scope: str, version: str
+    span: SpanRecord, message: Any, scope: str, version: str
 ) -> dict[str, Any]:
     tags: dict[str, Any] = {
         key: json.dumps(value) if isinstance(value, list) else value
@@ -97,9 +45,11 @@ def as_jaeger(
         tags["span.kind"] = JAEGER_KINDS[span.kind]
     if span.status is RecordStatus.ERROR:
         tags |= {"otel.status_code": "ERROR", "error": True}
-        tags["otel.status_description"] = message
-    if state:
-        tags["w3c.tracestate"] = state
+    if message.trace_state:
+        tags["w3c.tracestate"] = message.trace_state
+    for name in ("attributes", "events"):
+        if count := getattr(message, f"dropped_{name}_count"):
+            tags[f"otel.dropped_{name}_count"] = count
     return {
         "trace": span.trace_id,
         "span": span.span_id,
@@ -156,13 +106,13 @@ def readable(batch: Any) -> list[dict[str, Any]]:
 
 
 def test_decoded_by_thriftpy2() -> None:
-    body = load("jaeger").encode(samples())
+    body = load("jaeger").encode(RESOURCE, samples())
     assert readable(decode(body)) == expected()
 
 
 def test_decoded_by_jaeger_client() -> None:
     """By its own server stub, in a process of its own: it imports all of Tornado."""
-    body = load("jaeger").encode(samples())
+    body = load("jaeger").encode(RESOURCE, samples())
     # emitBatch_args{1: batch}: a field header before, a stop byte after.
     arguments = b"\x0c\x00\x01" + body + b"\x00"
     script = (
