@@ -101,7 +101,7 @@ fuzz: $(READY) ## Fuzz what comes off a socket for a minute
 bench-ttrpc: $(READY) ## Compare our ttrpc with Go's, cell by cell
 	$(BIN)/python -m bench.ttrpc --write
 bench-tracing: $(READY) ## Measure what a span costs, and calls with a hung collector
-	$(BIN)/python -m bench.tracing
+	$(BIN)/python -m bench.tracing --write
 bench-containers: $(READY) ## Compare containers over RPC with crun by itself
 	$(BIN)/python -m bench.containers --write
 bench-control: $(READY) ## Measure Check and SignalProcess while everything else hangs
