@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from protos.ttrpc_pb2 import KeyValue, Request, Response
+from ttrpc.codes import Code
 from ttrpc.envelope import (
     RequestDecoder,
     UnknownMethod,
