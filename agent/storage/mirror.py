@@ -12,6 +12,7 @@ reader never sees a link to what is not there yet.
 
 from __future__ import annotations
 
+import errno
 import itertools
 import os
 import stat
@@ -211,11 +212,18 @@ def _write(file: int, content: bytes, original: Original) -> None:
 def _remove(root: int, path: str) -> None:
     """Remove `path` from the copy, whatever a container has made of it."""
     name = os.path.basename(path)
-    with suppress(FileNotFoundError), opened(_open_parent(root, path)) as parent:
+    try:
+        directory = _open_parent(root, path)
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
+            # What was around it is something else by now, and it is gone with that.
+            return
+        raise
+    with suppress(FileNotFoundError), opened(directory) as parent:
         try:
             os.unlink(name, dir_fd=parent)
         except IsADirectoryError:
             flags = os.O_RDONLY | os.O_DIRECTORY
-            with opened(openat2(parent, name, flags, resolve=INSIDE)) as directory:
-                empty(directory)
+            with opened(openat2(parent, name, flags, resolve=INSIDE)) as inner:
+                empty(inner)
             os.rmdir(name, dir_fd=parent)

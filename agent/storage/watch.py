@@ -14,7 +14,7 @@ from contextlib import AsyncExitStack, ExitStack
 from typing import Final
 
 from agent.blocking import blocking
-from agent.errors import InvalidArgument
+from agent.errors import AgentError, InvalidArgument
 from agent.linux.mount import MountOptions
 from agent.paths import SystemPaths
 from agent.storage.mirror import Mirror, TooLarge
@@ -83,7 +83,8 @@ class Watch:
                 except TooLarge as reason:
                     with_undo = await self._bind(reason)
                     await asyncio.Event().wait()
-                except OSError as error:
+                except (OSError, AgentError) as error:
+                    # What a container has done to its copy, say.
                     log.warning("watched %s: not updated: %s", self._place, error)
         finally:
             await blocking(with_undo.close)

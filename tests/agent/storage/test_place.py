@@ -8,16 +8,18 @@ import contextlib
 import os
 import stat
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from agent.config import Config
-from agent.errors import AgentError, InvalidArgument
+from agent.errors import AgentError, InvalidArgument, NotFound
 from agent.linux.mount import read_mounts
 from agent.paths import SystemPaths
 from agent.reaper import Reaper
 from agent.storage import Storages, check
+from agent.storage.place import make_place, open_source, place_of, remove_tree
 from agent.uevent import Uevents
 from protos.agent_pb2 import FSGroup, Storage
 from tests.helpers.namespace import World, in_namespaces
@@ -295,3 +297,109 @@ async def release(storages: Storages) -> None:
     with contextlib.suppress(InvalidArgument, OSError):
         await storages.remove_all()
     await asyncio.sleep(0)
+
+
+# --- on a tree, without mounts ---
+
+
+@pytest.fixture
+def paths(tmp_path: Path) -> SystemPaths:
+    (tmp_path / "run/kata-containers").mkdir(parents=True)
+    return SystemPaths(run=tmp_path / "run")
+
+
+def test_places(paths: SystemPaths) -> None:
+    place = place_of(paths, f"{paths.sandbox}//shared/./a/")
+    assert (place.root, place.path) == (paths.sandbox, "shared/a")
+    assert place.name == "a"
+
+
+def test_a_rootless_hosts_places(paths: SystemPaths) -> None:
+    root = f"{paths.run}/user/1000/run/kata-containers"
+    place = place_of(paths, f"{root}/a/b")
+    assert (str(place.root), place.path) == (root, "a/b")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "relative",
+        "/etc/passwd",
+        "{sandbox}",
+        "{sandbox}/",
+        "{sandbox}/.",
+        "{sandbox}-not/a",
+        "{sandbox}/../a",
+        "{sandbox}/a/../b",
+        "{sandbox}/a\0b",
+        "{run}/user/x/run/kata-containers/a",
+    ],
+)
+def test_what_is_no_place(paths: SystemPaths, text: str) -> None:
+    text = text.format(sandbox=paths.sandbox, run=paths.run)
+    with pytest.raises(InvalidArgument, match="not below"):
+        place_of(paths, text)
+
+
+def test_all_that_was_made_is_undone(paths: SystemPaths) -> None:
+    (paths.sandbox / "there").mkdir()
+    with ExitStack() as undo:
+        for name in ("there/a/b", "there/a/b/c", "x/y"):
+            os.close(make_place(place_of(paths, f"{paths.sandbox}/{name}"), undo))
+        file = place_of(paths, f"{paths.sandbox}/f/g/file")
+        os.close(make_place(file, undo, directory=False))
+        assert (paths.sandbox / "f/g/file").is_file()
+        assert (paths.sandbox / "there/a/b/c").is_dir()
+    assert list(paths.sandbox.rglob("*")) == [paths.sandbox / "there"]
+
+
+def test_what_somebody_put_in_stays(paths: SystemPaths) -> None:
+    with ExitStack() as undo:
+        os.close(make_place(place_of(paths, f"{paths.sandbox}/a/b"), undo))
+        (paths.sandbox / "a/b/file").touch()
+    assert (paths.sandbox / "a/b/file").exists()
+
+
+def test_a_directory_that_is_gone_does_not_keep_those_around_it(
+    paths: SystemPaths,
+) -> None:
+    place = place_of(paths, f"{paths.sandbox}/c1/upper")
+    with ExitStack() as undo:
+        os.close(make_place(place, undo))
+        undo.callback(remove_tree, place)
+    assert list(paths.sandbox.iterdir()) == []
+
+
+def test_a_link_out_of_the_sandbox(paths: SystemPaths, tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (paths.sandbox / "link").symlink_to(outside)
+    (paths.sandbox / "up").symlink_to("../..")
+    for name in ("link/a", "link", "up/outside/a"):
+        place = place_of(paths, f"{paths.sandbox}/{name}")
+        with ExitStack() as undo, pytest.raises(InvalidArgument, match="leads out of"):
+            make_place(place, undo)
+    assert list(outside.iterdir()) == []
+
+
+def test_a_link_inside_is_followed(paths: SystemPaths) -> None:
+    (paths.sandbox / "real").mkdir()
+    (paths.sandbox / "link").symlink_to("real")
+    with ExitStack() as undo:
+        os.close(make_place(place_of(paths, f"{paths.sandbox}/link/a"), undo))
+        assert (paths.sandbox / "real/a").is_dir()
+
+
+def test_sources(paths: SystemPaths, tmp_path: Path) -> None:
+    (paths.sandbox / "a").mkdir()
+    for source in (f"{paths.sandbox}/a", str(tmp_path)):
+        os.close(open_source(paths, source))
+    (paths.sandbox / "link").symlink_to(tmp_path)
+    with pytest.raises(InvalidArgument, match="leads out of"):
+        open_source(paths, f"{paths.sandbox}/link")
+    with pytest.raises(NotFound, match="source '/nowhere': no such file"):
+        open_source(paths, "/nowhere")
+    for text in ("", "a", "/a/../b", "/a\0b"):
+        with pytest.raises(InvalidArgument, match="not an absolute path"):
+            open_source(paths, text)
