@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the documentation shows is run, and what it links to is there."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+ROOT: Final = Path(__file__).parents[1]
+PAGE: Final = ROOT / "docs" / "ttrpc.md"
+BLOCK: Final = re.compile(r"^```(\w+)\n(.*?)^```$", re.M | re.S)
+FILE: Final = re.compile(r"(?:#|//) (\S+)\n")
+LINK: Final = re.compile(r"\]\(([^)#]+)[^)]*\)")
+PAGES: Final = sorted(
+    path.relative_to(ROOT)
+    for path in (*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("*/README.md"))
+)
+
+
+def test_the_example_of_ttrpc_runs(tmp_path: Path) -> None:
+    """Its files as they are, and its commands, which print what is shown."""
+    commands: list[str] = []
+    shown: list[str] = []
+    for language, text in BLOCK.findall(PAGE.read_text()):
+        if language == "console":
+            for line in text.splitlines():
+                if line.startswith("$ "):
+                    commands.append(line[2:])
+                else:
+                    shown.append(line)
+        else:
+            name = FILE.match(text)
+            assert name, "a file's first line says its name"
+            (tmp_path / name[1]).write_text(text)
+    programs = Path(sys.executable).parent
+    result = subprocess.run(
+        ["bash", "-c", "\n".join(commands)],
+        cwd=tmp_path,
+        env={**os.environ, "PATH": f"{programs}:{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert not result.stderr
+    assert result.stdout.splitlines() == shown
+
+
+@pytest.mark.parametrize("page", PAGES, ids=str)
+def test_links_within_the_repository_lead_somewhere(page: Path) -> None:
+    links = LINK.findall((ROOT / page).read_text())
+    dead = [
+        link
+        for link in links
+        if "://" not in link and not (ROOT / page.parent / link).exists()
+    ]
+    assert not dead
