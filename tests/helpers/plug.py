@@ -137,11 +137,13 @@ class Plug:
         name = new_name("cpu-")
         self.guest.qmp("device_add", driver=slot["type"], id=name, **slot["props"])
 
-    def share(self, directory: Path, tag: str, bus: str) -> None:
-        """Share a directory by virtio-fs, with QEMU's own daemon."""
+    def share(self, directory: Path, tag: str, bus: str) -> subprocess.Popen[bytes]:
+        """Share a directory by virtio-fs; return QEMU's own daemon, which does it."""
         socket = self.directory / new_name("virtiofsd-")
         command = [VIRTIOFSD, f"--socket-path={socket}", "-f"]
         command += ["-o", f"source={directory}", "-o", "sandbox=chroot"]
+        # What the host changes is seen at once.
+        command += ["-o", "cache=none"]
         with open(self.directory / "virtiofsd.log", "ab") as log:
             daemon = subprocess.Popen(command, stdout=log, stderr=log)
         self._daemons.callback(daemon.wait)
@@ -155,3 +157,4 @@ class Plug:
         self.guest.qmp("chardev-add", id=chardev, backend=backend)
         self._undo.callback(self.guest.qmp, "chardev-remove", id=chardev)
         self.device("vhost-user-fs-pci", chardev=chardev, tag=tag, bus=bus)
+        return daemon
