@@ -37,6 +37,7 @@ from agent.runtime import Runtime
 from agent.signals import ignores_term
 from agent.spec import Spec
 from agent.stream_port import StreamPorts, StreamSockets
+from agent.working_directory import check_after, check_before
 from protos import agent_pb2
 from tracing.span import record, span
 
@@ -149,6 +150,9 @@ class Container:
                     streams,
                 )
             )
+            if (cwd := spec["process"]["cwd"]) != "/":
+                process = self._proc / str(self._init.pid)
+                await blocking(check_after, self.id, cwd, process)
         self.state = ContainerState.CREATED
         self._init.on_exit(self._init_ended)
 
@@ -236,6 +240,9 @@ class Container:
         if "capabilities" in init:
             process.setdefault("capabilities", init["capabilities"])
         process["noNewPrivileges"] |= init["noNewPrivileges"]
+        if (cwd := process["cwd"]) != "/" and self._init is not None:
+            root = self._proc / str(self._init.pid) / "root"
+            await blocking(check_before, self.id, cwd, root)
         with (
             self.processes.reserve(exec_id),
             span(

@@ -11,12 +11,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
 from agent.blocking import blocking
+from agent.boot.root import can_pivot_root
 from agent.errors import InvalidArgument
 from agent.linux.mount import MNT_DETACH, MS_BIND, mount, unmount
 from agent.linux.namespace import (
@@ -24,20 +24,14 @@ from agent.linux.namespace import (
     CLONE_NEWUTS,
     pid_namespace_of,
     pin_new,
-    run_in_new_pid_namespace,
     set_hostname,
 )
-from agent.linux.spawn import spawn
 from agent.paths import SystemPaths
+from agent.pause import start_pause
 from agent.reaper import Child, Reaper
 from agent.spec import Spec
 from tracing.span import span
 
-PAUSE_PROGRAM: Final = (
-    # PID 1 of the shared namespace. The kernel reaps its orphans when it ignores
-    # SIGCHLD (man 2 wait), so it has nothing to do.
-    "import _signal as s; s.signal(s.SIGCHLD, s.SIG_IGN)\nwhile True: s.pause()"
-)
 HOSTNAME_LIMIT: Final = 64
 """man 2 sethostname"""
 _OWN: Final = ("mount", "cgroup", "user", "time")
@@ -48,6 +42,7 @@ class SandboxNamespaces:
     """Pins them, unpins them, and puts them into specs."""
 
     def __init__(self, paths: SystemPaths, reaper: Reaper) -> None:
+        self._paths = paths
         self._directory = paths.namespaces
         self._proc = paths.proc
         self._reaper = reaper
@@ -89,12 +84,14 @@ class SandboxNamespaces:
                     await self._start_pause()
 
     async def _start_pause(self) -> None:
-        # Python is the one program that every guest with this agent has; it
-        # imports nothing here (-I -S) and shares its pages with the agent.
-        argv = [sys.executable, "-I", "-S", "-c", PAUSE_PROGRAM]
+        root = self._directory / "pause"
+        root.mkdir(mode=0o700, parents=True, exist_ok=True)
         with self._reaper.expecting():
-            pid = await blocking(run_in_new_pid_namespace, lambda: spawn(argv))
+            pid = await blocking(
+                start_pause, root, pivot_root=can_pivot_root(self._paths)
+            )
             self._pause = self._reaper.adopt(pid)
+        root.rmdir()
         file = self._make_file("pid")
         await blocking(mount, str(pid_namespace_of(pid, self._proc)), file, "", MS_BIND)
         self._pinned.append(file)

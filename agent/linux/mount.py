@@ -297,6 +297,7 @@ def unmount_at(parent: int, name: str, *, lazy: bool = False) -> None:
 class Mount:
     """One line of `/proc/self/mountinfo` (man 5 proc)."""
 
+    id: int
     major: int
     minor: int
     root: str
@@ -320,6 +321,7 @@ def parse_mountinfo(text: str) -> Iterator[Mount]:
             raise OSError(errno.EINVAL, f"not a mountinfo line: {line!r}")
         major, _, minor = before[2].partition(":")
         yield Mount(
+            id=int(before[0]),
             major=int(major),
             minor=int(minor),
             root=_unescape(before[3]),

@@ -14,7 +14,18 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from agent.linux import libc
-from agent.linux.mount import MS_BIND, mount
+from agent.linux.mount import (
+    MNT_DETACH,
+    MS_BIND,
+    MS_NODEV,
+    MS_NOEXEC,
+    MS_NOSUID,
+    MS_PRIVATE,
+    MS_RDONLY,
+    MS_REC,
+    mount,
+    unmount,
+)
 
 CLONE_NEWNS: Final = 0x00020000
 CLONE_NEWCGROUP: Final = 0x02000000
@@ -78,13 +89,27 @@ def pin_new(kind: int, file: Path, prepare: Callable[[], None] | None = None) ->
     in_new_thread(make)
 
 
-def run_in_new_pid_namespace(start: Callable[[], T]) -> T:
-    """Call `start`, whose first child becomes PID 1 of a new pid namespace."""
+def run_isolated(start: Callable[[], T], root: Path, *, pivot_root: bool) -> T:
+    """Call `start`, whose first child becomes PID 1 of a new pid namespace.
+
+    The child is in a mount namespace of its own too. Once `start` has returned, the
+    root and the working directory there are an empty file system, mounted on `root`:
+    pivot_root moves everybody who has the old ones (man 2 pivot_root, NOTES).
+    """
 
     def enter_and_start() -> T:
-        # Only children are affected: the thread's own pid stays.
-        unshare(CLONE_NEWPID)
-        return start()
+        # Of the pid namespace only children are: the thread's own pid stays.
+        unshare(CLONE_NEWPID | CLONE_NEWNS)
+        mount("", "/", "", MS_REC | MS_PRIVATE)
+        flags = MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC
+        mount("tmpfs", root, "tmpfs", flags)
+        os.chdir("/")
+        result = start()
+        if pivot_root:
+            os.chdir(root)
+            libc.call("pivot_root", b".", b".")
+            unmount(".", MNT_DETACH)
+        return result
 
     return in_new_thread(enter_and_start)
 

@@ -110,6 +110,31 @@ async def test_the_agent_pid_namespace(world: World) -> None:
 
 
 @in_namespaces("v1")
+async def test_pid_1_of_a_shared_pid_namespace_leads_nowhere(world: World) -> None:
+    """Nor is it of any use to a container that may trace it."""
+    async with open_sandbox() as sandbox:
+        Path("/run/secret").touch()
+        script = (
+            "echo 1 $(ls -a /proc/1/root/ /proc/1/cwd/ /proc/1/root/..); "
+            "grep -E 'Cap(Prm|Eff|Inh)|Uid' /proc/1/status"
+        )
+        request = container_request("c1", "sh", "-c", script)
+        request.sandbox_pidns = True
+        held = request.OCI.Process.Capabilities
+        for each in (held.Bounding, held.Effective, held.Permitted):
+            each.extend(["CAP_SYS_PTRACE", "CAP_SYS_ADMIN", "CAP_DAC_OVERRIDE"])
+        await sandbox.create_container(request)
+        await sandbox.start_container("c1")
+        listed, *status = (await read_all(sandbox, "c1")).decode().splitlines()
+        assert set(listed.split()) <= {
+            *("1", ".", "..", "/proc/1/root/:", "/proc/1/cwd/:", "/proc/1/root/..:")
+        }
+        assert ["Uid:", *4 * ["65534"]] in [line.split() for line in status]
+        assert ["CapEff:", 16 * "0"] in [line.split() for line in status]
+        assert ["CapPrm:", 16 * "0"] in [line.split() for line in status]
+
+
+@in_namespaces("v1")
 async def test_a_container_never_joins_a_namespace_of_its_own_kind(
     world: World,
 ) -> None:

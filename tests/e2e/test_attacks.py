@@ -1,0 +1,274 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What containers and their images have done to other agents and runtimes.
+
+Each test is one attack, as an image or a process inside would try it; the names in
+brackets are where it was first seen.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from agent.client import AgentClient, Result, communicate
+from agent.client.container import Container
+from agent.client.spec import CAPABILITIES, default_process, default_spec
+from guest.local import LocalGuest
+from protos import agent_pb2, oci_pb2
+from ttrpc.errors import StatusError
+
+SECRET = "only the guest may read this"
+
+
+@pytest.fixture
+def rootfs(guest: LocalGuest) -> Path:
+    """The image; what lies beside it in the guest is out of bounds."""
+    (guest.directory / "secret").write_text(SECRET)
+    (guest.directory / "outside").mkdir()
+    return guest.directory / "rootfs"
+
+
+@pytest.fixture
+def outside(guest: LocalGuest) -> Iterator[Path]:
+    """A directory of the guest that no container may put anything into."""
+    directory = guest.directory / "outside"
+    yield directory
+    assert list(directory.iterdir()) == []
+
+
+def spec_of(rootfs: Path, *args: str, terminal: bool = False) -> oci_pb2.Spec:
+    process = default_process(args, terminal=terminal)
+    return default_spec("c1", process, rootfs=str(rootfs))
+
+
+def grant(process: oci_pb2.Process, *capabilities: str) -> None:
+    held = process.Capabilities
+    for each in (held.Bounding, held.Effective, held.Permitted):
+        each.extend(capabilities)
+
+
+async def run(client: AgentClient, spec: oci_pb2.Spec) -> Result:
+    """Run a container to its end; raises `StatusError` where it cannot be started."""
+    container = await client.create_container("c1", spec, share_pids=False)
+    try:
+        await container.start()
+        return await communicate(container.init)
+    finally:
+        await container.remove()
+
+
+async def sleeper(client: AgentClient, rootfs: Path, *granted: str) -> Container:
+    spec = spec_of(rootfs, "sleep", "1000")
+    grant(spec.Process, *granted)
+    container = await client.create_container("c1", spec, share_pids=False)
+    await container.start()
+    return container
+
+
+async def inside(container: Container, script: str) -> str:
+    process = default_process(["sh", "-c", script])
+    result = await communicate(await container.exec("inside", process))
+    return (result.stdout + result.stderr).decode()
+
+
+async def test_no_descriptor_of_the_agent_leaks(
+    client: AgentClient, rootfs: Path
+) -> None:
+    """[CVE-2024-21626]"""
+    script = "ls /proc/self/fd"
+    result = await run(client, spec_of(rootfs, "sh", "-c", script))
+    # The fourth is ls's own, of the directory.
+    assert result.stdout.split() == [b"0", b"1", b"2", b"3"]
+    container = await sleeper(client, rootfs)
+    assert (await inside(container, script)).split() == ["0", "1", "2", "3"]
+    await container.remove()
+
+
+async def test_a_working_directory_never_leads_outside(
+    client: AgentClient, rootfs: Path
+) -> None:
+    """[CVE-2024-21626, Kata #13587]"""
+    script = (
+        "for up in . .. ../.. ../../.. ../../../..; do "
+        "for path in secret guest/secret tmp/*/guest/secret; do "
+        "cat $up/$path 2>/dev/null; done; done; true"
+    )
+    (rootfs / "link").symlink_to("/proc/self/fd/7")
+    (rootfs / "up").symlink_to("../../../../../..")
+    container = await sleeper(client, rootfs)
+    places = [f"/proc/self/fd/{number}" for number in range(16)]
+    places += ["/proc/1/cwd", "/proc/1/root", "/link", "/up/..", "/../../.."]
+    for number, place in enumerate(places):
+        process = default_process(["sh", "-c", script], cwd=place)
+        try:
+            executed = await container.exec(f"e{number}", process)
+        except StatusError:
+            continue
+        result = await communicate(executed)
+        assert SECRET.encode() not in result.stdout, place
+    await container.remove()
+    for place in places:
+        spec = spec_of(rootfs, "sh", "-c", script)
+        spec.Process.Cwd = place
+        try:
+            result = await run(client, spec)
+        except StatusError:
+            continue
+        assert SECRET.encode() not in result.stdout, place
+
+
+@pytest.mark.parametrize(
+    "target", ["../outside", "../../../../../../../tmp", "/proc/1/root", "/proc/1/cwd"]
+)
+async def test_a_mount_stays_in_the_image(
+    client: AgentClient, rootfs: Path, outside: Path, target: str
+) -> None:
+    """[CVE-2019-19921, CVE-2021-30465, CVE-2023-27561]"""
+    (rootfs / "way").symlink_to(target)
+    spec = spec_of(rootfs, "true")
+    spec.Mounts.add(destination="/way/in", type="tmpfs", source="tmpfs")
+    spec.Mounts.add(
+        destination="/way/file",
+        type="bind",
+        source=str(rootfs / "etc" / "hosts"),
+        options=["bind"],
+    )
+    try:
+        await run(client, spec)
+    except StatusError:
+        pass
+    assert not Path("/tmp/in").exists()
+    assert not Path("/tmp/file").exists()
+
+
+async def test_a_dev_of_the_image_is_not_used(
+    client: AgentClient, rootfs: Path, outside: Path
+) -> None:
+    """[CVE-2025-31133, CVE-2025-52565, CVE-2026-47766, CVE-2026-88264]"""
+    dev = rootfs / "dev"
+    for name in ("null", "console", "ptmx", "pts", "shm", "full"):
+        (dev / name).symlink_to(f"../../outside/{name}")
+    # Without a /dev mount of the host's.
+    spec = spec_of(
+        rootfs, "sh", "-c", "tty; cat /proc/kcore | wc -c; echo x >/dev/null"
+    )
+    kept = [mount for mount in spec.Mounts if not mount.destination.startswith("/dev")]
+    del spec.Mounts[:]
+    spec.Mounts.extend(kept)
+    spec.Process.Terminal = True
+    result = await run(client, spec)
+    assert result.status == 0
+    assert b"/dev/" in result.stdout
+    assert b"\r\n0\r\n" in result.stdout
+
+
+async def test_a_proc_of_the_image_is_not_used(
+    client: AgentClient, rootfs: Path
+) -> None:
+    """[CVE-2019-16884, CVE-2025-52881]"""
+    (rootfs / "proc").rmdir()
+    (rootfs / "elsewhere").mkdir()
+    (rootfs / "proc").symlink_to("elsewhere")
+    script = "cat /proc/self/status /proc/kcore 2>/dev/null | grep -c Name"
+    try:
+        result = await run(client, spec_of(rootfs, "sh", "-c", script))
+    except StatusError:
+        return
+    # If it runs, then on a real /proc with what is masked in it.
+    assert result.stdout == b"1\n"
+
+
+async def test_a_program_cannot_reach_the_runtime_that_starts_it(
+    client: AgentClient, rootfs: Path
+) -> None:
+    """[CVE-2019-5736]"""
+    crun = Path(shutil.which("crun") or "")
+    before = hashlib.sha256(crun.read_bytes()).digest()
+    script = rootfs / "bin" / "evil"
+    script.write_text("#!/proc/self/exe\n")
+    script.chmod(0o755)
+    (rootfs / "bin" / "self").symlink_to("/proc/self/exe")
+    container = await sleeper(client, rootfs, "CAP_SYS_PTRACE", "CAP_DAC_OVERRIDE")
+    for number, program in enumerate(("/bin/evil", "/bin/self", "/proc/self/exe")):
+        try:
+            executed = await container.exec(f"e{number}", default_process([program]))
+        except StatusError:
+            continue
+        await communicate(executed)
+    watch = "for p in /proc/[0-9]*; do (echo x > $p/exe) 2>/dev/null; done; echo done"
+    assert "done" in await inside(container, watch)
+    await container.remove()
+    assert hashlib.sha256(crun.read_bytes()).digest() == before
+
+
+async def test_a_proc_that_the_container_faked_gives_an_exec_nothing(
+    client: AgentClient, rootfs: Path
+) -> None:
+    """[Kata #13615: capabilities read from a /proc under the container's control]"""
+    container = await sleeper(client, rootfs, "CAP_SYS_ADMIN")
+    fake = (
+        "mkdir -p /dev/shm/p/sys/kernel /dev/shm/p/1/ns /dev/shm/p/self && "
+        "echo 63 > /dev/shm/p/sys/kernel/cap_last_cap && "
+        "for n in mnt pid user; do ln -s /proc/self/ns/$n /dev/shm/p/1/ns/$n; done; "
+        "echo allow > /dev/shm/p/self/setgroups; mkdir /dev/shm/p/self/fd; "
+        "mount --bind /dev/shm/p /proc && echo faked"
+    )
+    assert "faked" in await inside_with(container, fake, "CAP_SYS_ADMIN")
+    # Its own /proc shows nothing any more, so it mounts another to look at itself.
+    look = "mkdir -p /tmp/proc; mount -t proc proc /tmp/proc; cat /tmp/proc/self/status"
+    status = await inside_with(container, look, "CAP_SYS_ADMIN")
+    bounding = int(status.split("CapBnd:")[1].split()[0], 16)
+    assert bounding.bit_count() == len(CAPABILITIES) + 1
+    await container.remove()
+
+
+async def inside_with(container: Container, script: str, *capabilities: str) -> str:
+    process = default_process(["sh", "-c", script])
+    grant(process, *capabilities)
+    result = await communicate(await container.exec("inside", process))
+    return (result.stdout + result.stderr).decode()
+
+
+async def test_a_process_that_leaves_its_cgroup_dies_with_the_container(
+    client: AgentClient, rootfs: Path
+) -> None:
+    """It makes cgroups below its own, and freezes itself in one."""
+    spec = spec_of(rootfs, "sleep", "1000")
+    grant(spec.Process, "CAP_SYS_ADMIN")
+    container = await client.create_container("c1", spec, share_pids=False)
+    await container.start()
+    script = (
+        "cd /sys/fs/cgroup; for c in freezer pids; do mount -o remount,rw $c; "
+        "mkdir $c/below && echo $$ > $c/below/cgroup.procs; done; echo below; "
+        "echo FROZEN > freezer/below/freezer.state; sleep 1000"
+    )
+    process = default_process(["sh", "-c", script])
+    grant(process, "CAP_SYS_ADMIN")
+    executed = await container.exec("e1", process)
+    first = await anext(executed.read_stdout())
+    assert first == b"below\n"
+    await container.kill()
+    assert await executed.wait() == 137
+    listed = await client.agent.list_processes(
+        agent_pb2.ListProcessesRequest(container_id="c1", format="json")
+    )
+    assert json.loads(listed.process_list) == []
+    await container.remove()
+
+
+async def test_users_of_the_image_are_read_from_the_image(
+    client: AgentClient, rootfs: Path
+) -> None:
+    """/etc/passwd as a link to a file of the guest, and as a pipe that nobody feeds."""
+    (rootfs / "etc" / "passwd").unlink()
+    (rootfs / "etc" / "passwd").symlink_to("../../secret")
+    spec = spec_of(rootfs, "true")
+    spec.Process.User.Username = "somebody"
+    with pytest.raises(StatusError, match="user 'somebody'") as refused:
+        await run(client, spec)
+    assert SECRET not in refused.value.message
