@@ -27,6 +27,41 @@ def test_a_guests_text_is_never_markup() -> None:
     assert row["name"].startswith("</script>")
 
 
+def test_a_hint_says_whose_call_it_is() -> None:
+    def span(name: str, parent: str, **attributes: str) -> SpanRecord:
+        of = {key.replace("_", "."): value for key, value in attributes.items()}
+        return SpanRecord("t", name, parent, name, 1, 2, attributes=of)
+
+    spans = [
+        span("a", "", container_id="c1", agent_exec_id="c1"),
+        span("b", "a", container_id="c1", agent_exec_id="e1"),
+        span("c", "b"),
+    ]
+    data = re.search(r"const spans = (\[.*\]);", page(spans))
+    assert data is not None
+    assert [it["hint"] for it in json.loads(data[1])] == ["c1", "e1", ""]
+
+
+def test_what_the_script_asks_for_is_there() -> None:
+    """Each element that it names, and each field of a span."""
+    text = page([SpanRecord("t", "a", "", "a", 1, 2)])
+    named = set(re.findall(r'\$\("([a-z]+)"\)', text))
+    assert named
+    assert named == set(re.findall(r'id="([a-z]+)"', text)) - {"axis"}
+    data = re.search(r"const spans = (\[.*\]);", text)
+    assert data is not None
+    (row,) = json.loads(data[1])
+    used = set(re.findall(r"\bspan\.([a-z]+)", text)) - {"title"}
+    assert used == set(row)
+
+
+def test_the_guests_text_only_ever_becomes_text() -> None:
+    text = page([])
+    assert not re.search(
+        r"innerHTML|outerHTML|insertAdjacent|document\.write|eval", text
+    )
+
+
 def test_children_are_one_deeper() -> None:
     spans = [SpanRecord("t", "b", "a", "b", 1, 2), SpanRecord("t", "a", "", "a", 0, 3)]
     data = re.search(r"const spans = (\[.*\]);", page(spans))
