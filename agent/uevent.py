@@ -125,6 +125,7 @@ class Uevents:
         self._starting = asyncio.Lock()
         self._waiting: dict[asyncio.Future[Uevent], UeventMatcher] = {}
         self._retrying: dict[asyncio.Future[None], UeventMatcher] = {}
+        self._searching: set[asyncio.Future[None]] = set()
         self._listeners: list[Callable[[Uevent], None]] = []
 
     def listen(self, listener: Callable[[Uevent], None]) -> None:
@@ -273,7 +274,9 @@ class Uevents:
                 self._handle_event(event)
         except OSError as error:
             log.warning("uevents were lost: %s", error)
-            self._search_again()
+            search = asyncio.ensure_future(self._search_again())
+            self._searching.add(search)
+            search.add_done_callback(self._searching.discard)
 
     def _handle_event(self, event: Uevent) -> None:
         log.debug(
@@ -289,15 +292,15 @@ class Uevents:
         for listener in self._listeners:
             listener(event)
 
-    def _search_again(self) -> None:
+    async def _search_again(self) -> None:
         """Make up for events that the kernel had no room to keep."""
-        for found, matcher in self._waiting.items():
-            event = self.find(matcher)
-            if event is not None and not found.done():
-                found.set_result(event)
         for changed in self._retrying:
             if not changed.done():
                 changed.set_result(None)
+        for found, matcher in list(self._waiting.items()):
+            event = await blocking(self.find, matcher)
+            if event is not None and not found.done():
+                found.set_result(event)
 
 
 def _timeout(seconds: float, matcher: UeventMatcher) -> Timeout:

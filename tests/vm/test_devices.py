@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -103,34 +104,40 @@ async def test_numbers_of_two_devices_that_cross(machine_client: AgentClient) ->
     assert b"/dev/a: Operation not permitted" in result.stderr
 
 
+MISSING = {
+    ("blk", "08/00", ""): "timeout after 1s waiting for a block device at PCI path",
+    ("scsi", "7:7", ""): "timeout after 1s waiting for a block device at SCSI",
+    ("nvdimm", "", "/dev/pmem7"): "waiting for persistent memory device /dev/pmem7",
+    ("mmioblk", "", "/dev/vdy"): "timeout after 1s waiting for block device /dev/vdy",
+    ("blk", "", "/dev/vdy"): "device /dev/vdy: no such node",
+    ("blk", "", "/etc/passwd"): "device '/etc/passwd': not a node in /dev",
+    ("blk", "8/zz", ""): "PCI path '8/zz': not of the form",
+    ("blk", "1f/00", ""): "PCI path '1f/00': no bus behind",
+    ("scsi", "7", ""): "SCSI address '7': not of the form ID:LUN",
+    ("blk-ccw", "0.0.0001", ""): "unknown type 'blk-ccw'",
+}
+
+
 async def test_devices_that_do_not_come_and_bad_ones(
-    machine_client: AgentClient,
+    machines: dict[str, VmGuest],
 ) -> None:
-    for device, error in {
-        ("blk", "08/00", ""): "timeout after 1s waiting for a block device at PCI path",
-        ("scsi", "7:7", ""): "timeout after 1s waiting for a block device at SCSI",
-        ("nvdimm", "", "/dev/pmem7"): "waiting for persistent memory device /dev/pmem7",
-        ("mmioblk", "", "/dev/vdy"): "timeout after 1s waiting for block device",
-        ("blk", "", "/dev/vdy"): "device /dev/vdy: no such node",
-        ("blk", "", "/etc/passwd"): "device '/etc/passwd': not a node in /dev",
-        ("blk", "8/zz", ""): "PCI path '8/zz': not of the form",
-        ("blk", "1f/00", ""): "PCI path '1f/00': no bus behind",
-        ("scsi", "7", ""): "SCSI address '7': not of the form ID:LUN",
-        ("blk-ccw", "0.0.0001", ""): "unknown type 'blk-ccw'",
-    }.items():
-        kind, address, path = device
-        message = request(
-            "true",
-            devices=[
-                Device(type=kind, id=address, vm_path=path, container_path="/dev/a")
-            ],
-            nodes=[node("/dev/a")],
-        )
-        with pytest.raises(StatusError, match=error):
-            await output(machine_client, message)
-    stray = Device(type="blk", vm_path="/dev/vda", container_path="/dev/b")
-    with pytest.raises(StatusError, match="device '/dev/b': not among the spec's"):
-        await output(machine_client, request("true", devices=[stray]))
+    async with await AgentClient.connect(machines["v2"].address) as client:
+
+        async def fail(kind: str, address: str, path: str) -> str:
+            device = Device(
+                type=kind, id=address, vm_path=path, container_path="/dev/a"
+            )
+            message = request("true", devices=[device], nodes=[node("/dev/a")])
+            with pytest.raises(StatusError) as caught:
+                await output(client, message)
+            return caught.value.message
+
+        errors = await asyncio.gather(*(fail(*device) for device in MISSING))
+        for error, expected in zip(errors, MISSING.values(), strict=True):
+            assert expected in error
+        stray = Device(type="blk", vm_path="/dev/vda", container_path="/dev/b")
+        with pytest.raises(StatusError, match="device '/dev/b': not among the spec's"):
+            await output(client, request("true", devices=[stray]))
 
 
 # --- VFIO: the first machine has an IOMMU, which QEMU emulates ---

@@ -55,6 +55,17 @@ async def test_a_disk_behind_a_bridge(client: AgentClient, plug: Plug) -> None:
     assert await mounted(client, storage("blk", "10/02")) == "/dev/vdb"
 
 
+async def test_a_disk_that_the_kernel_finds_when_told_to_look(
+    client: AgentClient, plug: Plug, shell: Shell
+) -> None:
+    """As in a guest without ACPI, whom nobody tells of what is plugged in."""
+    plug.disk(plug.image(mkfs=EXT4), "rp0")
+    await mounted(client, storage("blk", "08/00"))
+    shell.run("echo 1 > /sys/block/vdb/device/../remove")
+    assert shell.run("test -e /dev/vdb || echo gone") == "gone"
+    assert await mounted(client, storage("blk", "08/00")) == "/dev/vdb"
+
+
 async def test_a_disk_by_its_node(client: AgentClient, plug: Plug) -> None:
     plug.disk(plug.image(mkfs=EXT4), "rp1")
     # The node is not waited for: PCI paths are.
