@@ -83,6 +83,23 @@ def pour(sock: socket.socket, piece: bytes, most: int) -> int:
     return sent
 
 
+def test_what_waits_costs_little(victim: Victim) -> None:
+    """An idle connection, and a call that has no answer yet: below 4 KiB each."""
+    hour = UInt64Value(value=3600 * SECOND)
+    with ExitStack() as stack:
+        for _ in range(500):
+            stack.enter_context(Wire(victim.address))
+        victim.serves()
+        assert victim.grown < 500 * 4096
+    victim.before = resident(victim.process.pid)
+    with Wire(victim.address) as wire:
+        for start in range(1, 20_001, 1000):
+            ids = range(start, start + 1000, 2)
+            wire.send(*(request(i, "Sleep", hour) for i in ids))
+        victim.wait_for_active(10_000)
+        assert victim.grown < 10_000 * 4096
+
+
 def test_headers_that_promise_much(victim: Victim) -> None:
     """A promise of 4 MiB costs nothing until it is kept."""
     promise = HEADER.pack(LIMIT, 1, REQUEST, 0)
