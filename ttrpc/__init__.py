@@ -28,9 +28,11 @@ if TYPE_CHECKING:
         TtrpcError,
     )
     from ttrpc.frame import Flags, Frame, MessageType
+    from ttrpc.interceptor import Interceptor, Proceed
     from ttrpc.limits import Limits
     from ttrpc.metadata import Metadata
     from ttrpc.service import BoundService, Cardinality, Method, Service, bind
+    from ttrpc.status import to_status
 
 _MODULES = {
     "ttrpc.address": ("parse_address",),
@@ -50,9 +52,11 @@ _MODULES = {
         "TtrpcError",
     ),
     "ttrpc.frame": ("Flags", "Frame", "MessageType"),
+    "ttrpc.interceptor": ("Interceptor", "Proceed"),
     "ttrpc.limits": ("Limits",),
     "ttrpc.metadata": ("Metadata",),
     "ttrpc.service": ("BoundService", "Cardinality", "Method", "Service", "bind"),
+    "ttrpc.status": ("to_status",),
 }
 _HOMES = {name: module for module, names in _MODULES.items() for name in names}
 
@@ -65,6 +69,7 @@ __all__ = [
     "Deadline",
     "Flags",
     "Frame",
+    "Interceptor",
     "Limits",
     "LocalProtocolError",
     "MessageType",
@@ -73,6 +78,7 @@ __all__ = [
     "OversizedMessage",
     "Peer",
     "PeerCredentials",
+    "Proceed",
     "ProtocolError",
     "RemoteProtocolError",
     "ServerClosed",
@@ -83,6 +89,7 @@ __all__ = [
     "TtrpcError",
     "bind",
     "parse_address",
+    "to_status",
 ]
 
 
@@ -92,3 +99,7 @@ def __getattr__(name: str) -> Any:
     value = getattr(importlib.import_module(_HOMES[name]), name)
     globals()[name] = value
     return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -46,6 +46,8 @@ class Client:
 
         `connect` is the usual way to a client; it explains the arguments.
         """
+        if reconnect is not None and not address:
+            raise ValueError("reconnect: needs an address")
         self._address = address
         self._limits = limits or Limits()
         self._reconnect = reconnect

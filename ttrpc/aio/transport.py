@@ -146,6 +146,10 @@ class Transport:
             self._end_batch()
         except BaseException:
             # The frames behind it are lost, so nobody may go on waiting for them.
+            self._corked = False
+            for callback in self._after_frames:
+                self._loop.call_soon(callback)
+            self._after_frames.clear()
             self.close("it failed on this side")
             raise
         finally:

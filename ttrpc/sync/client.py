@@ -46,6 +46,8 @@ class Client:
         limits: Limits | None = None,
         reconnect: float | None = None,
     ) -> None:
+        if reconnect is not None and not address:
+            raise ValueError("reconnect: needs an address")
         self._address = address
         self._limits = limits or Limits()
         self._reconnect = reconnect

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from pathlib import Path
 
 import pytest
@@ -88,6 +89,12 @@ async def test_a_closed_client_does_not_connect_again(address: str) -> None:
         await echo(client, b"hi")
     await server.shutdown(10)
     assert server.connections == 0
+
+
+async def test_it_cannot_connect_again_without_an_address() -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs, pytest.raises(ValueError, match="reconnect: needs an address"):
+        Client(ours, reconnect=1)
 
 
 async def test_a_stream_needs_the_request_that_its_method_takes() -> None:

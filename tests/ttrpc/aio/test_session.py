@@ -2,13 +2,15 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from typing import Any
 
 import pytest
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
-from google.protobuf.wrappers_pb2 import BytesValue
+from google.protobuf.wrappers_pb2 import BytesValue, UInt64Value
 
 from tests.helpers.peer import ECHO
+from tests.helpers.wire import OPEN, request
 from ttrpc import (
     BoundService,
     CallContext,
@@ -22,6 +24,8 @@ from ttrpc import (
 )
 from ttrpc.aio import Client, Server
 from ttrpc.aio.testing import connected
+from ttrpc.decoder import FrameDecoder
+from ttrpc.envelope import decode_response
 from ttrpc.service import Handler
 
 HI = BytesValue(value=b"hi")
@@ -224,6 +228,52 @@ async def test_what_is_held_is_given_back() -> None:
                 assert await stream.recv() is None
         assert server.held.used == 0
         assert server.unread.used == 0
+
+
+@pytest.mark.parametrize("fails", [False, True])
+async def test_a_streams_answer_needs_room_too(fails: bool) -> None:
+    """One that comes when the client has left too much unread becomes an error."""
+    release = asyncio.Event()
+
+    async def make(request: Any, context: CallContext) -> BytesValue:
+        await release.wait()
+        return BIG
+
+    async def upload(stream: Any, context: CallContext) -> UInt64Value:
+        await release.wait()
+        await asyncio.sleep(0)  # Behind all the others.
+        if fails:
+            raise StatusError(Code.ABORTED, "x" * 1000)
+        return UInt64Value(value=1)
+
+    service = Service("peer.v1.Echo", ECHO)
+    handlers = {"MakeLater": make, "Upload": upload}
+    limits = Limits(queued_per_connection=1 << 20)
+    server = Server([BoundService(service, handlers)], limits=limits)
+    ours, theirs = socket.socketpair()
+    server.serve_connection(theirs)
+    with ours:
+        ours.sendall(b"".join(bytes(request(i, "MakeLater")) for i in range(3, 103, 2)))
+        ours.sendall(bytes(request(103, "Upload", flags=OPEN)))
+        while server.calls_in_flight < 51:
+            await asyncio.sleep(0)
+        release.set()
+        while server.calls_in_flight:
+            await asyncio.sleep(0)
+        sent = b""
+        ours.setblocking(False)
+        while b"left unread" not in sent[-100:] or not server.unread.used == 0:
+            await asyncio.sleep(0)
+            try:
+                sent += ours.recv(1 << 20)
+            except BlockingIOError:
+                continue
+    *_, last = FrameDecoder().receive(sent)
+    assert last[0] == 103
+    with pytest.raises(StatusError, match="RESOURCE_EXHAUSTED: too many answers left"):
+        decode_response(last[3])
+    server.close()
+    await server.wait_closed()
 
 
 async def test_a_failed_stream_cancels_a_handler_that_waits_for_something_else() -> (

@@ -73,6 +73,12 @@ def test_a_deadline_that_has_passed_sends_nothing(client: Client) -> None:
     assert client._session.connection._next_id == 1
 
 
+def test_it_cannot_connect_again_without_an_address() -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs, pytest.raises(ValueError, match="reconnect: needs an address"):
+        Client(ours, reconnect=1)
+
+
 def test_a_stream_needs_the_request_that_its_method_takes(client: Client) -> None:
     with pytest.raises(ValueError, match="/peer.v1.Echo/Download: takes a request"):
         client.open_stream(ECHO["Download"])
