@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One span a call, on the server and on the client.
+"""One span a call, on the server; `tracing.client` is the other side.
 
     proceed()  ──►  [span: grpc.AgentService/CreateContainer]  ──►  handler
 
@@ -10,13 +10,12 @@ secrets.
 from __future__ import annotations
 
 import asyncio
-import sys
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 from tracing import semconv
-from tracing.propagation import TraceContext, extract
+from tracing.propagation import extract
 from tracing.setup import Kind, Tracing
 from ttrpc.codes import Code
 from ttrpc.context import CallContext
@@ -85,57 +84,6 @@ def server_interceptor(tracing: Tracing, status_of: StatusOf) -> Interceptor:
         return response
 
     return traced
-
-
-async def client_interceptor(
-    request: Any, context: CallContext, proceed: Proceed
-) -> Any:
-    """Send the current span of this process as the call's parent.
-
-    The span is OpenTelemetry's, made by the program that calls; in a program that
-    has not imported OpenTelemetry there is none, and nothing is sent.
-    """
-    api: Any = sys.modules.get("opentelemetry.trace")
-    if api is None:
-        return await proceed(request, context)
-    name = context.method.full_method.lstrip("/")
-    attributes = {semconv.RPC_SYSTEM_NAME: semconv.TTRPC, semconv.RPC_METHOD: name}
-    tracer = api.get_tracer(semconv.CLIENT_SCOPE)
-    with tracer.start_as_current_span(
-        name,
-        kind=api.SpanKind.CLIENT,
-        attributes=attributes,
-        record_exception=False,
-        set_status_on_exception=False,
-    ) as span:
-        sent = span.get_span_context()
-        if sent.is_valid:
-            inject(
-                context,
-                TraceContext(
-                    sent.trace_id,
-                    sent.span_id,
-                    sent.trace_flags.sampled,
-                    sent.trace_state.to_header(),
-                ),
-            )
-        try:
-            response = await proceed(request, context)
-        except BaseException as error:
-            code = getattr(error, "code", None)
-            name = code.name if isinstance(code, Code) else type(error).__name__
-            span.set_attribute(semconv.RPC_RESPONSE_STATUS_CODE, name)
-            span.set_attribute(semconv.ERROR_TYPE, name)
-            span.set_status(api.StatusCode.ERROR)
-            raise
-        span.set_attribute(semconv.RPC_RESPONSE_STATUS_CODE, Code.OK.name)
-        return response
-
-
-def inject(context: CallContext, sent: TraceContext) -> None:
-    """Put a trace context into a call's metadata, in place of what is there."""
-    for key, value in sent.to_metadata().items():
-        context.metadata.set(key, value)
 
 
 def _begin(

@@ -26,6 +26,7 @@ from agent.client.spec import default_process, default_spec, writable_layer
 from protos import agent_pb2, health_pb2, oci_pb2
 from protos.agent_ttrpc import AgentServiceClient
 from protos.health_ttrpc import HealthClient
+from tracing.client import client_interceptor
 from ttrpc.aio import Client
 from ttrpc.errors import TtrpcError
 from ttrpc.interceptor import Interceptor
@@ -65,11 +66,10 @@ class AgentClient:
         """Connect to the agent at `address`.
 
         Tries for up to `timeout` seconds: a guest that is booting does not listen.
-        Raises `OSError`.
+        Each call takes the caller's span along (`tracing.client`). Raises `OSError`.
         """
-        return cls(
-            await Client.connect(address, timeout=timeout, interceptors=interceptors)
-        )
+        around = (client_interceptor, *interceptors)
+        return cls(await Client.connect(address, timeout=timeout, interceptors=around))
 
     async def close(self) -> None:
         await self._client.close()

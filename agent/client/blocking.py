@@ -13,6 +13,7 @@ there as well: `AgentServiceSyncClient` of `protos.agent_ttrpc`, over a client o
 from __future__ import annotations
 
 import asyncio
+import contextvars
 from collections.abc import Coroutine, Mapping, Sequence
 from typing import Any, Self, TypeVar
 
@@ -75,4 +76,5 @@ class BlockingAgentClient:
         self.close()
 
     def _wait(self, call: Coroutine[Any, Any, T]) -> T:
-        return self._runner.run(call)
+        # In the context of who calls: its current span is in there.
+        return self._runner.run(call, context=contextvars.copy_context())

@@ -117,11 +117,16 @@ def _parse(method: Method[Any, Any], text: str) -> Any:
 async def _call(
     options: argparse.Namespace, method: Method[Any, Any], request: Any
 ) -> Any:
+    from tracing.client import client_interceptor
     from ttrpc.aio import Client
     from ttrpc.errors import TtrpcError
 
     try:
-        connecting = Client.connect(options.address, timeout=options.timeout)
+        connecting = Client.connect(
+            options.address,
+            timeout=options.timeout,
+            interceptors=[client_interceptor],
+        )
         async with await connecting as client:
             return await client.call(method, request, timeout=options.timeout)
     except (TtrpcError, ValueError, OSError) as error:

@@ -15,8 +15,8 @@ from dataclasses import replace
 from typing import Any, Final
 
 from guest import Guest
+from tracing.client import from_environment, inject
 from tracing.forwarder.receiver import Receiver
-from tracing.interceptor import inject
 from tracing.propagation import TraceContext
 from tracing.record import Kind, SpanRecord
 from tracing.tree import render
@@ -37,7 +37,10 @@ class Recording:
         """`started` is when the command began, in nanoseconds since the epoch."""
         self._guest = guest
         self._name = name
-        self._context = TraceContext.new()
+        self._parent = from_environment()
+        self._context = (
+            TraceContext.new() if self._parent is None else self._parent.child()
+        )
         self._receiver = Receiver(f"{guest.socket}_{TRACE_PORT}")
         self._started = started
 
@@ -68,7 +71,7 @@ class Recording:
         return SpanRecord(
             trace_id=f"{self._context.trace_id:032x}",
             span_id=f"{self._context.span_id:016x}",
-            parent_id="",
+            parent_id="" if self._parent is None else f"{self._parent.span_id:016x}",
             name=self._name,
             start=self._started,
             end=ended,

@@ -8,14 +8,19 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 from collections.abc import AsyncIterator
 from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from agent.client import AgentClient
+from agent.client.blocking import BlockingAgentClient
 from agent.client.spec import default_process, default_spec, writable_layer
 from agent.ctl.rootfs import make_busybox
 from guest.local import LocalGuest
@@ -26,6 +31,7 @@ from tests.helpers.trace_port import HANG, OK, FakeCollector, fake_collector
 from tracing import http1
 from tracing.forwarder import Receiver
 from tracing.record import Kind, SpanRecord, Status
+from ttrpc.errors import StatusError
 
 HOOK: Final = "#!/bin/sh\nexit 0\n"
 SECRET: Final = "hunter2"
@@ -216,8 +222,6 @@ async def test_a_collector_that_never_comes(scratch: Path) -> None:
 
 async def test_tracing_by_calls(scratch: Path) -> None:
     """StartTracing and StopTracing, twice; with Kata 1.x's words."""
-    from ttrpc.errors import StatusError
-
     async with traced(scratch, "false") as guest:
         socket = Path(f"{guest.socket}_10240")
         collector = FakeCollector(socket)
@@ -242,3 +246,94 @@ async def test_tracing_by_calls(scratch: Path) -> None:
         assert await asyncio.to_thread(guest.ending, 20)
         collector.stop()
     assert names == ["grpc.Health/Check"] * 2
+
+
+TRACE, SPAN = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
+PARENT = f"00-{TRACE}-{SPAN}-01"
+UBER = "a3ce929d0e0e4736:51:0:1"
+CONTEXTS: Final[dict[str, tuple[dict[str, str], tuple[str, str] | None]]] = {
+    "traceparent": ({"traceparent": PARENT}, (TRACE, SPAN)),
+    "uber": ({"uber-trace-id": UBER}, (f"{0xA3CE929D0E0E4736:032x}", f"{0x51:016x}")),
+    "both": ({"uber-trace-id": UBER, "traceparent": PARENT}, (TRACE, SPAN)),
+    "garbage": ({"traceparent": "\x1b[2J,;=é", "uber-trace-id": "%3A%3A%3A"}, None),
+    "10 kB": ({"traceparent": PARENT * 182, "tracestate": "a=b," * 2500}, None),
+    "10 kB of state": (
+        {"traceparent": PARENT, "tracestate": "a=b," * 2500},
+        (TRACE, SPAN),
+    ),
+    "nothing": ({}, None),
+}
+
+
+async def test_whatever_a_client_sends_its_call_is_served(scratch: Path) -> None:
+    async with traced(scratch, "collated") as guest:
+        with fake_collector(Path(f"{guest.socket}_10240")) as collector:
+            async with await AgentClient.connect(guest.address) as client:
+                for name, (metadata, _) in CONTEXTS.items():
+                    # An id that nobody has: it tells the spans apart.
+                    request = agent_pb2.StatsContainerRequest(container_id=name)
+                    with pytest.raises(StatusError, match=name):
+                        await client.agent.stats_container(request, metadata=metadata)
+                await client.create_sandbox("s1")
+                await client.destroy_sandbox()
+            await closing(guest)
+            spans = collector.spans()
+    by_name = {span.attributes.get("container.id"): span for span in spans}
+    for name, (_, parent) in CONTEXTS.items():
+        span = by_name[name]
+        if parent is None:
+            assert span.parent_id == ""
+        else:
+            assert (span.trace_id, span.parent_id) == parent
+
+
+async def test_a_scripts_spans_and_the_guests_are_one_trace(
+    scratch: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A script that uses OpenTelemetry, with the client that blocks."""
+    memory, provider = InMemorySpanExporter(), TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(memory))
+    monkeypatch.setattr("opentelemetry.trace.get_tracer", provider.get_tracer)
+
+    def script(guest: LocalGuest) -> None:
+        with (
+            provider.get_tracer("script").start_as_current_span("script"),
+            BlockingAgentClient(guest.address) as client,
+        ):
+            client.create_sandbox("s1")
+            client.run(["true"], rootfs=str(guest.directory / "rootfs"))
+            client.destroy_sandbox()
+
+    async with traced(scratch, "collated") as guest:
+        with fake_collector(Path(f"{guest.socket}_10240")) as collector:
+            await asyncio.to_thread(script, guest)
+            await closing(guest)
+            spans = collector.spans()
+    ours = {f"{it.context.span_id:016x}": it for it in memory.get_finished_spans()}
+    (top,) = (it for it in ours.values() if it.name == "script")
+    of_boot = {"agent.boot", "system.prepare", "tracing.start", "server.listen"}
+    theirs = [span for span in spans if span.name not in of_boot]
+    assert {span.trace_id for span in theirs} == {f"{top.context.trace_id:032x}"}
+    calls = [span for span in theirs if span.kind is Kind.SERVER]
+    assert {ours[span.parent_id].name for span in calls} >= {CREATE}
+    for span in calls:
+        assert ours[span.parent_id].name == span.name
+
+
+async def test_kata_agent_ctl_is_the_child_of_who_started_it(
+    scratch: Path, environment: dict[str, str]
+) -> None:
+    async with traced(scratch, "collated") as guest:
+        with fake_collector(Path(f"{guest.socket}_10240")) as collector:
+            for call in ("CreateSandbox", "DestroySandbox"):
+                program = await asyncio.create_subprocess_exec(
+                    *(sys.executable, "-m", "agent.ctl", "call"),
+                    *(f"--address={guest.address}", call, "{}"),
+                    env={**environment, "TRACEPARENT": PARENT},
+                )
+                assert await program.wait() == 0
+            await closing(guest)
+            spans = collector.spans()
+    calls = [span for span in spans if span.kind is Kind.SERVER]
+    assert len(calls) == 2
+    assert {(span.trace_id, span.parent_id) for span in calls} == {(TRACE, SPAN)}

@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
 import asyncio
-import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ import pytest_asyncio
 
 from protos import agent_pb2
 from tests.helpers.trace_port import FakeCollector, fake_collector
-from tracing.interceptor import client_interceptor, server_interceptor
+from tracing.interceptor import server_interceptor
 from tracing.record import Kind, SpanRecord, Status
 from tracing.setup import Tracing
 from tracing.span import span
@@ -23,6 +22,7 @@ SERVICE = Service.from_descriptor(agent_pb2.DESCRIPTOR.services_by_name["AgentSe
 TRACE, SPAN = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 PARENT = f"00-{TRACE}-{SPAN}-01"
 UBER = "a3ce929d0e0e4736:51:0:1"
+U_T, U_P = f"{0xA3CE929D0E0E4736:032x}", f"{0x51:016x}"
 GARBAGE = "\x00\x1b[31m,;=:-é" * 1000
 
 
@@ -113,6 +113,9 @@ async def test_a_server_span(server: Server) -> None:
         ("collated", {"traceparent": GARBAGE, "uber_trace_id": GARBAGE}, None, ""),
         ("collated", {"traceparent": PARENT, "tracestate": GARBAGE}, TRACE, SPAN),
         ("collated", {"traceparent": "00-1-2-3"}, None, ""),
+        ("collated", {"traceparent": PARENT + "-" + "x" * 10_000}, None, ""),
+        ("collated", {"traceparent": "x" * 10_000, "uber_trace_id": UBER}, U_T, U_P),
+        ("isolated", {"uber_trace_id": UBER}, None, ""),
         ("collated", {}, None, ""),
     ],
 )
@@ -131,6 +134,13 @@ async def test_a_caller_that_does_not_sample(server: Server) -> None:
     request = agent_pb2.CreateContainerRequest()
     await server.call("CreateContainer", request, traceparent=PARENT[:-1] + "0")
     assert not await server.spans()
+
+
+async def test_isolated_tracing_does_not_ask_the_caller(server: Server) -> None:
+    await server.tracing.start("isolated")
+    request = agent_pb2.CreateContainerRequest()
+    await server.call("CreateContainer", request, traceparent=PARENT[:-1] + "0")
+    assert set(await server.spans()) == {CREATE, "inside.handler"}
 
 
 async def test_isolated_roots_link_to_the_boot(server: Server) -> None:
@@ -197,38 +207,3 @@ async def test_sandbox_id_and_the_flush_at_its_end(server: Server) -> None:
     names = {it.name: it for it in server.collector.spans()}
     destroy = names["grpc.AgentService/DestroySandbox"]
     assert destroy.attributes["sandbox.id"] == "sb-1"
-
-
-async def test_a_client_sends_its_current_span() -> None:
-    from opentelemetry.context import Context, attach, detach
-    from opentelemetry.trace import (
-        NonRecordingSpan,
-        SpanContext,
-        TraceFlags,
-        set_span_in_context,
-    )
-
-    context = CallContext(SERVICE.methods["CreateContainer"])
-
-    async def proceed(request: Any, context: CallContext) -> Any:
-        return context.metadata.get("traceparent")
-
-    assert await client_interceptor(None, context, proceed) is None
-    around = SpanContext(int(TRACE, 16), int(SPAN, 16), False, TraceFlags(1))
-    token = attach(set_span_in_context(NonRecordingSpan(around), Context()))
-    try:
-        assert await client_interceptor(None, context, proceed) == PARENT
-    finally:
-        detach(token)
-
-
-async def test_a_client_without_opentelemetry(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.delitem(sys.modules, "opentelemetry.trace", raising=False)
-    context = CallContext(SERVICE.methods["CreateContainer"])
-
-    async def proceed(request: Any, context: CallContext) -> Any:
-        return len(context.metadata)
-
-    assert await client_interceptor(None, context, proceed) == 0

@@ -26,8 +26,8 @@ from protos import agent_pb2
 from tests.helpers import jaeger, vm
 from tests.helpers.trace_port import fake_collector
 from tracing import http1
+from tracing.client import inject
 from tracing.forwarder import Receiver
-from tracing.interceptor import inject
 from tracing.propagation import TraceContext
 from tracing.record import Kind, SpanRecord
 from ttrpc.context import CallContext
