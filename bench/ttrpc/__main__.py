@@ -14,6 +14,7 @@ import platform
 import sys
 import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -24,11 +25,12 @@ from bench.ttrpc.cells import (
     Load,
     Sample,
     all_cells,
+    check_cells,
     compare,
     ping_pong_cells,
     run,
 )
-from bench.ttrpc.peers import GO, client, servers
+from bench.ttrpc.peers import GO, agent, client, servers
 
 README: Final = Path(__file__).parents[1] / "README.md"
 BEGIN: Final = "<!-- ttrpc: written by `make bench-ttrpc` -->"
@@ -109,6 +111,23 @@ def client_part(directory: Path, measure: Measure) -> str:
     return f"{title}\n\n{table.comparisons(rows, CLIENT_BAR, None)}"
 
 
+def agent_part(directory: Path, measure: Measure) -> str:
+    """The agent's Check, through its interceptors, and an empty echo of Go's."""
+    address = str(directory / "agent.sock")
+    with servers(directory) as addresses, agent(address):
+
+        def load(side: str, cell: Cell, count: int) -> Sample:
+            if side == GO:
+                echo = replace(cell, mode="unary")
+                return run(client(GO), addresses[GO], echo, count)
+            return run(client(GO), address, cell, count)
+
+        rows = measure(check_cells(), load)
+    title = "### The agent's `Check`, with its interceptors, and Go's empty echo"
+    text = table.comparisons(rows, 0, None)
+    return f"{title}\n\nTracing is off, and calls are not logged.\n\n{text}"
+
+
 def memory_part(directory: Path, measure: Measure) -> str:
     return f"### Memory\n\n{table.costs(memory.measure(directory))}"
 
@@ -116,6 +135,7 @@ def memory_part(directory: Path, measure: Measure) -> str:
 PARTS: Final[dict[str, Callable[[Path, Measure], str]]] = {
     "server": server_part,
     "client": client_part,
+    "agent": agent_part,
     "memory": memory_part,
 }
 

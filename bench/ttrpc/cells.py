@@ -78,6 +78,10 @@ def all_cells() -> list[Cell]:
     return [*ping_pong_cells(), *one_way]
 
 
+def check_cells() -> list[Cell]:
+    return [Cell("check", 0, in_flight) for in_flight in IN_FLIGHT]
+
+
 def compare(cell: Cell, load: Load, *, rounds: int, seconds: float) -> Comparison:
     """Load both sides in turn, each round in the other order."""
     count = calibrate(cell, load, seconds)

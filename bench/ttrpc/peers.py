@@ -10,6 +10,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO, Final
 
+from bench.budget import agent_command, connect
 from tests.helpers.interop import ROOT, build, go_peer
 
 GO, OURS = "Go", "ours"
@@ -59,6 +60,20 @@ def python_peer(
             yield process
         finally:
             process.kill()
+
+
+@contextmanager
+def agent(address: str) -> Iterator[None]:
+    """Run the agent, as it is in a guest but without a sandbox, on a unix socket."""
+    with subprocess.Popen(
+        [*agent_command(sys.executable), "--listen", f"unix://{address}"],
+        stdout=subprocess.DEVNULL,
+    ) as process:
+        try:
+            connect(Path(address), process).close()
+            yield
+        finally:
+            process.terminate()
 
 
 def client(name: str) -> list[str]:

@@ -3,8 +3,9 @@
 // Command bench drives a server of peer.v1.Echo over one connection and prints
 // one JSON object: calls or messages per second, and latencies in microseconds.
 //
-// unary: -inflight callers, each waiting for its answer. bidi: -inflight
-// streams, each a ping-pong. upload, download: one stream, -n messages.
+// unary: -inflight callers, each waiting for its answer. check: the same, of the
+// agent's Health.Check. bidi: -inflight streams, each a ping-pong. upload, download:
+// one stream, -n messages.
 package main
 
 import (
@@ -22,6 +23,7 @@ import (
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
 	"interop/connect"
+	"interop/gen/agentpb"
 	"interop/gen/peerpb"
 )
 
@@ -41,7 +43,7 @@ type step func() error
 
 func main() {
 	address := flag.String("addr", "", "unix socket of the server")
-	mode := flag.String("mode", "unary", "unary, bidi, upload or download")
+	mode := flag.String("mode", "unary", "unary, check, bidi, upload or download")
 	size := flag.Int("size", 64, "bytes in a message")
 	inFlight := flag.Int("inflight", 1, "calls or streams at a time")
 	n := flag.Int("n", 1000, "calls or messages in all")
@@ -57,8 +59,8 @@ func main() {
 	out := result{Mode: *mode, Size: *size, InFlight: *inFlight, N: *n}
 	echo := peerpb.NewEchoClient(client)
 	switch *mode {
-	case "unary", "bidi":
-		err = pingPong(echo, &out, *warm)
+	case "unary", "check", "bidi":
+		err = pingPong(client, echo, &out, *warm)
 	case "upload", "download":
 		err = oneWay(echo, &out, *warm)
 	default:
@@ -70,14 +72,22 @@ func main() {
 	json.NewEncoder(os.Stdout).Encode(out)
 }
 
-func pingPong(client peerpb.EchoClient, out *result, warm int) error {
+func pingPong(conn *ttrpc.Client, client peerpb.EchoClient, out *result, warm int) error {
 	ctx := context.Background()
+	health := agentpb.NewHealthClient(conn)
 	message := wrapperspb.Bytes(make([]byte, out.Size))
 	steps := make([]step, out.InFlight)
 	for i := range steps {
 		if out.Mode == "unary" {
 			steps[i] = func() error {
 				_, err := client.Echo(ctx, message)
+				return err
+			}
+			continue
+		}
+		if out.Mode == "check" {
+			steps[i] = func() error {
+				_, err := health.Check(ctx, &agentpb.CheckRequest{})
 				return err
 			}
 			continue
