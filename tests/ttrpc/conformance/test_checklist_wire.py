@@ -295,28 +295,23 @@ async def test_45_shutdown_while_a_response_is_on_its_way(address: str) -> None:
     await server.listen(address)
     calls = [request(i, "Make", UInt64Value(value=LIMIT // 2)) for i in (1, 3, 5)]
 
+    loop = asyncio.get_running_loop()
+    down: list[asyncio.Future[bool]] = []
+
+    async def begin() -> None:
+        down.append(asyncio.ensure_future(server.shutdown(10)))
+
     def talk() -> list[Frame]:
         with Wire(address.removeprefix("unix://")) as wire:
             wire.send(*calls)
             first = wire.receive()
             assert first is not None
-            shutting_down.result(10)
+            asyncio.run_coroutine_threadsafe(begin(), loop).result(10)
             rest = wire.receive_many(2)
             assert wire.receive() is None
         return [first, *rest]
 
-    loop = asyncio.get_running_loop()
-
-    async def begin() -> None:
-        down.append(asyncio.ensure_future(server.shutdown(10)))
-
-    down: list[asyncio.Future[bool]] = []
-    talking = loop.run_in_executor(None, talk)
-    async with asyncio.timeout(10):
-        while server.connections == 0:
-            await asyncio.sleep(0)
-    shutting_down = asyncio.run_coroutine_threadsafe(begin(), loop)
-    answers = await talking
+    answers = await loop.run_in_executor(None, talk)
     assert [frame.stream_id for frame in answers] == [1, 3, 5]
     assert all(len(frame.response.payload) > LIMIT // 2 for frame in answers)
     assert await down[0]
