@@ -55,20 +55,23 @@ def _route(
     method: Method[Any, Any], handler: Handler, interceptors: Sequence[Interceptor]
 ) -> Route:
     is_plain = not is_coroutine(handler)
-    proceed = chain(interceptors, _awaitable(handler) if is_plain else handler)
+    innermost = _awaitable(handler, method.response_type) if is_plain else handler
     return Route(
         method=method,
         is_unary=method.cardinality is Cardinality.UNARY_UNARY,
         inline=handler if is_plain and not interceptors else None,
-        proceed=proceed,
+        proceed=chain(interceptors, innermost),
         decode=method.request_type.FromString,
         response_type=method.response_type,
     )
 
 
-def _awaitable(handler: Handler) -> Proceed:
+def _awaitable(handler: Handler, response_type: type[Message]) -> Proceed:
     async def proceed(request: Any, context: CallContext) -> Any:
-        return await awaited(handler(request, context), context)
+        response = handler(request, context)
+        if type(response) is response_type:
+            return response
+        return await awaited(response, context)
 
     return proceed
 

@@ -279,6 +279,7 @@ class ServerSession:
         server.calls_in_flight += 1
         self._calls[call.context.stream_id] = call
         call.task = self._loop.create_task(run(call, proceed, request))
+        self.transport.flush_after_tasks()
         deadline = call.context.deadline
         if deadline is not None:
             call.timer = self._loop.call_at(deadline.at, self._expire, call)

@@ -48,6 +48,7 @@ class Transport:
         "_decoder",
         "_drained",
         "_flush_scheduled",
+        "_flush_wanted",
         "_holds_back",
         "_loop",
         "_lost",
@@ -93,6 +94,7 @@ class Transport:
         self._corked = False
         self._after_frames: deque[Callable[[], None]] = deque()
         self._writing = False
+        self._flush_wanted = False
         self._flush_scheduled = False
         self._drained: asyncio.Future[None] | None = None
         self.closed: Closed | None = None
@@ -154,6 +156,9 @@ class Transport:
             raise
         finally:
             self._corked = False
+        if self._flush_wanted:
+            self._flush_wanted = False
+            self.flush_soon()
 
     def _end_batch(self) -> None:
         """Let those go on whom the frames concern, and write what came of it all."""
@@ -194,6 +199,13 @@ class Transport:
         """Write the outbox now, unless frames are being dealt with."""
         if not self._corked:
             self._write()
+
+    def flush_after_tasks(self) -> None:
+        """Write the outbox when the tasks have begun that the frames make start.
+
+        Each would have to ask for a write of its own, one turn of the loop later.
+        """
+        self._flush_wanted = True
 
     def flush_soon(self) -> None:
         """Write the outbox when the loop has come round, with all it holds then."""

@@ -36,10 +36,6 @@ class Wakeup:
         self._asyncio_future_blocking = False
         """Part of the protocol: the task has to wait (and sets it back)."""
 
-    @property
-    def is_awaited(self) -> bool:
-        return self._proceed is not None
-
     def wake(self) -> None:
         """Continue the task that waits, if any, until it waits again.
 

@@ -10,7 +10,7 @@ from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from google.protobuf.wrappers_pb2 import BytesValue, UInt64Value
 
 from tests.helpers.peer import ECHO
-from tests.helpers.wire import OPEN, request
+from tests.helpers.wire import OPEN, data, request
 from ttrpc import (
     BoundService,
     CallContext,
@@ -335,3 +335,44 @@ async def test_a_failure_inside_ends_the_connection(
         with pytest.raises(Closed, match="connection: "):
             await client.call(ECHO["Echo"], HI, timeout=10)
         assert isinstance((await failed)["exception"], TypeError)
+
+
+async def echo_stream(stream: Any, context: CallContext) -> None:
+    async for message in stream:
+        await stream.send(message)
+
+
+async def first_write(server: Server, *pieces: bytes) -> int:
+    """Send pieces; return the bytes of the first write that comes of them.
+
+    This kind of socket keeps what is written at once together.
+    """
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    loop = asyncio.get_running_loop()
+    with theirs:
+        theirs.setblocking(False)
+        server.serve_connection(ours)
+        async with asyncio.timeout(10):
+            for piece in pieces:
+                await loop.sock_sendall(theirs, piece)
+            size = len(await loop.sock_recv(theirs, 1 << 20))
+    server.close()
+    await server.wait_closed()
+    return size
+
+
+@KINDS
+async def test_calls_that_came_together_are_answered_in_one_write(kind: Any) -> None:
+    calls = [bytes(request(number, "Echo", HI)) for number in (1, 3, 5)]
+    sizes = [
+        await first_write(server_of(kind(lambda request, context: request)), piece)
+        for piece in (calls[0], b"".join(calls))
+    ]
+    assert sizes[1] == 3 * sizes[0]
+
+
+async def test_messages_that_came_together_are_answered_in_one_write() -> None:
+    opened = b"".join(bytes(request(i, "EchoStream", flags=OPEN)) for i in (1, 3))
+    messages = b"".join(bytes(data(i, HI)) for i in (1, 3, 1))
+    server = server_of(echo_stream, "EchoStream")
+    assert await first_write(server, opened, messages) == len(messages)
