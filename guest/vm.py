@@ -213,8 +213,8 @@ class VmGuest:
             raise GuestError(f"vm {self.directory}: vsock backend: {reason}")
         return backend
 
-    def _start_qemu(self) -> subprocess.Popen[bytes]:
-        arguments = command(
+    def _command(self) -> list[str]:
+        return command(
             self.machine,
             self.sockets,
             kernel=self._image.kernel,
@@ -222,6 +222,9 @@ class VmGuest:
             root=self._image.root,
             accelerator=choose(self._image.kernel, cache()),
         )
+
+    def _start_qemu(self) -> subprocess.Popen[bytes]:
+        arguments = self._command()
         if shutil.which(arguments[0]) is None:
             raise GuestError(f"{arguments[0]}: not found (package qemu-system-x86)")
         with self._diagnostic_file() as log:

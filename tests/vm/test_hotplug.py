@@ -4,15 +4,20 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import subprocess
 from collections.abc import Awaitable
 from pathlib import Path
 
 import pytest
 
 from agent.client import AgentClient
+from guest.image.store import Image
 from protos import agent_pb2, types_pb2
-from protos.agent_pb2 import Storage
+from protos.agent_pb2 import Device, Storage
+from protos.oci_pb2 import LinuxDevice
 from tests.helpers.guest_container import STORAGE, bind, output, request
+from tests.helpers.microvm import MicroVm
 from tests.helpers.plug import MIB, Plug
 from tests.helpers.shell import Shell
 from ttrpc.codes import Code
@@ -107,12 +112,28 @@ async def test_virtio_fs(client: AgentClient, plug: Plug, tmp_path: Path) -> Non
     assert (shared / "file").read_text() == "text\n"
 
 
-async def test_a_virtio_mmio_disk_is_named_as_the_guest_names_it(
-    client: AgentClient, plug: Plug
-) -> None:
-    """No machine with hotplug has virtio-mmio: any disk of that name is the same."""
-    plug.disk(plug.image(mkfs=EXT4), "rp0")
-    assert await mounted(client, storage("mmioblk", "/dev/vdb")) == "/dev/vdb"
+async def test_disks_on_virtio_mmio(image: Image, tmp_path: Path) -> None:
+    """In a guest without PCI; its devices are there from the start."""
+    disk = tmp_path / "disk"
+    disk.touch()
+    os.truncate(disk, 16 * MIB)
+    subprocess.run([*EXT4, disk], check=True)
+    options = ("agent.hotplug_timeout=1s", "agent.unified_cgroup_hierarchy=1")
+    with MicroVm(image, tmp_path, disk, *options) as guest:
+        async with await AgentClient.connect(guest.address) as client:
+            await client.create_sandbox("vm")
+            assert await mounted(client, storage("mmioblk", "/dev/vdb")) == "/dev/vdb"
+            device = Device(
+                type="mmioblk", vm_path="/dev/vdb", container_path="/dev/data"
+            )
+            node = LinuxDevice(Path="/dev/data", Type="b", Major=8, Minor=0)
+            script = "readlink -f /sys/block/vdb; head -c 1080 /dev/data | wc -c"
+            message = request(script, devices=[device], nodes=[node])
+            place, size = (await output(client, message)).split()
+            assert "/LNRO0005:" in place
+            assert size == "1080"
+            with pytest.raises(StatusError, match="after 1s waiting for block device"):
+                await mounted(client, storage("mmioblk", "/dev/vdc"))
 
 
 async def test_a_device_that_comes_after_it_was_asked_for(
@@ -187,6 +208,9 @@ async def test_what_does_not_come_is_named_after_the_timeout(
         "a block device at PCI path 08/00": mounted(client, storage("blk", "08/00")),
         "a block device at PCI path 10/05": mounted(
             client, storage("blk", "10/05", "b")
+        ),
+        "a block device at PCI path 10/07": client.agent.add_swap(
+            agent_pb2.AddSwapRequest(PCIPath=[0x10, 7])
         ),
         "a block device at SCSI address 6:1": mounted(
             client, storage("scsi", "6:1", "c")

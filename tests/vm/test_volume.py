@@ -107,8 +107,6 @@ async def test_what_cannot_be_swapped_on(
         await client.agent.add_swap_path(agent_pb2.AddSwapPathRequest(path=path))
 
 
-async def test_a_swap_disk_that_does_not_come(client: AgentClient) -> None:
-    with pytest.raises(StatusError, match="a block device at PCI path 10/07"):
-        await client.agent.add_swap(agent_pb2.AddSwapRequest(PCIPath=[0x10, 7]))
+async def test_a_swap_disk_that_is_nowhere(client: AgentClient) -> None:
     with pytest.raises(StatusError, match="swap: no PCI path"):
         await client.agent.add_swap(agent_pb2.AddSwapRequest())

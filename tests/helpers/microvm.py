@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A guest without a PCI bus: QEMU's `microvm`, whose devices are on virtio-mmio.
+
+Firecracker's guests look like this; QEMU, docs/system/i386/microvm.rst.
+"""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+from typing import Final
+
+from guest.image.cpio import Archive
+from guest.image.store import Image
+from guest.vm import VmGuest
+from guest.vm_command import Machine
+
+MACHINE: Final = "microvm,acpi=on,pit=on,pic=on,rtc=on,memory-backend=memory"
+CLOCK: Final = ("tsc_early_khz=2400000", "tsc=reliable", "no_timer_check")
+"""There is nothing to calibrate it against under emulation."""
+DEVICES: Final = {
+    "virtio-blk-pci,drive=root": "virtio-blk-device,drive=root",
+    "vhost-user-vsock-pci,chardev=vsock": "vhost-user-vsock-device,chardev=vsock",
+    "virtio-rng-pci": "virtio-rng-device",
+}
+"""What every guest of ours has, and the same on virtio-mmio."""
+VALUES: Final = {"-machine": MACHINE, "-smp": "1", "-m": "512M"}
+
+
+class MicroVm(VmGuest):
+    """A guest with `disk` as `/dev/vdb` beside its root."""
+
+    def __init__(
+        self, image: Image, directory: Path, disk: Path, *parameters: str
+    ) -> None:
+        machine = Machine(kernel_parameters=[*CLOCK, *parameters])
+        initrd = directory / "initrd"
+        initrd.write_bytes(_initrd(image))
+        super().__init__(image, directory / "vm", machine=machine, initrd=initrd)
+        self._disk = disk
+
+    def _command(self) -> list[str]:
+        command: list[str] = []
+        for word in super()._command():
+            option = command[-1] if command else ""
+            if option == "-device" and word not in DEVICES:
+                command.pop()
+            else:
+                command.append(VALUES.get(option) or DEVICES.get(word, word))
+        command += ["-drive", f"file={self._disk},if=none,id=disk,format=raw"]
+        # After the root: the kernel finds them in that order.
+        return [*command, "-device", "virtio-blk-device,drive=disk"]
+
+
+def _initrd(image: Image) -> bytes:
+    """Return the initrd with the driver of virtio-mmio, which no other guest needs."""
+    original = image.boot_archive().read_bytes()
+    order = subprocess.run(
+        ["cpio", "--extract", "--quiet", "--to-stdout", "modules/order"],
+        input=original,
+        check=True,
+        stdout=subprocess.PIPE,
+    ).stdout
+    (module,) = image.tree.glob(
+        "usr/lib/modules/*/kernel/drivers/virtio/virtio_mmio.ko"
+    )
+    added = Archive()
+    added.add_file("modules/virtio_mmio.ko", module.read_bytes())
+    # A later archive's file takes the place of an earlier one's.
+    added.add_file("modules/order", order + b"virtio_mmio.ko\n")
+    return original + added.finish()
