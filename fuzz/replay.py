@@ -20,7 +20,13 @@ from protos.ttrpc_pb2 import Request, Response
 from ttrpc.client_connection import ClientConnection
 from ttrpc.decoder import FrameDecoder
 from ttrpc.dump import describe, read_capture
-from ttrpc.envelope import Pairs, Payload, RequestDecoder, UnknownMethod
+from ttrpc.envelope import (
+    METADATA_LIMIT,
+    Pairs,
+    Payload,
+    RequestDecoder,
+    UnknownMethod,
+)
 from ttrpc.errors import StatusError, TtrpcError
 from ttrpc.frame import HEADER_SIZE, HEADER_STRUCT, RESPONSE
 from ttrpc.outbox import Outbox
@@ -185,8 +191,10 @@ def check_request(body: bytes) -> None:
         target, payload, timeout_nano, metadata = decoder.decode(body)
     except StatusError:
         try:
-            Request.FromString(body)
+            request = Request.FromString(body)
         except DecodeError:
+            return
+        if len(request.metadata) > METADATA_LIMIT:
             return
         raise
     request = Request.FromString(body)

@@ -28,6 +28,10 @@ METHOD_TAG: Final = 2 << 3 | 2
 PAYLOAD_TAG: Final = 3 << 3 | 2
 RESPONSE_PAYLOAD_TAG: Final = 2 << 3 | 2
 
+METADATA_LIMIT: Final = 4096
+"""Pairs of one request. A frame has room for two million, which would take a second
+to read."""
+
 
 @dataclass(frozen=True, slots=True)
 class UnknownMethod:
@@ -56,7 +60,8 @@ class RequestDecoder(Generic[T]):
         """Return the target, the payload, the timeout in ns and the metadata.
 
         Raises:
-            StatusError: INVALID_ARGUMENT, it is not a Request.
+            StatusError: INVALID_ARGUMENT, it is not a Request; RESOURCE_EXHAUSTED,
+                it has too much metadata.
         """
         size = len(body)
         # 0a <length> service 12 <length> method 1a <varint> payload ...
@@ -76,7 +81,7 @@ class RequestDecoder(Generic[T]):
                     # is empty, which only the size shows.
                     is_whole = rest.ByteSize() == size - stop
                     if is_whole and not (rest.service or rest.method or rest.payload):
-                        pairs = [(pair.key, pair.value) for pair in rest.metadata]
+                        pairs = _pairs(rest)
                         return target, body[start:stop], rest.timeout_nano, pairs
         return self._decode_any(body)
 
@@ -86,12 +91,11 @@ class RequestDecoder(Generic[T]):
         request = _parse(body)
         found = self._by_name.get((request.service, request.method))
         target = UnknownMethod(request.service, request.method)
-        pairs = [(pair.key, pair.value) for pair in request.metadata]
         return (
             target if found is None else found,
             request.payload,
             request.timeout_nano,
-            pairs,
+            _pairs(request),
         )
 
 
@@ -120,6 +124,16 @@ def _parse(body: Payload) -> Request:
         raise StatusError(
             Code.INVALID_ARGUMENT, f"unmarshal request error: {exc}"
         ) from None
+
+
+def _pairs(request: Request) -> list[tuple[str, str]]:
+    count = len(request.metadata)
+    if count > METADATA_LIMIT:
+        raise StatusError(
+            Code.RESOURCE_EXHAUSTED,
+            f"{count} pairs of metadata, {METADATA_LIMIT} at most",
+        )
+    return [(pair.key, pair.value) for pair in request.metadata]
 
 
 def encode_request(

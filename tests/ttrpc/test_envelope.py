@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from protos.ttrpc_pb2 import KeyValue, Request, Response
 from ttrpc.codes import Code
 from ttrpc.envelope import (
+    METADATA_LIMIT,
     RequestDecoder,
     UnknownMethod,
     decode_response,
@@ -86,6 +87,22 @@ def test_metadata_keeps_its_order_and_its_doubles() -> None:
     assert list(DECODER.decode(request.SerializeToString())[3]) == pairs
     request.service = "no.Such"
     assert list(DECODER.decode(request.SerializeToString())[3]) == pairs
+
+
+@pytest.mark.parametrize("service", ["a.B", "no.Such"])
+def test_metadata_has_so_many_pairs(service: str) -> None:
+    """Empty ones take two bytes to send and a hundred to keep."""
+    for over in (0, 1):
+        count = METADATA_LIMIT + over
+        data = body(service=service) + b"\x2a\x00" * count
+        if not over:
+            assert list(DECODER.decode(data)[3]) == [("", "")] * count
+            continue
+        text = (
+            f"RESOURCE_EXHAUSTED: {count} pairs of metadata, {METADATA_LIMIT} at most"
+        )
+        with pytest.raises(StatusError, match=f"^{text}$"):
+            DECODER.decode(data)
 
 
 @given(st.binary(max_size=300))

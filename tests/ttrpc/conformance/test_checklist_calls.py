@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,7 @@ from ttrpc import (
     StatusError,
 )
 from ttrpc.aio import Client, Server
+from ttrpc.aio.testing import connected
 from ttrpc.decoder import FrameDecoder
 
 
@@ -310,6 +312,42 @@ async def test_22_interceptors_run_in_order(address: str, names: list[str]) -> N
     down = [f"{side} {name} {method}" for side, name in sides]
     up = [f"{side} {name} done" for side, name in reversed(sides)]
     assert order == down + up
+
+
+async def test_22_interceptors_wrap_streams() -> None:
+    """Go's have no way to: theirs is for unary calls alone."""
+    seen: list[str] = []
+
+    class Counted:
+        """A stream whose messages an interceptor has a look at."""
+
+        def __init__(self, stream: Any) -> None:
+            self._stream = stream
+
+        async def __aiter__(self) -> AsyncIterator[BytesValue]:
+            async for message in self._stream:
+                seen.append(f"received {message.value!r}")
+                yield message
+
+    async def on_server(stream: Any, context: CallContext, proceed: Any) -> Any:
+        seen.append(f"opened by {context.metadata.get('who')}")
+        total = await proceed(Counted(stream), context)
+        seen.append(f"answered {total.value & 0xFFFFFFFF}")
+        return total
+
+    async def on_client(request: Any, context: CallContext, proceed: Any) -> Any:
+        context.metadata.add("who", "us")
+        stream = await proceed(request, context)
+        seen.insert(0, context.method.full_method)
+        return stream
+
+    server = Server(services(), interceptors=[on_server])
+    async with connected(server, interceptors=[on_client]) as client:
+        async with await client.open_stream(ECHO["Upload"]) as stream:
+            await stream.send(BytesValue(value=b"hi"))
+            await stream.response()
+    opened = ["/peer.v1.Echo/Upload", "opened by us"]
+    assert seen == [*opened, "received b'hi'", "answered 2"]
 
 
 async def test_22_interceptors_may_refuse(address: str) -> None:
