@@ -31,6 +31,7 @@ class Network:
     def __init__(self, reaper: Reaper, hotplug: Hotplug) -> None:
         self._reaper = reaper
         self._hotplug = hotplug
+        self._paths = hotplug.paths
         self._changing = asyncio.Lock()
 
     async def update_interface(
@@ -46,8 +47,7 @@ class Network:
             # A device that does not come holds up nobody else.
             device = await find_device(self._hotplug, message.devicePath)
             async with self._changing:
-                paths = self._hotplug.paths
-                await update_interface(self._reaper, paths, wanted, device)
+                await update_interface(self._reaper, self._paths, wanted, device)
         return message
 
     async def update_routes(
@@ -60,7 +60,7 @@ class Network:
             **{"agent.count": len(messages)},
         ):
             async with self._changing:
-                return await update_routes(self._reaper, messages)
+                return await update_routes(self._reaper, self._paths, messages)
 
     async def add_neighbours(self, messages: Sequence[types_pb2.ARPNeighbor]) -> None:
         """Add or replace neighbours."""
@@ -70,7 +70,7 @@ class Network:
             **{"agent.count": len(messages)},
         ):
             async with self._changing:
-                await add_neighbours(self._reaper, messages)
+                await add_neighbours(self._reaper, self._paths, messages)
 
     async def list_interfaces(self) -> agent_pb2.Interfaces:
         """Return all links with their addresses."""

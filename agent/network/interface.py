@@ -26,7 +26,7 @@ from agent.network.address import (
     parse_prefix,
 )
 from agent.network.ip import change, put_back, restoring
-from agent.network.link import Link, add_address, read_links
+from agent.network.link import Link, add_address, lacks_v6, read_links
 from agent.network.route import Route, commands_to_restore, read_routes
 from agent.paths import SystemPaths
 from agent.reaper import Reaper
@@ -140,12 +140,12 @@ def commands_for(
     if wanted.has_arp != link.has_arp:
         commands.append(f"link set dev {name} arp {_on(wanted.has_arp)}")
     commands.append(f"link set dev {name} up")
-    has_v6 = _has_v6(paths, link.name)
+    without_v6 = lacks_v6(paths, link.name)
     for prefix in wanted.addresses:
-        if prefix.version == V4 or has_v6:
-            commands.append(add_address(name, prefix))
-        else:
+        if prefix.version == V6 and without_v6:
             log.warning("interface %s: IPv6 is off, left out %s", name, prefix)
+        else:
+            commands.append(add_address(name, prefix))
     if goes_down:
         commands += _revive(link, name, routes)
     return commands
@@ -245,14 +245,6 @@ def _aside(link: Link) -> str:
 
 def _on(value: bool) -> str:
     return "on" if value else "off"
-
-
-def _has_v6(paths: SystemPaths, name: str) -> bool:
-    switch = paths.proc / "sys/net/ipv6/conf" / name / "disable_ipv6"
-    try:
-        return switch.read_text().strip() == "0"
-    except FileNotFoundError:
-        return False
 
 
 def _to_message(link: Link) -> types_pb2.Interface:

@@ -101,4 +101,5 @@ def _failed(result: Completed, commands: Sequence[str]) -> str:
     _, _, number = result.stderr.decode(errors="replace").strip().rpartition(":")
     if number.isdigit() and 0 < int(number) <= len(commands):
         return f"ip {commands[int(number) - 1]}"
-    return "ip"
+    # Some of its commands end it without that line.
+    return f"ip {commands[0]}" if len(commands) == 1 else "ip"

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from agent.network.address import V4, V6, Prefix
 from agent.network.ip import show
+from agent.paths import SystemPaths
 from agent.reaper import Reaper
 
 NO_MAC: Final = "00:00:00:00:00:00"
@@ -65,6 +66,19 @@ def _to_link(thing: dict[str, Any]) -> Link:
         addresses=tuple(addresses),
         own_addresses=tuple(own),
     )
+
+
+def lacks_v6(paths: SystemPaths, name: str) -> bool:
+    """Tell whether IPv6 is off, for link `name` or in the whole guest.
+
+    The host cannot know, and asks for both families: what is IPv6 is left out then.
+    """
+    ipv6 = paths.proc / "sys/net/ipv6"
+    try:
+        return (ipv6 / "conf" / name / "disable_ipv6").read_text().strip() == "1"
+    except FileNotFoundError:
+        # A link that is not there is another's error.
+        return not ipv6.exists()
 
 
 def add_address(name: str, prefix: Prefix) -> str:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -15,8 +16,12 @@ from agent.network.address import (
     parse_mac,
 )
 from agent.network.ip import change, put_back, restoring, show
+from agent.network.link import lacks_v6
+from agent.paths import SystemPaths
 from agent.reaper import Reaper
 from protos import types_pb2
+
+log = logging.getLogger(__name__)
 
 # linux/neighbour.h
 NUD_PERMANENT: Final = 0x80
@@ -55,14 +60,22 @@ class Neighbour:
 
 
 async def add_neighbours(
-    reaper: Reaper, messages: Sequence[types_pb2.ARPNeighbor]
+    reaper: Reaper, paths: SystemPaths, messages: Sequence[types_pb2.ARPNeighbor]
 ) -> None:
     """Add or replace entries: all of them, or none."""
     check_count("neighbours", messages)
     wanted = [_to_neighbour(message) for message in messages]
+    wanted = [entry for entry in wanted if not _is_left_out(paths, entry)]
     before = await read_neighbours(reaper)
     async with restoring(lambda: _restore(reaper, before, wanted)):
         await change(reaper, [f"neighbour replace {entry.words}" for entry in wanted])
+
+
+def _is_left_out(paths: SystemPaths, entry: Neighbour) -> bool:
+    if ":" not in entry.address or not lacks_v6(paths, entry.device):
+        return False
+    log.warning("neighbour %s: IPv6 is off, left out", entry.address)
+    return True
 
 
 async def read_neighbours(reaper: Reaper) -> list[Neighbour]:

@@ -9,6 +9,7 @@ in the same subnet. When one cannot be added, the table is put back.
 
 from __future__ import annotations
 
+import logging
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -26,8 +27,12 @@ from agent.network.address import (
     parse_prefix,
 )
 from agent.network.ip import change, put_back, restoring, show
+from agent.network.link import lacks_v6
+from agent.paths import SystemPaths
 from agent.reaper import Reaper
 from protos import agent_pb2, types_pb2
+
+log = logging.getLogger(__name__)
 
 # linux/rtnetlink.h
 RTNH_F_ONLINK: Final = 4
@@ -113,15 +118,23 @@ def _from_shown(thing: dict[str, Any], version: int) -> Route:
 
 
 async def update_routes(
-    reaper: Reaper, messages: Sequence[types_pb2.Route]
+    reaper: Reaper, paths: SystemPaths, messages: Sequence[types_pb2.Route]
 ) -> agent_pb2.Routes:
     """Add or replace routes; return the whole table as it is then."""
     check_count("routes", messages)
     wanted = [_to_route(message) for message in messages]
+    wanted = [route for route in wanted if not _is_left_out(paths, route)]
     before = await read_routes(reaper)
     async with restoring(lambda: _restore(reaper, before)):
         await change(reaper, commands_for(before, wanted))
     return await list_routes(reaper)
+
+
+def _is_left_out(paths: SystemPaths, route: Route) -> bool:
+    if route.destination.version == V4 or not lacks_v6(paths, route.device):
+        return False
+    log.warning("route to %s: IPv6 is off, left out", route.destination)
+    return True
 
 
 async def list_routes(reaper: Reaper) -> agent_pb2.Routes:

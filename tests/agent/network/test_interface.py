@@ -140,6 +140,29 @@ async def test_ipv6_that_is_off_leaves_ipv4(world: World) -> None:
             interface(name="veth0", hwAddr=MAC, addresses=["10.1.0.2/24", "fd00::2/64"])
         )
         assert addresses("veth0") == ["10.1.0.2/24"]
+        await network.update_routes(
+            [
+                types_pb2.Route(gateway="10.1.0.1", device="veth0"),
+                types_pb2.Route(gateway="fd00::1", device="veth0"),
+            ]
+        )
+        assert routes() == {"dst default gateway 10.1.0.1 dev veth0"}
+        await network.add_neighbours(
+            [
+                types_pb2.ARPNeighbor(
+                    toIPAddress=types_pb2.IPAddress(address=address),
+                    device="veth0",
+                    lladdr=PEER_MAC,
+                )
+                for address in ("10.1.0.1", "fd00::1")
+            ]
+        )
+        (entry,) = [e for e in show("neighbour show") if e["state"] == ["PERMANENT"]]
+        assert entry["dst"] == "10.1.0.1"
+        with pytest.raises(Internal, match="nonesuch"):
+            await network.update_routes(
+                [types_pb2.Route(dest="::/0", device="nonesuch")]
+            )
 
 
 @in_namespaces("v2")

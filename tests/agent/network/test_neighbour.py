@@ -7,6 +7,7 @@ import pytest
 
 from agent.errors import Internal, InvalidArgument
 from agent.network.neighbour import add_neighbours
+from agent.paths import SystemPaths
 from agent.reaper import Reaper
 from protos import types_pb2
 from tests.helpers.namespace import World, in_namespaces
@@ -84,4 +85,4 @@ async def test_a_proxy(world: World) -> None:
 )
 async def test_what_cannot_be_meant_is_refused(message: types_pb2.ARPNeighbor) -> None:
     with Reaper() as reaper, pytest.raises(InvalidArgument):
-        await add_neighbours(reaper, [message])
+        await add_neighbours(reaper, SystemPaths(), [message])

@@ -12,6 +12,7 @@ from agent.errors import Internal, InvalidArgument
 from agent.network import Network
 from agent.network.address import LIMIT, default
 from agent.network.route import Route, commands_for, update_routes
+from agent.paths import SystemPaths
 from agent.reaper import Reaper
 from protos import types_pb2
 from tests.helpers.namespace import World, in_namespaces
@@ -259,11 +260,11 @@ def test_the_work_grows_with_the_routes_not_with_their_square() -> None:
 )
 async def test_what_cannot_be_meant_is_refused(message: types_pb2.Route) -> None:
     with Reaper() as reaper, pytest.raises(InvalidArgument):
-        await update_routes(reaper, [message])
+        await update_routes(reaper, SystemPaths(), [message])
 
 
 async def test_too_many_routes_are_refused() -> None:
     many = [route("10.0.0.0/8", device="eth0")] * (LIMIT + 1)
     with Reaper() as reaper:
         with pytest.raises(InvalidArgument, match="routes: 4097 are more than 4096"):
-            await update_routes(reaper, many)
+            await update_routes(reaper, SystemPaths(), many)
