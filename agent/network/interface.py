@@ -37,6 +37,8 @@ log = logging.getLogger(__name__)
 IFF_NOARP: Final = 0x80
 MTU_LIMIT: Final = 2**31 - 1
 """The kernel's; each driver has a lower one of its own."""
+V6_MTU: Final = 1280
+"""Below that, a link loses all of IPv6 (RFC 8200)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +92,8 @@ async def update_interface(
     """Make the link what is wanted. Addresses that it has besides stay."""
     links = await read_links(reaper)
     link = find_link(links, wanted, device)
-    routes = await read_routes(reaper)
+    # One call for each interface opens every sandbox: no program without a need.
+    routes = await read_routes(reaper) if _may_lose_routes(link, wanted) else []
     commands = commands_for(paths, links, link, wanted, routes)
     async with restoring(lambda: _restore(reaper, links, routes)):
         await change(reaper, commands)
@@ -129,7 +132,7 @@ def commands_for(
     """Return the commands that make `link` what is wanted."""
     name = wanted.name or link.name
     has_new_mac = wanted.mac not in ("", link.mac)
-    goes_down = name != link.name or has_new_mac
+    goes_down = _goes_down(link, wanted)
     commands = []
     if goes_down:
         commands += _rename(links, link, name, routes)
@@ -151,13 +154,19 @@ def commands_for(
     return commands
 
 
+def _goes_down(link: Link, wanted: Wanted) -> bool:
+    """A link has to be down for a new name or MAC."""
+    return wanted.name not in ("", link.name) or wanted.mac not in ("", link.mac)
+
+
+def _may_lose_routes(link: Link, wanted: Wanted) -> bool:
+    return _goes_down(link, wanted) or 0 < wanted.mtu < V6_MTU
+
+
 def _rename(
     links: Sequence[Link], link: Link, name: str, routes: Iterable[Route]
 ) -> list[str]:
-    """Take `link` down and give it a name, which its present owner swaps for ours.
-
-    A link has to be down for a new name or MAC.
-    """
+    """Take `link` down and give it a name, which its present owner swaps for ours."""
     commands = [f"link set dev {link.name} down"]
     if name == link.name:
         return commands

@@ -24,6 +24,21 @@ assert "_ssl" not in sys.modules
 assert not [name for name in sys.modules if name.startswith("opentelemetry")]
 """
 
+FIRST_USE = """
+import sys
+import agent.main
+from agent.metrics import Metrics
+from agent.paths import SystemPaths
+metrics = Metrics(SystemPaths())
+assert "prometheus_client" not in sys.modules
+metrics.scrape()
+assert "prometheus_client" in sys.modules
+"""
+
+
+def test_the_library_is_loaded_by_the_first_page() -> None:
+    subprocess.run([sys.executable, "-c", FIRST_USE], check=True)
+
 
 def test_every_family_is_there() -> None:
     metrics = Metrics(SystemPaths())

@@ -205,6 +205,23 @@ async def test_a_change_that_fails_is_taken_back(world: World) -> None:
 
 
 @in_namespaces("v2")
+async def test_an_mtu_too_small_for_ipv6_is_taken_back_with_its_routes(
+    world: World,
+) -> None:
+    async with open_network() as network:
+        ip("address add fd00:1::1/64 dev veth0 nodad")
+        ip("link set dev veth0 up")
+        ip("route add fd00:80::/48 via fd00:1::9")
+        before = addresses("veth0"), routes()
+        with pytest.raises(Internal, match="ff00::1"):
+            await network.update_interface(
+                interface(hwAddr=MAC, mtu=1000, addresses=["ff00::1/128"])
+            )
+        assert (addresses("veth0"), routes()) == before
+        assert link("veth0")["mtu"] == 1500
+
+
+@in_namespaces("v2")
 async def test_an_absurd_mtu_is_an_error_that_names_it(world: World) -> None:
     async with open_network() as network:
         with pytest.raises(InvalidArgument, match="'veth0': no MTU can be 9{12}"):
