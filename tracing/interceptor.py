@@ -15,7 +15,6 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 from tracing import semconv
-from tracing.propagation import extract
 from tracing.setup import Kind, Tracing
 from ttrpc.codes import Code
 from ttrpc.context import CallContext
@@ -107,7 +106,10 @@ def _begin(
         if value := getattr(request, field, ""):
             attributes[key] = value
     caller = None
-    if tracing.kind is not Kind.ISOLATED:
+    if tracing.kind is Kind.COLLATED:
+        # Here, as most agents never need it.
+        from tracing.propagation import extract
+
         caller = extract(context.metadata.get_all)
     return tracer.call(name, attributes, caller, start=start)
 

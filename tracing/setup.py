@@ -34,13 +34,13 @@ import os
 from typing import TYPE_CHECKING, Final
 
 from tracing import semconv
-from tracing.collector import Connect
 from tracing.counters import Counters
-from tracing.data import Resource
-from tracing.port import Limits, TracePort
 from tracing.span import NO_SPAN, Span, use_tracer
 
 if TYPE_CHECKING:
+    # What makes and sends spans is imported when tracing goes on.
+    from tracing.collector import Connect
+    from tracing.port import Limits, TracePort
     from tracing.tracer import Tracer
 
 log = logging.getLogger(__name__)
@@ -93,7 +93,7 @@ class Tracing:
         self._connect = connect
         self._encoding = encoding
         self._version = version
-        self._limits = limits or Limits()
+        self._limits = limits
         self._counters = Counters()
         self._port: TracePort | None = None
         self._sandbox_id = ""
@@ -198,6 +198,8 @@ class Tracing:
 
     def _build(self) -> tuple[Tracer, TracePort]:
         from tracing import encoding
+        from tracing.data import Resource
+        from tracing.port import TracePort
         from tracing.tracer import Tracer
 
         port = TracePort(
