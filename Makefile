@@ -112,3 +112,4 @@ bench-scale: $(READY) ## Run 500 containers in one sandbox
 	$(BIN)/python -m bench.scale --write
 bench-budget: $(READY) ## Check start-up and memory against the budget
 	$(BIN)/python -m bench.budget
+	$(BIN)/python -m bench.containers

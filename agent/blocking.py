@@ -2,15 +2,15 @@
 """The one way from the event loop to a system call that may block.
 
 A dead mount or a slow disk may hold such a call for ever. Each call therefore
-gets a daemon thread of its own instead of a place in a small shared pool: what
+gets a thread of its own instead of a place in a small shared pool: what
 hangs costs one thread, and never the next caller's turn.
 """
 
 from __future__ import annotations
 
+import _thread
 import asyncio
 import contextvars
-import threading
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
@@ -48,8 +48,9 @@ async def blocking(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) 
             # The loop was closed while the call hung: nobody waits any more.
             return
 
-    name = getattr(function, "__name__", "blocking")
     # Spans in the thread belong below the caller's.
     context = contextvars.copy_context()
-    threading.Thread(target=context.run, args=(run,), name=name, daemon=True).start()
+    # Not `threading.Thread`, whose start waits until the new thread runs: on a busy
+    # machine the loop would stand still for that long.
+    _thread.start_new_thread(context.run, (run,))
     return await future

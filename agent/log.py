@@ -169,6 +169,9 @@ def setup_log(level: str, *, fd: int = 1) -> AgentLog:
     What no one catches, in any thread, is logged from now on too.
     """
     agent_log = AgentLog(level, fd)
+    # No line names its thread; to look it up would make an object for each that
+    # `agent.blocking` has started.
+    logging.logThreads = False
     sys.excepthook = log_uncaught
     threading.excepthook = _log_uncaught_in_thread
     return agent_log

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Final
 
+from agent.bundle import check_rootfs
 from agent.cgroup.child_files import ChildFiles
 from agent.hooks import merge_hooks
 from agent.namespace import SandboxNamespaces
@@ -65,6 +66,7 @@ def prepare(
     paths: SystemPaths,
 ) -> None:
     """Do all the steps. May block. Raises `AgentError` for what cannot be done."""
+    check_rootfs(wanted.container_id, spec["root"]["path"])
     process = spec["process"]
     files = wanted.cgroup_files
     namespaces.apply(spec, pid=wanted.pid, unified=files.unified)

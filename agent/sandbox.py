@@ -15,7 +15,7 @@ from contextlib import AsyncExitStack
 from typing import Final, Protocol
 
 from agent.blocking import blocking
-from agent.bundle import Bundle, check_rootfs
+from agent.bundle import Bundle
 from agent.cgroup import open_cgroup, to_path
 from agent.cgroup.child_files import ChildFiles
 from agent.cgroup.watch import Watches
@@ -218,7 +218,6 @@ class Sandbox:
             undo.push_async_callback(container.remove)
             await self._devices.add(request.devices, spec)
             await self._storages.add(request.storages, container.id)
-            await blocking(check_rootfs, container.id, spec["root"]["path"])
             await self._prepare(container, request, spec, pid=pid)
             async with self._runtime_slots:
                 await container.create(spec, streams)

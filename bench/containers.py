@@ -3,54 +3,43 @@
 
 One local guest; in turns, a life (create, start, wait, remove) and an exec (exec,
 wait) through the agent and by crun itself, with the same bundle, in the same
-namespaces. With `--write` the table goes to `bench/README.md`.
+namespaces. Fails when a ratio is over the limit, or more than 10 % over the kept one.
+With `--write` the ratios are kept, and the table goes to `bench/README.md`.
 """
 
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 from typing import Final
 
-from agent.client import AgentClient
-from agent.client.spec import default_process, default_spec
-from agent.ctl.rootfs import make_busybox
+from agent.client.spec import default_process
 from bench.document import replace_section
+from bench.stage import agent_pid, open_stage
 from guest.local import ROOT, LocalGuest
-from protos import oci_pb2
 
-ROUNDS: Final = 40
+ROUNDS: Final = 60
 WARM_UP: Final = 5
 LIMIT: Final = 1.5
 """How many times crun's own duration the agent's may be."""
+TOLERANCE: Final = 1.10
+KEPT: Final = Path(__file__).with_name("containers.json")
 SLEEPER: Final = "agent-sleeper"
 
-
-def guest_init(supervisor: int) -> int:
-    """Return PID 1 of the guest below a supervisor."""
-    waiting = [supervisor]
-    while waiting:
-        pid = waiting.pop()
-        status = Path(f"/proc/{pid}/status").read_text()
-        (line,) = [each for each in status.splitlines() if each.startswith("NSpid:")]
-        if len(line.split()) > 2 and line.split()[-1] == "1":
-            return pid
-        children = Path(f"/proc/{pid}/task/{pid}/children").read_text()
-        waiting += map(int, children.split())
-    raise RuntimeError("the guest has no PID 1")
+Durations = dict[str, tuple[list[float], list[float]]]
 
 
 class Crun:
     """`bench.crun_lives` inside the guest."""
 
     def __init__(self, guest: LocalGuest, bundle: str) -> None:
-        target = str(guest_init(guest.pid))
+        target = str(agent_pid(guest))
         self._process = subprocess.Popen(
             [
                 "nsenter",
@@ -85,30 +74,17 @@ class Crun:
         self._process.communicate()
 
 
-async def measure(guest: LocalGuest, rootfs: Path) -> dict[str, list[list[float]]]:
+async def measure() -> Durations:
     """Return the seconds by what was done: the agent's and crun's."""
-    found: dict[str, list[list[float]]] = {"life": [[], []], "exec": [[], []]}
-    async with await AgentClient.connect(guest.address) as client:
-        await client.create_sandbox("bench", share_pids=False)
-
-        def spec_of(name: str, *args: str) -> oci_pb2.Spec:
-            return default_spec(name, default_process(args), rootfs=str(rootfs))
-
-        template = await client.create_container(
-            "template", spec_of("template", "true"), share_pids=False
-        )
-        crun = Crun(guest, "/run/kata-containers/template")
-        sleeper = await client.create_container(
-            SLEEPER, spec_of(SLEEPER, "sleep", "100000"), share_pids=False
-        )
-        await sleeper.start()
+    found: Durations = {"life": ([], []), "exec": ([], [])}
+    async with open_stage() as stage:
+        # Its bundle is crun's as well.
+        template = await stage.created("template", "true")
+        crun = Crun(stage.guest, f"/run/kata-containers/{template.id}")
+        sleeper = await stage.started(SLEEPER, "sleep", "100000")
 
         async def life(number: int) -> None:
-            name = f"life-{number}"
-            container = await client.create_container(
-                name, spec_of(name, "true"), share_pids=False
-            )
-            await container.start()
+            container = await stage.started(f"life-{number}", "true")
             await container.init.wait()
             await container.remove()
 
@@ -128,11 +104,10 @@ async def measure(guest: LocalGuest, rootfs: Path) -> dict[str, list[list[float]
         crun.close()
         await sleeper.remove()
         await template.remove()
-        await client.destroy_sandbox()
     return found
 
 
-def table(found: dict[str, list[list[float]]]) -> str:
+def table(found: Durations) -> str:
     """Return the table, medians in milliseconds."""
     names = {"life": "create, start, wait, remove", "exec": "exec, wait"}
     rows = ["| | agent over RPC | crun's command line | ratio |", "|---|---|---|---|"]
@@ -150,16 +125,30 @@ def ratio(ours: list[float], theirs: list[float]) -> float:
     return statistics.median(a / b for a, b in zip(ours, theirs, strict=True))
 
 
+def regressions(found: Durations, kept: dict[str, float]) -> list[str]:
+    """Return what is over the limit, or worse than the kept ratios allow."""
+    lines = []
+    for what, durations in found.items():
+        now = ratio(*durations)
+        if now > LIMIT:
+            lines.append(f"{what}: {now:.2f} times crun, limit {LIMIT}")
+        elif now > kept[what] * TOLERANCE:
+            lines.append(f"{what}: {now:.2f} times crun, kept {kept[what]:.2f}")
+    return lines
+
+
 def main() -> int:
-    with tempfile.TemporaryDirectory(prefix="bench-") as directory:
-        rootfs = make_busybox(Path(directory) / "rootfs")
-        with LocalGuest(Path(directory) / "guest") as guest:
-            found = asyncio.run(measure(guest, rootfs))
+    found = asyncio.run(measure())
     text = table(found)
     print(text)
     if "--write" in sys.argv[1:]:
+        ratios = {what: round(ratio(*both), 2) for what, both in found.items()}
+        KEPT.write_text(json.dumps(ratios, indent=2) + "\n")
         replace_section("containers", text)
-    return int(max(ratio(*durations) for durations in found.values()) > LIMIT)
+    worse = regressions(found, json.loads(KEPT.read_text()))
+    for line in worse:
+        print(line, file=sys.stderr)
+    return 1 if worse else 0
 
 
 if __name__ == "__main__":

@@ -5,8 +5,9 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 import tempfile
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,12 +60,12 @@ class Stage:
 
 @contextlib.asynccontextmanager
 async def open_stage(
-    directory: Path | None = None, environment: Mapping[str, str] | None = None
+    command: Sequence[str] = (sys.executable, "-m", "agent"),
 ) -> AsyncIterator[Stage]:
-    """Start a guest below `directory`, and create its sandbox; end it after."""
-    with tempfile.TemporaryDirectory(prefix="bench-", dir=directory) as name:
+    """Start a guest whose agent is `command`, and create its sandbox; end it after."""
+    with tempfile.TemporaryDirectory(prefix="bench-") as name:
         rootfs = make_busybox(Path(name) / "rootfs")
-        with LocalGuest(Path(name) / "guest", environment=environment) as guest:
+        with LocalGuest(Path(name) / "guest", command=command) as guest:
             address = f"unix://{guest.socket}.d/{AGENT_PORT}"
             async with await AgentClient.connect(address) as client:
                 await client.create_sandbox("bench", share_pids=False)
