@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import stat
+from pathlib import Path
 from typing import Final
 
 from agent.blocking import blocking
@@ -18,9 +19,13 @@ RESIZERS: Final = {"ext3": ext4.resize, "ext4": ext4.resize, "xfs": xfs.resize}
 """What the kernel grows while it is mounted."""
 
 
-async def volume_stats(path: str) -> VolumeStatsResponse:
-    """Return what is used of the file system at `path`, in bytes and in inodes."""
-    status = await blocking(_file_system_status, path)
+async def volume_stats(paths: SystemPaths, path: str) -> VolumeStatsResponse:
+    """Return what is used of the file system at `path`, in bytes and in inodes.
+
+    It is abnormal when its disk has been unplugged: what is cached may be read, and
+    nothing that is written is kept.
+    """
+    status, is_gone = await blocking(_file_system_status, paths, path)
     size = status.f_frsize
     return VolumeStatsResponse(
         usage=[
@@ -37,15 +42,22 @@ async def volume_stats(path: str) -> VolumeStatsResponse:
                 used=status.f_files - status.f_ffree,
             ),
         ],
-        volume_condition=VolumeCondition(abnormal=False, message="OK"),
+        volume_condition=VolumeCondition(
+            abnormal=is_gone, message="its disk is gone" if is_gone else "OK"
+        ),
     )
 
 
-def _file_system_status(path: str) -> os.statvfs_result:
+def _file_system_status(
+    paths: SystemPaths, path: str
+) -> tuple[os.statvfs_result, bool]:
     # Through a descriptor: a volume that cannot be opened is not a healthy one.
     volume = _open(path)
     try:
-        return os.fstatvfs(volume)
+        device = os.fstat(volume).st_dev
+        # Anonymous devices (major 0) are no disks.
+        is_gone = bool(os.major(device)) and not _disk(paths, device).exists()
+        return os.fstatvfs(volume), is_gone
     finally:
         os.close(volume)
 
@@ -100,7 +112,11 @@ def _mount_of(paths: SystemPaths, path: str, device: int) -> Mount:
 
 
 def _disk_size(paths: SystemPaths, device: int) -> int:
-    name = f"{os.major(device)}:{os.minor(device)}"
-    sectors = (paths.sys / "dev/block" / name / "size").read_text()
+    sectors = (_disk(paths, device) / "size").read_text()
     # Of 512 bytes, whatever the disk's own are (Documentation/block/stat.rst).
     return int(sectors) * 512
+
+
+def _disk(paths: SystemPaths, device: int) -> Path:
+    """Return where sysfs has a block device."""
+    return paths.sys / "dev/block" / f"{os.major(device)}:{os.minor(device)}"

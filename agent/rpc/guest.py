@@ -111,7 +111,7 @@ class GuestService:
     async def get_volume_stats(
         self, request: agent_pb2.VolumeStatsRequest, context: CallContext
     ) -> csi_pb2.VolumeStatsResponse:
-        return await volume_stats(request.volume_guest_path)
+        return await volume_stats(self._paths, request.volume_guest_path)
 
     async def resize_volume(
         self, request: agent_pb2.ResizeVolumeRequest, context: CallContext

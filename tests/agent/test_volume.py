@@ -27,7 +27,7 @@ MIB = 1 << 20
 
 
 async def test_statistics(tmp_path: Path) -> None:
-    stats = await volume_stats(str(tmp_path))
+    stats = await volume_stats(SystemPaths(), str(tmp_path))
     by_unit = {usage.unit: usage for usage in stats.usage}
     assert set(by_unit) == {VolumeUsage.BYTES, VolumeUsage.INODES}
     space = os.statvfs(tmp_path)
@@ -40,19 +40,19 @@ async def test_statistics(tmp_path: Path) -> None:
 
 async def test_a_volume_that_is_not_there() -> None:
     with pytest.raises(NotFound, match="volume '/nowhere': not found"):
-        await volume_stats("/nowhere")
+        await volume_stats(SystemPaths(), "/nowhere")
 
 
 @pytest.mark.parametrize("path", ["", "relative", "/dev/null"])
 async def test_what_is_no_volume(path: str) -> None:
     with pytest.raises(InvalidArgument, match=f"volume '{path}': not a"):
-        await volume_stats(path)
+        await volume_stats(SystemPaths(), path)
 
 
 async def test_a_fifo_does_not_block(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "f")
     with pytest.raises(InvalidArgument, match="not a mounted file system"):
-        await volume_stats(str(tmp_path / "f"))
+        await volume_stats(SystemPaths(), str(tmp_path / "f"))
 
 
 async def test_no_size(tmp_path: Path) -> None:
@@ -114,13 +114,13 @@ def test_an_ext4_grows_with_its_disk(tmp_path: Path) -> None:
 
     async def grow(device: int) -> None:
         paths = SystemPaths()
-        before = (await volume_stats(str(volume))).usage[0].total
+        before = (await volume_stats(SystemPaths(), str(volume))).usage[0].total
         with pytest.raises(InvalidState, match="its disk has only 8388608 bytes"):
             await resize_volume(paths, str(volume), 16 * MIB)
         os.truncate(image, 16 * MIB)
         fcntl.ioctl(device, LOOP_SET_CAPACITY)
         await resize_volume(paths, str(volume), 16 * MIB)
-        after = (await volume_stats(str(volume))).usage[0].total
+        after = (await volume_stats(SystemPaths(), str(volume))).usage[0].total
         assert after >= before + 7 * MIB
         # Again is no error, smaller is.
         await resize_volume(paths, str(volume), 16 * MIB)

@@ -47,6 +47,10 @@ class Plug:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Take everything out now."""
         with self._daemons:
             if self.guest.ending() is None:
                 self._undo.close()

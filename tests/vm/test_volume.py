@@ -4,10 +4,12 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import pytest
 
 from agent.client import AgentClient
+from guest.vm import VmGuest
 from protos import agent_pb2, csi_pb2
 from protos.agent_pb2 import Storage
 from protos.oci_pb2 import LinuxDeviceCgroup
@@ -63,6 +65,28 @@ async def test_a_volume_grows_while_a_container_uses_it(
         sizes = await inside(client, container, "df -m /volume; cat /volume/file")
         assert int(sizes.splitlines()[1].split()[1]) > 500
         assert sizes.endswith("kept\n")
+
+
+async def test_a_volume_whose_disk_is_pulled_out(
+    client: AgentClient, guest: VmGuest, tmp_path: Path
+) -> None:
+    with Plug(guest, tmp_path) as plug:
+        plug.disk(plug.image(mkfs=MAKERS["ext4"]), "rp0")
+        storage = Storage(
+            driver="blk", source="08/00", fstype="ext4", mount_point=PLACE
+        )
+        message = request("cat /volume/lost+found; sleep 1000", storages=[storage])
+        async with started(client, message):
+            await total(client)
+            plug.close()
+            stats = await client.agent.get_volume_stats(
+                agent_pb2.VolumeStatsRequest(volume_guest_path=PLACE)
+            )
+            assert stats.volume_condition.abnormal
+            assert stats.volume_condition.message == "its disk is gone"
+        # And the container could be removed.
+        with pytest.raises(StatusError, match=f"volume '{PLACE}': not found"):
+            await total(client)
 
 
 async def test_swap_on_a_disk_that_arrives(
