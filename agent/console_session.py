@@ -50,6 +50,7 @@ class Session:
         self._has_gone = has_gone
         self._over = asyncio.Event()
         self._hung_up = False
+        self._input_at_end = False
         self._master = -1
 
     async def run(self, shell: str) -> None:
@@ -94,6 +95,10 @@ class Session:
             self._hang_up()
             return
         # It only has no more to say, and may want the rest of the output.
+        self._input_at_end = True
+        self._say_end_of_file()
+
+    def _say_end_of_file(self) -> None:
         with contextlib.suppress(OSError):
             os.write(self._master, END_OF_FILE)
 
@@ -108,6 +113,10 @@ class Session:
                 self._hang_up()
                 return
             await asyncio.sleep(LOOK_SECONDS)
+            if self._input_at_end:
+                # Again: a shell that was just running a command has not seen it, as
+                # it changes the terminal's mode to read its next line.
+                self._say_end_of_file()
 
     def _hang_up(self) -> None:
         self._hung_up = True

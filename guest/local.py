@@ -24,6 +24,7 @@ ROOT: Final = Path(__file__).resolve().parents[1]
 SOCKET_NAME: Final = "guest.sock"
 CONSOLE_NAME: Final = "console.log"
 PROGRAMS: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+CMDLINE_NAME: Final = "cmdline"
 CONSOLE_TAIL: Final = 64 * 1024
 STOP_TIMEOUT: Final = 20.0
 SOCKET_PATH_LIMIT: Final = 107 - len(".d/4294967295")
@@ -41,6 +42,7 @@ class LocalGuest:
     `command` and `environment` say how to run the agent, `cgroup` is the one
     version it sees (`v1`, `v2`, or `auto` for the one the host uses). `shared` are
     directories it needs to see although they are below /run, which is its own.
+    `parameters` are what a VM's kernel command line would hold for the agent.
     With `echo`, the console goes to standard error instead of a file.
     """
 
@@ -52,6 +54,7 @@ class LocalGuest:
         environment: Mapping[str, str] | None = None,
         cgroup: str = "auto",
         shared: Sequence[Path] = (),
+        parameters: Sequence[str] = (),
         echo: bool = False,
     ) -> None:
         self.directory = directory or _new_directory()
@@ -59,6 +62,7 @@ class LocalGuest:
         self._environment = dict(environment or {})
         self._cgroup = cgroup
         self._shared = [os.fspath(path) for path in shared]
+        self._parameters = list(parameters)
         self._echo = echo
         self._process: subprocess.Popen[str] | None = None
         self._console: int | None = None
@@ -86,6 +90,8 @@ class LocalGuest:
             console = self.directory / CONSOLE_NAME
             flags = os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC
             self._console = os.open(console, flags, 0o600)
+            cmdline = self.directory / CMDLINE_NAME
+            cmdline.write_text(" ".join(self._parameters) + "\n")
         except OSError as error:
             raise GuestError(f"local guest {self.directory}: {error}") from error
         self._process = _spawn_supervisor(
@@ -96,6 +102,7 @@ class LocalGuest:
             cgroup=self._cgroup,
             shared=self._shared,
             console=None if self._echo else os.fspath(console),
+            cmdline=os.fspath(cmdline),
             controlled=True,
         )
         line = self._read_status()

@@ -66,6 +66,8 @@ class Plan(NamedTuple):
     """Descriptor for the agent's standard output and error."""
     supervisor: int
     """Read end of a pipe that only the supervisor holds open."""
+    cmdline: str
+    """A file that the guest sees as `/proc/cmdline`: the host's is not for it."""
 
 
 def become_agent(plan: Plan) -> NoReturn:
@@ -96,10 +98,13 @@ def _mount_private_trees(plan: Plan) -> None:
         for path in map(os.path.realpath, plan.shared)
         if path.startswith(("/run/", "/dev/shm/"))
     ]
+    cmdline = os.open(plan.cmdline, os.O_PATH | os.O_CLOEXEC)
     # Covered mounts would still be listed in mountinfo: off with them.
     for path in ("/proc", "/sys", "/run", "/dev/shm"):
         detach(path)
     mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC)
+    mount(f"/proc/self/fd/{cmdline}", "/proc/cmdline", "", MS_BIND)
+    os.close(cmdline)
     # A new sysfs shows the devices of the new network namespace. Read-only by its
     # mount, not its superblock, which containers on the same network share.
     mount("sysfs", "/sys", "sysfs", MS_NOSUID | MS_NODEV | MS_NOEXEC)

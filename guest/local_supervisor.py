@@ -71,6 +71,7 @@ def _hold_guest(
     cgroup: str,
     shared: list[str],
     console: str | None,
+    cmdline: str,
     controlled: bool,
 ) -> str:
     """Start the guest, serve it, end it; return how it ended."""
@@ -81,7 +82,13 @@ def _hold_guest(
         local_cgroup.create(hierarchies, name)
         os.mkdir(f"{socket_path}.d", 0o700)
         pid = _spawn(
-            command, environment, hierarchies, name, [directory, *shared], console
+            command,
+            environment,
+            hierarchies,
+            name,
+            [directory, *shared],
+            console,
+            cmdline,
         )
         pidfd = os.pidfd_open(pid)
         try:
@@ -128,6 +135,7 @@ def _spawn(
     cgroup: str,
     shared: list[str],
     console: str | None,
+    cmdline: str,
 ) -> int:
     """Start the agent as PID 1 of a new guest; return its pid here."""
     error_reader, error_writer = os.pipe2(os.O_CLOEXEC)
@@ -139,7 +147,14 @@ def _spawn(
     if not pid:
         os.close(_alive_writer)
         plan = Plan(
-            command, environment, hierarchies, cgroup, shared, output, alive_reader
+            command,
+            environment,
+            hierarchies,
+            cgroup,
+            shared,
+            output,
+            alive_reader,
+            cmdline,
         )
         _run_child(plan, error_writer)
     for fd in (error_writer, alive_reader, output):

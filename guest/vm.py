@@ -147,6 +147,11 @@ class VmGuest:
             started = {name: process for name, process in named if process is not None}
             if timeout:
                 _wait_for_one(started.values(), timeout)
+            if self._qemu is not None and self._backend_ended_in_order():
+                # Which it does when QEMU has closed their connection: QEMU's own
+                # end is the one to tell of.
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    self._qemu.wait(STOP_TIMEOUT)
             for name, process in started.items():
                 if (status := process.poll()) is not None:
                     self._ending = _describe(name, status)
@@ -229,6 +234,9 @@ class VmGuest:
             raise GuestError(f"{arguments[0]}: not found (package qemu-system-x86)")
         with self._diagnostic_file() as log:
             return _spawn(arguments, stdout=log, stderr=log)
+
+    def _backend_ended_in_order(self) -> bool:
+        return self._backend is not None and self._backend.poll() == 0
 
     def _is_listening(self, deadline: float) -> bool:
         """Ask for the ready port: True for OK, False when nobody listens yet."""

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     Subparsers: TypeAlias = argparse._SubParsersAction[argparse.ArgumentParser]
 
 PROGRAM: Final = "kata-agent-ctl"
-COMMANDS: Final = ("run", "exec", "ps", "cp", "call", "trace")
+COMMANDS: Final = ("run", "exec", "ps", "cp", "call", "guest", "shell", "logs", "trace")
 """Names of commands, of which each is a module of this package."""
 RUNNING: Final = frozenset({"run", "exec"})
 """Commands whose exit status is that of a program in a container."""

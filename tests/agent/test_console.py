@@ -186,6 +186,22 @@ async def test_one_who_has_no_more_to_say_gets_the_output(host: Host) -> None:
     peer.close()
 
 
+async def test_bash_sees_the_end_of_input_though_it_was_busy(
+    reaper: Reaper, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is typed while bash runs a command, its line editor may not see."""
+    monkeypatch.setattr(console_session, "LOOK_SECONDS", 0.05)
+    host = Host(tmp_path / "g")
+    served = DebugConsole(reaper, ("/bin/bash",))
+    served.serve_port(host.ports, PORT)
+    peer = await host.connect()
+    peer.type("sleep 0.1; echo the end $((1 + 1))\n")
+    peer.connection.shutdown(socket.SHUT_WR)
+    assert "the end 2" in await peer.rest()
+    peer.close()
+    await served.close()
+
+
 async def test_bytes_are_exact(host: Host) -> None:
     peer = await host.connect()
     peer.type("stty raw -echo; echo ready; exec head -c 300000\n")

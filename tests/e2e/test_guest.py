@@ -1,0 +1,296 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`kata-agent-ctl guest`, `shell` and `logs`, on guests that outlive a command."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import select
+import signal
+import socket
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.e2e.conftest import CTL, Completed, Ctl
+from tests.helpers.vm import require_image
+
+Started = Callable[..., "subprocess.Popen[bytes]"]
+
+
+@pytest.fixture
+def environment(scratch: Path) -> Iterator[dict[str, str]]:
+    runtime = scratch / "run"
+    runtime.mkdir()
+    environment = {
+        **os.environ,
+        "TMPDIR": str(scratch),
+        "XDG_RUNTIME_DIR": str(runtime),
+    }
+    yield environment
+    stopped = subprocess.run([*CTL, "guest", "stop", "--all"], env=environment)
+    assert stopped.returncode == 0
+    (runtime / "kata-agent").rmdir()
+    runtime.rmdir()
+
+
+def start(ctl: Ctl, *arguments: str, **options: Any) -> str:
+    """Start a guest; return its address."""
+    ran = ctl("guest", "start", "--name", "a", *arguments, **options)
+    assert (ran.stderr, ran.returncode) == ("", 0)
+    name, address = ran.stdout.split()
+    assert name == "a"
+    return address
+
+
+def listed(ctl: Ctl) -> list[dict[str, Any]]:
+    ran = ctl("guest", "list", "--json")
+    assert (ran.stderr, ran.returncode) == ("", 0)
+    return [json.loads(line) for line in ran.stdout.splitlines()]
+
+
+def failure(ran: Completed) -> str:
+    """The one line that a failed command says."""
+    assert ran.stdout == ""
+    assert ran.returncode == 1
+    (line,) = ran.stderr.splitlines()
+    return line.removeprefix("kata-agent-ctl: ")
+
+
+def wait_for_end(pid: int) -> None:
+    try:
+        pidfd = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return
+    assert select.select([pidfd], [], [], 30)[0]
+    os.close(pidfd)
+
+
+def test_a_guest_stays_until_it_is_stopped(ctl: Ctl) -> None:
+    address = start(ctl)
+    (guest,) = listed(ctl)
+    assert (guest["name"], guest["kind"], guest["state"]) == ("a", "local", "running")
+    assert guest["address"] == address
+    assert json.loads(ctl("call", "--address", address, "check").stdout) == {
+        "status": "SERVING"
+    }
+    table = ctl("guest", "list").stdout.splitlines()
+    assert table[0].split() == ["NAME", "KIND", "STATE", "ADDRESS"]
+    assert table[1].split() == ["a", "local", "running", address]
+    assert ctl("guest", "stop", "a").returncode == 0
+    assert listed(ctl) == []
+    wait_for_end(guest["pid"])
+
+
+def test_a_name_is_made_up_and_taken_once(ctl: Ctl) -> None:
+    name, _ = ctl("guest", "start").stdout.split()
+    assert re.fullmatch("guest-[0-9a-f]{6}", name)
+    assert failure(ctl("guest", "start", "--name", name)) == (
+        f"guest '{name}': exists already"
+    )
+    assert len(listed(ctl)) == 1
+
+
+@pytest.mark.parametrize("name", ["", "A", "../a", "a/b", "x" * 33])
+def test_a_bad_name(ctl: Ctl, name: str) -> None:
+    assert failure(ctl("guest", "start", "--name", name)).startswith(f"guest {name!r}:")
+
+
+@pytest.mark.parametrize("verb", ["stop", "shell", "logs"])
+def test_a_guest_that_is_not_there(ctl: Ctl, verb: str) -> None:
+    words = ("guest", "stop") if verb == "stop" else (verb,)
+    assert failure(ctl(*words, "nobody")) == "guest 'nobody': not found"
+
+
+def test_a_word_that_is_none(ctl: Ctl) -> None:
+    assert failure(ctl("guest", "start", "-o", "a b")) == "option 'a b': not one word"
+
+
+def test_a_holder_that_was_killed_leaves_what_stop_and_start_remove(ctl: Ctl) -> None:
+    start(ctl)
+    (guest,) = listed(ctl)
+    os.kill(guest["pid"], signal.SIGKILL)
+    wait_for_end(guest["pid"])
+    (guest,) = listed(ctl)
+    assert (guest["state"], guest["address"]) == ("lost", None)
+    assert failure(ctl("shell", "a")) == "guest 'a': not running: lost"
+    start(ctl)
+    (guest,) = listed(ctl)
+    assert guest["state"] == "running"
+    os.kill(guest["pid"], signal.SIGKILL)
+    wait_for_end(guest["pid"])
+    assert ctl("guest", "stop", "a").returncode == 0
+    assert listed(ctl) == []
+
+
+def test_a_guest_that_ended_by_itself_is_told_of_until_it_is_forgotten(
+    ctl: Ctl,
+) -> None:
+    address = start(ctl)
+    pid = listed(ctl)[0]["pid"]
+    assert ctl("call", "--address", address, "CreateSandbox").returncode == 0
+    assert ctl("call", "--address", address, "DestroySandbox").returncode == 0
+    wait_for_end(pid)
+    (guest,) = listed(ctl)
+    assert (guest["state"], guest["ending"]) == ("ended", "exit status 0")
+    words = "guest 'a': not running: exit status 0"
+    assert failure(ctl("logs", "a")) == words
+    start(ctl)
+
+
+def test_what_is_left_of_a_record_is_a_guest_that_is_lost(
+    ctl: Ctl, environment: dict[str, str]
+) -> None:
+    assert listed(ctl) == []
+    directory = Path(environment["XDG_RUNTIME_DIR"], "kata-agent")
+    (directory / "broken.json").write_text('{"name": "../../etc", ')
+    (guest,) = listed(ctl)
+    assert (guest["name"], guest["state"]) == ("broken", "lost")
+
+
+def test_a_runtime_directory_that_others_can_write_is_not_used(
+    ctl: Ctl, environment: dict[str, str]
+) -> None:
+    directory = Path(environment["XDG_RUNTIME_DIR"], "kata-agent")
+    directory.mkdir()
+    directory.chmod(0o777)
+    assert failure(ctl("guest", "list")).endswith("not a directory that is ours alone")
+    directory.chmod(0o700)
+
+
+# --- shell ---
+
+
+def test_a_shell_takes_commands_from_a_pipe(ctl: Ctl) -> None:
+    start(ctl)
+    ran = ctl("shell", "a", input="echo $((6 * 7)); hostname\n")
+    assert ran.returncode == 0
+    assert "42\nlocal-guest\n" in ran.stdout
+
+
+class Terminal:
+    """A person at a terminal, and the command that runs there."""
+
+    def __init__(self, started: Started, *arguments: str) -> None:
+        self.ours, theirs = os.openpty()
+        self.process = started(
+            *arguments, stdin=theirs, stdout=theirs, stderr=theirs, process_group=0
+        )
+        os.close(theirs)
+        self.seen = b""
+
+    def type(self, keys: bytes) -> None:
+        os.write(self.ours, keys)
+
+    def until(self, pattern: bytes) -> None:
+        while not (found := re.search(pattern, self.seen)):
+            self.seen += os.read(self.ours, 65536)
+        self.seen = self.seen[found.end() :]
+
+    def close(self) -> None:
+        os.close(self.ours)
+
+
+def test_a_shell_on_a_terminal_has_all_keys(ctl: Ctl, started: Started) -> None:
+    address = start(ctl).removesuffix(":1024")
+    terminal = Terminal(started, "shell", address)
+    terminal.type(b"PS1='next> '; echo cat runs; cat\n")
+    terminal.until(rb"[\r\n]cat runs")
+    terminal.type(b"typed\n")
+    terminal.until(rb"(?s)typed\r\n.*typed\r\n")
+    terminal.type(b"\x03")
+    terminal.until(rb"(?s)\^C.*next> ")
+    terminal.type(b"echo cat was $?\n")
+    terminal.until(b"cat was 130")
+    terminal.type(b"exit\n")
+    assert terminal.process.wait(30) == 0
+    terminal.close()
+
+
+def test_the_escape_key_hangs_up(ctl: Ctl, started: Started) -> None:
+    start(ctl)
+    terminal = Terminal(started, "shell", "a")
+    terminal.until(b"Ctrl-] hangs up")
+    terminal.type(b"stty raw -echo; exec sleep 1000\n")
+    terminal.until(b"sleep 1000")
+    terminal.type(b"\x1d")
+    assert terminal.process.wait(30) == 0
+    terminal.close()
+
+
+def test_a_shell_without_a_console(ctl: Ctl, scratch: Path) -> None:
+    """What answers is no hybrid vsock, and tries the user's terminal."""
+    path = scratch / "s"
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
+        listener.listen(1)
+        process = subprocess.Popen(
+            [*CTL, "shell", f"hvsock://{path}:1024"],
+            stdin=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        with process:
+            connection, _ = listener.accept()
+            with connection:
+                assert connection.recv(64) == b"CONNECT 1026\n"
+                connection.sendall(b"\x1b[2J bad\n")
+            assert process.stderr is not None
+            (line,) = process.stderr.read().splitlines()
+    assert "\x1b" not in line
+    assert "hybrid vsock" in line
+    path.unlink()
+
+
+@pytest.mark.parametrize("address", ["unix:///a", "tcp://a", "hvsock://x"])
+def test_an_address_that_has_no_console(ctl: Ctl, address: str) -> None:
+    assert address in failure(ctl("shell", address))
+
+
+# --- logs ---
+
+
+def test_the_log_is_readable_or_json(ctl: Ctl) -> None:
+    start(ctl, "-o", "agent.log=debug")
+    lines = ctl("logs", "a").stdout.splitlines()
+    pattern = r"\d{4}-\d\d-\d\dT\S+Z (INFO|DEBG|WARN) \w+ .*"
+    assert all(re.fullmatch(pattern, line) for line in lines)
+    assert any(re.search(r" announce .*agent_ms=\d+", line) for line in lines)
+    address = listed(ctl)[0]["address"]
+    ctl("call", "--address", address, "check")
+    objects = [
+        json.loads(line) for line in ctl("logs", "--json", "a").stdout.splitlines()
+    ]
+    assert "Check" in {line.get("method") for line in objects}
+
+
+def test_the_log_is_followed_to_the_guests_end(ctl: Ctl, started: Started) -> None:
+    start(ctl)
+    following = started("logs", "-f", "a", stdout=subprocess.PIPE)
+    assert following.stdout is not None
+    while b"announce" not in following.stdout.readline():
+        pass
+    assert ctl("guest", "stop", "a").returncode == 0
+    assert following.wait(30) == 0
+
+
+# --- in a VM ---
+
+
+@pytest.mark.vm
+@pytest.mark.slow
+def test_a_vm_stays_and_is_told_of_when_it_powers_off(ctl: Ctl) -> None:
+    require_image()
+    address = start(ctl, "--vm", "--cpus", "2", "-o", "agent.log=debug", timeout=100)
+    ran = ctl("shell", "a", input="nproc; grep -o agent.log=debug /proc/cmdline\n")
+    assert "2\nagent.log=debug\n" in ran.stdout
+    assert " announce " in ctl("logs", "a").stdout
+    pid = listed(ctl)[0]["pid"]
+    assert ctl("call", "--address", address, "CreateSandbox").returncode == 0
+    assert ctl("call", "--address", address, "DestroySandbox").returncode == 0
+    wait_for_end(pid)
+    assert listed(ctl)[0]["ending"] == "qemu ended with status 0"
