@@ -45,7 +45,7 @@ from agent.version import VERSION
 from tracing.interceptor import server_interceptor
 from tracing.setup import Tracing
 from tracing.span import record, span
-from ttrpc.aio import Server
+from ttrpc.aio.server import Server
 
 log = logging.getLogger(__name__)
 

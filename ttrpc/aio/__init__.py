@@ -1,11 +1,28 @@
 # SPDX-License-Identifier: Apache-2.0
-"""ttrpc on asyncio, with sockets of its own."""
+"""ttrpc on asyncio, with sockets of its own. A server does not load the client."""
 
 from __future__ import annotations
 
-from ttrpc.aio.client import Client
-from ttrpc.aio.client_stream import ClientStream
-from ttrpc.aio.server import Server
-from ttrpc.aio.server_stream import ServerStream
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ttrpc.aio.client import Client
+    from ttrpc.aio.client_stream import ClientStream
+    from ttrpc.aio.server import Server
+    from ttrpc.aio.server_stream import ServerStream
+
+_HOMES = {
+    "Client": "ttrpc.aio.client",
+    "ClientStream": "ttrpc.aio.client_stream",
+    "Server": "ttrpc.aio.server",
+    "ServerStream": "ttrpc.aio.server_stream",
+}
 
 __all__ = ["Client", "ClientStream", "Server", "ServerStream"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)

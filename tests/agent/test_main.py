@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import subprocess
+import sys
+
+HEAVY = (
+    "_hashlib",
+    "argparse",
+    "construct",
+    "opentelemetry",
+    "prometheus_client",
+    "pyudev",
+    "ssl",
+    "ttrpc.aio.client",
+    "tracing.port",
+)
+"""Milliseconds and MiB each; for later, or for other programs (CONTRIBUTING.md)."""
+
+
+def test_a_start_loads_nothing_heavy() -> None:
+    program = (
+        "import sys, agent.__main__, agent.main\n"
+        f"print([name for name in {HEAVY} if sys.modules.get(name)])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "[]\n"
