@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import errno
+import logging
 import os
 
 from agent.errors import InvalidArgument
@@ -12,19 +14,30 @@ from agent.storage.place import Place
 from protos.agent_pb2 import FSGroup
 from protos.types_pb2 import OnRootMismatch
 
+log = logging.getLogger(__name__)
+
 OPTION = "fsgid="
 """How the group comes as a mount option (`ephemeral`, `local`); no kernel knows it."""
 
 
 def apply_group(place: Place, wanted: FSGroup, options: MountOptions) -> None:
-    """Change owner group and mode of all files in `place`. Blocks."""
+    """Change owner group and mode of all files in `place`. Blocks.
+
+    Of a file system that is mounted read-only nothing can be changed: its files stay
+    as they are, as Kubernetes has it too.
+    """
     read_only = bool(options.flags & MS_RDONLY)
     with place.opened() as root:
         if wanted.group_change_policy == OnRootMismatch and has_group(
             root, wanted.group_id, read_only=read_only
         ):
             return
-        set_group(root, wanted.group_id, read_only=read_only)
+        try:
+            set_group(root, wanted.group_id, read_only=read_only)
+        except OSError as error:
+            if error.errno != errno.EROFS:
+                raise
+            log.info("read-only, group not changed", extra={"mount_point": str(place)})
 
 
 def split_group(options: list[str]) -> tuple[list[str], int | None]:
