@@ -163,7 +163,7 @@ async def serve(
                 Devices(paths, uevents, config),
                 ports=ports,
             )
-            ending.push_async_callback(sandbox.destroy)
+            ending.push_async_callback(sandbox.end)
             hotplug = Hotplug(paths, uevents, config.hotplug_timeout)
             server = Server(
                 rpc.services(sandbox, Network(reaper, hotplug), hotplug, tracing),

@@ -9,6 +9,7 @@ left half-done; a container whose creator left is removed again.
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 from collections.abc import Iterable, Sequence
 from contextlib import AsyncExitStack
@@ -22,6 +23,7 @@ from agent.cgroup.watch import Watches
 from agent.config import Config
 from agent.container import Container
 from agent.errors import (
+    AgentError,
     AlreadyExists,
     InvalidArgument,
     InvalidState,
@@ -44,6 +46,11 @@ from agent.surroundings import Storages, Surroundings
 from agent.user import apply_user
 from protos import agent_pb2, oci_pb2
 from tracing.span import span
+
+log = logging.getLogger(__name__)
+
+DESTROY_TIMEOUT: Final = 30.0
+"""Seconds; Kata's runtimes wait twice as long before they kill the guest."""
 
 
 class Devices(Protocol):
@@ -93,6 +100,7 @@ class Sandbox:
         self._runtime_slots = asyncio.Semaphore(2 * (os.cpu_count() or 1))
         self._order = asyncio.Lock()
         self._is_ending = False
+        self._is_stuck = False
 
     # --- the sandbox itself ---
 
@@ -114,9 +122,31 @@ class Sandbox:
     async def destroy(self) -> None:
         """Remove every container and everything shared; once gone, do nothing.
 
-        Goes on after a failure, and raises the first one at the end.
+        Goes on after a failure, and raises the first one at the end. Raises `Timeout`
+        when it takes too long: a process that waits for a share whose server is gone
+        cannot be killed. The agent may end all the same.
         """
-        await self._operations.complete(self._destroy())
+        try:
+            async with asyncio.timeout(DESTROY_TIMEOUT) as limit:
+                await self._operations.complete(self._destroy())
+        except TimeoutError as error:
+            if not limit.expired():
+                raise
+            self._is_stuck = True
+            self.oom_events.close()
+            self.destroyed.set()
+            raise Timeout(
+                f"sandbox {self.id!r}: not destroyed within {DESTROY_TIMEOUT:g} s"
+            ) from error
+
+    async def end(self) -> None:
+        """Destroy the sandbox, as far as it can be, since the agent ends."""
+        if self._is_stuck:
+            return
+        try:
+            await self.destroy()
+        except (AgentError, OSError) as error:
+            log.error("sandbox not destroyed", extra={"error": str(error)})
 
     async def _destroy(self) -> None:
         async with self._order:

@@ -10,9 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from agent import sandbox as sandbox_module
 from agent.errors import (
     AgentError,
     AlreadyExists,
+    Internal,
     InvalidArgument,
     NotFound,
     Timeout,
@@ -90,6 +92,42 @@ async def test_bad_requests_name_what_is_wrong(world: World) -> None:
         with pytest.raises(InvalidArgument, match="container 'c0': not found"):
             await sandbox.create_container(request)
         assert sandbox.containers == []
+
+
+@in_namespaces("v2")
+async def test_what_cannot_be_ended_does_not_keep_the_agent(world: World) -> None:
+    sandbox_module.DESTROY_TIMEOUT = 0.05  # type: ignore[misc]
+    dead = asyncio.Event()
+
+    async def hang() -> None:
+        await dead.wait()
+
+    async with open_sandbox() as sandbox:
+        storages = sandbox._storages
+        remove_all, storages.remove_all = storages.remove_all, hang  # type: ignore[method-assign]
+        with pytest.raises(
+            Timeout, match="sandbox 'sandbox': not destroyed within 0.05 s"
+        ):
+            await sandbox.destroy()
+        assert sandbox.destroyed.is_set()
+        started_at = time.monotonic()
+        await sandbox.end()
+        assert time.monotonic() - started_at < 0.05
+        dead.set()
+        storages.remove_all = remove_all  # type: ignore[method-assign]
+
+
+@in_namespaces("v2")
+async def test_the_end_goes_on_after_an_error(world: World) -> None:
+    async def fail() -> None:
+        raise Internal("busy")
+
+    async with open_sandbox() as sandbox:
+        storages = sandbox._storages
+        remove_all, storages.remove_all = storages.remove_all, fail  # type: ignore[method-assign]
+        await sandbox.end()
+        assert sandbox.destroyed.is_set()
+        storages.remove_all = remove_all  # type: ignore[method-assign]
 
 
 @in_namespaces("v1", "v2")
