@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
+import signal
 import sys
 from collections.abc import AsyncIterator
 from contextlib import ExitStack, asynccontextmanager
@@ -156,6 +158,45 @@ async def test_a_real_collector_gets_a_whole_life(
     assert counts["spans_pending"] == 0
     assert not [key for key in counts if key.startswith("dropped")]
     check_life(spans)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("way", [socat, forwarder])
+async def test_a_real_collector_that_hangs_for_a_while(
+    scratch: Path, tmp_path: Path, way: Any
+) -> None:
+    """It takes connections and does not answer; then it does, and nothing is lost."""
+    port, sink = free_port(), free_port()
+    async with traced(scratch) as guest, Receiver(tmp_path / "sink") as receiver:
+        with ExitStack() as stack:
+            stack.enter_context(tcp_to(tmp_path / "sink", sink))
+            stack.enter_context(way(guest.socket, port))
+            collector = stack.enter_context(rotel(tmp_path, port, sink))
+            async with await AgentClient.connect(guest.address) as client:
+                life = Life(guest, client)
+                collector.send_signal(signal.SIGSTOP)
+                await life.begin()
+                await life.go_on()
+                await until_unanswered(client)
+                collector.send_signal(signal.SIGCONT)
+                await life.end()
+            counts = await closing(guest)
+            # At least once: what was under way when it hung may come again.
+            while (
+                len(unique := {it.span_id: it for it in receiver.spans()})
+                < (counts["spans_ended"])
+            ):
+                await receiver.wait_for(len(receiver.spans()) + 1)
+    assert counts["spans_sent"] == counts["spans_ended"] == len(unique)
+    check_life(list(unique.values()))
+
+
+async def until_unanswered(client: AgentClient) -> None:
+    """Wait until the agent has sent something and got no answer."""
+    request = agent_pb2.GetMetricsRequest()
+    failed = re.compile(r"kata_agent_trace_deliveries_failed{.*} [1-9]")
+    while not failed.search((await client.agent.get_metrics(request)).metrics):
+        await asyncio.sleep(0.1)
 
 
 @pytest.mark.parametrize(

@@ -37,6 +37,7 @@ def program(
         yield process
     finally:
         process.send_signal(stop)
+        process.send_signal(signal.SIGCONT)  # For one that a test has stopped.
         process.communicate(timeout=PATIENCE)
 
 
@@ -64,7 +65,7 @@ def answers(port: int) -> bool:
 
 
 @contextmanager
-def rotel(directory: Path, port: int, sink: int) -> Iterator[None]:
+def rotel(directory: Path, port: int, sink: int) -> Iterator[subprocess.Popen[bytes]]:
     """The real thing: takes OTLP on `port`, sends it on to `sink`, both loopback."""
     spec = importlib.util.find_spec("rotel")
     assert spec is not None, "rotel: a development dependency"
@@ -80,9 +81,9 @@ def rotel(directory: Path, port: int, sink: int) -> Iterator[None]:
         "--exporter=otlp",
         "--otlp-exporter-protocol=http",
         f"--otlp-exporter-endpoint=http://127.0.0.1:{sink}",
-    ):
+    ) as process:
         eventually(lambda: answers(port), "rotel")
-        yield
+        yield process
 
 
 @contextmanager

@@ -19,14 +19,22 @@ import pytest
 
 from agent.client import AgentClient, communicate
 from agent.client.spec import default_process, default_spec, writable_layer
+from guest.image.agent import HOME
+from guest.image.cpio import Archive
+from guest.image.initrd import SOURCE
 from guest.image.store import Image
 from guest.vm import VmGuest
-from guest.vm_command import SCSI_BUS
+from guest.vm_command import SCSI_BUS, Machine
 from protos import agent_pb2
 from tests.helpers import jaeger, vm
+from tests.helpers.catalogue import ROOT
+from tests.helpers.collector import eventually
+from tests.helpers.shell import Shell
 from tests.helpers.trace_port import fake_collector
 from tracing import http1
 from tracing.client import inject
+from tracing.data import Resource, SpanData
+from tracing.encoding.otlp import encode
 from tracing.forwarder import Receiver
 from tracing.propagation import TraceContext
 from tracing.record import Kind, SpanRecord
@@ -160,15 +168,65 @@ def check_calls(spans: list[SpanRecord], caller: TraceContext) -> None:
     assert run.duration < 60 * 10**9
 
 
+def with_forwarder(image: Image, directory: Path, *options: str) -> VmGuest:
+    """A guest that has the forwarder too, which belongs on a host."""
+    archive = Archive()
+    for file in (ROOT / "tracing/forwarder").glob("*.py"):
+        name = file.relative_to(ROOT)
+        archive.add_file(f"{SOURCE}/{name}", file.read_bytes(), 0o644)
+    metadata = b"Metadata-Version: 2.1\nName: kata-agent\nVersion: 0\n"
+    archive.add_file(f"{SOURCE}/kata_agent-0.dist-info/METADATA", metadata, 0o644)
+    initrd = directory / "initrd"
+    parts = (image.initrd.read_bytes(), image.source_archive(), archive.finish())
+    initrd.write_bytes(b"".join(parts))
+    machine = Machine(kernel_parameters=options)
+    return VmGuest(image, directory / "vm", machine=machine, initrd=initrd)
+
+
+def has_console(guest: VmGuest) -> bool:
+    try:
+        vm.connect(guest.socket, vm.CONSOLE).close()
+    except ConnectionRefusedError:
+        return False
+    return True
+
+
+def check_forwarder(guest: VmGuest) -> None:
+    """The forwarder listens on vsock, and its peers are told apart by their ids."""
+    eventually(lambda: has_console(guest), "console")
+    with Shell(vm.connect(guest.socket, vm.CONSOLE)) as shell:
+        shell.run(f"export PYTHONPATH=/{HOME}/source:/{HOME}/packages")
+        shell.type(
+            "python3 -S -m tracing.forwarder --listen vsock://-1:10240 "
+            "--file /run/spans.jsonl --guest-connections 2 2>&1 &\n"
+        )
+        shell.until(r"listening on vsock://\S*:10240\b")
+        body = encode(Resource({}), [SpanData("a.b", TraceContext(1, 2), 3, 4)])
+        request = http1.request("/v1/traces", body, "application/x-protobuf")
+        held = [vm.connect(guest.socket, 10240) for _ in range(2)]
+        for connection in held:
+            connection.sendall(request)
+            assert connection.recv(1000).startswith(b"HTTP/1.1 200")
+        held.append(vm.connect(guest.socket, 10240))
+        assert held[-1].recv(1000).startswith(b"HTTP/1.1 503")
+        shell.until("cid 2: too many connections")
+        assert shell.run("grep -c a.b /run/spans.jsonl") == "2"
+        assert shell.run("grep ^Uid: /proc/$!/status").split()[1:] == ["65534"] * 4
+        for connection in held:
+            connection.close()
+
+
 async def test_jaegers_encoding(image: Image, tmp_path: Path) -> None:
     """Isolated, so that each call is a trace of its own, linked to the boot."""
     options = ("agent.trace", "agent.trace_encoding=jaeger", "agent.trace_vport=9999")
-    guest = vm.agent_guest(image, tmp_path, *options)
+    console = f"agent.debug_console_vport={vm.CONSOLE}"
+    guest = with_forwarder(image, tmp_path, *options, console)
     guest.launch()
     try:
         with fake_collector(Path(f"{guest.socket}_9999")) as collector:
             collector.answers = [http1.response(200, "OK", {})]
             await asyncio.to_thread(guest.wait_until_ready)
+            await asyncio.to_thread(check_forwarder, guest)
             async with await AgentClient.connect(guest.address) as client:
                 await client.create_sandbox("vm-jaeger")
                 await client.destroy_sandbox()
