@@ -58,8 +58,8 @@ def main() -> None:
     )
     parser.add_argument("part", nargs="*", default=[], help=f"of {', '.join(PARTS)}")
     options = parser.parse_args()
-    rounds = options.rounds or (3 if options.quick else 7)
-    seconds = options.seconds or (0.25 if options.quick else 1.0)
+    rounds = options.rounds or (3 if options.quick else 21)
+    seconds = options.seconds or (0.25 if options.quick else 0.35)
 
     def measure(cells: list[Cell], load: Load) -> list[Comparison]:
         chosen = [cell for cell in cells if is_named(cell, options.cell)]
