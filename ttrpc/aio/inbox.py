@@ -13,7 +13,7 @@ from ttrpc.quota import FREE, Share
 OVERHEAD = 64
 """Bytes that a message counts for besides its own: empty ones take memory too."""
 STEP = 64 << 10
-"""Bytes that are taken from the connection's share at a time."""
+"""Bytes, at least, that are taken from the connection's share at a time."""
 
 
 class Inbox:
@@ -118,7 +118,7 @@ class Inbox:
     def _make_room(self, size: int) -> bool:
         if self._size > self._limit:
             return False
-        more = max(min(size + STEP, self._limit), size) - self._room
+        more = max(size - self._room, min(STEP, self._limit - self._room))
         if not self._share.take(more):
             return False
         self._room += more

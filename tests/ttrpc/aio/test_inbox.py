@@ -103,6 +103,14 @@ async def test_one_message_fits_whatever_its_size(inbox: Inbox) -> None:
     assert not inbox.put(b"")
 
 
+async def test_a_large_message_takes_no_more_than_it_needs(
+    inbox: Inbox, share: Share
+) -> None:
+    """Or 64 streams with 1 MiB each do not fit into the 64 MiB of a connection."""
+    inbox.put(bytes(LIMIT))
+    assert share.size == LIMIT + OVERHEAD - FREE
+
+
 async def test_what_was_read_is_not_counted(inbox: Inbox, share: Share) -> None:
     for _ in range(10):
         assert inbox.put(bytes(LIMIT))
