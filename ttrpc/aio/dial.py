@@ -8,6 +8,7 @@ import contextlib
 import os
 import socket
 import stat
+from dataclasses import dataclass
 from typing import Final
 
 from ttrpc.address import Address, HybridVsockAddress, UnixAddress, parse_address
@@ -132,5 +133,33 @@ def _remove_stale(address: UnixAddress) -> None:
             return
         try:
             _connect_unix(address).close()
+        except BlockingIOError:
+            pass  # Somebody listens, and has no time.
         except ConnectionRefusedError:
             os.unlink(address.path)
+
+
+@dataclass(frozen=True, slots=True)
+class SocketFile:
+    """What a listening unix socket leaves in the file system."""
+
+    path: str
+    inode: int
+
+    @classmethod
+    def of(cls, sock: socket.socket) -> SocketFile | None:
+        """Return the file of a socket, None when it has none (or not any more)."""
+        name = sock.getsockname()
+        # Those of the abstract namespace are bytes, those without a name empty.
+        if sock.family != socket.AF_UNIX or not name or isinstance(name, bytes):
+            return None
+        try:
+            return cls(name, os.stat(name).st_ino)
+        except OSError:
+            return None
+
+    def remove(self) -> None:
+        """Remove it, unless something else has its place."""
+        with contextlib.suppress(OSError):
+            if os.stat(self.path).st_ino == self.inode:
+                os.unlink(self.path)

@@ -12,7 +12,7 @@ import struct
 from collections.abc import Callable, Iterable, Sequence
 
 from ttrpc.address import Address
-from ttrpc.aio.dial import listen
+from ttrpc.aio.dial import SocketFile, listen
 from ttrpc.aio.session import ServerSession
 from ttrpc.backoff import Backoff
 from ttrpc.context import Peer, PeerCredentials
@@ -69,6 +69,7 @@ class Server:
         self.held = Quota(self.limits.held)
         self._authorize = authorize
         self._listeners: dict[socket.socket, Backoff] = {}
+        self._files: list[SocketFile] = []
         self._sessions: set[ServerSession] = set()
         self._ending: set[asyncio.Task[None]] = set()
         self._closed = False
@@ -83,17 +84,24 @@ class Server:
     async def listen(self, where: Address | str | socket.socket) -> None:
         """Serve an address, or a socket that listens already.
 
-        Returns when connections are accepted. The server owns the socket.
+        Returns when connections are accepted. The server owns the socket, and when it
+        made a file for it, removes that in the end.
 
         Raises:
             ServerClosed: after `shutdown` or `close`.
             OSError: the address cannot be had.
         """
-        listener = where if isinstance(where, socket.socket) else listen(where)
         if self._closed:
-            listener.close()
+            if isinstance(where, socket.socket):
+                where.close()
             raise ServerClosed("server: closed")
-        listener.setblocking(False)
+        if isinstance(where, socket.socket):
+            listener = where
+            listener.setblocking(False)
+        else:
+            listener = listen(where)
+            if file := SocketFile.of(listener):
+                self._files.append(file)
         self._listeners[listener] = Backoff(0.001, 1.0)
         asyncio.get_running_loop().add_reader(listener, self._on_acceptable, listener)
 
@@ -163,6 +171,9 @@ class Server:
             asyncio.get_running_loop().remove_reader(listener)
             listener.close()
         self._listeners.clear()
+        for file in self._files:
+            file.remove()
+        self._files.clear()
 
     def _on_acceptable(self, listener: socket.socket) -> None:
         for _ in range(ACCEPT_BATCH):

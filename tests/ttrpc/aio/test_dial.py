@@ -113,6 +113,16 @@ def test_a_socket_that_a_dead_server_left_is_replaced(tmp_path: Path) -> None:
         listen(address)
 
 
+def test_a_server_that_is_busy_is_not_taken_for_dead(tmp_path: Path) -> None:
+    path = tmp_path / "busy.sock"
+    with socket.socket(socket.AF_UNIX) as busy, socket.socket(socket.AF_UNIX) as queued:
+        busy.bind(str(path))
+        busy.listen(0)
+        queued.connect(str(path))
+        with pytest.raises(OSError, match="Address already in use"):
+            listen(f"unix://{path}")
+
+
 def test_a_file_that_is_no_socket_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("mine")
     with pytest.raises(OSError, match="Address already in use"):

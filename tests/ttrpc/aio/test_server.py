@@ -9,7 +9,7 @@ import pytest
 
 from bench.ttrpc.service import services
 from tests.helpers.peer import echo
-from ttrpc import Closed, Peer, PeerCredentials
+from ttrpc import Closed, Peer, PeerCredentials, ServerClosed
 from ttrpc.aio import Server
 from ttrpc.aio import server as module
 from ttrpc.aio.server import peer_of
@@ -78,3 +78,39 @@ async def test_a_closed_server_serves_nobody() -> None:
     async with connected(server) as client:
         with pytest.raises(Closed, match="^connection: "):
             await echo(client, b"hi")
+
+
+async def test_a_socket_file_goes_with_its_server(tmp_path: Path) -> None:
+    path = tmp_path / "a.sock"
+    for end in (Server.close, Server.shutdown):
+        server = Server(services())
+        await server.listen(f"unix://{path}")
+        assert path.is_socket()
+        if (shutdown := end(server)) is not None:
+            await shutdown
+        assert not path.exists()
+
+
+async def test_a_file_that_is_not_the_servers_stays(tmp_path: Path) -> None:
+    """What took its place, and what came with a socket that was handed over."""
+    replaced, given = tmp_path / "replaced", tmp_path / "given"
+    server = Server(services())
+    await server.listen(f"unix://{replaced}")
+    await server.listen(f"unix://@ttrpc-test-{os.getpid()}")
+    replaced.rename(tmp_path / "elsewhere")
+    replaced.write_text("another's")
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(str(given))
+    listener.listen()
+    await server.listen(listener)
+    server.close()
+    assert replaced.read_text() == "another's"
+    assert given.is_socket()
+
+
+async def test_a_closed_server_leaves_an_address_alone(tmp_path: Path) -> None:
+    server = Server(services())
+    server.close()
+    with pytest.raises(ServerClosed):
+        await server.listen(f"unix://{tmp_path}/a.sock")
+    assert not list(tmp_path.iterdir())
