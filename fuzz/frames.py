@@ -32,10 +32,12 @@ def main() -> None:
     arguments = sys.argv[1:]
     directories = [text for text in arguments if not text.startswith("-")]
     with tempfile.TemporaryDirectory() as scratch:
-        if not any(text.startswith("-merge=1") for text in arguments):
+        if not any(text.startswith("-merge") for text in arguments):
             arguments += [] if directories else [scratch]
             arguments.append(str(CORPUS))
-        atheris.Setup([sys.argv[0], *arguments], check)
+        # What libFuzzer passes to a shell to run itself, which it does to merge.
+        program = f"{sys.executable} -m fuzz.frames"
+        atheris.Setup([program, *arguments], check)
         atheris.Fuzz()
 
 
