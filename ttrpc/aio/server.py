@@ -137,7 +137,7 @@ class Server:
             async with asyncio.timeout(timeout):
                 await self._empty.wait()
         except TimeoutError:
-            return False
+            return all(session.is_drained for session in self._sessions)
         finally:
             self.close()
             if self._ending:

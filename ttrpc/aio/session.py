@@ -37,6 +37,10 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+LINGER = 0.05
+"""Seconds between the last answer and the end of a connection: who waits for the
+answer in Go's client may take the end, if that is there as well, for the lack of it."""
+
 DEADLINE_PASSED = StatusError(Code.DEADLINE_EXCEEDED, "context deadline exceeded")
 TOO_MANY = StatusError(Code.RESOURCE_EXHAUSTED, "too many calls in flight")
 TOO_LARGE = StatusError(Code.RESOURCE_EXHAUSTED, "too much in flight")
@@ -69,6 +73,7 @@ class ServerSession:
         "_connection",
         "_draining",
         "_held",
+        "_lingers",
         "_loop",
         "_server",
         "peer",
@@ -82,6 +87,7 @@ class ServerSession:
         self._calls: dict[int, Call] = {}
         """Those that have a task, by stream id."""
         self._draining = False
+        self._lingers = False
         self.peer = peer
         self._held = Share(server.held, limits.held_per_connection)
         self._connection = ServerConnection(server.routes, self, limit=limits.message)
@@ -344,9 +350,16 @@ class ServerSession:
         self.transport.on_empty = self._close_if_drained
         self._close_if_drained()
 
+    @property
+    def is_drained(self) -> bool:
+        """Whether every call has been answered, and the answers have left."""
+        return not self._calls and self.transport.is_flushed
+
     def _close_if_drained(self) -> None:
-        if not self._calls and self.transport.is_flushed:
-            self.transport.close("the server shut down")
+        if self.is_drained and not self._lingers:
+            self._lingers = True
+            close = self.transport.close
+            self._loop.call_later(LINGER, close, "the server shut down")
 
     def _lost(self, reason: Closed) -> None:
         self._connection.end_all()

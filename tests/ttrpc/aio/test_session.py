@@ -23,6 +23,7 @@ from ttrpc import (
     StatusError,
 )
 from ttrpc.aio import Client, Server
+from ttrpc.aio import session as module
 from ttrpc.aio.testing import connected
 from ttrpc.decoder import FrameDecoder
 from ttrpc.envelope import decode_response
@@ -376,3 +377,39 @@ async def test_messages_that_came_together_are_answered_in_one_write() -> None:
     messages = b"".join(bytes(data(i, HI)) for i in (1, 3, 1))
     server = server_of(echo_stream, "EchoStream")
     assert await first_write(server, opened, messages) == len(messages)
+
+
+async def test_an_end_does_not_come_with_the_last_answer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Go's client, when it finds both, may tell its caller of the end alone."""
+    monkeypatch.setattr(module, "LINGER", 3600)
+    release = asyncio.Event()
+
+    async def wait(request: BytesValue, context: CallContext) -> BytesValue:
+        await release.wait()
+        return request
+
+    server = server_of(wait)
+    async with connected(server) as client:
+        call = asyncio.ensure_future(client.call(ECHO["Echo"], HI))
+        while not server.calls_in_flight:
+            await asyncio.sleep(0)
+        down = asyncio.ensure_future(server.shutdown(10))
+        await asyncio.sleep(0)
+        release.set()
+        assert await call == HI
+        assert client.closed is None
+        await client.close()
+        assert await down
+
+
+async def test_to_shut_down_takes_no_longer_than_it_may(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "LINGER", 3600)
+    server = server_of(lambda request, context: request)
+    async with connected(server) as client:
+        assert await client.call(ECHO["Echo"], HI) == HI
+        assert await server.shutdown(0.01), "every call was answered"
+        assert server.connections == 0
