@@ -37,6 +37,8 @@ class Config:
     unified_cgroup_hierarchy: bool = False
     container_pipe_size: int = 0
     """Capacity of a container's output pipes; 0 leaves the kernel's default."""
+    passfd_listener_port: int = 0
+    """Where the host connects for processes' streams; 0 has the agent connect."""
     runtime: str = "crun"
     trace: str = "off"
     """`off`, `isolated` or `collated` (`tracing.setup.Kind`)."""

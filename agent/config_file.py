@@ -27,6 +27,7 @@ VALUES: Final[Mapping[str, str]] = {
     "log_level": "agent.log",
     "log_vport": "agent.log_vport",
     "runtime": "agent.runtime",
+    "passfd_listener_port": "agent.passfd_listener_port",
     "server_addr": "agent.server_addr",
     "trace_encoding": "agent.trace_encoding",
     "trace_flush_ms": "agent.trace_flush_ms",

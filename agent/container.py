@@ -28,7 +28,6 @@ from agent.hooks import RUN_BY_AGENT, read_output, run_hooks
 from agent.launch import Start, launch_on_pipes, launch_on_terminal
 from agent.net_stats import read_network_stats
 from agent.paths import SystemPaths
-from agent.ports import Ports
 from agent.process import Process
 from agent.process_table import ProcessTable
 from agent.reaper import Child, Reaper
@@ -36,7 +35,7 @@ from agent.resources import merge_resources, take_unlimited
 from agent.runtime import Runtime
 from agent.signals import ignores_term
 from agent.spec import Spec
-from agent.stream_port import StreamPorts, StreamSockets
+from agent.stream_port import StreamPorts, StreamSockets, StreamSource
 from agent.working_directory import check_after, check_before
 from protos import agent_pb2
 from tracing.span import record, span
@@ -89,7 +88,7 @@ class Container:
         cgroup_path: PurePosixPath,
         paths: SystemPaths,
         pipe_size: int = 0,
-        ports: Ports | None = None,
+        streams: StreamSource | None = None,
     ) -> None:
         self.id: Final = container_id
         self.order: Final = asyncio.Lock()
@@ -106,7 +105,7 @@ class Container:
         self._proc = paths.proc
         self._sockets = paths.runtime
         self._pipe_size = pipe_size
-        self._ports = ports
+        self._streams = streams
         self._before_pause = ContainerState.RUNNING
         self._init: Child | None = None
         self._poststart: list[Spec] = []
@@ -171,7 +170,7 @@ class Container:
         start: Start,
         streams: StreamPorts,
     ) -> Child:
-        sockets = await StreamSockets.connect(streams, self._ports)
+        sockets = await StreamSockets.connect(streams, self._streams)
         try:
             if terminal:
                 child, stdio = await launch_on_terminal(start, sockets=self._sockets)

@@ -40,6 +40,8 @@ from agent.rpc.status import to_status
 from agent.runtime import to_runtime
 from agent.sandbox import Sandbox
 from agent.storage import DRIVERS, Storages
+from agent.stream_listener import StreamListener
+from agent.stream_port import DialledStreams, StreamSource
 from agent.uevent import Uevents
 from agent.version import VERSION
 from tracing.interceptor import server_interceptor
@@ -161,7 +163,7 @@ async def serve(
                 ),
                 Storages(paths, uevents, config, reaper),
                 Devices(paths, uevents, config),
-                ports=ports,
+                streams=open_streams(config, ports, ending),
             )
             ending.push_async_callback(sandbox.end)
             hotplug = Hotplug(paths, uevents, config.hotplug_timeout)
@@ -191,6 +193,15 @@ def to_ports(config: Config) -> Ports:
     if config.local_socket is not None:
         return UnixPorts(config.local_socket)
     return VsockPorts()
+
+
+def open_streams(config: Config, ports: Ports, ending: AsyncExitStack) -> StreamSource:
+    """Return where the connections of processes' streams come from."""
+    if not config.passfd_listener_port:
+        return DialledStreams(ports)
+    listener = StreamListener(ports.listen(config.passfd_listener_port))
+    ending.callback(listener.close)
+    return listener
 
 
 def handle_signals(*, debug: bool) -> asyncio.Event:

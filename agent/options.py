@@ -115,6 +115,7 @@ OPTIONS: Final[Mapping[str, Callable[[str], Changes]]] = {
     "agent.hotplug_timeout": _hotplug_timeout,
     "agent.log": _log,
     "agent.log_vport": _uint32("log_vport"),
+    "agent.passfd_listener_port": _uint32("passfd_listener_port"),
     "agent.runtime": _text("runtime"),
     "agent.server_addr": _text("server_addr"),
     "agent.trace": _trace,

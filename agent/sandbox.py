@@ -33,7 +33,6 @@ from agent.identifier import check_container_id, check_exec_id
 from agent.oom import OomEvents
 from agent.operations import Operations
 from agent.paths import SystemPaths
-from agent.ports import Ports
 from agent.prepare import Preparation, fit_process, prepare
 from agent.process_list import list_processes
 from agent.reaper import Reaper
@@ -41,7 +40,7 @@ from agent.resources import can_filter_devices, fit_resources, take_mknod
 from agent.runtime import Runtime
 from agent.shared_mount import share_mount
 from agent.spec import Spec, process_to_oci, resources_to_oci, to_oci
-from agent.stream_port import StreamPorts
+from agent.stream_port import StreamPorts, StreamSource
 from agent.surroundings import Storages, Surroundings
 from agent.user import apply_user
 from protos import agent_pb2, oci_pb2
@@ -77,7 +76,7 @@ class Sandbox:
         storages: Storages,
         devices: Devices,
         *,
-        ports: Ports | None = None,
+        streams: StreamSource | None = None,
     ) -> None:
         self.id = ""
         self.oom_events: Final = OomEvents()
@@ -89,7 +88,7 @@ class Sandbox:
         self._runtime = runtime
         self._storages = storages
         self._devices = devices
-        self._ports = ports
+        self._streams = streams
         self._surroundings = Surroundings(paths, reaper, storages)
         self._watches = Watches()
         self._cgroup_files = ChildFiles(paths.cgroup)
@@ -228,7 +227,7 @@ class Sandbox:
             cgroup_path=path,
             paths=self._paths,
             pipe_size=self._config.container_pipe_size,
-            ports=self._ports,
+            streams=self._streams,
         )
 
     async def _create_container(

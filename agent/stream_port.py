@@ -2,8 +2,9 @@
 """A process's standard streams on connections of their own.
 
 Instead of polling, a client of 4.x may name a host port for each stream. The
-agent connects to it; from then on bytes flow both ways as they come, and the end
-of a stream is the end of its connection's direction.
+agent connects to it, or takes the connection that came from it
+(`agent.stream_listener`); from then on bytes flow as they come, and the end of a
+stream is the end of its connection's direction.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import asyncio
 import contextlib
 import socket
 from dataclasses import dataclass
-from typing import Final, Self
+from typing import Final, Protocol, Self
 
 from agent.blocking import blocking
 from agent.errors import Internal, Unavailable
@@ -36,6 +37,24 @@ class StreamPorts:
         return bool(self.stdin or self.stdout or self.stderr)
 
 
+class StreamSource(Protocol):
+    """Where a stream's connection comes from."""
+
+    async def open(self, port: int) -> socket.socket:
+        """Return the connection with host port `port`. Raises `OSError`."""
+        ...
+
+
+class DialledStreams:
+    """Connects to the host, which listens on the port."""
+
+    def __init__(self, ports: Ports) -> None:
+        self._ports = ports
+
+    async def open(self, port: int) -> socket.socket:
+        return await blocking(self._ports.connect, port, CONNECT_TIMEOUT)
+
+
 class StreamSockets:
     """Connections to the host for one process; closed again unless `attach`ed."""
 
@@ -43,7 +62,7 @@ class StreamSockets:
         self._sockets: dict[str, socket.socket] = {}
 
     @classmethod
-    async def connect(cls, wanted: StreamPorts, ports: Ports | None) -> Self:
+    async def connect(cls, wanted: StreamPorts, source: StreamSource | None) -> Self:
         """Connect to each port. Raises `Unavailable` naming the one that fails."""
         sockets = cls()
         for name in ("stdin", "stdout", "stderr"):
@@ -56,7 +75,7 @@ class StreamSockets:
                     subsystem="container",
                     **{"agent.stream": name, "agent.port": port},
                 ):
-                    connection = await _connect(ports, port)
+                    connection = await _open(source, port)
             except OSError as error:
                 sockets.close()
                 raise Unavailable(f"{name} port {port}: {error}") from error
@@ -90,10 +109,10 @@ class StreamSockets:
         self._sockets.clear()
 
 
-async def _connect(ports: Ports | None, port: int) -> socket.socket:
-    if ports is None:
+async def _open(source: StreamSource | None, port: int) -> socket.socket:
+    if source is None:
         raise OSError("this guest has no ports")
-    return await blocking(ports.connect, port, CONNECT_TIMEOUT)
+    return await source.open(port)
 
 
 async def _copy_out(output: Output, connection: socket.socket) -> None:

@@ -85,6 +85,7 @@ TAKEN: list[tuple[str, dict[str, Any]]] = [
     ("debug_console_vport=xxx", {}),
     ("debug_console_vport=1026", {}),
     ("agent.log_vport=1025", {"log_vport": 1025}),
+    ("agent.passfd_listener_port=1027", {"passfd_listener_port": 1027}),
     # The hotplug timeout: a Go duration, or whole seconds.
     ("agent.hotplug_timeout=3h", {"hotplug_timeout": 10800.0}),
     ("agent.hotplug_timeout=1s", {"hotplug_timeout": 1.0}),

@@ -15,11 +15,11 @@ from agent.config import Config
 from agent.container import Container
 from agent.device.rules import complete_rules
 from agent.paths import SystemPaths
-from agent.ports import Ports
 from agent.reaper import Reaper
 from agent.runtime import to_runtime
 from agent.sandbox import Sandbox
 from agent.spec import Spec
+from agent.stream_port import StreamSource
 from protos import agent_pb2
 
 ROOTFS = Path("/run/rootfs")
@@ -64,7 +64,7 @@ async def open_sandbox(
     config: Config | None = None,
     *,
     runtime: str = "crun",
-    ports: Ports | None = None,
+    streams: StreamSource | None = None,
 ) -> AsyncIterator[Sandbox]:
     """A sandbox that was created, and is destroyed at the end."""
     make_rootfs()
@@ -78,7 +78,7 @@ async def open_sandbox(
             to_runtime(runtime, reaper=reaper, state=paths.runtime),
             NoStorages(),
             NoDevices(),
-            ports=ports,
+            streams=streams,
         )
         await sandbox.create(agent_pb2.CreateSandboxRequest(sandbox_id="sandbox"))
         try:

@@ -22,6 +22,7 @@ SHARED_OPTIONS = (
     "agent.log=debug",
     "agent.log_vport=1025",
     "agent.debug_console_vport=1026",
+    "agent.passfd_listener_port=1027",
     "agent.container_pipe_size=2097152",
 )
 

@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Streams over connections that the host makes before it asks for them.
+
+With `agent.passfd_listener_port=PORT` the host connects to PORT in the guest for each
+stream, and the request names each by the host's own port of that connection. So
+does Kata's runtime-rs with Dragonball, which calls it pass-through of descriptors.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+from collections.abc import Callable
+from typing import Final
+
+log = logging.getLogger(__name__)
+
+ARRIVAL_TIMEOUT: Final = 3.0
+"""Seconds that a request may be ahead of its connections."""
+UNCLAIMED_LIMIT: Final = 64
+"""Connections that nobody has asked for; the oldest are closed."""
+ACCEPT_BATCH: Final = 16
+
+
+def peer_port(connection: socket.socket) -> int:
+    """Return the host's port of a vsock connection (man 7 vsock)."""
+    _, port = connection.getpeername()
+    return int(port)
+
+
+class StreamListener:
+    """Accepts connections and hands them out by the host's port."""
+
+    def __init__(
+        self,
+        listener: socket.socket,
+        *,
+        port_of: Callable[[socket.socket], int] = peer_port,
+    ) -> None:
+        """Own `listener`, which listens and does not block."""
+        self._listener = listener
+        self._port_of = port_of
+        self._unclaimed: dict[int, socket.socket] = {}
+        self._waiting: dict[int, asyncio.Future[socket.socket]] = {}
+        self._loop = asyncio.get_running_loop()
+        self._loop.add_reader(listener, self._accept)
+
+    async def open(self, port: int) -> socket.socket:
+        """Return the connection from host port `port`, once. Raises `OSError`."""
+        if port in self._unclaimed:
+            return self._unclaimed.pop(port)
+        if port in self._waiting:
+            raise OSError("asked for twice")
+        arrival: asyncio.Future[socket.socket] = self._loop.create_future()
+        self._waiting[port] = arrival
+        try:
+            async with asyncio.timeout(ARRIVAL_TIMEOUT):
+                return await arrival
+        except TimeoutError:
+            raise OSError("the host has not connected from it") from None
+        finally:
+            del self._waiting[port]
+
+    def _accept(self) -> None:
+        for _ in range(ACCEPT_BATCH):
+            try:
+                connection, _address = self._listener.accept()
+            except (BlockingIOError, ConnectionAbortedError):
+                return
+            self._keep(self._port_of(connection), connection)
+
+    def _keep(self, port: int, connection: socket.socket) -> None:
+        arrival = self._waiting.get(port)
+        if arrival is not None and not arrival.done():
+            arrival.set_result(connection)
+            return
+        # The host may use a port again: the older connection has ended then.
+        older = self._unclaimed.pop(port, None)
+        if older is None and len(self._unclaimed) >= UNCLAIMED_LIMIT:
+            older = self._unclaimed.pop(next(iter(self._unclaimed)))
+        if older is not None:
+            log.warning("a connection for a stream was never asked for")
+            older.close()
+        self._unclaimed[port] = connection
+
+    def close(self) -> None:
+        """Stop listening, and close what nobody has asked for."""
+        self._loop.remove_reader(self._listener)
+        self._listener.close()
+        for connection in self._unclaimed.values():
+            connection.close()
+        self._unclaimed.clear()
