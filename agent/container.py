@@ -27,12 +27,13 @@ from agent.errors import Internal, InvalidArgument, InvalidState
 from agent.hooks import RUN_BY_AGENT, read_output, run_hooks
 from agent.launch import Start, launch_on_pipes, launch_on_terminal
 from agent.net_stats import read_network_stats
+from agent.oom import set_score
 from agent.paths import SystemPaths
 from agent.process import Process
 from agent.process_table import ProcessTable
 from agent.reaper import Child, Reaper
 from agent.resources import merge_resources, take_unlimited
-from agent.runtime import Runtime
+from agent.runtime import Runtime, StandardFiles
 from agent.signals import ignores_term
 from agent.spec import Spec
 from agent.stream_port import StreamPorts, StreamSockets, StreamSource
@@ -233,15 +234,17 @@ class Container:
             raise Internal(f"container {self.id!r}: start failed: {error}") from error
 
     async def exec(self, exec_id: str, process: Spec, streams: StreamPorts) -> None:
-        """Start another process; what it does not say is as for the init."""
+        """Start another process, prepared by `agent.prepare`."""
         self.check("exec")
-        init = self.spec["process"]
-        if "capabilities" in init:
-            process.setdefault("capabilities", init["capabilities"])
-        process["noNewPrivileges"] |= init["noNewPrivileges"]
         if (cwd := process["cwd"]) != "/" and self._init is not None:
             root = self._proc / str(self._init.pid) / "root"
             await blocking(check_before, self.id, cwd, root)
+
+        async def start(files: StandardFiles) -> Child:
+            child = await self._runtime.exec(self.id, process, files)
+            set_score(self._proc, child.pid, process["oomScoreAdj"])
+            return child
+
         with (
             self.processes.reserve(exec_id),
             span(
@@ -250,12 +253,7 @@ class Container:
                 **{"container.id": self.id, "agent.exec.id": exec_id},
             ),
         ):
-            child = await self._launch(
-                exec_id,
-                process["terminal"],
-                lambda files: self._runtime.exec(self.id, process, files),
-                streams,
-            )
+            child = await self._launch(exec_id, process["terminal"], start, streams)
             self._trace_run(exec_id, child)
 
     def _trace_run(self, exec_id: str, child: Child) -> None:
@@ -326,9 +324,13 @@ class Container:
             await self.cgroup.kill()
             return
         process = self.processes.find(exec_id)
-        if number == signal.SIGTERM and process.exec_id == self.id:
+        is_init = process.exec_id == self.id
+        if number == signal.SIGTERM and is_init:
             if process.is_running and ignores_term(self._proc, process.pid):
                 number = signal.SIGKILL
+        if number == signal.SIGKILL and is_init and self.state is ContainerState.PAUSED:
+            # In version 1 it would die only when the container is resumed.
+            await self.cgroup.kill()
         process.send_signal(number)
 
     async def kill(self) -> None:

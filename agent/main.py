@@ -15,6 +15,7 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
@@ -41,7 +42,7 @@ from agent.runtime import to_runtime
 from agent.sandbox import Sandbox
 from agent.storage import DRIVERS, Storages
 from agent.stream_listener import StreamListener
-from agent.stream_port import DialledStreams, StreamSource
+from agent.stream_port import DialledStreams
 from agent.uevent import Uevents
 from agent.version import VERSION
 from tracing.interceptor import server_interceptor
@@ -151,6 +152,10 @@ async def serve(
                     console.serve_terminal(paths.dev / "console")
             uevents = Uevents(paths)
             ending.callback(uevents.close)
+            accepted = StreamListener()
+            ending.callback(accepted.close)
+            streams_port = config.passfd_listener_port
+            streams = accepted if streams_port else DialledStreams(ports)
             sandbox = Sandbox(
                 config,
                 paths,
@@ -163,7 +168,7 @@ async def serve(
                 ),
                 Storages(paths, uevents, config, reaper),
                 Devices(paths, uevents, config),
-                streams=open_streams(config, ports, ending),
+                streams=streams,
             )
             ending.push_async_callback(sandbox.end)
             hotplug = Hotplug(paths, uevents, config.hotplug_timeout)
@@ -177,7 +182,12 @@ async def serve(
             )
             ending.push_async_callback(shutdown, server, tracing)
             with span("server.listen", subsystem="agent"):
-                await listen_when_possible(server, listen)
+                if streams_port:
+                    # Before anybody can ask for a stream.
+                    await listen_when_possible(
+                        listen, lambda: accepted.listen(ports.listen(streams_port))
+                    )
+                await listen_when_possible(listen, lambda: server.listen(listen))
         boot.announce(
             paths,
             config,
@@ -193,15 +203,6 @@ def to_ports(config: Config) -> Ports:
     if config.local_socket is not None:
         return UnixPorts(config.local_socket)
     return VsockPorts()
-
-
-def open_streams(config: Config, ports: Ports, ending: AsyncExitStack) -> StreamSource:
-    """Return where the connections of processes' streams come from."""
-    if not config.passfd_listener_port:
-        return DialledStreams(ports)
-    listener = StreamListener(ports.listen(config.passfd_listener_port))
-    ending.callback(listener.close)
-    return listener
 
 
 def handle_signals(*, debug: bool) -> asyncio.Event:
@@ -223,15 +224,20 @@ def handle_signals(*, debug: bool) -> asyncio.Event:
     return stopping
 
 
-async def listen_when_possible(server: Server, address: str) -> None:
-    """Listen; on vsock wait until the kernel has found its device.
+async def listen_when_possible(
+    address: str, listen: Callable[[], Awaitable[None] | None]
+) -> None:
+    """Call `listen`; where the agent is on vsock, until the kernel has its device.
 
-    Raises what `Server.listen` raises, on vsock after `VSOCK_TIMEOUT` seconds.
+    Raises what `listen` raises, on vsock after `VSOCK_TIMEOUT` seconds.
     """
     deadline = time.monotonic() + VSOCK_TIMEOUT
     while True:
         try:
-            return await server.listen(address)
+            listening = listen()
+            if listening is not None:
+                await listening
+            return
         except OSError:
             if not address.startswith("vsock:") or time.monotonic() > deadline:
                 raise

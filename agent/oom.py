@@ -1,16 +1,34 @@
 # SPDX-License-Identifier: Apache-2.0
-"""OOM kills in containers, each reported once to one caller."""
+"""OOM kills: whom the kernel takes first, and each reported once to one caller."""
 
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import deque
+from pathlib import Path
 from typing import Final
 
 from agent.errors import Internal
 
+log = logging.getLogger(__name__)
+
 PENDING_LIMIT: Final = 100
 """Kills kept while nobody asks; the oldest are dropped."""
+
+
+def set_score(proc: Path, pid: int, score: int) -> None:
+    """Set how soon the kernel kills `pid` (`oom_score_adj`, man 5 proc).
+
+    crun sets it for a container's init alone. A process that has ended is fine, and
+    so is a lower score that needs CAP_SYS_RESOURCE.
+    """
+    try:
+        (proc / str(pid) / "oom_score_adj").write_text(str(score))
+    except (FileNotFoundError, ProcessLookupError):
+        return
+    except PermissionError:
+        log.warning("OOM score not set", extra={"pid": pid, "score": score})
 
 
 class OomEvents:

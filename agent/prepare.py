@@ -40,6 +40,7 @@ RLIMITS: Final = frozenset(
     ).split()
 )
 """man 2 getrlimit"""
+RUNTIME_ANNOTATIONS: Final = ("run.oci.", "module.wasm.", "org.criu.", "org.systemd.")
 APPARMOR: Final = "module/apparmor/parameters/enabled"
 
 
@@ -123,6 +124,19 @@ def add_essential_mounts(spec: Spec) -> None:
         mounts.insert(0, dict(_PROC))
 
 
+def drop_runtime_annotations(spec: Spec) -> None:
+    """Remove what would change how the runtime works.
+
+    Users may set annotations of their containers; those of crun choose another
+    program to run them, or files of the guest to write to (crun(1), "run.oci").
+    """
+    annotations = spec.get("annotations", {})
+    for name in list(annotations):
+        if name.startswith(RUNTIME_ANNOTATIONS):
+            log.warning("annotation dropped", extra={"annotation": name})
+            del annotations[name]
+
+
 def _normal(path: str) -> str:
     return str(PurePosixPath(path))
 
@@ -168,6 +182,20 @@ def fit_process(process: Spec, container_id: str, paths: SystemPaths) -> None:
     if "apparmorProfile" in process and not _has_apparmor(paths):
         del process["apparmorProfile"]
         log.info("guest without AppArmor", extra={"container_id": container_id})
+
+
+INHERITED: Final = ("capabilities", "rlimits", "apparmorProfile", "selinuxLabel")
+"""What an exec has from its container unless it says otherwise."""
+
+
+def inherit(process: Spec, init: Spec) -> None:
+    """Give an exec what runtimes leave out and mean to be the container's."""
+    for name in INHERITED:
+        if name in init:
+            process.setdefault(name, init[name])
+    process["noNewPrivileges"] |= init["noNewPrivileges"]
+    # Zero is what is sent for nothing (`agent.spec`).
+    process["oomScoreAdj"] = process["oomScoreAdj"] or init["oomScoreAdj"]
 
 
 def _has_apparmor(paths: SystemPaths) -> bool:

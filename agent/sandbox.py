@@ -33,7 +33,7 @@ from agent.identifier import check_container_id, check_exec_id
 from agent.oom import OomEvents
 from agent.operations import Operations
 from agent.paths import SystemPaths
-from agent.prepare import Preparation, fit_process, prepare
+from agent.prepare import Preparation, fit_process, inherit, prepare
 from agent.process_list import list_processes
 from agent.reaper import Reaper
 from agent.resources import can_filter_devices, fit_resources, take_mknod
@@ -305,6 +305,7 @@ class Sandbox:
         check_exec_id(container.id, request.exec_id)
         container.check("exec")
         process = process_to_oci(request.process)
+        inherit(process, container.spec["process"])
         process["env"] = self._devices.translate_environment(process["env"])
         fit_process(process, container.id, self._paths)
         rootfs = container.spec["root"]["path"]

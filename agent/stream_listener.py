@@ -32,19 +32,17 @@ def peer_port(connection: socket.socket) -> int:
 class StreamListener:
     """Accepts connections and hands them out by the host's port."""
 
-    def __init__(
-        self,
-        listener: socket.socket,
-        *,
-        port_of: Callable[[socket.socket], int] = peer_port,
-    ) -> None:
-        """Own `listener`, which listens and does not block."""
-        self._listener = listener
+    def __init__(self, port_of: Callable[[socket.socket], int] = peer_port) -> None:
+        self._listener: socket.socket | None = None
         self._port_of = port_of
         self._unclaimed: dict[int, socket.socket] = {}
         self._waiting: dict[int, asyncio.Future[socket.socket]] = {}
         self._loop = asyncio.get_running_loop()
-        self._loop.add_reader(listener, self._accept)
+
+    def listen(self, listener: socket.socket) -> None:
+        """Accept from `listener`, which does not block, and own it."""
+        self._listener = listener
+        self._loop.add_reader(listener, self._accept, listener)
 
     async def open(self, port: int) -> socket.socket:
         """Return the connection from host port `port`, once. Raises `OSError`."""
@@ -62,10 +60,10 @@ class StreamListener:
         finally:
             del self._waiting[port]
 
-    def _accept(self) -> None:
+    def _accept(self, listener: socket.socket) -> None:
         for _ in range(ACCEPT_BATCH):
             try:
-                connection, _address = self._listener.accept()
+                connection, _address = listener.accept()
             except (BlockingIOError, ConnectionAbortedError):
                 return
             self._keep(self._port_of(connection), connection)
@@ -86,8 +84,9 @@ class StreamListener:
 
     def close(self) -> None:
         """Stop listening, and close what nobody has asked for."""
-        self._loop.remove_reader(self._listener)
-        self._listener.close()
+        if self._listener is not None:
+            self._loop.remove_reader(self._listener)
+            self._listener.close()
         for connection in self._unclaimed.values():
             connection.close()
         self._unclaimed.clear()

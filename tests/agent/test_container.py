@@ -15,6 +15,7 @@ from agent.errors import (
     InvalidState,
     NotFound,
 )
+from agent.sandbox import Sandbox
 from protos import oci_pb2
 from tests.helpers.domain import (
     container_request,
@@ -169,6 +170,43 @@ async def test_exec_ids_are_unique_while_they_run(world: World) -> None:
             await sandbox.exec_process(exec_request("c1", "e1", "true"))
         with pytest.raises(AlreadyExists, match="exec id 'c1' already exists"):
             await sandbox.exec_process(exec_request("c1", "c1", "true"))
+
+
+@in_namespaces("v1", "v2")
+async def test_killing_a_paused_init_does_not_wait_for_the_resume(world: World) -> None:
+    async with open_sandbox() as sandbox:
+        container = await started(sandbox, "c1", "sleep", "1000")
+        await sandbox.pause_container("c1")
+        await container.signal("c1", signal.SIGKILL)
+        async with asyncio.timeout(10):
+            assert await container.processes.wait("c1") == 137
+
+
+async def write(sandbox: Sandbox, exec_id: str) -> None:
+    stdin = sandbox.container("c1").processes.find(exec_id).stdio.input
+    await stdin.write(b"\n")
+
+
+@in_namespaces("v1", "v2")
+async def test_exec_has_the_container_limits(world: World) -> None:
+    async with open_sandbox() as sandbox:
+        request = container_request("c1", "sleep", "1000")
+        request.OCI.Process.OOMScoreAdj = 300
+        request.OCI.Process.Rlimits.add(Type="RLIMIT_NOFILE", Soft=77, Hard=88)
+        await sandbox.create_container(request)
+        await sandbox.start_container("c1")
+        # The score comes a moment after the start.
+        script = "ulimit -Sn; ulimit -Hn; read x; cat /proc/self/oom_score_adj"
+        executed = exec_request("c1", "e1", "sh", "-c", script)
+        await sandbox.exec_process(executed)
+        await write(sandbox, "e1")
+        assert await read_all(sandbox, "c1", "e1") == b"77\n88\n300\n"
+        executed.exec_id = "e2"
+        executed.process.OOMScoreAdj = 400
+        executed.process.Rlimits.add(Type="RLIMIT_NOFILE", Soft=70, Hard=80)
+        await sandbox.exec_process(executed)
+        await write(sandbox, "e2")
+        assert await read_all(sandbox, "c1", "e2") == b"70\n80\n400\n"
 
 
 @in_namespaces("v1", "v2")

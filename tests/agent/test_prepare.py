@@ -15,7 +15,7 @@ from agent.linux.mount import (
     MS_REMOUNT,
     mount,
 )
-from agent.prepare import add_essential_mounts
+from agent.prepare import add_essential_mounts, drop_runtime_annotations
 from agent.sandbox import Sandbox
 from agent.spec import Spec
 from protos import agent_pb2
@@ -65,6 +65,14 @@ async def test_a_bind_mount_forbids_what_its_source_does(world: World) -> None:
         bind.source = "/run/nowhere"
         with pytest.raises(Internal, match="/run/nowhere"):
             await sandbox.create_container(request)
+
+
+def test_annotations_of_the_runtime_are_dropped() -> None:
+    kept = {"io.kubernetes.cri.container-name": "x"}
+    spec: Spec = {"annotations": {"run.oci.handler": "krun", **kept}}
+    drop_runtime_annotations(spec)
+    assert spec == {"annotations": kept}
+    drop_runtime_annotations({})
 
 
 @in_namespaces("v1", "v2")

@@ -25,7 +25,8 @@ class Host:
         listener.bind(str(path))
         listener.listen(128)
         listener.setblocking(False)
-        self.listener = StreamListener(listener, port_of=self._port_of)
+        self.listener = StreamListener(self._port_of)
+        self.listener.listen(listener)
         self._connections: list[socket.socket] = []
 
     @staticmethod
