@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 
 from ttrpc.decoder import FrameDecoder
@@ -92,7 +91,7 @@ class Transport:
         self._holds_back = holds_back
         self._backlog: Iterator[RawFrame] | None = None
         self._corked = False
-        self._after_frames: deque[Callable[[], None]] = deque()
+        self._after_frames: list[Callable[[], None]] = []
         self._writing = False
         self._flush_wanted = False
         self._flush_scheduled = False
@@ -162,9 +161,10 @@ class Transport:
 
     def _end_batch(self) -> None:
         """Let those go on whom the frames concern, and write what came of it all."""
-        after_frames = self._after_frames
-        while after_frames:
-            after_frames.popleft()()
+        while self._after_frames:
+            callbacks, self._after_frames = self._after_frames, []
+            for callback in callbacks:
+                callback()
         if self._outbox.size:
             self._write()
 
