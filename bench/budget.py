@@ -7,7 +7,8 @@
 Start-up is from exec to the first answered `Check`; the bare interpreter, started
 in turn with the agent, is the yardstick: the ratio of the two is what is compared
 with the kept figure, since machines differ. Memory is VmRSS after that `Check`.
-The agent runs as the guest image runs it: isolated, without `site`, without docstrings.
+The agent runs as the guest image runs it: by Debian's Python, isolated, without
+`site`, without docstrings.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ START_BUDGET_MS: Final = 100.0
 MEMORY_BUDGET_MIB: Final = 24.0
 TOLERANCE: Final = 1.10
 FLAGS: Final = ("-I", "-S", "-OO")
+PYTHON: Final = "/usr/bin/python3"
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +169,7 @@ def regressions(now: Figures, kept: Figures) -> list[str]:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--write", action="store_true", help="keep the figures")
-    parser.add_argument("--python", default=sys.executable, help="the interpreter")
+    parser.add_argument("--python", default=PYTHON, help="the interpreter")
     options = parser.parse_args()
     now = measure(options.python)
     print(table(now))

@@ -37,7 +37,7 @@ RULES: Final[dict[str, Rule]] = {
         ours=("ttrpc", "protos.ttrpc_pb2"),
         never=(*WAITING, *TELEMETRY, "construct", "ttrpc.aio", "ttrpc.sync"),
     ),
-    "ttrpc.layout": Rule(
+    "ttrpc.frame": Rule(
         ours=("ttrpc",), never=(*WAITING, *TELEMETRY, "ttrpc.aio", "ttrpc.sync")
     ),
     "ttrpc.aio": Rule(ours=("ttrpc", "protos.ttrpc_pb2"), never=TELEMETRY),
@@ -141,7 +141,7 @@ def test_imports_follow_the_table(path: Path) -> None:
     [
         ("ttrpc.connection", "import asyncio"),
         ("ttrpc.connection", "from construct import Struct"),
-        ("ttrpc.layout", "def f():\n    import opentelemetry.trace"),
+        ("ttrpc.frame", "def f():\n    import opentelemetry.trace"),
         ("agent.linux.mount", "from agent.errors import NotFound"),
         ("agent.sandbox", "from agent.rpc import status"),
         ("agent.rpc.stdio", "from agent.linux.mount import mount"),

@@ -7,7 +7,6 @@ import sys
 HEAVY = (
     "_hashlib",
     "argparse",
-    "construct",
     "opentelemetry",
     "prometheus_client",
     "pyudev",

@@ -5,8 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ttrpc.frame import DATA, HEADER_STRUCT, Flags, Frame, MessageType
-from ttrpc.layout import HEADER
+from ttrpc.frame import DATA, HEADER, HEADER_STRUCT, Flags, Frame, MessageType
 
 fields = st.tuples(
     st.integers(0, 0xFFFFFFFF),
