@@ -61,6 +61,10 @@ async def trace(options: argparse.Namespace) -> int:
     if not isinstance(address, HybridVsockAddress):
         raise CommandError(f"address {options.address!r}: spans come by hvsock", 2)
     try:
+        # First of all: a trace that cannot be written down would be lost.
+        html = (
+            None if options.html is None else options.html.open("w", encoding="utf-8")
+        )
         async with Receiver(f"{address.path}_{options.port}") as receiver:
             live = Live()
             printing = asyncio.create_task(_print(receiver, live))
@@ -70,10 +74,11 @@ async def trace(options: argparse.Namespace) -> int:
             finally:
                 printing.cancel()
             live.show(receiver.spans())  # StopTracing answers after the last span.
-            if options.html is not None:
+            if html is not None:
                 from tracing.html import page
 
-                options.html.write_text(page(receiver.spans()), encoding="utf-8")
+                with html:
+                    html.write(page(receiver.spans()))
     except (OSError, TtrpcError) as error:
         raise CommandError(str(error), 1) from error
     return 0

@@ -68,9 +68,10 @@ def listen_unix(path: Path, *, mode: int = SOCKET_MODE) -> Listener:
         finally:
             os.umask(umask)
         listener.listen(BACKLOG)
-    except BaseException:
+    except OSError as error:
         listener.close()
-        raise
+        # The kernel does not say which.
+        raise OSError(error.errno, error.strerror or str(error), str(path)) from error
     return Listener(listener, f"unix://{path}")
 
 

@@ -94,6 +94,24 @@ async def test_live_and_as_a_page(tmp_path: Path) -> None:
     assert "http" not in text.replace("http-equiv", "")
 
 
+@pytest.mark.parametrize(
+    ("arguments", "name"),
+    [
+        (["--address=hvsock:///no/where:1024"], "/no/where_10240"),
+        (["--address=hvsock:///x:1024", "--html=/no/such/page"], "/no/such/page"),
+    ],
+)
+async def test_what_is_not_there_is_named(arguments: list[str], name: str) -> None:
+    program = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "agent.ctl", "trace", *arguments),
+        stderr=asyncio.subprocess.PIPE,
+    )
+    _, error = await program.communicate()
+    assert program.returncode == 1
+    assert name in error.decode()
+    assert "Traceback" not in error.decode()
+
+
 @pytest.mark.parametrize("address", ["nonsense", "unix:///x"])
 async def test_bad_addresses(address: str) -> None:
     program = await asyncio.create_subprocess_exec(

@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a tracer hands to the trace port."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import pytest
+
+from tracing.data import MAX_ATTRIBUTES, MAX_EVENTS, MAX_TEXT, SpanData
+from tracing.propagation import TraceContext
+from tracing.span import record, span, use_tracer
+from tracing.tracer import Tracer
+
+
+class Port:
+    """Keeps what it is given."""
+
+    def __init__(self) -> None:
+        self.spans: list[SpanData] = []
+
+    def put(self, data: SpanData) -> None:
+        self.spans.append(data)
+
+
+@pytest.fixture
+def port() -> Port:
+    return Port()
+
+
+@pytest.fixture
+def tracer(port: Port) -> Tracer:
+    return Tracer(port)  # type: ignore[arg-type]
+
+
+def test_ids_are_new_and_never_zero(port: Port, tracer: Tracer) -> None:
+    for _ in range(100):
+        tracer.call("a", {}, None).end()
+    assert len({it.context.trace_id for it in port.spans} - {0}) == 100
+    assert len({it.context.span_id for it in port.spans} - {0}) == 100
+
+
+def test_a_child_is_in_its_parents_trace(port: Port, tracer: Tracer) -> None:
+    with tracer.span("outer", "s", {}) as outer, tracer.span("inner", "s", {}):
+        pass
+    inner, top = port.spans
+    assert inner.context.trace_id == top.context.trace_id
+    assert inner.parent_id == outer.context.span_id
+    assert top.parent_id == 0
+    assert not inner.has_remote_parent
+
+
+def test_a_callers_child(port: Port, tracer: Tracer) -> None:
+    caller = TraceContext(1, 2, tracestate="vendor=x")
+    with tracer.call("call", {}, caller), tracer.span("inside", "s", {}):
+        pass
+    inside, call = port.spans
+    assert (call.context.trace_id, call.parent_id) == (1, 2)
+    assert call.has_remote_parent
+    assert not inside.has_remote_parent
+    assert {it.context.tracestate for it in port.spans} == {"vendor=x"}
+
+
+def test_what_the_caller_does_not_sample(port: Port, tracer: Tracer) -> None:
+    with tracer.call("call", {}, TraceContext(1, 2, sampled=False)):
+        with tracer.span("inside", "s", {}):
+            pass
+    assert not port.spans
+
+
+def test_a_span_has_bounds(port: Port, tracer: Tracer) -> None:
+    with tracer.span("a", "s", {"long": "x" * 5000, "odd": "\udcff"}) as it:
+        for number in range(100):
+            it.set(f"k{number}", "y" * 5000)
+            it.event("e", text="z" * 5000)
+    (data,) = port.spans
+    assert len(data.attributes) == MAX_ATTRIBUTES
+    assert data.dropped_attributes == 100 + 3 - MAX_ATTRIBUTES
+    assert len(data.events) == MAX_EVENTS
+    assert data.dropped_events == 100 - MAX_EVENTS
+    texts = [*data.attributes.values()]
+    texts += [value for event in data.events for value in event.attributes.values()]
+    assert max(len(str(text)) for text in texts) == MAX_TEXT
+    for text in texts:
+        str(text).encode()
+
+
+def test_an_ended_span_is_over(port: Port, tracer: Tracer) -> None:
+    it = tracer.span("a", "s", {})
+    it.end()
+    it.set("key", 1)
+    it.event("late")
+    it.end()
+    (data,) = port.spans
+    assert "key" not in data.attributes
+    assert not data.events
+
+
+def test_a_step_that_is_over(port: Port, tracer: Tracer) -> None:
+    use_tracer(tracer)
+    try:
+        now = time.monotonic_ns()
+        record("a.b", {"key": 1}, subsystem="s", start=now - 500, end=now - 200)
+        record("a.c", subsystem="s", start=now)
+    finally:
+        use_tracer(None)
+    record("lost", subsystem="s", start=0)
+    first, second = port.spans
+    assert first.end - first.start == 300
+    assert first.attributes == {"key": 1, "subsystem": "s"}
+    assert second.end >= second.start
+
+
+async def test_a_callback_after_its_call_links_to_it(
+    port: Port, tracer: Tracer
+) -> None:
+    """As a process's exit does to the call that started it."""
+    loop = asyncio.get_running_loop()
+    exited: asyncio.Future[None] = loop.create_future()
+    done = asyncio.Event()
+
+    def on_exit(_: object) -> None:
+        record("process.run", subsystem="s", start=time.monotonic_ns())
+        done.set()
+
+    use_tracer(tracer)
+    try:
+        with tracer.call("call", {}, TraceContext(1, 2)), span("start", subsystem="s"):
+            exited.add_done_callback(on_exit)
+        exited.set_result(None)
+        await done.wait()
+    finally:
+        use_tracer(None)
+    start, _, run = port.spans
+    assert run.name == "process.run"
+    assert (run.context.trace_id, run.parent_id) == (1, 2)
+    assert run.links == (start.context,)
+
+
+def test_failures(port: Port, tracer: Tracer) -> None:
+    class Odd(Exception):
+        pass
+
+    for error in (OSError(2, "secret"), OSError(99999, ""), Odd("secret")):
+        with pytest.raises(type(error)), tracer.span("a", "s", {}):
+            raise error
+    kinds = [
+        (it.attributes["error.type"], it.attributes.get("agent.errno"))
+        for it in port.spans
+    ]
+    assert kinds[0] == ("FileNotFoundError", "ENOENT")
+    assert kinds[1] == ("OSError", "99999")
+    assert str(kinds[2][0]).endswith("Odd")
+    assert all(it.failed for it in port.spans)
+    assert "secret" not in repr(port.spans)
