@@ -39,6 +39,7 @@ from agent.reaper import Reaper
 from agent.resources import can_filter_devices, fit_resources, take_mknod
 from agent.runtime import Runtime
 from agent.shared_mount import share_mount
+from agent.slots import Slots
 from agent.spec import Spec, process_to_oci, resources_to_oci, to_oci
 from agent.stream_port import StreamPorts, StreamSource
 from agent.surroundings import Storages, Surroundings
@@ -95,8 +96,7 @@ class Sandbox:
         self._containers: dict[str, Container] = {}
         self._removals: dict[Container, asyncio.Task[None]] = {}
         self._operations = Operations()
-        # More runtimes at once than this only make each of them slower.
-        self._runtime_slots = asyncio.Semaphore(2 * (os.cpu_count() or 1))
+        self._slots = Slots(2 * (os.cpu_count() or 1))
         self._order = asyncio.Lock()
         self._is_ending = False
         self._is_stuck = False
@@ -248,7 +248,7 @@ class Sandbox:
             await self._devices.add(request.devices, spec)
             await self._storages.add(request.storages, container.id)
             await self._prepare(container, request, spec, pid=pid)
-            async with self._runtime_slots:
+            async with self._slots.place():
                 await container.create(spec, streams)
             for mount in request.shared_mounts:
                 await share_mount(mount, self.container(mount.src_ctr), container)
@@ -294,7 +294,7 @@ class Sandbox:
             self.oom_events.report(container_id)
 
         async def start() -> None:
-            async with container.order, self._runtime_slots:
+            async with container.order, self._slots.place():
                 await container.start(report)
 
         await self._operations.complete(start())
@@ -317,7 +317,7 @@ class Sandbox:
         )
 
         async def start() -> None:
-            async with self._runtime_slots:
+            async with self._slots.place():
                 await container.exec(request.exec_id, process, streams)
 
         await self._operations.complete(start())
@@ -355,7 +355,7 @@ class Sandbox:
         await blocking(fit_resources, resources, self._paths, self._cgroup_files)
 
         async def update() -> None:
-            async with container.order, self._runtime_slots:
+            async with container.order, self._slots.place():
                 await container.update(resources)
                 container.wanted_cpus = wanted_cpus or container.wanted_cpus
 
@@ -406,7 +406,7 @@ class Sandbox:
             if self._containers.get(container.id) is not container:
                 # Its creation failed and undid itself; the id may be another's.
                 return
-            await container.remove(self._runtime_slots)
+            await container.remove(self._slots.place())
             del self._containers[container.id]
             # Should this fail, the storage stays until the sandbox ends.
             await self._storages.remove_for(container.id)

@@ -389,9 +389,14 @@ async def test_a_dead_mount_holds_up_nobody_else(world: World) -> None:
         no_source.OCI.Mounts.add(
             destination="/tmp", source=str(dead / "x"), type="bind", options=["rbind"]
         )
+        # More of them than runtimes may work at once.
+        sources = []
+        for number in range(2 * (os.cpu_count() or 1) + 1):
+            sources.append(container_request(f"no-source-{number}", "true"))
+            sources[-1].OCI.Mounts.extend(no_source.OCI.Mounts)
         stuck = [
             asyncio.create_task(sandbox.create_container(request))
-            for request in (no_root, no_source)
+            for request in (no_root, *sources)
         ]
         for _ in range(20):
             began = time.monotonic()
