@@ -45,7 +45,8 @@ class Echo:
     async def make_later(
         self, request: UInt64Value, context: CallContext
     ) -> BytesValue:
-        await asyncio.sleep(0.01)
+        # Long enough to receive some hundred calls before the first is answered.
+        await asyncio.sleep(0.1)
         return BytesValue(value=bytes(request.value))
 
     async def sleep(self, request: UInt64Value, context: CallContext) -> UInt64Value:
