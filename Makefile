@@ -11,7 +11,7 @@ PROTOS_OUT ?= .
 # What the guests and the tests run: see CONTRIBUTING.md, "Dependencies".
 DEBIAN_RUN := crun busybox-static iproute2 python3-venv
 DEBIAN_TEST := runc kmod iptables socat e2fsprogs
-DEBIAN_VM := qemu-system-x86 erofs-utils xz-utils zstd cpio xfsprogs
+DEBIAN_VM := qemu-system-x86 erofs-utils xz-utils zstd cpio patchelf gcc binutils systemd xfsprogs
 
 .DEFAULT_GOAL := help
 
@@ -51,6 +51,10 @@ image: debian-vm $(READY) ## Build the image of the VM guest
 .PHONY: ready-image
 ready-image: debian-vm $(READY)
 	@$(BIN)/python -m guest.image --if-missing >/dev/null
+
+.PHONY: tarball
+tarball: ready-image ## Build what a builder of Kata's images unpacks: kata-agent.tar.zst
+	$(BIN)/python -m guest.tarball kata-agent.tar.zst
 
 .PHONY: run-vm
 run-vm: ready-image ## Run a container in a VM guest

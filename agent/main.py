@@ -30,6 +30,7 @@ from agent.device import HANDLERS as DEVICE_HANDLERS
 from agent.device import Devices
 from agent.device.hotplug import Hotplug
 from agent.linux.malloc import keep_large_blocks
+from agent.linux.prctl import set_process_name
 from agent.load_config import load_config
 from agent.log import setup_log
 from agent.network import Network
@@ -67,6 +68,8 @@ VSOCK_INTERVAL: Final = 0.02
 def run(*, listen: str | None = None, config_file: str | None = None) -> int:
     """Be the agent; return the exit status of the process. As PID 1 never return."""
     started, started_ns = boot.now(), time.monotonic_ns()
+    # Else it would be the interpreter's.
+    set_process_name("kata-agent")
     keep_large_blocks(LARGE_BLOCK, FREE_MEMORY_KEPT)
     paths = SystemPaths()
     is_init = boot.is_init()

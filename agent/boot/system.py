@@ -5,12 +5,16 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Final
 
 from agent.linux.interface import raise_interface
 from agent.linux.namespace import set_hostname as set_kernel_hostname
 from agent.linux.spawn import DEFAULT_ENVIRONMENT
 from agent.linux.terminal import take_controlling_terminal
 from agent.paths import SystemPaths
+
+OWN_PROGRAMS: Final = "/usr/lib/kata-agent/bin"
+"""What comes with the agent, for an image that has no runtime or iproute2."""
 
 
 def link_ptmx(paths: SystemPaths) -> None:
@@ -36,7 +40,7 @@ def take_terminal() -> None:
 
 def set_search_path() -> None:
     """Set PATH, in which helper programs are looked up: the kernel gives none."""
-    os.environ["PATH"] = DEFAULT_ENVIRONMENT["PATH"]
+    os.environ["PATH"] = f"{DEFAULT_ENVIRONMENT['PATH']}:{OWN_PROGRAMS}"
 
 
 def set_hostname(paths: SystemPaths) -> None:

@@ -9,6 +9,7 @@ from typing import Final
 from agent.linux import libc
 
 PR_SET_CHILD_SUBREAPER: Final = 36
+PR_SET_NAME: Final = 15
 CAP_SYS_RESOURCE: Final = 24
 """linux/capability.h; needed to raise a hard resource limit."""
 
@@ -16,6 +17,11 @@ CAP_SYS_RESOURCE: Final = 24
 def set_child_subreaper() -> None:
     """Become the parent of every descendant whose own parent dies."""
     libc.call("prctl", PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def set_process_name(name: str) -> None:
+    """Set what `pgrep` and `/proc/self/comm` call the calling thread; 15 bytes."""
+    libc.call("prctl", PR_SET_NAME, name.encode(), 0, 0, 0)
 
 
 def has_capability(number: int, proc: Path = Path("/proc")) -> bool:

@@ -36,6 +36,14 @@ def ensure(progress: Progress) -> store.Image:
     return store.find() or build(progress)
 
 
+def ensure_current(progress: Progress) -> store.Image:
+    """Return an image that holds our packages as they are now."""
+    image = ensure(progress)
+    if image.manifest["agent"] == agent.digest():
+        return image
+    return build(progress)
+
+
 def build(progress: Progress) -> store.Image:
     """Build the image anew from the suites' current packages, and keep it."""
     with store.locked():

@@ -51,6 +51,21 @@ def unpack(files: list[Path], target: Path) -> None:
                     path = target / name
                     path.parent.mkdir(parents=True, exist_ok=True)
                     path.write_bytes(content)
+    _do_without_cxx(target)
+
+
+def _do_without_cxx(target: Path) -> None:
+    """Let protobuf's extension load where there is no C++ library.
+
+    It names libstdc++ and uses nothing of it. Without this it fails to load, and
+    protobuf silently falls back to Python code that takes ten times as long. What
+    thrift has in C++ is optional and not used.
+    """
+    (protobuf,) = target.glob("google/_upb/*.so")
+    command = ["patchelf", "--remove-needed", "libstdc++.so.6", str(protobuf)]
+    subprocess.run(command, check=True)
+    for accelerator in target.glob("thrift/protocol/fastbinary.*"):
+        accelerator.unlink()
 
 
 def _modules(archive: tarfile.TarFile) -> Iterator[tuple[str, bytes]]:
