@@ -140,14 +140,15 @@ async def test_a_device_that_comes_after_it_was_asked_for(
     client: AgentClient, plug: Plug, tmp_path: Path
 ) -> None:
     (tmp_path / "shared").mkdir()
+    images = [plug.image(mkfs=EXT4) for _ in range(2)]
     pairs = [
         (
             storage("blk", "08/00", "a"),
-            lambda: plug.disk(plug.image(mkfs=EXT4), "rp0"),
+            lambda: plug.disk(images[0], "rp0"),
         ),
         (
             storage("scsi", "5:0", "b"),
-            lambda: plug.scsi_disk(plug.image(mkfs=EXT4), 5),
+            lambda: plug.scsi_disk(images[1], 5),
         ),
         (
             storage("virtio-fs", "late", "c", fstype="virtiofs"),
@@ -181,12 +182,12 @@ async def test_a_burst_of_devices(client: AgentClient, plug: Plug) -> None:
         )
 
     images = {name: labelled(name) for name in wanted}
-    asked = [asyncio.create_task(label(each)) for each in wanted.values()]
-    await client.check()
+    # The guest is still at work on them when the containers ask.
     for number, name in zip(SLOTS, on_bridge, strict=True):
         plug.disk(images[name], "pci-bridge-0", addr=str(number))
     for number, name in zip(SLOTS, on_scsi, strict=True):
         plug.scsi_disk(images[name], number, number)
+    asked = [label(each) for each in wanted.values()]
     assert await asyncio.gather(*asked) == list(wanted)
 
 

@@ -279,8 +279,9 @@ async def test_a_config_map_that_changes(
     )
     script = (
         "cat /volume/setting /volume/gone; echo; "
-        'until [ "$(cat /volume/setting)" = new ]; do usleep 50000; done; '
-        "ls -a /volume"
+        # What is old goes last, and this last of all.
+        "while [ -e /volume/..one ]; do usleep 50000; done; "
+        "cat /volume/setting; echo; ls -a /volume"
     )
     message = request(
         script, storages=[share, watched], mounts=[bind(watched.mount_point)]
@@ -297,7 +298,7 @@ async def test_a_config_map_that_changes(
             (volume / "..one" / name).unlink()
         (volume / "..one").rmdir()
         listing = b"".join([part async for part in reader]).decode().split()
-        assert listing == [".", "..", "..data", "..two", "setting"]
+        assert listing == ["new", ".", "..", "..data", "..two", "setting"]
 
 
 async def test_a_container_watches_by_inotify(
