@@ -97,7 +97,7 @@ class Output:
             self._remaining -= len(data)
         elif self._grows and len(data) >= BUSY:
             self._grows = False
-            set_pipe_size(self._fd, BUSY_PIPE_SIZE)
+            grow(self._fd)
         return data
 
     async def _wait_readable(self) -> None:
@@ -185,7 +185,7 @@ class Input:
             except BlockingIOError:
                 if self._grows and len(rest) >= BUSY:
                     self._grows = False
-                    set_pipe_size(self._fd, BUSY_PIPE_SIZE)
+                    grow(self._fd)
                 else:
                     await self._wait_writable()
             except OSError as error:
@@ -288,6 +288,12 @@ def open_pipes(size: int = 0) -> Pipes:
         Output(stderr_reader, grows=not size),
     )
     return Pipes(stdio, stdin, stdout, stderr)
+
+
+def grow(fd: int) -> None:
+    """Enlarge the pipe of a busy stream, if the kernel can: it works without."""
+    with contextlib.suppress(OSError):
+        set_pipe_size(fd, BUSY_PIPE_SIZE)
 
 
 def set_pipe_size(fd: int, size: int) -> None:
