@@ -19,6 +19,7 @@ from ttrpc.decoder import FrameDecoder
 from ttrpc.envelope import Pairs, Payload
 from ttrpc.errors import Closed, StreamFull, TtrpcError
 from ttrpc.limits import Limits
+from ttrpc.quota import FREE
 from ttrpc.service import Method
 from ttrpc.stream import Stream
 
@@ -54,6 +55,7 @@ class Session:
         self._decoder = FrameDecoder(limits.message)
         self._answers: dict[int, bytes | Exception] = {}
         self._inbox_limit = limits.stream_inbox
+        self._held_limit = limits.held_per_connection
         self.connection = ClientConnection(self, limit=limits.message)
         self.closed: Closed | None = None
 
@@ -199,17 +201,24 @@ class Session:
 
     def message_received(self, stream: Stream, payload: Payload) -> None:
         inbox: Inbox = stream.inbox
-        if inbox.messages and inbox.size > self._inbox_limit:
+        size = inbox.size + len(payload) + OVERHEAD
+        if size > min(FREE, self._inbox_limit) and not self._has_room(inbox):
             inbox.messages.clear()
             self.fail(
                 stream, StreamFull(f"{stream.method.full_method}: reader is too slow")
             )
             return
         inbox.messages.append(payload)
-        inbox.size += len(payload) + OVERHEAD
+        inbox.size = size
 
     def stream_ended(self, stream: Stream, error: Exception | None) -> None:
         stream.inbox.end(error)
+
+    def _has_room(self, inbox: Inbox) -> bool:
+        if inbox.messages and inbox.size > self._inbox_limit:
+            return False
+        inboxes: list[Inbox] = [it.inbox for it in self.connection.streams.values()]
+        return sum(it.size for it in inboxes) <= self._held_limit
 
     def fail(self, stream: Stream, error: TtrpcError) -> None:
         """End a stream from this side."""

@@ -10,8 +10,8 @@ from google.protobuf.wrappers_pb2 import BytesValue
 
 from protos.ttrpc_pb2 import Response, Status
 from tests.helpers.peer import ECHO
-from tests.helpers.wire import RESPONSE, Frame
-from ttrpc import Closed, Code, Limits, StatusError
+from tests.helpers.wire import RESPONSE, Frame, data
+from ttrpc import Closed, Code, Limits, StatusError, StreamFull
 from ttrpc.aio import Client, ClientStream
 
 BIG = BytesValue(value=bytes(1 << 20))
@@ -87,3 +87,25 @@ async def test_a_cancelled_send_has_sent_nothing(
         with pytest.raises(asyncio.CancelledError):
             await send
         assert outbox.size == before
+
+
+async def test_what_all_streams_leave_unread_is_bounded(
+    pair: tuple[socket.socket, socket.socket],
+) -> None:
+    """A server may fill every stream that a client opens."""
+    limits = Limits(held_per_connection=1_000_000, held=1 << 30)
+    loop = asyncio.get_running_loop()
+    pair[1].setblocking(False)
+    async with Client(pair[0], limits=limits) as client:
+        streams = [await client.open_stream(ECHO["EchoStream"]) for _ in range(50)]
+        message = BytesValue(value=bytes(100_000))
+        for number in range(len(streams)):
+            await loop.sock_sendall(pair[1], bytes(data(2 * number + 1, message)))
+        outcomes = []
+        for stream in streams:
+            try:
+                outcomes.append(await stream.recv())
+            except StreamFull:
+                outcomes.append(None)
+        fitted = [outcome for outcome in outcomes if outcome is not None]
+        assert fitted == 11 * [message], "over by one at most"

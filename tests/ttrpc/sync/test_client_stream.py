@@ -79,6 +79,20 @@ def test_what_is_left_unread_is_bounded(pair: Pair) -> None:
         list(stream)
 
 
+def test_what_all_streams_leave_unread_is_bounded() -> None:
+    """A server may fill every stream that a client opens."""
+    ours, theirs = socket.socketpair()
+    limits = Limits(held_per_connection=100_000)
+    with theirs, Client(ours, limits=limits) as client:
+        streams = [client.open_stream(ECHO["EchoStream"]) for _ in range(20)]
+        message = BytesValue(value=bytes(10_000))
+        numbers = range(len(streams))
+        theirs.sendall(b"".join(bytes(data(2 * it + 1, message)) for it in numbers))
+        assert streams[10 - 1].recv() == message
+        with pytest.raises(StreamFull):
+            streams[-1].recv()
+
+
 def test_a_deadline_ends_a_send_that_waits() -> None:
     ours, theirs = socket.socketpair()
     with theirs, Client(ours) as client:
