@@ -6,7 +6,9 @@ That the sessions which our server is put through are the recorded ones.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
+from typing import Final
 
 import pytest
 
@@ -16,9 +18,22 @@ from tests.helpers.probe import CASES, recorded, transcript
 pytestmark = [pytest.mark.interop, pytest.mark.timeout(300)]
 
 
+RACES: Final = frozenset({"data_after_close_pipelined"})
+"""Go answers from the reader of the connection and from the handler, in any order."""
+
+
 @pytest.mark.parametrize("name", CASES)
 def test_session(name: str, go_programs: Path, tmp_path: Path) -> None:
     """With a server of its own: some sessions kill it."""
     address = str(tmp_path / "go.sock")
     with go_peer(go_programs, address):
-        assert transcript(name, address) == recorded("gomain")[name]
+        answered, expected = transcript(name, address), recorded("gomain")[name]
+    if name in RACES:
+        assert sorted(words(answered)) == sorted(words(expected))
+    else:
+        assert answered == expected
+
+
+def words(line: str) -> list[str]:
+    """Return the frames of a session, and what is between them."""
+    return re.split(r"(?<=\]) ", line)
