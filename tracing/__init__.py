@@ -5,8 +5,7 @@
     interceptor.py   one span a call, and the caller's context
     propagation.py   traceparent, tracestate and uber-trace-id, without OpenTelemetry
     setup.py         on and off
-    tracer.py        makes spans; imported when tracing goes on, not before
-    data.py          what a span is until it is encoded
+    provider.py      OpenTelemetry: imported when tracing goes on, not before
     port.py          the trace port: queue, spool, sender thread
     encoding/        OTLP and Jaeger Thrift
     semconv.py       every name of a span and of an attribute

@@ -22,9 +22,6 @@ SERVICE_VERSION: Final = "service.version"
 SERVICE_INSTANCE_ID: Final = "service.instance.id"
 HOST_ARCH: Final = "host.arch"
 OS_TYPE: Final = "os.type"
-SDK_NAME: Final = "telemetry.sdk.name"
-SDK_LANGUAGE: Final = "telemetry.sdk.language"
-SDK_VERSION: Final = "telemetry.sdk.version"
 
 # ---- Kata 1.x ---------------------------------------------------------------
 SUBSYSTEM: Final = "subsystem"

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     # What makes and sends spans is imported when tracing goes on.
     from tracing.collector import Connect
     from tracing.port import Limits, TracePort
-    from tracing.tracer import Tracer
+    from tracing.provider import Tracer
 
 log = logging.getLogger(__name__)
 
@@ -111,7 +111,7 @@ class Tracing:
         async with self._switching:
             if self.tracer is not None:
                 raise TracingState("tracing already enabled")
-            # The encoder's imports take some milliseconds.
+            # OpenTelemetry's imports take tens of milliseconds.
             tracer, port = await asyncio.to_thread(self._build)
             self.kind = wanted
             self.mode = Mode.DYNAMIC if dynamic else Mode.STATIC
@@ -198,20 +198,18 @@ class Tracing:
 
     def _build(self) -> tuple[Tracer, TracePort]:
         from tracing import encoding
-        from tracing.data import Resource
         from tracing.port import TracePort
-        from tracing.tracer import Tracer
+        from tracing.provider import Tracer
 
         port = TracePort(
             self._connect,
             encoding.load(self._encoding),
-            Resource(self._resource_attributes(), self._version),
             counters=self._counters,
             limits=self._limits,
         )
-        return Tracer(port), port
+        return Tracer(port, self._resource()), port
 
-    def _resource_attributes(self) -> dict[str, str | int]:
+    def _resource(self) -> dict[str, str | int]:
         machine = os.uname().machine
         return {
             semconv.SERVICE_NAME: semconv.SERVICE,
@@ -220,9 +218,9 @@ class Tracing:
             semconv.HOST_ARCH: semconv.ARCHITECTURES.get(machine, machine),
             semconv.OS_TYPE: "linux",
             semconv.PROCESS_PID: os.getpid(),
-            semconv.SDK_NAME: semconv.SERVICE,
-            semconv.SDK_LANGUAGE: "python",
-            semconv.SDK_VERSION: self._version,
+            "telemetry.sdk.name": "opentelemetry",
+            "telemetry.sdk.language": "python",
+            "telemetry.sdk.version": _sdk_version(),
         }
 
 
@@ -233,3 +231,9 @@ def _boot_id() -> str:
             return file.read().strip()
     except OSError:
         return ""
+
+
+def _sdk_version() -> str:
+    from opentelemetry.sdk.version import __version__
+
+    return __version__

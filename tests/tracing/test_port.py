@@ -7,19 +7,19 @@ Whatever happens: every span is counted once.
 import os
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.trace import SpanContext, TraceFlags
 
 from tests.helpers.trace_port import HANG, OK, FakeCollector, fake_collector
 from tracing import encoding, http1
 from tracing.collector import MAX_RETRY_AFTER, parse_retry_after
 from tracing.counters import Counters, Reason
-from tracing.data import Resource, SpanData
 from tracing.encoding import Encoding
 from tracing.port import Limits, TracePort, backoff
-from tracing.propagation import TraceContext
 
 QUICK = Limits(batch_delay=0.01, backoff_first=0.005, backoff_last=0.02)
 AGAIN = http1.response(503, "Service Unavailable", {"Retry-After": "0.01"})
@@ -52,7 +52,6 @@ class Sender:
         self.port = TracePort(
             collector.connect,
             form or encoding.load("otlp"),
-            Resource({"service.name": "kata-agent"}),
             counters=self.counters,
             limits=limits,
         )
@@ -65,10 +64,16 @@ class Sender:
                 self._put_one(name, attributes)
 
     def _put_one(self, name: str, attributes: dict[str, str]) -> None:
-        context = TraceContext(1, self._next)
-        data = SpanData(name or f"s{self._next}", context, 1, 2)
-        data.attributes.update(attributes)
-        self.port.put(data)
+        context = SpanContext(1, self._next, False, TraceFlags(1))
+        self.port.put(
+            ReadableSpan(
+                name or f"s{self._next}",
+                context,
+                attributes=attributes,
+                start_time=1,
+                end_time=2,
+            )
+        )
         self._next += 1
 
     def dropped(self) -> dict[Reason, int]:
@@ -155,9 +160,9 @@ def test_a_full_queue_drops_the_newest(collector: FakeCollector) -> None:
     gate = threading.Event()
     otlp = encoding.load("otlp")
 
-    def encode(resource: Resource, spans: Sequence[SpanData]) -> bytes:
+    def encode(spans):  # type: ignore[no-untyped-def]
         gate.wait(10)
-        return otlp.encode(resource, spans)
+        return otlp.encode(spans)
 
     slow = Encoding(
         "slow", otlp.path, otlp.content_type, otlp.taken, encode, otlp.rejected

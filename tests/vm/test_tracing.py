@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tracing.data import Resource, SpanData
 
 from agent.client import AgentClient, communicate
 from agent.client.spec import default_process, default_spec, writable_layer
@@ -33,7 +34,6 @@ from tests.helpers.shell import Shell
 from tests.helpers.trace_port import fake_collector
 from tracing import http1
 from tracing.client import inject
-from tracing.data import Resource, SpanData
 from tracing.encoding.otlp import encode
 from tracing.forwarder import Receiver
 from tracing.propagation import TraceContext

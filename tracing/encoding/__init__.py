@@ -8,14 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
-from tracing.data import Resource, SpanData
+if TYPE_CHECKING:
+    from opentelemetry.sdk.trace import ReadableSpan
 
 OTLP: Final = "otlp"
 JAEGER: Final = "jaeger"
 
-Encode: TypeAlias = Callable[[Resource, Sequence[SpanData]], bytes]
+Encode: TypeAlias = "Callable[[Sequence[ReadableSpan]], bytes]"
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,25 +10,33 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
+from opentelemetry.trace import SpanKind, StatusCode
 from thrift.protocol.TBinaryProtocol import TBinaryProtocol
 from thrift.transport.TTransport import TMemoryBuffer
 
-from tracing import semconv
-from tracing.data import SCOPE, Resource, SpanData
 from tracing.encoding import JAEGER, Encoding
 from tracing.encoding import jaeger_types as thrift
-from tracing.propagation import SAMPLED, TraceContext
-from tracing.record import Kind
+from tracing.propagation import SAMPLED
 
+if TYPE_CHECKING:
+    from opentelemetry.sdk.resources import Resource
+    from opentelemetry.sdk.trace import ReadableSpan
+
+_KINDS: Final = {
+    SpanKind.SERVER: "server",
+    SpanKind.CLIENT: "client",
+    SpanKind.PRODUCER: "producer",
+    SpanKind.CONSUMER: "consumer",
+}
 _NANO_PER_MICRO: Final = 1000
 
 
-def encode(resource: Resource, spans: Sequence[SpanData]) -> bytes:
-    """Return a Batch."""
+def encode(spans: Sequence[ReadableSpan]) -> bytes:
+    """Return a Batch. All spans are of one provider, hence of one resource."""
     batch = thrift.Batch(
-        process=_process(resource), spans=[_span(resource, span) for span in spans]
+        process=_process(spans[0].resource), spans=[_span(span) for span in spans]
     )
     buffer = TMemoryBuffer()
     # Not the accelerated protocol: today's thrift does not take the structures
@@ -44,27 +52,31 @@ def rejected(body: bytes) -> int:
 
 def _process(resource: Resource) -> Any:
     attributes = dict(resource.attributes)
-    name = attributes.pop(semconv.SERVICE_NAME, semconv.SERVICE)
+    name = attributes.pop("service.name", "unknown_service")
     return thrift.Process(serviceName=str(name), tags=_tags(attributes))
 
 
-def _span(resource: Resource, span: SpanData) -> Any:
+def _span(span: ReadableSpan) -> Any:
     context = span.context
+    assert context is not None
+    assert span.start_time is not None
+    assert span.end_time is not None
     return thrift.Span(
         traceIdLow=_signed(context.trace_id),
         traceIdHigh=_signed(context.trace_id >> 64),
         spanId=_signed(context.span_id),
-        parentSpanId=_signed(span.parent_id),
+        parentSpanId=_signed(span.parent.span_id) if span.parent else 0,
         operationName=span.name,
-        references=[_reference(link) for link in span.links] or None,
-        flags=SAMPLED,
-        startTime=span.start // _NANO_PER_MICRO,
-        duration=(span.end - span.start) // _NANO_PER_MICRO,
-        tags=_tags(span.attributes) + _tags(_properties(resource, span)),
+        references=[_reference(link.context) for link in span.links] or None,
+        # Jaeger reads bit 1 as "debug", W3C level 2 writes it as "random".
+        flags=int(context.trace_flags) & SAMPLED,
+        startTime=span.start_time // _NANO_PER_MICRO,
+        duration=(span.end_time - span.start_time) // _NANO_PER_MICRO,
+        tags=_tags(span.attributes or {}) + _tags(_properties(span)),
         logs=[
             thrift.Log(
-                timestamp=event.time // _NANO_PER_MICRO,
-                fields=[_tag("event", event.name), *_tags(event.attributes)],
+                timestamp=event.timestamp // _NANO_PER_MICRO,
+                fields=[_tag("event", event.name), *_tags(event.attributes or {})],
             )
             for event in span.events
         ]
@@ -72,30 +84,36 @@ def _span(resource: Resource, span: SpanData) -> Any:
     )
 
 
-def _properties(resource: Resource, span: SpanData) -> dict[str, Any]:
+def _properties(span: ReadableSpan) -> dict[str, Any]:
     """What OTLP has fields for and Jaeger has only tags."""
-    found: dict[str, Any] = {"otel.scope.name": SCOPE}
-    if resource.version:
-        found["otel.scope.version"] = resource.version
-    if span.kind is not Kind.INTERNAL:
-        found["span.kind"] = span.kind.name.lower()
-    if span.failed:
-        found |= {"otel.status_code": "ERROR", "error": True}
-    if span.context.tracestate:
-        found["w3c.tracestate"] = span.context.tracestate
-    if span.dropped_attributes:
-        found["otel.dropped_attributes_count"] = span.dropped_attributes
-    if span.dropped_events:
-        found["otel.dropped_events_count"] = span.dropped_events
+    found: dict[str, Any] = {}
+    if span.kind in _KINDS:
+        found["span.kind"] = _KINDS[span.kind]
+    if (scope := span.instrumentation_scope) is not None:
+        found["otel.scope.name"] = scope.name
+        if scope.version:
+            found["otel.scope.version"] = scope.version
+    status = span.status
+    if status.status_code is not StatusCode.UNSET:
+        found["otel.status_code"] = status.status_code.name
+    if status.description:
+        found["otel.status_description"] = status.description
+    if status.status_code is StatusCode.ERROR:
+        found["error"] = True
+    if span.context is not None and span.context.trace_state:
+        found["w3c.tracestate"] = span.context.trace_state.to_header()
+    for name in ("attributes", "events", "links"):
+        if count := getattr(span, f"dropped_{name}"):
+            found[f"otel.dropped_{name}_count"] = count
     return found
 
 
-def _reference(link: TraceContext) -> Any:
+def _reference(context: Any) -> Any:
     return thrift.SpanRef(
         refType=thrift.SpanRefType.FOLLOWS_FROM,
-        traceIdLow=_signed(link.trace_id),
-        traceIdHigh=_signed(link.trace_id >> 64),
-        spanId=_signed(link.span_id),
+        traceIdLow=_signed(context.trace_id),
+        traceIdHigh=_signed(context.trace_id >> 64),
+        spanId=_signed(context.span_id),
     )
 
 

@@ -13,7 +13,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 )
 
 from tests.helpers.jaeger import decode
-from tests.tracing.encoding.samples import RESOURCE, samples
+from tests.tracing.encoding.samples import samples
 from tracing.encoding import load
 from tracing.record import Kind, SpanRecord, from_otlp
 from tracing.record import Status as RecordStatus
@@ -23,7 +23,7 @@ JAEGER_KINDS = {Kind.SERVER: "server", Kind.CLIENT: "client"}
 
 def expected() -> list[dict[str, Any]]:
     """What Jaeger should read, worked out from the OTLP encoding."""
-    body = load("otlp").encode(RESOURCE, samples())
+    body = load("otlp").encode(samples())
     request = ExportTraceServiceRequest.FromString(body)
     scope = request.resource_spans[0].scope_spans[0].scope
     raw = request.resource_spans[0].scope_spans[0].spans
@@ -45,11 +45,11 @@ def as_jaeger(
         tags["span.kind"] = JAEGER_KINDS[span.kind]
     if span.status is RecordStatus.ERROR:
         tags |= {"otel.status_code": "ERROR", "error": True}
+        tags["otel.status_description"] = message.status.message
     if message.trace_state:
         tags["w3c.tracestate"] = message.trace_state
-    for name in ("attributes", "events"):
-        if count := getattr(message, f"dropped_{name}_count"):
-            tags[f"otel.dropped_{name}_count"] = count
+    if message.dropped_attributes_count:
+        tags["otel.dropped_attributes_count"] = message.dropped_attributes_count
     return {
         "trace": span.trace_id,
         "span": span.span_id,
@@ -106,13 +106,13 @@ def readable(batch: Any) -> list[dict[str, Any]]:
 
 
 def test_decoded_by_thriftpy2() -> None:
-    body = load("jaeger").encode(RESOURCE, samples())
+    body = load("jaeger").encode(samples())
     assert readable(decode(body)) == expected()
 
 
 def test_decoded_by_jaeger_client() -> None:
     """By its own server stub, in a process of its own: it imports all of Tornado."""
-    body = load("jaeger").encode(RESOURCE, samples())
+    body = load("jaeger").encode(samples())
     # emitBatch_args{1: batch}: a field header before, a stop byte after.
     arguments = b"\x0c\x00\x01" + body + b"\x00"
     script = (
