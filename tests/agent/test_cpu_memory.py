@@ -167,5 +167,6 @@ def test_probing(machine: Machine) -> None:
 
 
 def test_probing_without_the_file(tmp_path: Path) -> None:
+    probe_memory(SystemPaths(sys=tmp_path), [])
     with pytest.raises(Unimplemented, match="memory: this kernel cannot be told"):
         probe_memory(SystemPaths(sys=tmp_path), [0])
