@@ -15,6 +15,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
+from agent.blocking import blocking
 from agent.errors import Internal
 from agent.network.address import is_interface_name
 from agent.reaper import Completed, Reaper
@@ -33,14 +34,11 @@ async def show(reaper: Reaper, *arguments: str) -> list[dict[str, Any]]:
     if result.status != 0:
         raise Internal(f"ip {' '.join(arguments)}: {_words(result)}")
     try:
-        # A name that is no UTF-8 spoils nothing but itself.
-        shown = json.loads(result.stdout.decode(errors="surrogateescape") or "[]")
+        return await blocking(_parse, result.stdout)
     except ValueError as error:
         # More than the reaper keeps: containers share this network.
         size = len(result.stdout)
         raise Internal(f"ip {' '.join(arguments)}: cut after {size} bytes") from error
-    # It prints an empty object for each thing that a filter has left out.
-    return [thing for thing in shown if _is_usable(thing)]
 
 
 async def change(reaper: Reaper, commands: Sequence[str]) -> None:
@@ -72,6 +70,13 @@ async def restoring(restore: Callable[[], Awaitable[None]]) -> AsyncIterator[Non
             await restoring
             raise
         raise
+
+
+def _parse(output: bytes) -> list[dict[str, Any]]:
+    # A name that is no UTF-8 spoils nothing but itself.
+    shown = json.loads(output.decode(errors="surrogateescape") or "[]")
+    # It prints an empty object for each thing that a filter has left out.
+    return [thing for thing in shown if _is_usable(thing)]
 
 
 def _is_usable(thing: dict[str, Any]) -> bool:

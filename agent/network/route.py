@@ -15,6 +15,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from agent.blocking import blocking
 from agent.errors import InvalidArgument
 from agent.network.address import (
     V4,
@@ -91,14 +92,22 @@ class Route:
 
 async def read_routes(reaper: Reaper) -> list[Route]:
     """Return the main table, IPv4 first."""
-    routes = []
+    routes: list[Route] = []
     for version in (V4, V6):
         family = f"-{version}"
-        for thing in await show(reaper, family, "route", "show", "table", "main"):
-            # Several next hops, a blackhole: nothing that a host asks for.
-            if thing.get("type", UNICAST) == UNICAST and "nexthops" not in thing:
-                routes.append(_from_shown(thing, version))
+        shown = await show(reaper, family, "route", "show", "table", "main")
+        # There may be thousands, and others are not to wait for them.
+        routes += await blocking(_from_table, shown, version)
     return routes
+
+
+def _from_table(shown: Iterable[dict[str, Any]], version: int) -> list[Route]:
+    return [
+        _from_shown(thing, version)
+        for thing in shown
+        # Several next hops, a blackhole: nothing that a host asks for.
+        if thing.get("type", UNICAST) == UNICAST and "nexthops" not in thing
+    ]
 
 
 def _from_shown(thing: dict[str, Any], version: int) -> Route:
@@ -122,12 +131,16 @@ async def update_routes(
 ) -> agent_pb2.Routes:
     """Add or replace routes; return the whole table as it is then."""
     check_count("routes", messages)
-    wanted = [_to_route(message) for message in messages]
-    wanted = [route for route in wanted if not _is_left_out(paths, route)]
+    wanted = await blocking(_to_routes, paths, messages)
     before = await read_routes(reaper)
     async with restoring(lambda: _restore(reaper, before)):
-        await change(reaper, commands_for(before, wanted))
+        await change(reaper, await blocking(commands_for, before, wanted))
     return await list_routes(reaper)
+
+
+def _to_routes(paths: SystemPaths, messages: Iterable[types_pb2.Route]) -> list[Route]:
+    wanted = [_to_route(message) for message in messages]
+    return [route for route in wanted if not _is_left_out(paths, route)]
 
 
 def _is_left_out(paths: SystemPaths, route: Route) -> bool:
@@ -139,9 +152,7 @@ def _is_left_out(paths: SystemPaths, route: Route) -> bool:
 
 async def list_routes(reaper: Reaper) -> agent_pb2.Routes:
     """Return the main table; a default route's destination is empty."""
-    return agent_pb2.Routes(
-        Routes=[_to_message(route) for route in await read_routes(reaper)]
-    )
+    return await blocking(_to_messages, await read_routes(reaper))
 
 
 def commands_for(before: Sequence[Route], wanted: Sequence[Route]) -> list[str]:
@@ -260,6 +271,10 @@ def _to_source(text: str, source: Prefix | None) -> str:
     if "/" in text and source.version == V6 and source.length:
         return str(source.network)
     return source.address
+
+
+def _to_messages(routes: Iterable[Route]) -> agent_pb2.Routes:
+    return agent_pb2.Routes(Routes=[_to_message(route) for route in routes])
 
 
 def _to_message(route: Route) -> types_pb2.Route:

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from agent.errors import AgentError
-from agent.linux.beneath import is_directory, open_parent, opened
+from agent.linux.beneath import is_directory, opened
 from agent.linux.openat2 import RESOLVE_BENEATH, RESOLVE_NO_SYMLINKS, openat2
 from agent.linux.tree import empty, walk
 from agent.paths import SystemPaths
@@ -86,12 +86,7 @@ class Mirror:
 
     def remove(self) -> None:
         """Remove the copy."""
-        with suppress(NotADirectoryError):
-            remove_tree(self._place)
-            return
-        with self._place.opened_root() as root:
-            with opened(open_parent(root, self._place.path)) as parent:
-                os.unlink(self._place.name, dir_fd=parent)
+        remove_tree(self._place)
 
     def _update_file(self, source: int) -> None:
         """Write into the same file: who has it mounted holds on to its inode."""

@@ -12,7 +12,7 @@ import logging
 import os
 import re
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,7 +36,7 @@ from agent.linux.mount import (
     unmount_at,
 )
 from agent.linux.openat2 import open_beneath
-from agent.linux.tree import empty
+from agent.linux.tree import remove_directory
 from agent.paths import SystemPaths
 
 log = logging.getLogger(__name__)
@@ -125,28 +125,46 @@ def make_place(
         return entry
 
 
+@contextmanager
+def _unless_taken_away(place: Place, *harmless: int) -> Iterator[None]:
+    """Clean up `place`, which a container may have taken away meanwhile.
+
+    That, or an error number that is `harmless`, is no failure of who cleans up.
+    """
+    try:
+        yield
+    except InvalidArgument as error:
+        log.warning("mount point %s: not cleaned up: %s", place, error)
+    except OSError as error:
+        if error.errno not in (errno.ENOENT, errno.ENOTDIR, *harmless):
+            raise
+        log.info("mount point %s: nothing left to clean up: %s", place, error)
+
+
 def _remove_empty(place: Place, made: list[str]) -> None:
-    with place.opened_root() as root:
-        try:
+    with _unless_taken_away(place, errno.ENOTEMPTY, errno.EBUSY):
+        with place.opened_root() as root:
             remove_directories(root, made)
-        except OSError as error:
-            if error.errno not in (errno.ENOTEMPTY, errno.EBUSY):
-                raise
 
 
 def _remove_file(place: Place) -> None:
-    with place.opened_root() as root, opened(open_parent(root, place.path)) as parent:
-        with suppress(FileNotFoundError):
-            os.unlink(place.name, dir_fd=parent)
+    with _unless_taken_away(place), _opened_parent(place) as parent:
+        os.unlink(place.name, dir_fd=parent)
 
 
 def remove_tree(place: Place) -> None:
-    """Remove the directory `place` with everything in it."""
-    with suppress(FileNotFoundError), place.opened(os.O_RDONLY | os.O_DIRECTORY) as top:
-        empty(top)
+    """Remove what is at `place`: a directory with everything in it, or a file."""
+    with _unless_taken_away(place), _opened_parent(place) as parent:
+        try:
+            remove_directory(parent, place.name)
+        except NotADirectoryError:
+            os.unlink(place.name, dir_fd=parent)
+
+
+@contextmanager
+def _opened_parent(place: Place) -> Iterator[int]:
     with place.opened_root() as root, opened(open_parent(root, place.path)) as parent:
-        with suppress(FileNotFoundError):
-            os.rmdir(place.name, dir_fd=parent)
+        yield parent
 
 
 def mount_file_system(
@@ -213,17 +231,15 @@ def remount(place: Place, options: MountOptions) -> None:
 
 def unmount(place: Place) -> None:
     """Unmount `place`; what is still in use goes when its last user does."""
-    with place.opened_root() as root, opened(open_parent(root, place.path)) as parent:
+    # EINVAL: nothing is mounted there any more.
+    with _unless_taken_away(place, errno.EINVAL), _opened_parent(place) as parent:
         try:
             unmount_at(parent, place.name)
         except OSError as error:
-            if error.errno == errno.EBUSY:
-                log.warning("mount point %s: in use, detached", place)
-                unmount_at(parent, place.name, lazy=True)
-            elif error.errno != errno.EINVAL:
+            if error.errno != errno.EBUSY:
                 raise
-            else:
-                log.info("mount point %s: nothing mounted any more", place)
+            log.warning("mount point %s: in use, detached", place)
+            unmount_at(parent, place.name, lazy=True)
 
 
 def is_bind(fstype: str, options: MountOptions) -> bool:

@@ -226,6 +226,54 @@ async def test_a_planted_symlink_leads_nowhere(
         shell.run(f"rm {SHARED}/link")
 
 
+async def test_a_container_that_swaps_a_directory_for_a_symlink_meanwhile(
+    client: AgentClient, shell: Shell
+) -> None:
+    """It owns a shared directory, and the host copies and mounts there."""
+    outside, attack = "/run/outside", f"{SHARED}/attack"
+    shell.run(f"mkdir -p {outside} {attack}")
+    script = f"""
+        cd {guest_container.VOLUME}
+        while :; do
+            mkdir -p d; rm -rf d; ln -s {outside} d; rm d
+            mkdir d; mkdir d/inner; ln -s ../../../../../outside d/link; rm -rf d
+        done
+    """
+    volume = guest_container.bind(attack)
+    request = guest_container.request(script, mounts=[volume])
+    memory = Storage(
+        driver="ephemeral",
+        source="tmpfs",
+        fstype="tmpfs",
+        mount_point=f"{attack}/d/inner",
+    )
+    mounts = agent_pb2.UpdateEphemeralMountsRequest(storages=[memory])
+    done = refused = 0
+    async with guest_container.started(client, request):
+        for number in range(60):
+            copy = CopyFileRequest(
+                path=f"{attack}/d/evil{number}",
+                file_mode=(stat.S_IFREG if number % 2 else stat.S_IFDIR) | 0o755,
+                data=b"evil" if number % 2 else b"",
+                file_size=4 if number % 2 else 0,
+            )
+            try:
+                await client.agent.copy_file(copy)
+                if number % 3 == 0:
+                    await client.agent.update_ephemeral_mounts(mounts)
+                done += 1
+            except StatusError:
+                refused += 1
+        assert shell.run(f"ls -A {outside}") == ""
+        assert outside not in shell.run("cat /proc/mounts")
+    assert done
+    assert refused
+    # What it left of its mounts keeps nobody from taking the sandbox down.
+    await client.create_sandbox("vm")
+    mounted = f"$(grep -o '{SHARED}/attack[^ ]*' /proc/mounts)"
+    shell.run(f"umount {mounted}; rm -r {attack} {outside}")
+
+
 # --- CreateSandbox: kernel modules and DNS ---
 
 

@@ -306,7 +306,7 @@ async def test_a_hot_plugged_device_is_waited_for(world: World) -> None:
     device.mkdir(parents=True)
     (device / "uevent").write_text("INTERFACE=veth0\nIFINDEX=3\n")
     paths = SystemPaths(sys=root / "sys")
-    config = Config(hotplug_timeout=0.01)
+    config = Config(hotplug_timeout=1)
     async with open_network(paths, config) as network:
         message = interface(name="eth0", hwAddr="02:00:00:00:00:99", devicePath="02")
         with pytest.raises(Timeout, match="network interface at PCI path 02"):
