@@ -91,9 +91,15 @@ class Watch:
 
     async def _bind(self, reason: TooLarge) -> ExitStack:
         log.warning("watched %s: bound instead of copied: %s", self._place, reason)
-        return await blocking(
-            bind, self._paths, self._place, self._source, MountOptions()
+        work = asyncio.ensure_future(
+            blocking(bind, self._paths, self._place, self._source, MountOptions())
         )
+        try:
+            return await asyncio.shield(work)
+        except asyncio.CancelledError:
+            # A thread cannot be stopped: what it still binds is undone here.
+            await blocking((await work).close)
+            raise
 
 
 async def _end(task: asyncio.Task[None]) -> None:
