@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: Apache-2.0
+"""DestroySandbox, whatever runs: the agent answers, ends, and leaves nothing."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from agent.client import AgentClient
+from agent.client.spec import default_process
+from bench.control import hang_in_fuse
+from bench.stage import Stage, agent_pid
+from guest.local import LocalGuest
+from protos import agent_pb2
+
+BOMB = "while :; do sleep 1000 & done"
+
+
+async def test_everything_that_runs_ends_with_the_sandbox(guest: LocalGuest) -> None:
+    async with await AgentClient.connect(guest.address) as client:
+        await client.create_sandbox("e2e", share_pids=False)
+        stage = Stage(guest, client, guest.directory / "rootfs")
+        paused = await stage.started("paused", "sh", "-c", "while :; do :; done")
+        await client.agent.pause_container(
+            agent_pb2.PauseContainerRequest(container_id=paused.id)
+        )
+        await stage.created("created", "true")
+        execs = await stage.started("execs", "sleep", "1000")
+        for number in range(4):
+            process = default_process(["sleep", "1000"], terminal=number % 2 == 0)
+            await execs.exec(f"e{number}", process)
+        await stage.started("full", "yes")
+        limited = stage.spec("bomb", "sh", "-c", BOMB)
+        limited.Linux.Resources.Pids.Limit = 100
+        bomb = await client.create_container("bomb", limited, share_pids=False)
+        await bomb.start()
+        if os.environ.get("CI") or Path("/dev/fuse").exists():
+            await hang_in_fuse(stage)
+        await client.destroy_sandbox()
+    # What is left on this machine, the fixtures look for.
+    assert guest.ending(timeout=20) == "exit status 0"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+async def test_an_agent_that_is_killed_leaves_nothing_either(
+    guest: LocalGuest, number: signal.Signals
+) -> None:
+    async with await AgentClient.connect(guest.address) as client:
+        await client.create_sandbox("e2e", share_pids=False)
+        stage = Stage(guest, client, guest.directory / "rootfs")
+        await stage.started("c1", "sh", "-c", "sleep 1000 & sleep 1000")
+        await stage.created("c2", "true")
+        os.kill(agent_pid(guest), number)
+        assert guest.ending(timeout=20) is not None
