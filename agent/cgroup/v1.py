@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import os
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
@@ -27,6 +28,7 @@ FREEZE_BEFORE_KILL: Final = 0.05
 """Seconds given to a freeze that only keeps a fork bomb from outrunning us."""
 _TELLING: Final = ("freezer", "pids", "memory", "devices", "cpu")
 _LONGEST_PAUSE: Final = 0.02
+_ATTEMPTS_UNTIL_THAW: Final = 20
 _LONGEST_OOM_PAUSE: Final = 0.5
 """Seconds after a notification within which its kill must have been counted."""
 
@@ -98,9 +100,15 @@ class CgroupV1:
         try:
             async with asyncio.timeout(timeout):
                 pause = 0.0005
-                while (read_text(state) or "FROZEN").strip() != "FROZEN":
+                for attempt in itertools.count(1):
+                    if (read_text(state) or "FROZEN").strip() == "FROZEN":
+                        return
                     await asyncio.sleep(pause)
                     pause = min(2 * pause, _LONGEST_PAUSE)
+                    if attempt % _ATTEMPTS_UNTIL_THAW == 0:
+                        # It can get stuck half-way (kernel before ef9fe980c6fc,
+                        # cgroups/freezer-subsystem.txt: "retry or thaw").
+                        write(state, "THAWED")
                     # Writing again freezes what was forked meanwhile.
                     write(state, "FROZEN")
         except TimeoutError:
