@@ -33,7 +33,7 @@ from tracing.port import Limits
 from tracing.setup import Tracing
 from tracing.span import span
 
-LIVES: Final = 60
+LIVES: Final = 120
 WARM_UP: Final = 5
 ROUNDS: Final = 9
 SPANS: Final = 2000

@@ -217,7 +217,10 @@ def check_forwarder(guest: VmGuest) -> None:
 
 
 async def test_jaegers_encoding(image: Image, tmp_path: Path) -> None:
-    """Isolated, so that each call is a trace of its own, linked to the boot."""
+    """Isolated, so that each call is a trace of its own, linked to the boot.
+
+    Nobody destroys the sandbox: what ends with the guest is sent at the power-off.
+    """
     options = ("agent.trace", "agent.trace_encoding=jaeger", "agent.trace_vport=9999")
     console = f"agent.debug_console_vport={vm.CONSOLE}"
     guest = with_forwarder(image, tmp_path, *options, console)
@@ -229,8 +232,9 @@ async def test_jaegers_encoding(image: Image, tmp_path: Path) -> None:
             await asyncio.to_thread(check_forwarder, guest)
             async with await AgentClient.connect(guest.address) as client:
                 await client.create_sandbox("vm-jaeger")
-                await client.destroy_sandbox()
-            assert await asyncio.to_thread(guest.wait, POWER_OFF) == 0
+            with Shell(vm.connect(guest.socket, vm.CONSOLE)) as shell:
+                shell.type("kill -TERM 1\n")
+                assert await asyncio.to_thread(guest.wait, POWER_OFF) == 0
             requests = list(collector.requests)
     finally:
         guest.stop()
@@ -240,9 +244,11 @@ async def test_jaegers_encoding(image: Image, tmp_path: Path) -> None:
     batches = [jaeger.decode(it.body) for it in requests]
     assert {batch.process.serviceName for batch in batches} == {"kata-agent"}
     spans = {span.operationName: span for batch in batches for span in batch.spans}
-    boot, destroy = spans["agent.boot"], spans["grpc.AgentService/DestroySandbox"]
-    assert destroy.parentSpanId == 0
-    assert [(it.spanId, it.traceIdLow) for it in destroy.references] == [
+    boot, create = spans["agent.boot"], spans["grpc.AgentService/CreateSandbox"]
+    assert create.parentSpanId == 0
+    assert [(it.spanId, it.traceIdLow) for it in create.references] == [
         (boot.spanId, boot.traceIdLow)
     ]
+    # After the signal, in no call.
+    assert spans["namespace.unpin"].parentSpanId == 0
     assert all(span.duration >= 0 for span in spans.values())
