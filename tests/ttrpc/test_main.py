@@ -85,6 +85,16 @@ def test_a_command_is_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
     assert "python -m ttrpc" in capsys.readouterr().err
 
 
+def wire_to(path: Path, listening: subprocess.Popen[bytes]) -> Wire:
+    """Connect as soon as a process listens."""
+    while listening.poll() is None:
+        try:
+            return Wire(str(path))
+        except (FileNotFoundError, ConnectionRefusedError):
+            time.sleep(0.01)
+    raise AssertionError("it has ended")
+
+
 def test_dump_shows_what_socat_captured(
     tmp_path: Path, our_server: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -97,10 +107,7 @@ def test_dump_shows_what_socat_captured(
             stderr=stderr,
         ) as socat,
     ):
-        while not via.exists():
-            assert socat.poll() is None
-            time.sleep(0.01)
-        with Wire(str(via)) as wire:
+        with wire_to(via, socat) as wire:
             wire.send(request(1, "Echo", bytes(100_000)), request(3, "Nope"))
             wire.receive_many(2)
     assert main(["dump", str(session)]) == 0
