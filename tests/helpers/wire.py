@@ -109,7 +109,11 @@ class Wire:
         path = "\0" + address[1:] if address.startswith("@") else address
         self.socket = socket.socket(socket.AF_UNIX)
         self.socket.settimeout(PATIENCE)
-        self.socket.connect(path)
+        try:
+            self.socket.connect(path)
+        except OSError:
+            self.socket.close()
+            raise
 
     def __enter__(self) -> Wire:
         return self

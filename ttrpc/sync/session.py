@@ -94,7 +94,11 @@ class Session:
         timeout_nano = self.timeout_nano(deadline)
         stream = self.connection.open_stream(method, payload, timeout_nano, metadata)
         stream.inbox = Inbox()
-        self.flush(deadline)
+        try:
+            self.flush(deadline)
+        except BaseException:
+            self.connection.abandon_stream(stream)
+            raise
         return stream
 
     def timeout_nano(self, deadline: Deadline | None) -> int:

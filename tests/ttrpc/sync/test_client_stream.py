@@ -102,6 +102,16 @@ def test_a_deadline_ends_a_send_that_waits() -> None:
         assert caught.value.code is Code.DEADLINE_EXCEEDED
 
 
+def test_a_stream_that_could_not_be_opened_in_time_is_forgotten() -> None:
+    ours, theirs = socket.socketpair()
+    with theirs, Client(ours) as client:
+        with pytest.raises(StatusError, match="DEADLINE_EXCEEDED"):
+            client.call(ECHO["Echo"], BIG, timeout=0.01)
+        with pytest.raises(StatusError, match="DEADLINE_EXCEEDED"):
+            client.open_stream(ECHO["EchoStream"], timeout=0.01)
+        assert not client._session.connection.streams
+
+
 def test_leaving_it_tells_the_server(pair: Pair) -> None:
     stream, server = pair
     with stream:
