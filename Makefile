@@ -100,7 +100,7 @@ fuzz: $(READY) ## Fuzz what comes off a socket for a minute
 	PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --editable '.[fuzz]'
 	$(BIN)/python -m fuzz.frames -max_total_time=60
 
-.PHONY: bench-ttrpc bench-budget bench-tracing bench-containers
+.PHONY: bench-ttrpc bench-budget bench-tracing bench-containers bench-boot
 .PHONY: bench-control bench-stdio bench-scale
 bench-ttrpc: $(READY) ## Compare our ttrpc with Go's, cell by cell
 	$(BIN)/python -m bench.ttrpc --write
@@ -114,6 +114,8 @@ bench-stdio: $(READY) ## Check 10,000 execs and 1 GiB each way, compare with a b
 	$(BIN)/python -m bench.stdio --write
 bench-scale: $(READY) ## Run 500 containers in one sandbox
 	$(BIN)/python -m bench.scale --write
+bench-boot: ready-image ## Measure a VM's way to the first answered Check
+	$(BIN)/python -m bench.boot --write
 bench-budget: $(READY) ## Check start-up and memory against the budget
 	$(BIN)/python -m bench.budget
 	$(BIN)/python -m bench.containers

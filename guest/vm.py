@@ -32,6 +32,7 @@ from guest.vm_qmp import Qmp, QmpError
 BOOT_TIMEOUT: Final = 60.0
 STOP_TIMEOUT: Final = 5.0
 CONSOLE_TAIL: Final = 64 * 1024
+PANIC: Final = "Kernel panic - "
 RETRY_INTERVAL: Final = 0.02
 ROOT: Final = Path(__file__).resolve().parents[1]
 _SUN_PATH_LIMIT: Final = 107 - len("_4294967295")
@@ -132,7 +133,7 @@ class VmGuest:
                     )
                 time.sleep(RETRY_INTERVAL)
         except GuestError as error:
-            last = [*self.console_tail(), *self._diagnostics()]
+            last = [*self._last_words(), *self._diagnostics()]
             tail = "\n".join(f"    {line}" for line in last)
             self.stop()
             raise GuestError(f"{error}; its console ends with\n{tail}") from None
@@ -253,6 +254,12 @@ class VmGuest:
             except OSError:
                 return False
         return False
+
+    def _last_words(self, lines: int = 20) -> Sequence[str]:
+        """Return the end of the console, without a panic's registers and addresses."""
+        told = list(self.console_tail(1000))
+        panics = [number for number, line in enumerate(told) if PANIC in line]
+        return told[: panics[0] + 1][-lines:] if panics else told[-lines:]
 
     def _diagnostic_file(self) -> BinaryIO:
         return open(self.directory / "qemu.log", "ab")

@@ -36,7 +36,7 @@ def choose(kernel: Path, cache: Path) -> str:
         known = json.loads(record.read_text())
         if known["boot_id"] == boot_id:
             return str(known["accelerator"])
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError, TypeError):
         pass  # Not tried yet.
     accelerator = "kvm" if try_kvm(kernel) else "tcg"
     record.write_text(json.dumps({"boot_id": boot_id, "accelerator": accelerator}))

@@ -13,6 +13,9 @@ from guest.image.cpio import Archive
 SOURCE: Final = "source"
 """Where a second archive puts our packages, to be mounted over the image's."""
 
+HANDOVER: Final = "the root disk is there"
+"""What the kernel's log says when the initrd is done: `bench/boot.py` looks for it."""
+
 _SCRIPT: Final = f"""\
 #!/busybox sh
 # Mounts the root disk read-only and hands over to the agent as PID 1.
@@ -36,6 +39,7 @@ if [ -d /{SOURCE} ]; then
     $B cp -a /{SOURCE}/. /root/{HOME}/source
     $B mount -o remount,ro /root/{HOME}/source
 fi
+echo "initrd: {HANDOVER}" > /dev/kmsg
 $B mount -o move /dev /root/dev
 exec $B switch_root /root "${{guest_init:-/usr/bin/kata-agent}}"
 """

@@ -27,7 +27,7 @@ from guest.vm_command import QEMU, Machine
 INIT = Path(__file__).parents[1] / "vm" / "vsock_init.py"
 ECHO, CONTROL = 1024, 1030
 """Ports of `tests/vm/vsock_init.py`."""
-LOG, CONSOLE = 1025, 1026
+AGENT, LOG, CONSOLE = 1024, 1025, 1026
 """Ports of an agent that was given them as its options."""
 
 

@@ -7,17 +7,14 @@ import concurrent.futures
 import contextlib
 import hashlib
 import os
-import signal
 import socket
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from guest.image.store import Image
 from guest.vm import VmGuest
 from tests.helpers.vm import ECHO, Control, connect
-from tests.helpers.vm import vsock_guest as make_guest
 
 pytestmark = pytest.mark.vm
 
@@ -256,47 +253,3 @@ def test_memory_that_is_plugged_does_not_disturb_a_stream(
         connection.sendall(b"after")
         assert connection.recv(5) == b"after"
     assert exchange(vsock_guest.socket, MIB)
-
-
-def test_clients_of_a_booting_guest_wait_or_are_refused_but_never_hang(
-    image: Image, tmp_path: Path
-) -> None:
-    guest = make_guest(image, tmp_path)
-
-    def call(number: int) -> int:
-        refusals = 0
-        while True:
-            try:
-                with connect(guest.socket, ECHO, timeout=60) as connection:
-                    connection.sendall(b"%d" % number)
-                    connection.shutdown(socket.SHUT_WR)
-                    assert receive_all(connection) == b"%d" % number
-                    return refusals
-            except ConnectionRefusedError:
-                refusals += 1
-
-    try:
-        guest.launch()
-        with concurrent.futures.ThreadPoolExecutor(100) as pool:
-            assert len(list(pool.map(call, range(100)))) == 100
-    finally:
-        guest.stop()
-
-
-def test_a_vm_that_is_killed_ends_its_connections(image: Image, tmp_path: Path) -> None:
-    with make_guest(image, tmp_path) as guest:
-        with connect(guest.socket, ECHO) as connection:
-            os.kill(guest.qemu_pid, signal.SIGKILL)
-            assert connection.recv(1) == b""
-        assert guest.ending(10) == "qemu was killed by signal 9"
-    assert not guest.directory.exists()
-
-
-def test_a_backend_that_is_killed_ends_its_connections(
-    image: Image, tmp_path: Path
-) -> None:
-    with make_guest(image, tmp_path) as guest:
-        with connect(guest.socket, ECHO) as connection:
-            os.kill(guest.backend_pid, signal.SIGKILL)
-            assert connection.recv(1) == b""
-        assert guest.ending(10) == "vsock was killed by signal 9"

@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A VM's way from nothing to the first answered `Check`, and its parts.
+
+python -m bench.boot            measure and print
+python -m bench.boot --write    the same, and keep the figures
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import platform
+import re
+import socket
+import statistics
+import subprocess
+import time
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Final
+
+from agent.client import AgentClient
+from bench.document import replace_section
+from guest.image.build import ensure_current
+from guest.image.initrd import HANDOVER
+from guest.image.progress import Progress
+from guest.image.store import Image, cache
+from guest.vm import VmGuest
+from guest.vm_accelerator import choose
+from guest.vm_command import QEMU, Machine
+
+ROUNDS: Final = 5
+CONSOLE: Final = 1026
+TIMEOUT: Final = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class Boot:
+    """Milliseconds."""
+
+    qemu: float
+    """Until the kernel's clock runs, and from the agent's readiness to the answer."""
+    kernel: float
+    initrd: float
+    imports: float
+    """The interpreter, and the agent's modules."""
+    agent: float
+    total: float
+
+
+NAMES: Final = {
+    "qemu": "QEMU, firmware, connecting",
+    "kernel": "kernel",
+    "initrd": "initrd: modules, root disk",
+    "imports": "Python and the agent's modules",
+    "agent": "agent: mounts, options, listening",
+    "total": "**start of QEMU to the first answered Check**",
+}
+
+
+def boot(image: Image) -> Boot:
+    """Boot one VM, and end it."""
+    words = [f"agent.debug_console_vport={CONSOLE}"]
+    guest = VmGuest(image, machine=Machine(kernel_parameters=words))
+    started = time.monotonic()
+    try:
+        guest.launch()
+        asyncio.run(_check(guest.address))
+        total = (time.monotonic() - started) * 1000
+        kernel, handover = _kernel_times(guest.socket)
+        announced = _announcement(guest)
+    finally:
+        guest.stop()
+    before, own = announced["before_agent_ms"], announced["agent_ms"]
+    return Boot(
+        qemu=total - before - own,
+        kernel=kernel,
+        initrd=handover - kernel,
+        imports=before - handover,
+        agent=own,
+        total=total,
+    )
+
+
+async def _check(address: str) -> None:
+    async with await AgentClient.connect(address, timeout=TIMEOUT) as client:
+        await client.check(TIMEOUT)
+
+
+def _kernel_times(path: Path) -> tuple[float, float]:
+    """When the kernel started the initrd, and when that was done."""
+    with socket.socket(socket.AF_UNIX) as console:
+        console.settimeout(TIMEOUT)
+        console.connect(str(path))
+        console.sendall(b"CONNECT %d\ndmesg; exit\n" % CONSOLE)
+        text = b""
+        while data := console.recv(65536):
+            text += data
+    times = []
+    for words in ("Run /init as init process", HANDOVER):
+        found = re.search(rf"\[ *(\d+\.\d+)\] .*{words}", text.decode())
+        if found is None:
+            raise RuntimeError(f"the kernel's log does not say {words!r}")
+        times.append(float(found[1]) * 1000)
+    return times[0], times[1]
+
+
+def _announcement(guest: VmGuest) -> dict[str, float]:
+    for line in guest.console_tail(1000):
+        if '"msg": "announce"' in line:
+            fields: dict[str, float] = json.loads(line)
+            return fields
+    raise RuntimeError("the console has no announcement")
+
+
+def table(boots: list[Boot], accelerator: str) -> str:
+    """Return the medians as a table."""
+    qemu = subprocess.run([QEMU, "--version"], stdout=subprocess.PIPE, text=True)
+    version = qemu.stdout.split()[3]
+    lines = [
+        f"Medians of {len(boots)} boots, QEMU {version}, {accelerator},"
+        f" 1 CPU, {platform.machine()}.",
+        "",
+        "| part | ms |",
+        "|---|---|",
+    ]
+    for field in fields(Boot):
+        value = statistics.median(getattr(boot, field.name) for boot in boots)
+        lines.append(f"| {NAMES[field.name]} | {value:,.0f} |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m bench.boot", description=__doc__)
+    parser.add_argument("--rounds", type=int, default=ROUNDS)
+    parser.add_argument("--write", action="store_true")
+    arguments = parser.parse_args()
+    image = ensure_current(Progress())
+    boots = [boot(image) for _ in range(arguments.rounds)]
+    text = table(boots, choose(image.kernel, cache()))
+    print(text)
+    if arguments.write:
+        replace_section("boot", text)
+
+
+if __name__ == "__main__":
+    main()
