@@ -120,6 +120,27 @@ class Plug:
         self.guest.qmp("object-add", id=backend, **kind)
         self.guest.qmp("device_add", driver="pc-dimm", id=f"d{backend}", memdev=backend)
 
+    def growing_memory(self, limit: int, bus: str, **properties: Any) -> str:
+        """Add a virtio-mem device that has no memory yet, for good; return its id."""
+        backend = new_name("memory-")
+        kind = {"qom-type": "memory-backend-memfd", "share": True, "size": limit}
+        self.guest.qmp("object-add", id=backend, **kind)
+        name = new_name("growing-")
+        self.guest.qmp(
+            "device_add",
+            driver="virtio-mem-pci",
+            id=name,
+            memdev=backend,
+            bus=bus,
+            **properties,
+        )
+        return name
+
+    def grow(self, name: str, size: int) -> None:
+        """Have the guest take as much memory from a virtio-mem device."""
+        path = f"/machine/peripheral/{name}"
+        self.guest.qmp("qom-set", path=path, property="requested-size", value=size)
+
     def nvdimm(self, image: Path) -> None:
         """Add persistent memory, for good."""
         backend = new_name("nvdimm-")

@@ -101,6 +101,23 @@ async def test_memory(
     )
 
 
+async def test_memory_that_a_virtio_device_hands_over(
+    machine_client: AgentClient, machine_plug: Plug, machine_shell: Shell
+) -> None:
+    """Block by block, and nobody says when: each comes online by its event."""
+    machine_shell.run("modprobe virtio_mem")
+    await bring_online(machine_client, 1, cpu_only=True)
+    before = memory_total(machine_shell)
+    device = machine_plug.growing_memory(4 * BLOCK, "pci-bridge-0", addr="8")
+    for blocks in (2, 4):
+        machine_plug.grow(device, blocks * BLOCK)
+        wanted = (before + blocks * BLOCK) >> 10
+        machine_shell.run(
+            f"until grep -q 'MemTotal: *{wanted} kB' /proc/meminfo; "
+            "do usleep 20000; done"
+        )
+
+
 async def test_a_kernel_that_cannot_be_told_of_memory(
     machine_client: AgentClient,
 ) -> None:
