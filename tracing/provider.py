@@ -278,20 +278,6 @@ class _ToPort(SpanProcessor):
         self._port.put(span)
 
 
-def current_context() -> TraceContext | None:
-    """Return the current span's context, None outside of all spans."""
-    span = _current.get()
-    if span is None:
-        return None
-    context = span.context
-    return TraceContext(
-        context.trace_id,
-        context.span_id,
-        context.trace_flags.sampled,
-        context.trace_state.to_header(),
-    )
-
-
 def error_type(error: BaseException) -> str:
     """Return the `error.type` of an exception: its class, never its message."""
     cls = type(error)
