@@ -54,12 +54,14 @@ class Plugged:
 
     async def bring_online(self, cpus: int, *, cpu_only: bool) -> None:
         """See `agent.cpu_memory.bring_online`; containers get the CPUs too."""
-        await bring_online(self._paths, cpus, cpu_only=cpu_only)
-        await self._widen()
-        if not self._is_following:
-            self._is_following = True
-            # Not before the answer: the first listener takes its time to start.
-            self._start(self._follow(cpu_only=cpu_only))
+        try:
+            await bring_online(self._paths, cpus, cpu_only=cpu_only)
+            await self._widen()
+        finally:
+            if not self._is_following:
+                self._is_following = True
+                # Not before the answer: the first listener takes its time to start.
+                self._start(self._follow(cpu_only=cpu_only))
 
     async def _follow(self, *, cpu_only: bool) -> None:
         await self._uevents.start()

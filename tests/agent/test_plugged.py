@@ -9,6 +9,8 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
+from agent import cpu_memory
+from agent.errors import Timeout
 from agent.plugged import Plugged
 from tests.helpers.sysfs import Sysfs, added
 
@@ -74,6 +76,18 @@ async def test_what_comes_before_anybody_listens(
     while not switches:
         await asyncio.sleep(0)
     await is_on(switches[0])
+    sysfs.uevents.close()
+
+
+async def test_what_comes_after_the_timeout(
+    sysfs: Sysfs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cpu_memory, "CPU_TIMEOUT", 0.001)
+    with pytest.raises(Timeout, match="cpus: 1 of 2"):
+        await plugged(sysfs).bring_online(2, cpu_only=True)
+    cpu = switch(sysfs, CPU)
+    sysfs.monitor.send(added("cpu", CPU))
+    await is_on(cpu)
     sysfs.uevents.close()
 
 
