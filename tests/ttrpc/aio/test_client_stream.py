@@ -43,10 +43,15 @@ async def test_a_deadline_ends_a_send_that_waits(
 ) -> None:
     """ttrpc-rust's timeouts do not cover sending (its issues 317 and 318)."""
     async with Client(pair[0], limits=SMALL_QUEUE) as client:
-        stream = await client.open_stream(ECHO["EchoStream"], timeout=0.05)
+
+        async def send() -> None:
+            await (
+                await fill(await client.open_stream(ECHO["EchoStream"], timeout=0.1))
+            )
+
         async with asyncio.timeout(10):
             with pytest.raises(StatusError) as caught:
-                await (await fill(stream))
+                await send()
         assert caught.value.code is Code.DEADLINE_EXCEEDED
 
 

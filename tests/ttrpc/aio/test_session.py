@@ -301,9 +301,10 @@ async def test_a_failed_stream_cancels_a_handler_that_waits_for_something_else()
 
 
 async def test_a_handler_that_does_not_stop_at_its_deadline_is_not_waited_for() -> None:
-    release = asyncio.Event()
+    started, release = asyncio.Event(), asyncio.Event()
 
     async def stubborn(request: BytesValue, context: CallContext) -> BytesValue:
+        started.set()
         while not release.is_set():
             try:
                 await release.wait()
@@ -314,7 +315,8 @@ async def test_a_handler_that_does_not_stop_at_its_deadline_is_not_waited_for() 
     server = server_of(stubborn)
     async with connected(server) as client:
         with pytest.raises(StatusError, match="DEADLINE_EXCEEDED"):
-            await client.call(ECHO["Echo"], HI, timeout=0.01)
+            await client.call(ECHO["Echo"], HI, timeout=0.1)
+        await started.wait()
         assert server.calls_in_flight == 1
         release.set()
         while server.calls_in_flight:
