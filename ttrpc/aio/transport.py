@@ -155,6 +155,10 @@ class Transport:
             raise
         finally:
             self._corked = False
+            # The write may have failed, and that concerns somebody too.
+            for callback in self._after_frames:
+                self._loop.call_soon(callback)
+            self._after_frames = []
         if self._flush_wanted:
             self._flush_wanted = False
             self.flush_soon()

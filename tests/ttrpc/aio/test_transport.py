@@ -24,6 +24,7 @@ class Receiver:
         self.ids: list[int] = []
         self.outbox = Outbox()
         self.answer = b""
+        self.told: list[Closed] = []
         self.resumed: list[list[int]] = []
         sock.setblocking(False)
         self.transport = Transport(
@@ -44,7 +45,7 @@ class Receiver:
             self.outbox.put_message(stream_id, self.answer)
 
     def lost(self, reason: Closed) -> None:
-        pass
+        self.transport.after_frames(lambda: self.told.append(reason))
 
     async def until(self, ids: list[int]) -> None:
         async with asyncio.timeout(PATIENCE):
@@ -95,3 +96,16 @@ async def test_without_frames_readers_go_on_when_the_loop_comes_round(
     await asyncio.sleep(0)
     assert seen == [None]
     receiver.transport.close("the test is over")
+
+
+async def test_those_are_told_whom_a_failed_answer_concerns(
+    pair: tuple[socket.socket, socket.socket],
+) -> None:
+    receiver = Receiver(pair[0], unread=Share(Quota(1000), 1000))
+    receiver.answer = b"hi"
+    pair[1].sendall(frames([1]))
+    pair[1].close()
+    async with asyncio.timeout(PATIENCE):
+        while not receiver.told:
+            await asyncio.sleep(0)
+    assert "send failed" in str(receiver.told[0])
