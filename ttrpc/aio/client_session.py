@@ -9,6 +9,7 @@ from typing import Any
 
 from ttrpc.aio.inbox import Inbox
 from ttrpc.aio.transport import Transport
+from ttrpc.aio.wakeup import Wakeup
 from ttrpc.client_connection import ClientConnection
 from ttrpc.envelope import Pairs, Payload
 from ttrpc.errors import Closed, StreamFull
@@ -16,6 +17,27 @@ from ttrpc.limits import Limits
 from ttrpc.quota import Quota, Share
 from ttrpc.service import Method
 from ttrpc.stream import Stream
+
+
+class Answer:
+    """What a unary call waits for."""
+
+    __slots__ = ("_wakeup", "error", "payload")
+
+    def __init__(self) -> None:
+        self._wakeup = Wakeup()
+        self.payload: bytes | None = None
+        self.error: Exception | None = None
+
+    async def get(self) -> bytes:
+        while self.payload is None:
+            if self.error is not None:
+                raise self.error
+            await self._wakeup
+        return self.payload
+
+    def wake(self) -> None:
+        self._wakeup.wake()
 
 
 class ClientSession:
@@ -33,7 +55,7 @@ class ClientSession:
 
     def __init__(self, sock: socket.socket, limits: Limits) -> None:
         self._loop = asyncio.get_running_loop()
-        self._waiting: dict[int, asyncio.Future[bytes]] = {}
+        self._waiting: dict[int, Answer] = {}
         self._timers: dict[int, asyncio.TimerHandle] = {}
         """Those that end streams at their deadlines, by stream id."""
         self._inbox_limit = limits.stream_inbox
@@ -59,14 +81,13 @@ class ClientSession:
         self._check_connected()
         stream_id = self.connection.start_call(method, payload, timeout_nano, metadata)
         waiting = self._waiting
-        future: asyncio.Future[bytes] = self._loop.create_future()
-        waiting[stream_id] = future
+        answer = waiting[stream_id] = Answer()
         if len(waiting) == 1:
             self.transport.flush()
         else:
             self.transport.flush_soon()
         try:
-            return await future
+            return await answer.get()
         finally:
             if waiting.pop(stream_id, None) is not None:
                 self.connection.abandon_call(stream_id)
@@ -110,14 +131,14 @@ class ClientSession:
     # What the connection tells.
 
     def call_succeeded(self, stream_id: int, payload: bytes) -> None:
-        future = self._waiting.pop(stream_id)
-        if not future.done():
-            future.set_result(payload)
+        answer = self._waiting.pop(stream_id)
+        answer.payload = payload
+        self.transport.after_frames(answer.wake)
 
     def call_failed(self, stream_id: int, error: Exception) -> None:
-        future = self._waiting.pop(stream_id)
-        if not future.done():
-            future.set_exception(error)
+        answer = self._waiting.pop(stream_id)
+        answer.error = error
+        self.transport.after_frames(answer.wake)
 
     def message_received(self, stream: Stream, payload: Payload) -> None:
         if not stream.inbox.put(payload):
@@ -143,9 +164,9 @@ class ClientSession:
     def _lost(self, reason: Closed) -> None:
         waiting = list(self._waiting.values())
         self._waiting.clear()
-        for future in waiting:
-            if not future.done():
-                future.set_exception(Closed(str(reason)))
+        for answer in waiting:
+            answer.error = Closed(str(reason))
+            self.transport.after_frames(answer.wake)
         for stream in list(self.connection.streams.values()):
             # What came before the connection broke can still be read.
             stream.inbox.end(reason)
