@@ -16,7 +16,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tracing.data import Resource, SpanData
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
+    ExportTraceServiceRequest,
+)
 
 from agent.client import AgentClient, communicate
 from agent.client.spec import default_process, default_spec, writable_layer
@@ -34,7 +36,6 @@ from tests.helpers.shell import Shell
 from tests.helpers.trace_port import fake_collector
 from tracing import http1
 from tracing.client import inject
-from tracing.encoding.otlp import encode
 from tracing.forwarder import Receiver
 from tracing.propagation import TraceContext
 from tracing.record import Kind, SpanRecord
@@ -201,8 +202,11 @@ def check_forwarder(guest: VmGuest) -> None:
             "--file /run/spans.jsonl --guest-connections 2 2>&1 &\n"
         )
         shell.until(r"listening on vsock://\S*:10240\b")
-        body = encode(Resource({}), [SpanData("a.b", TraceContext(1, 2), 3, 4)])
-        request = http1.request("/v1/traces", body, "application/x-protobuf")
+        batch = ExportTraceServiceRequest()
+        batch.resource_spans.add().scope_spans.add().spans.add(name="a.b")
+        request = http1.request(
+            "/v1/traces", batch.SerializeToString(), "application/x-protobuf"
+        )
         held = [vm.connect(guest.socket, 10240) for _ in range(2)]
         for connection in held:
             connection.sendall(request)
