@@ -41,8 +41,12 @@ class DebugConsole:
         self._sessions = 0
 
     def serve_port(self, ports: Ports, port: int) -> None:
-        """Start to accept connections on guest port `port`."""
-        self._start(self._accept(ports, port))
+        """Accept connections on guest port `port`: from now on, if there are ports."""
+        try:
+            listener = ports.listen(port)
+        except OSError:
+            listener = None
+        self._start(self._accept(ports, port, listener))
 
     def serve_terminal(self, terminal: Path) -> None:
         """Start a shell on `terminal`, and a new one whenever it ends."""
@@ -65,8 +69,11 @@ class DebugConsole:
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("debug console failed", exc_info=error)
 
-    async def _accept(self, ports: Ports, port: int) -> None:
-        listener = await self._listen(ports, port)
+    async def _accept(
+        self, ports: Ports, port: int, listener: socket.socket | None
+    ) -> None:
+        if listener is None:
+            listener = await self._wait_for_port(ports, port)
         loop = asyncio.get_running_loop()
         with listener:
             while True:
@@ -83,14 +90,14 @@ class DebugConsole:
                     continue
                 self._start(self._serve(connection))
 
-    async def _listen(self, ports: Ports, port: int) -> socket.socket:
+    async def _wait_for_port(self, ports: Ports, port: int) -> socket.socket:
+        # The vsock device may come later than we do.
         while True:
+            await asyncio.sleep(RETRY_SECONDS)
             try:
                 return ports.listen(port)
             except OSError as error:
-                # The vsock device may come later than we do.
                 log.debug("debug console waits", extra={"error": str(error)})
-                await asyncio.sleep(RETRY_SECONDS)
 
     async def _serve(self, connection: socket.socket) -> None:
         self._sessions += 1
