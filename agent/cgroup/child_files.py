@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 from collections.abc import Set
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from agent.cgroup import is_unified
+from agent.cgroup.files import write
 
 _numbers = itertools.count()
 
@@ -36,6 +38,8 @@ class ChildFiles:
         return name in self._found[controller]
 
     def _look(self, hierarchy: Path) -> Set[str]:
+        if self.unified:
+            self._enable_controllers()
         child = hierarchy / f".agent-{os.getpid()}-{next(_numbers)}"
         try:
             child.mkdir()
@@ -46,3 +50,13 @@ class ChildFiles:
             return frozenset(os.listdir(child))
         finally:
             child.rmdir()
+
+    def _enable_controllers(self) -> None:
+        """Let children have every controller, as the runtime will.
+
+        A guest's init may have left some to itself. One that cannot be given, while
+        real-time processes use it for one, is one that there is not.
+        """
+        for controller in (self._root / "cgroup.controllers").read_text().split():
+            with contextlib.suppress(OSError):
+                write(self._root / "cgroup.subtree_control", f"+{controller}")

@@ -23,3 +23,11 @@ async def test_what_a_new_cgroup_has(world: World) -> None:
     assert not files.has("nosuch/nosuch.file")
     assert not files.has("no.such.file")
     assert [directory for directory, _, _ in os.walk(ROOT)] == before
+
+
+def test_controllers_are_enabled_before_the_look(tmp_path: Path) -> None:
+    (tmp_path / "cgroup.controllers").write_text("memory\n")
+    control = tmp_path / "cgroup.subtree_control"
+    control.touch()
+    assert not ChildFiles(tmp_path).has("memory.max")
+    assert control.read_text() == "+memory"
