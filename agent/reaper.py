@@ -26,6 +26,7 @@ from types import TracebackType
 from typing import Final, Self
 
 from agent.errors import NotFound, Timeout
+from agent.linux.pidfd import open_pidfd
 from agent.linux.prctl import set_child_subreaper
 from agent.linux.spawn import spawn
 from tracing.span import span
@@ -172,7 +173,7 @@ class Reaper:
     def adopt(self, pid: int) -> Child:
         """Register a process that is ours to wait for, or was until just now."""
         try:
-            child = Child(self, pid, os.pidfd_open(pid))
+            child = Child(self, pid, open_pidfd(pid))
         except ProcessLookupError:
             if pid not in self._orphans:
                 raise

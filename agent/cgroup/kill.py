@@ -8,12 +8,14 @@ import os
 import signal
 from collections.abc import Iterable
 
+from agent.linux.pidfd import open_pidfd
+
 
 def send_kill(pids: Iterable[int]) -> None:
     """Send SIGKILL to every pid; those that have ended meanwhile are fine."""
     for pid in pids:
         with contextlib.suppress(ProcessLookupError):
-            pidfd = os.pidfd_open(pid)
+            pidfd = open_pidfd(pid)
             try:
                 signal.pidfd_send_signal(pidfd, signal.SIGKILL)
             finally:

@@ -2,14 +2,17 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import fcntl
 import os
 import re
 import signal
 import time
+from pathlib import Path
 
 import pytest
 
+from agent.cgroup.kill import send_kill
 from agent.errors import NotFound, Timeout
 from agent.reaper import Reaper
 from tests.helpers.namespace import World, in_namespaces
@@ -121,3 +124,34 @@ async def test_programs_get_a_clean_environment_and_signals(world: World) -> Non
         assert not ignored & 1 << (signal.SIGXFSZ - 1)
         assert str(leak) not in done.stdout.decode().split()
         os.close(leak)
+
+
+@in_namespaces("v1")
+async def test_an_orphan_whose_session_goes_on_is_known_to_have_ended(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its number lives on, which kernels before 6.15 call an invalid argument."""
+    file = Path("/run/pid")
+    script = f"(setsid sh -c 'echo $$ >{file}; sleep 1000 & exit 5' &)"
+    with Reaper() as reaper, reaper.expecting():
+        await reaper.spawn(["sh", "-c", script]).wait()
+        async with asyncio.timeout(10):
+            while not (file.exists() and file.read_text()) or reaper._orphans == {}:
+                await asyncio.sleep(0.001)
+
+        def refuse(pid: int, flags: int = 0) -> int:
+            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+
+        monkeypatch.setattr(os, "pidfd_open", refuse)
+        child = reaper.adopt(int(file.read_text()))
+        assert await child.wait() == 5
+        with pytest.raises(ProcessLookupError):
+            reaper.adopt(1)
+
+
+def test_killing_what_has_ended_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(pid: int, flags: int = 0) -> int:
+        raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+
+    monkeypatch.setattr(os, "pidfd_open", refuse)
+    send_kill([1])

@@ -134,7 +134,9 @@ async def test_statistics(client: AgentClient) -> None:
             found = await stats(client, container)
             if (
                 found.cpu_stats.throttling_data.throttled_time
-                and found.memory_stats.usage.usage > 5_000_000
+                # The kernel brings it up to date every other second.
+                and found.memory_stats.stats["shmem"] > 4_900_000
+                and found.memory_stats.cache > 4_900_000
                 and found.pids_stats.current >= 2
             ):
                 break
@@ -145,9 +147,7 @@ async def test_statistics(client: AgentClient) -> None:
         assert memory.usage.limit == 64 * MIB
         assert memory.usage.max_usage >= memory.usage.usage
         assert memory.swap_usage.limit == 96 * MIB
-        assert memory.stats["shmem"] > 4_000_000
         assert memory.stats["anon"] > 0
-        assert memory.cache > 4_000_000
         assert found.pids_stats.limit == 50
         assert found.hugetlb_stats["2MB"].usage == 0
 

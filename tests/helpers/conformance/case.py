@@ -39,7 +39,8 @@ SITUATIONS: Final = (
     "concurrent",
     "cancelled",
 )
-PATIENCE: Final = 20.0
+PATIENCE: Final = 60.0
+"""Seconds; a guest may be emulated in software."""
 
 Act = Callable[["Subject"], Awaitable[object]]
 
