@@ -27,6 +27,18 @@ SHARED_OPTIONS = (
 )
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Time tests without their set-up: the first one pays for image and boot.
+
+    Those have limits of their own, and a guest that was not there in time for one test
+    would be there for none.
+    """
+    for item in items:
+        is_ours = item.path.parent == Path(__file__).parent
+        if is_ours and item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(120, func_only=True))
+
+
 @pytest.fixture(scope="session")
 def image() -> Image:
     """The guest image."""
