@@ -79,7 +79,9 @@ async def burden(stage: Stage) -> AsyncIterator[None]:
     )
     begin(
         client.create_container(
-            "on-dead-root", stage.spec("on-dead-root", "true", rootfs=dead)
+            "on-dead-root",
+            stage.spec("on-dead-root", "true", rootfs=dead),
+            share_pids=False,
         )
     )
 

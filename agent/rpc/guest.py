@@ -17,6 +17,7 @@ from agent.guest_details import guest_details
 from agent.metrics import Metrics
 from agent.plugged import Plugged
 from agent.sandbox import Sandbox
+from agent.slots import Slots
 from agent.stale_mounts import refresh_shared_mounts
 from agent.swap import add_swap_disk, add_swap_file
 from agent.volume import resize_volume, volume_stats
@@ -47,6 +48,8 @@ class GuestService:
         )
         self._files = files
         self._metrics = Metrics(hotplug.paths, count_spans)
+        # Each is a thread that works: many at once would keep the event loop waiting.
+        self._scrapes = Slots(1)
         self._device_handlers = device_handlers
         self._storage_handlers = storage_handlers
 
@@ -94,7 +97,9 @@ class GuestService:
     async def get_metrics(
         self, request: agent_pb2.GetMetricsRequest, context: CallContext
     ) -> agent_pb2.Metrics:
-        return agent_pb2.Metrics(metrics=await blocking(self._metrics.scrape))
+        async with self._scrapes.place():
+            page = await blocking(self._metrics.scrape)
+        return agent_pb2.Metrics(metrics=page)
 
     async def add_swap(
         self, request: agent_pb2.AddSwapRequest, context: CallContext
