@@ -140,6 +140,16 @@ FLAGS: Final[Mapping[str, Changes]] = {
     "systemd.unified_cgroup_hierarchy": {"unified_cgroup_hierarchy": True},
 }
 
+WITHOUT_EFFECT: Final = frozenset(
+    {
+        "agent.cdh_api_timeout",
+        "agent.cdi_timeout",
+        "agent.image_pull_timeout",
+        "agent.launch_process_timeout",
+    }
+)
+"""Times to wait for parts of Kata's agent that are not here; runtimes set some."""
+
 CONFIG_FILE: Final = "agent.config_file"
 """The option that is not a setting itself: `agent.load_config` looks for it."""
 
@@ -154,7 +164,7 @@ def parse_word(word: str) -> Changes:
         return FLAGS.get(word, {})
     # An address may hold a "="; Kata's agents drop what follows one elsewhere.
     value = rest if name == "agent.server_addr" else rest.partition("=")[0]
-    if name == CONFIG_FILE:
+    if name == CONFIG_FILE or name in WITHOUT_EFFECT:
         return {}
     parse = OPTIONS.get(name)
     if parse is None:

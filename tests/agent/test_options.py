@@ -137,6 +137,28 @@ TAKEN: list[tuple[str, dict[str, Any]]] = [
     ("agnt.container_pipe_size=3", {}),
     ("agent.runtime=runc", {"runtime": "runc"}),
     ("agent.config_file=/etc/kata.toml", {}),
+    # What runtimes set for parts of Kata's agent that are not here.
+    ("agent.cdh_api_timeout=50", {}),
+    ("agent.cdi_timeout=100", {}),
+    ("agent.image_pull_timeout=1200", {}),
+    ("agent.launch_process_timeout=6", {}),
+    # All that the Go shim and runtime-rs put on a command line, at once.
+    (
+        "reboot=k panic=1 systemd.unit=kata-containers.target"
+        " systemd.mask=systemd-networkd.service systemd.mask=systemd-networkd.socket"
+        " scsi_mod.scan=none agent.log=debug agent.debug_console"
+        " agent.debug_console_vport=1026 agent.log_vport=1025"
+        " agent.container_pipe_size=2097152 agent.cdh_api_timeout=50"
+        " agent.launch_process_timeout=6",
+        {
+            "log_level": "debug",
+            "debug": True,
+            "debug_console": True,
+            "debug_console_vport": 1026,
+            "log_vport": 1025,
+            "container_pipe_size": 2097152,
+        },
+    ),
 ]
 
 REFUSED = [
@@ -181,6 +203,11 @@ REFUSED = [
     "agent.container_pipe_size=foobar",
     "agent.container_pipe_size=5.0",
     "agent.runtime=",
+    # Parts of Kata's agent that are not here, asked for.
+    "agent.visible_cdi_devices=true",
+    "agent.mem_agent_enable=1",
+    "agent.guest_components_procs=attestation-agent",
+    "agent.https_proxy=http://proxy:3128",
 ]
 
 
