@@ -22,18 +22,21 @@ from pathlib import Path
 from typing import Final
 
 from agent import boot, rpc
-from agent.backtrace import answer_signal
-from agent.config import Config
-from agent.config_file import ConfigFileError
 from agent.console import DebugConsole
+from agent.container.stream_listener import StreamListener
+from agent.container.stream_port import DialledStreams
 from agent.device import HANDLERS as DEVICE_HANDLERS
 from agent.device import Devices
 from agent.device.hotplug import Hotplug
+from agent.device.uevent import Uevents
 from agent.linux.malloc import keep_large_blocks
 from agent.linux.prctl import set_process_name
-from agent.load_config import load_config
 from agent.log import setup_log
+from agent.log.backtrace import answer_signal
 from agent.network import Network
+from agent.options.config import Config
+from agent.options.file import ConfigFileError
+from agent.options.load import load_config
 from agent.paths import SystemPaths
 from agent.ports import Ports, UnixPorts, VsockPorts
 from agent.reaper import Reaper
@@ -42,9 +45,6 @@ from agent.rpc.status import to_status
 from agent.runtime import to_runtime
 from agent.sandbox import Sandbox
 from agent.storage import DRIVERS, Storages
-from agent.stream_listener import StreamListener
-from agent.stream_port import DialledStreams
-from agent.uevent import Uevents
 from agent.version import VERSION
 from tracing.interceptor import server_interceptor
 from tracing.setup import Tracing

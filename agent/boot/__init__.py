@@ -28,8 +28,8 @@ from agent.boot.system import (
     set_search_path,
     take_terminal,
 )
-from agent.config import Config
-from agent.load_config import LOCAL_SOCKET
+from agent.options.config import Config
+from agent.options.load import LOCAL_SOCKET
 from agent.paths import SystemPaths
 
 __all__ = [

@@ -8,8 +8,8 @@ import time
 from collections.abc import Sequence
 from dataclasses import fields
 
-from agent.config import Config
-from agent.memory_info import read_memory_total
+from agent.machine.memory_info import read_memory_total
+from agent.options.config import Config
 from agent.paths import SystemPaths
 from agent.version import API_VERSION
 

@@ -44,7 +44,7 @@ class Cgroup(Protocol):
         ...
 
     def lift(self, limit: str) -> None:
-        """Take off one of the limits of `agent.resources.LIFTABLE`. May block."""
+        """Take off one of the limits of `agent.spec.resources.LIFTABLE`. May block."""
         ...
 
     def watch_oom(self, on_kill: Callable[[], None]) -> Callable[[], None]:

@@ -11,16 +11,16 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Final, Protocol
 
 from agent.blocking import blocking
-from agent.config import Config
 from agent.device import block, mmio, nvdimm, scsi, vfio
 from agent.device.environment import translate
 from agent.device.hotplug import Hotplug
 from agent.device.node import DeviceNode, Found
 from agent.device.renumber import renumber
 from agent.device.rules import complete_rules, read_own_disks
+from agent.device.uevent import Uevents
 from agent.errors import InvalidArgument
+from agent.options.config import Config
 from agent.paths import SystemPaths
-from agent.uevent import Uevents
 from protos.agent_pb2 import Device
 from tracing.span import span
 

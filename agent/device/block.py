@@ -10,7 +10,7 @@ from pathlib import Path
 from agent.device.hotplug import Hotplug
 from agent.device.node import Found, node_at, read_node
 from agent.device.pci import devpath_of, parse_pci_path, rescan
-from agent.uevent import UeventMatcher
+from agent.device.uevent import UeventMatcher
 from protos.agent_pb2 import Device
 
 

@@ -7,8 +7,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from agent.device.uevent import Uevent, UeventMatcher, Uevents
 from agent.paths import SystemPaths
-from agent.uevent import Uevent, UeventMatcher, Uevents
 from tracing.span import span
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from agent.device.hotplug import Hotplug
 from agent.device.node import Found, node_name, read_node
-from agent.uevent import UeventMatcher
+from agent.device.uevent import UeventMatcher
 from protos.agent_pb2 import Device
 
 

@@ -8,7 +8,7 @@ from functools import partial
 
 from agent.device.hotplug import Hotplug
 from agent.device.pci import devpath_of, parse_pci_path, rescan
-from agent.uevent import UeventMatcher
+from agent.device.uevent import UeventMatcher
 
 
 async def wait_for_interface(hotplug: Hotplug, pci_path: str) -> str:

@@ -9,8 +9,8 @@ from typing import Final
 
 from agent.device.hotplug import Hotplug
 from agent.device.node import Found, node_name, read_node
+from agent.device.uevent import UeventMatcher
 from agent.errors import InvalidArgument
-from agent.uevent import UeventMatcher
 from protos.agent_pb2 import Device
 
 NAME: Final = re.compile(r"pmem[0-9]+")

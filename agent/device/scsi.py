@@ -14,9 +14,9 @@ from typing import Final
 
 from agent.device.hotplug import Hotplug
 from agent.device.node import Found, read_node
+from agent.device.uevent import UeventMatcher
 from agent.errors import InvalidArgument
 from agent.paths import SystemPaths
-from agent.uevent import UeventMatcher
 from protos.agent_pb2 import Device
 
 ADDRESS: Final = re.compile(r"([0-9]{1,5}):([0-9]{1,5})")

@@ -20,9 +20,9 @@ from agent.blocking import blocking
 from agent.device.hotplug import Hotplug
 from agent.device.node import Found, read_node
 from agent.device.pci import devpath_of, parse_pci_path, rescan
+from agent.device.uevent import UeventMatcher
 from agent.errors import Internal, InvalidArgument
 from agent.paths import SystemPaths
-from agent.uevent import UeventMatcher
 from protos.agent_pb2 import Device
 
 DRIVER: Final = "vfio-pci"

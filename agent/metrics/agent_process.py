@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator
 from typing import Final
 
-from agent.memory_info import parse_memory_info
+from agent.machine.memory_info import parse_memory_info
 from agent.metrics.family import Family, items
 from agent.paths import SystemPaths
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from agent.memory_info import parse_memory_info
+from agent.machine.memory_info import parse_memory_info
 from agent.metrics.family import Family, items, merged
 from agent.paths import SystemPaths
 

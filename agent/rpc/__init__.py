@@ -8,9 +8,9 @@ the kernel. What no class implements answers UNIMPLEMENTED, by name.
 
 from __future__ import annotations
 
-from agent.copy_file import FileCopies
 from agent.device import HANDLERS as DEVICE_HANDLERS
 from agent.device.hotplug import Hotplug
+from agent.machine.copy_file import FileCopies
 from agent.network import Network
 from agent.rpc.containers import ContainersService
 from agent.rpc.execution import ExecutionService

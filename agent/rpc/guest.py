@@ -8,19 +8,19 @@ from collections.abc import Callable, Sequence
 from google.protobuf.empty_pb2 import Empty
 
 from agent.blocking import blocking
-from agent.clock import set_time
-from agent.copy_file import FileCopies
-from agent.cpu_memory import probe_memory
 from agent.device.hotplug import Hotplug
-from agent.entropy import reseed
-from agent.guest_details import guest_details
+from agent.machine.clock import set_time
+from agent.machine.copy_file import FileCopies
+from agent.machine.cpu_memory import probe_memory
+from agent.machine.details import guest_details
+from agent.machine.entropy import reseed
+from agent.machine.plugged import Plugged
+from agent.machine.stale_mounts import refresh_shared_mounts
+from agent.machine.swap import add_swap_disk, add_swap_file
+from agent.machine.volume import resize_volume, volume_stats
 from agent.metrics import Metrics
-from agent.plugged import Plugged
 from agent.sandbox import Sandbox
-from agent.slots import Slots
-from agent.stale_mounts import refresh_shared_mounts
-from agent.swap import add_swap_disk, add_swap_file
-from agent.volume import resize_volume, volume_stats
+from agent.sandbox.slots import Slots
 from protos import agent_pb2, csi_pb2
 from tracing.counters import Counters
 from ttrpc.context import CallContext

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from google.protobuf.empty_pb2 import Empty
 
+from agent.container.process import Process
 from agent.errors import Unavailable
-from agent.process import Process
 from agent.sandbox import Sandbox
 from protos import agent_pb2
 from protos.agent_ttrpc import AgentServiceBase

@@ -20,10 +20,11 @@ from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from agent.blocking import blocking
-from agent.config import Config
 from agent.device.hotplug import Hotplug
+from agent.device.uevent import Uevents
 from agent.errors import InvalidArgument
 from agent.linux.mount import MS_REMOUNT, parse_options
+from agent.options.config import Config
 from agent.paths import SystemPaths
 from agent.storage import (
     bind,
@@ -41,7 +42,6 @@ from agent.storage import (
 from agent.storage.group import split_group
 from agent.storage.place import place_of, remount
 from agent.storage.site import Programs, Site
-from agent.uevent import Uevents
 from protos.agent_pb2 import Storage
 from tracing.span import span
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import re
 
+from agent.device.uevent import UeventMatcher
 from agent.storage.site import Site
-from agent.uevent import UeventMatcher
 from protos.agent_pb2 import Storage
 
 

@@ -19,7 +19,7 @@ from typing import Final
 
 HOME: Final = "usr/lib/kata-agent"
 PACKAGES: Final = ("agent", "ttrpc", "protos", "tracing")
-_HOST_SIDE: Final = ("agent/ctl", "agent/client.py", "tracing/forwarder", "ttrpc/sync")
+_HOST_SIDE: Final = ("agent/ctl/", "agent/client/", "tracing/forwarder", "ttrpc/sync")
 _ROOT: Final = Path(__file__).parents[2]
 _SUFFIXES: Final = frozenset({".py", ".json", ".txt"})
 

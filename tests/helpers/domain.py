@@ -11,15 +11,15 @@ from pathlib import Path
 
 import pytest
 
-from agent.config import Config
 from agent.container import Container
+from agent.container.stream_port import StreamSource
 from agent.device.rules import complete_rules
+from agent.options.config import Config
 from agent.paths import SystemPaths
 from agent.reaper import Reaper
 from agent.runtime import to_runtime
 from agent.sandbox import Sandbox
 from agent.spec import Spec
-from agent.stream_port import StreamSource
 from protos import agent_pb2
 
 ROOTFS = Path("/run/rootfs")

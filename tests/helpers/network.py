@@ -9,12 +9,12 @@ import subprocess
 from collections.abc import AsyncIterator
 from typing import Any
 
-from agent.config import Config
 from agent.device.hotplug import Hotplug
+from agent.device.uevent import Uevents
 from agent.network import Network
+from agent.options.config import Config
 from agent.paths import SystemPaths
 from agent.reaper import Reaper
-from agent.uevent import Uevents
 from protos import types_pb2
 
 MAC = "02:00:00:00:00:01"

@@ -8,8 +8,8 @@ import os
 from collections import deque
 from pathlib import Path
 
+from agent.device.uevent import Uevent, Uevents
 from agent.paths import SystemPaths
-from agent.uevent import Uevent, Uevents
 
 
 class FakeMonitor:

@@ -19,7 +19,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from agent.client import AgentClient
 from agent.client.upload import SHARED, upload
-from agent.stale_mounts import TIMEOUT
+from agent.machine.stale_mounts import TIMEOUT
 from protos import agent_pb2
 from protos.agent_pb2 import CopyFileRequest, KernelModule, Storage
 from tests.helpers import guest_container

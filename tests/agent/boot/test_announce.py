@@ -8,7 +8,7 @@ import logging
 import pytest
 
 from agent.boot.announce import announce, now
-from agent.config import Config
+from agent.options.config import Config
 from agent.paths import SystemPaths
 
 

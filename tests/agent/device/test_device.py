@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from agent.config import Config
 from agent.device import HANDLERS, Devices, check
 from agent.device.hotplug import Hotplug
 from agent.device.network import wait_for_interface
 from agent.device.node import DeviceNode, Found, node_at, read_node
 from agent.errors import InvalidArgument, NotFound, Timeout
+from agent.options.config import Config
 from protos.agent_pb2 import Device
 from tests.helpers.sysfs import Sysfs
 

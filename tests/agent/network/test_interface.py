@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from agent.config import Config
 from agent.errors import Internal, InvalidArgument, NotFound, Timeout
 from agent.network.interface import to_wanted
+from agent.options.config import Config
 from agent.paths import SystemPaths
 from protos import types_pb2
 from tests.helpers.namespace import World, in_namespaces

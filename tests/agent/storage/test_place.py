@@ -12,14 +12,14 @@ from pathlib import Path
 
 import pytest
 
-from agent.config import Config
+from agent.device.uevent import Uevents
 from agent.errors import AgentError, InvalidArgument, NotFound
 from agent.linux.mount import read_mounts
+from agent.options.config import Config
 from agent.paths import SystemPaths
 from agent.reaper import Reaper
 from agent.storage import Storages, check
 from agent.storage.place import make_place, open_source, place_of, remove_tree
-from agent.uevent import Uevents
 from protos.agent_pb2 import FSGroup, Storage
 from tests.helpers.namespace import World, in_namespaces
 from tests.helpers.race import swapping

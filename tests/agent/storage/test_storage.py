@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from agent.config import Config
 from agent.errors import Internal, InvalidArgument
+from agent.options.config import Config
 from agent.reaper import Reaper
 from agent.storage import DRIVERS, HANDLERS, Storages, check
 from agent.storage.site import Site

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from agent.config import Config
+from agent.device.uevent import Uevents
 from agent.errors import InvalidArgument, NotFound
 from agent.linux.mount import read_mounts
+from agent.options.config import Config
 from agent.paths import SystemPaths
 from agent.reaper import Reaper
 from agent.storage import Storages, watch
-from agent.uevent import Uevents
 from protos.agent_pb2 import Storage
 from tests.helpers.namespace import World, in_namespaces
 

@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Start a process with its standard streams: what create and exec share."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from agent.container.stdio import Stdio, open_pipes
+from agent.container.terminal import ConsoleSocket, to_stdio
+from agent.reaper import Child
+from agent.runtime import StandardFiles
+
+Start = Callable[[StandardFiles], Awaitable[Child]]
+"""Starts the process with these files; the runtime's create or exec."""
+
+
+async def launch_on_pipes(start: Start, *, pipe_size: int = 0) -> tuple[Child, Stdio]:
+    """Start a process on three pipes. A failure leaves no descriptor open."""
+    pipes = open_pipes(pipe_size)
+    try:
+        child = await start(
+            StandardFiles(pipes.stdin, pipes.stdout, pipes.stderr, console=None)
+        )
+    except BaseException:
+        pipes.stdio.close()
+        raise
+    finally:
+        pipes.close_theirs()
+    return child, pipes.stdio
+
+
+async def launch_on_terminal(start: Start, *, sockets: Path) -> tuple[Child, Stdio]:
+    """Start a process on a terminal; its master arrives over a socket in `sockets`."""
+    with ConsoleSocket(sockets) as console:
+        arrival = asyncio.create_task(console.receive())
+        try:
+            child = await start(StandardFiles(console=console.path))
+            return child, to_stdio(await arrival)
+        except BaseException:
+            arrival.cancel()
+            arrival.add_done_callback(_close_received)
+            raise
+
+
+def _close_received(arrival: asyncio.Task[int]) -> None:
+    if not arrival.cancelled() and arrival.exception() is None:
+        os.close(arrival.result())

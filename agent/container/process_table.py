@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The processes of one container, by exec id.
+
+An entry ends when the exit code has been handed out: a later `WaitProcess` finds
+no process. What was written and not yet read stays readable after that, for the
+last `UNREAD_LIMIT` processes, so a client that waits before it reads loses
+nothing, and one that never reads costs a bounded number of descriptors.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Final
+
+from agent.container.process import Process
+from agent.errors import AlreadyExists, NotFound
+
+UNREAD_LIMIT: Final = 16
+
+
+class ProcessTable:
+    """Finds processes; the init under its container's id and under ``""``."""
+
+    def __init__(self, container_id: str) -> None:
+        self._container_id = container_id
+        self._processes: dict[str, Process] = {}
+        self._reserved: set[str] = set()
+        self._unread: dict[str, Process] = {}
+
+    def _key(self, exec_id: str) -> str:
+        return exec_id or self._container_id
+
+    @contextlib.contextmanager
+    def reserve(self, exec_id: str) -> Iterator[None]:
+        """Keep an id for a process that is being started. Raises `AlreadyExists`."""
+        key = self._key(exec_id)
+        if key in self._processes or key in self._reserved:
+            raise AlreadyExists(
+                f"container {self._container_id!r}: exec id {exec_id!r} already exists"
+            )
+        self._reserved.add(key)
+        try:
+            yield
+        finally:
+            self._reserved.discard(key)
+
+    def add(self, process: Process) -> None:
+        """Enter a process that runs."""
+        self._drop_unread(process.exec_id)
+        self._processes[process.exec_id] = process
+
+    def find(self, exec_id: str) -> Process:
+        """Return a process that nobody has waited for yet. Raises `NotFound`."""
+        process = self._processes.get(self._key(exec_id))
+        if process is None:
+            raise self._not_found(exec_id)
+        return process
+
+    def find_readable(self, exec_id: str) -> Process:
+        """Return a process whose output may be read. Raises `NotFound`."""
+        key = self._key(exec_id)
+        process = self._processes.get(key) or self._unread.get(key)
+        if process is None:
+            raise self._not_found(exec_id)
+        return process
+
+    def _not_found(self, exec_id: str) -> NotFound:
+        is_init = self._key(exec_id) == self._container_id
+        which = "init process" if is_init else f"process {exec_id!r}"
+        return NotFound(f"container {self._container_id!r}: no {which}")
+
+    async def wait(self, exec_id: str) -> int:
+        """Return a process's exit code to every waiter, and end its entry."""
+        process = self.find(exec_id)
+        exit_code = await process.wait()
+        if not process.is_waited_for:
+            process.release()
+            self._processes.pop(process.exec_id, None)
+            self._unread[process.exec_id] = process
+            while len(self._unread) > UNREAD_LIMIT:
+                self._drop_unread(next(iter(self._unread)))
+        return exit_code
+
+    async def read(self, exec_id: str, *, stderr: bool, limit: int) -> bytes:
+        """Return output, nothing at its end; an entry kept for that ends with it."""
+        process = self.find_readable(exec_id)
+        stdio = process.stdio
+        # On a terminal both names mean its one output.
+        output = stdio.stderr if stderr and stdio.stderr else stdio.stdout
+        data = await output.read(limit)
+        if not data and all(output.is_closed for output in stdio.outputs):
+            if self._unread.get(process.exec_id) is process:
+                del self._unread[process.exec_id]
+        return data
+
+    def signal_all(self, number: int) -> None:
+        """Send a signal to every process that the agent started here."""
+        for process in self._processes.values():
+            process.send_signal(number)
+
+    def close(self) -> None:
+        """Close every stream; waiters still get their exit codes."""
+        for process in (*self._processes.values(), *self._unread.values()):
+            process.close()
+        self._processes.clear()
+        self._unread.clear()
+
+    def _drop_unread(self, key: str) -> None:
+        process = self._unread.pop(key, None)
+        if process is not None:
+            process.close()

@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the guest and its kernel can do, for a host that decides what to ask for."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+from agent.machine.cpu_memory import has_memory_probe, memory_block_size
+from agent.paths import SystemPaths
+from agent.version import VERSION
+from protos.agent_pb2 import AgentDetails, GuestDetailsRequest, GuestDetailsResponse
+
+
+def guest_details(
+    paths: SystemPaths,
+    request: GuestDetailsRequest,
+    *,
+    device_handlers: Sequence[str],
+    storage_handlers: Sequence[str],
+) -> GuestDetailsResponse:
+    """Return the details, those of memory only if asked for. Blocks."""
+    details = GuestDetailsResponse(
+        agent_details=AgentDetails(
+            version=VERSION,
+            init_daemon=os.getpid() == 1,
+            device_handlers=device_handlers,
+            storage_handlers=storage_handlers,
+            supports_seccomp=kernel_has_seccomp(paths),
+        )
+    )
+    if request.mem_block_size:
+        details.mem_block_size_bytes = memory_block_size(paths)
+    if request.mem_hotplug_probe:
+        details.support_mem_hotplug_probe = has_memory_probe(paths)
+    return details
+
+
+def kernel_has_seccomp(paths: SystemPaths) -> bool:
+    """Tell whether filters work: the OCI runtimes all have them, kernels may not.
+
+    The file is there only with CONFIG_SECCOMP_FILTER, the line in a process's status
+    already with CONFIG_SECCOMP (man 5 proc).
+    """
+    return (paths.proc / "sys/kernel/seccomp/actions_avail").exists()

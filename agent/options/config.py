@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the agent can be told: one frozen value, however it was said.
+
+`agent.options.load` makes it from the kernel command line or a TOML file, and the
+environment.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+DEFAULT_ADDRESS: Final = "vsock://-1:1024"
+DEFAULT_HOTPLUG_TIMEOUT: Final = 3.0
+"""Seconds; also what an invalid `agent.hotplug_timeout` means."""
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """The agent's settings. Times are seconds, sizes bytes, a port of 0 is off."""
+
+    server_addr: str = DEFAULT_ADDRESS
+    local_socket: Path | None = None
+    """The hybrid-vsock socket of a local guest; None in a VM, where ports are vsock."""
+    log_level: str = "info"
+    """`critical`, `error`, `warning`, `info`, `debug` or `trace`."""
+    debug: bool = False
+    """SIGUSR1, SIGINT and SIGQUIT log where every task and thread is."""
+    devmode: bool = False
+    """The agent may leave a core file; implies `debug` and the level `debug`."""
+    debug_console: bool = False
+    debug_console_vport: int = 0
+    """The vsock port of the debug console; 0 puts it on `/dev/console`."""
+    log_vport: int = 0
+    hotplug_timeout: float = DEFAULT_HOTPLUG_TIMEOUT
+    unified_cgroup_hierarchy: bool = False
+    container_pipe_size: int = 0
+    """Capacity of a container's output pipes; 0 leaves the kernel's default."""
+    passfd_listener_port: int = 0
+    """Where the host connects for processes' streams; 0 has the agent connect."""
+    runtime: str = "crun"
+    trace: str = "off"
+    """`off`, `isolated` or `collated` (`tracing.setup.Kind`)."""
+    trace_vport: int = 10240
+    trace_encoding: str = "otlp"
+    """`otlp` or `jaeger`."""
+    trace_flush_ms: int = 1000

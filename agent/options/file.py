@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The TOML file: `kata-agent --config FILE`, or `agent.config_file=FILE`.
+
+    log_level = "debug"
+    debug_console = true
+    debug_console_vport = 1026
+    hotplug_timeout = "10s"             # or 10, or {secs = 10, nanos = 0}
+
+Flat keys with the meaning of the kernel options. Keys and tables that are not ours
+are ignored, as files written for Kata's Rust agent hold some. A value that cannot be
+meant is one warning.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final
+
+from agent.options import FLAGS, OPTIONS, Changes
+from agent.options.config import Config
+
+VALUES: Final[Mapping[str, str]] = {
+    "container_pipe_size": "agent.container_pipe_size",
+    "hotplug_timeout": "agent.hotplug_timeout",
+    "log_level": "agent.log",
+    "log_vport": "agent.log_vport",
+    "runtime": "agent.runtime",
+    "passfd_listener_port": "agent.passfd_listener_port",
+    "server_addr": "agent.server_addr",
+    "trace_encoding": "agent.trace_encoding",
+    "trace_flush_ms": "agent.trace_flush_ms",
+    "trace_vport": "agent.trace_vport",
+    "tracing": "agent.trace",
+    "unified_cgroup_hierarchy": "agent.unified_cgroup_hierarchy",
+}
+"""The key of a setting and the kernel option whose values it takes."""
+
+SWITCHES: Final[Mapping[str, str]] = {
+    "debug_console": "agent.debug_console",
+    "dev_mode": "agent.devmode",
+}
+"""The key of a boolean and the kernel option that it stands for when true."""
+
+
+class ConfigFileError(Exception):
+    """A file that cannot be read or is not TOML; the message begins with its name."""
+
+
+def read_config_file(path: Path, config: Config) -> tuple[Config, list[str]]:
+    """Return `config` as the file `path` changes it, and the warnings."""
+    # Imported here: nearly no guest has such a file.
+    import tomllib
+
+    try:
+        table = tomllib.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise ConfigFileError(f"{path}: {error.strerror}") from error
+    except ValueError as error:
+        raise ConfigFileError(f"{path}: {error}") from error
+    warnings = []
+    for key, value in table.items():
+        try:
+            config = replace(config, **_changes(key, value))
+        except ValueError as error:
+            warnings.append(f"{path}: {key}: {error}")
+    return config, warnings
+
+
+def _changes(key: str, value: Any) -> Changes:
+    if key in SWITCHES:
+        if not isinstance(value, bool):
+            raise ValueError("not a boolean")
+        return FLAGS[SWITCHES[key]] if value else {}
+    if key == "debug_console_vport":
+        # As in Kata's agent, `debug_console` says whether the port is used.
+        port = OPTIONS["agent.debug_console_vport"](_text(value))
+        return {"debug_console_vport": port["debug_console_vport"]}
+    if key not in VALUES:
+        return {}
+    return OPTIONS[VALUES[key]](_text(value))
+
+
+def _text(value: Any) -> str:
+    """The text of a value as the kernel command line would have it."""
+    match value:
+        case bool():
+            return "true" if value else "false"
+        case str() | int():
+            return str(value)
+        case {"secs": int(seconds), "nanos": int(nanos)}:
+            return f"{seconds}s{nanos}ns"
+        case {"secs": int(seconds)}:
+            return f"{seconds}s"
+    raise ValueError(f"not a value but {type(value).__name__}")

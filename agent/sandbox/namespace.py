@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The namespaces that the containers of a sandbox share.
+
+ipc and uts are made with the sandbox, pid when a container first asks for it,
+each pinned by a bind mount (man 7 namespaces), so they outlive every container.
+Containers join these files, never what another container's `/proc` shows.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from agent.blocking import blocking
+from agent.boot.root import can_pivot_root
+from agent.errors import InvalidArgument
+from agent.linux.mount import MNT_DETACH, MS_BIND, mount, unmount
+from agent.linux.namespace import (
+    CLONE_NEWIPC,
+    CLONE_NEWUTS,
+    pid_namespace_of,
+    pin_new,
+    set_hostname,
+)
+from agent.paths import SystemPaths
+from agent.reaper import Child, Reaper
+from agent.sandbox.pause import start_pause
+from agent.spec import Spec
+from tracing.span import span
+
+HOSTNAME_LIMIT: Final = 64
+"""man 2 sethostname"""
+_OWN: Final = ("mount", "cgroup", "user", "time")
+"""Kinds that a container never shares."""
+
+
+class SandboxNamespaces:
+    """Pins them, unpins them, and puts them into specs."""
+
+    def __init__(self, paths: SystemPaths, reaper: Reaper) -> None:
+        self._paths = paths
+        self._directory = paths.namespaces
+        self._proc = paths.proc
+        self._reaper = reaper
+        self._pinned: list[Path] = []
+        self._pause: Child | None = None
+        self._sharing_pid = asyncio.Lock()
+        self._hostname = ""
+
+    async def pin(self, hostname: str) -> None:
+        """Make the shared ipc and uts namespaces; the latter gets `hostname`."""
+        if len(hostname.encode()) > HOSTNAME_LIMIT:
+            raise InvalidArgument(
+                f"hostname {hostname[:HOSTNAME_LIMIT]!r}...: "
+                f"over {HOSTNAME_LIMIT} bytes"
+            )
+        self._hostname = hostname
+        named = (lambda: set_hostname(hostname)) if hostname else None
+        await self._pin_new(CLONE_NEWIPC, "ipc", None)
+        await self._pin_new(CLONE_NEWUTS, "uts", named)
+
+    async def _pin_new(
+        self, kind: int, name: str, prepare: Callable[[], None] | None
+    ) -> None:
+        file = self._make_file(name)
+        await blocking(pin_new, kind, file, prepare)
+        self._pinned.append(file)
+
+    def _make_file(self, name: str) -> Path:
+        self._directory.mkdir(mode=0o755, parents=True, exist_ok=True)
+        file = self._directory / name
+        file.touch(mode=0o444)
+        return file
+
+    async def share_pid(self) -> None:
+        """Make the shared pid namespace, once."""
+        async with self._sharing_pid:
+            if self._pause is None:
+                with span("namespace.share_pid", subsystem="sandbox"):
+                    await self._start_pause()
+
+    async def _start_pause(self) -> None:
+        root = self._directory / "pause"
+        root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with self._reaper.expecting():
+            pid = await blocking(
+                start_pause, root, pivot_root=can_pivot_root(self._paths)
+            )
+            self._pause = self._reaper.adopt(pid)
+        root.rmdir()
+        file = self._make_file("pid")
+        await blocking(mount, str(pid_namespace_of(pid, self._proc)), file, "", MS_BIND)
+        self._pinned.append(file)
+
+    async def unpin(self) -> None:
+        """Let go of the namespaces; they end with their last process."""
+        if self._pause is None and not self._pinned:
+            return
+        with span("namespace.unpin", subsystem="sandbox"):
+            if self._pause is not None:
+                with contextlib.suppress(ProcessLookupError):
+                    self._pause.send_signal(signal.SIGKILL)
+                await self._pause.wait()
+                self._pause = None
+            while self._pinned:
+                file = self._pinned.pop()
+                await blocking(unmount, file, MNT_DETACH)
+                file.unlink()
+
+    def apply(self, spec: Spec, *, pid: str, unified: bool) -> None:
+        """Rewrite a spec's namespaces; `pid` is `own`, `shared` or `agent`.
+
+        The network is the guest's. Raises `InvalidArgument` for a path to a
+        namespace that is not shared: it would be whatever lies there.
+        """
+        kept = []
+        for namespace in spec["linux"]["namespaces"]:
+            kind = namespace["type"]
+            if kind in _OWN:
+                if namespace.get("path"):
+                    raise InvalidArgument(
+                        f"namespace {kind!r}: a container never joins one, "
+                        f"got path {namespace['path']!r}"
+                    )
+                kept.append(namespace)
+        kinds = {namespace["type"] for namespace in kept}
+        # Without a mount namespace the runtime would mount in the agent's; and a
+        # version 2 hierarchy shows its whole tree without a cgroup namespace.
+        kept += [{"type": "mount"}] if "mount" not in kinds else []
+        kept += [{"type": "cgroup"}] if unified and "cgroup" not in kinds else []
+        kept += [self._shared("ipc"), self._shared("uts")]
+        if pid == "shared":
+            kept.append(self._shared("pid"))
+        elif pid == "own":
+            kept.append({"type": "pid"})
+        spec["linux"]["namespaces"] = kept
+        if self._hostname:
+            # The runtime would rename the whole sandbox.
+            spec.pop("hostname", None)
+
+    def _shared(self, name: str) -> Spec:
+        """Name the pinned namespace; without a sandbox each container has its own."""
+        file = self._directory / name
+        return (
+            {"type": name, "path": str(file)}
+            if file in self._pinned
+            else {"type": name}
+        )

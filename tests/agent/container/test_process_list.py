@@ -1,0 +1,23 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import pytest
+
+from agent.container.process_list import filter_table
+from agent.errors import Internal
+
+
+@pytest.mark.parametrize(
+    ("header", "line"),
+    [("UID PID CMD", "root 7 sleep 7"), ("PID TTY", "7 ?"), ("CMD PID", "x 7")],
+)
+def test_lines_of_the_pids_stay_below_the_header(header: str, line: str) -> None:
+    other = line.replace("7", "8")
+    table = f"{header}\n{other}\n\n{line}\n"
+    assert filter_table(table, {7}) == f"{header}\n{line}\n"
+
+
+@pytest.mark.parametrize("table", ["", "CMD\nx\n", "A PID\nx\n", "PID\nx\n"])
+def test_tables_without_pids(table: str) -> None:
+    with pytest.raises(Internal, match="process list: ps gave no"):
+        filter_table(table, {1})

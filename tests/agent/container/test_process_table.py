@@ -1,0 +1,24 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import pytest
+
+from agent.container.process_table import ProcessTable
+from agent.errors import AlreadyExists, NotFound
+
+
+def test_the_init_has_two_names() -> None:
+    table = ProcessTable("c1")
+    with table.reserve("c1"), pytest.raises(AlreadyExists), table.reserve(""):
+        raise AssertionError("reserved twice")
+    with table.reserve("c1"):
+        pass
+
+
+def test_nobody_is_there() -> None:
+    table = ProcessTable("c1")
+    for exec_id in ("", "c1"):
+        with pytest.raises(NotFound, match="^container 'c1': no init process$"):
+            table.find(exec_id)
+    with pytest.raises(NotFound, match="^container 'c1': no process 'e1'$"):
+        table.find_readable("e1")

@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from agent.container.signals import ignores_term
+
+TERM = "0000000000004000"
+NONE = "0000000000000000"
+
+
+@pytest.mark.parametrize(
+    ("pids", "blocked", "ignored", "caught", "expected"),
+    [
+        ("77\t1", NONE, NONE, NONE, True),
+        ("77\t1", NONE, NONE, TERM, False),
+        ("77\t1", TERM, NONE, NONE, False),
+        ("77\t1", NONE, TERM, NONE, False),
+        ("77\t1", NONE, NONE, "fffffffffffbbfff", True),
+        # Not PID 1 of its namespace: the kernel kills it.
+        ("77", NONE, NONE, NONE, False),
+        ("77\t5", NONE, NONE, NONE, False),
+    ],
+)
+def test_only_an_init_without_a_handler(
+    tmp_path: Path, pids: str, blocked: str, ignored: str, caught: str, expected: bool
+) -> None:
+    (tmp_path / "77").mkdir()
+    (tmp_path / "77/status").write_text(
+        f"Name:\ta:b\nNSpid:\t{pids}\nSigBlk:\t{blocked}\nSigIgn:\t{ignored}\n"
+        f"SigCgt:\t{caught}\n"
+    )
+    assert ignores_term(tmp_path, 77) is expected
+
+
+def test_a_process_that_has_gone(tmp_path: Path) -> None:
+    assert not ignores_term(tmp_path, 77)

@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Setting the clock, where it must not be set. In a VM it is set for real."""
+
+from __future__ import annotations
+
+import os
+import time
+
+import pytest
+
+from agent.errors import InvalidArgument
+from agent.linux.namespace import CLONE_NEWUSER, unshare
+from agent.machine.clock import set_time
+from tests.helpers.namespace import require_root, run_in_namespaces
+
+
+@pytest.mark.parametrize(
+    ("seconds", "microseconds"),
+    [(-1, 0), (0, -1), (0, 1_000_000), (2**63 - 1, 0), (-(2**63), 0)],
+)
+def test_what_is_not_a_time(seconds: int, microseconds: int) -> None:
+    with pytest.raises(InvalidArgument, match=f"time {seconds} s"):
+        set_time(seconds, microseconds)
+
+
+@pytest.mark.root
+def test_without_the_privilege() -> None:
+    require_root()
+
+    def body() -> None:
+        # The new user namespace has no say over the machine's clock.
+        unshare(CLONE_NEWUSER)
+        assert os.getuid() != 0
+        with pytest.raises(PermissionError):
+            set_time(int(time.time()), 0)
+
+    run_in_namespaces("v2", body)

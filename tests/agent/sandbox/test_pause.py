@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from agent.errors import Internal
+from agent.linux.mount import read_mounts
+from agent.sandbox.pause import start_pause
+from tests.helpers.namespace import World, in_namespaces
+
+ROOT = Path("/run/pause")
+
+
+@in_namespaces("v1")
+async def test_it_has_no_file_system_and_no_rights(world: World) -> None:
+    ROOT.mkdir()
+    before = Path("/proc/self/mountinfo").read_text()
+    pid = start_pause(ROOT, pivot_root=True)
+    process = Path("/proc", str(pid))
+    (mount,) = read_mounts(process / "mountinfo")
+    assert (mount.point, mount.fstype) == ("/", "tmpfs")
+    assert list((process / "root").iterdir()) == []
+    status = (process / "status").read_text()
+    assert "Uid:\t65534" in status
+    assert "CapPrm:\t0000000000000000" in status
+    # Ours are as they were.
+    assert Path("/proc/self/mountinfo").read_text() == before
+
+
+@in_namespaces("v1")
+async def test_what_does_not_come_up_is_told(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ROOT.mkdir()
+    monkeypatch.setattr(sys, "executable", "/bin/true")
+    with pytest.raises(Internal, match="did not come up"):
+        start_pause(ROOT, pivot_root=True)

@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A mount of one container in another."""
+
+from __future__ import annotations
+
+import pytest
+
+from agent.errors import InvalidArgument, InvalidState, Timeout
+from agent.sandbox import Sandbox, shared_mount
+from protos import agent_pb2
+from tests.helpers.domain import (
+    container_request,
+    exec_request,
+    open_sandbox,
+    read_all,
+    started,
+)
+from tests.helpers.namespace import World, in_namespaces
+
+
+def request(**fields: str) -> agent_pb2.CreateContainerRequest:
+    """A container that shows what it finds at `/guest/volume`."""
+    message = container_request("target", "sh", "-c", "cat /guest/volume/*")
+    message.shared_mounts.add(
+        **{
+            "name": "volume",
+            "src_ctr": "source",
+            "src_path": "/export",
+            "dst_ctr": "target",
+            "dst_path": "/guest/volume",
+            **fields,
+        }
+    )
+    return message
+
+
+async def start_source(sandbox: Sandbox) -> None:
+    """A container with a tmpfs, in which another one hides."""
+    source = container_request("source", "sleep", "1000")
+    for destination in ("/export", "/export/inner"):
+        source.OCI.Mounts.add(destination=destination, type="tmpfs", source="tmpfs")
+    await sandbox.create_container(source)
+    await sandbox.start_container("source")
+    words = "echo one > /export/a; echo two > /export/inner/b"
+    await sandbox.exec_process(exec_request("source", "e", "sh", "-c", words))
+    await sandbox.container("source").processes.wait("e")
+
+
+@in_namespaces("v1")
+async def test_another_container_sees_the_mount_with_what_is_below(
+    world: World,
+) -> None:
+    async with open_sandbox() as sandbox:
+        await start_source(sandbox)
+        message = request()
+        message.OCI.Process.Args[2] = "cd /guest/volume; cat a inner/b; echo 3 > c"
+        await sandbox.create_container(message)
+        await sandbox.start_container("target")
+        assert await read_all(sandbox, "target") == b"one\ntwo\n"
+        await sandbox.container("target").processes.wait("")
+        await sandbox.remove_container("target")
+        # It was the same file system, and the source has it still.
+        await sandbox.exec_process(exec_request("source", "e", "cat", "/export/c"))
+        assert await read_all(sandbox, "source", "e") == b"3\n"
+
+
+@in_namespaces("v1")
+async def test_a_mount_that_is_never_made(world: World) -> None:
+    shared_mount.WAIT_SECONDS = 0.05  # type: ignore[misc]
+    async with open_sandbox() as sandbox:
+        await started(sandbox, "source", "sleep", "1000")
+        with pytest.raises(
+            Timeout,
+            match="shared mount 'volume': nothing mounted on '/export' "
+            "of container 'source' within 0.05 s",
+        ):
+            await sandbox.create_container(request())
+        assert [container.id for container in sandbox.containers] == ["source"]
+
+
+@in_namespaces("v1")
+async def test_a_source_that_has_ended(world: World) -> None:
+    async with open_sandbox() as sandbox:
+        await started(sandbox, "source", "true")
+        await sandbox.container("source").processes.wait("")
+        with pytest.raises(InvalidState, match="container 'source': its init"):
+            await sandbox.create_container(request())
+
+
+@in_namespaces("v1")
+async def test_paths_that_lead_elsewhere(world: World) -> None:
+    async with open_sandbox() as sandbox:
+        await start_source(sandbox)
+        for fields in ({"src_path": "export"}, {"dst_path": "/a/../b"}):
+            with pytest.raises(InvalidArgument, match="shared mount 'volume': path"):
+                await sandbox.create_container(request(**fields))
+        # A link to the guest's root is one inside of the container.
+        link = ["busybox", "ln", "-s", "/proc/1/root", "/link"]
+        await sandbox.exec_process(exec_request("source", "e", *link))
+        await sandbox.container("source").processes.wait("e")
+        message = request(dst_path="/link/guest/volume")
+        with pytest.raises(OSError, match="link"):
+            await sandbox.create_container(message)
