@@ -5,7 +5,8 @@
     interceptor.py   one span a call, and the caller's context
     propagation.py   traceparent, tracestate and uber-trace-id, without OpenTelemetry
     setup.py         on and off
-    provider.py      OpenTelemetry: imported when tracing goes on, not before
+    tracer.py        records spans, as the plain data of data.py
+    sdk.py           OpenTelemetry's spans of them: imported when tracing goes on
     port.py          the trace port: queue, spool, sender thread
     encoding/        OTLP and Jaeger Thrift
     semconv.py       every name of a span and of an attribute

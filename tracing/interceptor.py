@@ -22,8 +22,8 @@ from ttrpc.errors import StatusError
 from ttrpc.interceptor import Interceptor, Proceed
 
 if TYPE_CHECKING:
-    from tracing.provider import OpenSpan, Tracer
     from tracing.span import Attribute
+    from tracing.tracer import OpenSpan, Tracer
 
 StatusOf = Callable[[BaseException], StatusError]
 """What the server makes of an exception: `agent.rpc.status.to_status`."""

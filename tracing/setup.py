@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     # What makes and sends spans is imported when tracing goes on.
     from tracing.collector import Connect
     from tracing.port import Limits, TracePort
-    from tracing.provider import Tracer
+    from tracing.tracer import Tracer
 
 log = logging.getLogger(__name__)
 
@@ -199,15 +199,17 @@ class Tracing:
     def _build(self) -> tuple[Tracer, TracePort]:
         from tracing import encoding
         from tracing.port import TracePort
-        from tracing.provider import Tracer
+        from tracing.sdk import Translator
+        from tracing.tracer import Tracer
 
         port = TracePort(
             self._connect,
             encoding.load(self._encoding),
+            Translator(self._resource()).span,
             counters=self._counters,
             limits=self._limits,
         )
-        return Tracer(port, self._resource()), port
+        return Tracer(port), port
 
     def _resource(self) -> dict[str, str | int]:
         machine = os.uname().machine
@@ -218,9 +220,6 @@ class Tracing:
             semconv.HOST_ARCH: semconv.ARCHITECTURES.get(machine, machine),
             semconv.OS_TYPE: "linux",
             semconv.PROCESS_PID: os.getpid(),
-            "telemetry.sdk.name": "opentelemetry",
-            "telemetry.sdk.language": "python",
-            "telemetry.sdk.version": _sdk_version(),
         }
 
 
@@ -231,9 +230,3 @@ def _boot_id() -> str:
             return file.read().strip()
     except OSError:
         return ""
-
-
-def _sdk_version() -> str:
-    from opentelemetry.sdk.version import __version__
-
-    return __version__

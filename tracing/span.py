@@ -46,7 +46,7 @@ class Span(Protocol):
 
 
 class Tracer(Protocol):
-    """What makes spans while tracing is on: `tracing.provider.Tracer`."""
+    """What makes spans while tracing is on: `tracing.tracer.Tracer`."""
 
     def span(
         self, name: str, subsystem: str, attributes: dict[str, Attribute]

@@ -11,15 +11,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from opentelemetry.sdk.trace import ReadableSpan
-from opentelemetry.trace import SpanContext, TraceFlags
 
 from tests.helpers.trace_port import HANG, OK, FakeCollector, fake_collector
 from tracing import encoding, http1
 from tracing.collector import MAX_RETRY_AFTER, parse_retry_after
 from tracing.counters import Counters, Reason
+from tracing.data import SpanData
 from tracing.encoding import Encoding
 from tracing.port import Limits, TracePort, backoff
+from tracing.propagation import TraceContext
+from tracing.sdk import Translator
 
 QUICK = Limits(batch_delay=0.01, backoff_first=0.005, backoff_last=0.02)
 AGAIN = http1.response(503, "Service Unavailable", {"Retry-After": "0.01"})
@@ -52,6 +53,7 @@ class Sender:
         self.port = TracePort(
             collector.connect,
             form or encoding.load("otlp"),
+            Translator({"service.name": "kata-agent"}).span,
             counters=self.counters,
             limits=limits,
         )
@@ -64,16 +66,10 @@ class Sender:
                 self._put_one(name, attributes)
 
     def _put_one(self, name: str, attributes: dict[str, str]) -> None:
-        context = SpanContext(1, self._next, False, TraceFlags(1))
-        self.port.put(
-            ReadableSpan(
-                name or f"s{self._next}",
-                context,
-                attributes=attributes,
-                start_time=1,
-                end_time=2,
-            )
-        )
+        context = TraceContext(1, self._next)
+        data = SpanData(name or f"s{self._next}", context, 1, 2)
+        data.attributes.update(attributes)
+        self.port.put(data)
         self._next += 1
 
     def dropped(self) -> dict[Reason, int]:

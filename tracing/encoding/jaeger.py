@@ -34,7 +34,7 @@ _NANO_PER_MICRO: Final = 1000
 
 
 def encode(spans: Sequence[ReadableSpan]) -> bytes:
-    """Return a Batch. All spans are of one provider, hence of one resource."""
+    """Return a Batch. All spans are of one resource."""
     batch = thrift.Batch(
         process=_process(spans[0].resource), spans=[_span(span) for span in spans]
     )

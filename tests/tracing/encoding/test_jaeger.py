@@ -45,11 +45,12 @@ def as_jaeger(
         tags["span.kind"] = JAEGER_KINDS[span.kind]
     if span.status is RecordStatus.ERROR:
         tags |= {"otel.status_code": "ERROR", "error": True}
-        tags["otel.status_description"] = message.status.message
     if message.trace_state:
         tags["w3c.tracestate"] = message.trace_state
     if message.dropped_attributes_count:
         tags["otel.dropped_attributes_count"] = message.dropped_attributes_count
+    if message.dropped_events_count:
+        tags["otel.dropped_events_count"] = message.dropped_events_count
     return {
         "trace": span.trace_id,
         "span": span.span_id,

@@ -1,34 +1,49 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Our OTLP is that of OpenTelemetry's own exporter, field for field."""
+"""What is in a span is in its OTLP."""
 
 from __future__ import annotations
 
-from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceRequest,
 )
 
-from tests.tracing.encoding.samples import samples
+from tests.tracing.encoding.samples import RESOURCE, TRACE, samples
 from tracing.encoding import load
+from tracing.record import from_otlp
 
 
-def plain(request: ExportTraceServiceRequest) -> ExportTraceServiceRequest:
-    """Take away what the exporter leaves out, W3C's flags, or says at length."""
-    for span in request.resource_spans[0].scope_spans[0].spans:
-        span.flags &= ~0xFF
-        for link in span.links:
-            link.flags &= ~0xFF
-        if not span.status.code:
-            span.ClearField("status")
-    return request
-
-
-def test_it_is_the_exporters() -> None:
-    ours = ExportTraceServiceRequest.FromString(load("otlp").encode(samples()))
-    spans = ours.resource_spans[0].scope_spans[0].spans
-    assert [span.flags & 0xFF for span in spans] == [3, 1]
-    assert [span.dropped_attributes_count for span in spans] == [1, 0]
-    assert plain(ours) == plain(encode_spans(samples()))
+def test_all_of_a_span() -> None:
+    request = ExportTraceServiceRequest.FromString(load("otlp").encode(samples()))
+    (of_resource,) = request.resource_spans
+    (of_scope,) = of_resource.scope_spans
+    assert {it.key for it in of_resource.resource.attributes} > set(RESOURCE)
+    assert (of_scope.scope.name, of_scope.scope.version) == ("kata-agent", "9")
+    call, step = of_scope.spans
+    trace = TRACE.to_bytes(16)
+    assert (call.trace_id, step.trace_id) == (trace, trace)
+    assert call.span_id == step.parent_span_id == 0xFEDCBA9876543210.to_bytes(8)
+    assert call.parent_span_id == 0xF0.to_bytes(8)
+    assert (call.trace_state, step.trace_state) == ("vendor=x", "")
+    # has_is_remote and is_remote; bits of trace.proto's SpanFlags.
+    assert (call.flags & 0x300, step.flags & 0x300) == (0x300, 0x100)
+    assert (call.kind, step.kind) == (call.SPAN_KIND_SERVER, call.SPAN_KIND_INTERNAL)
+    assert call.status.code == call.status.STATUS_CODE_ERROR
+    assert step.status.code == call.status.STATUS_CODE_UNSET
+    assert (call.dropped_attributes_count, step.dropped_attributes_count) == (4, 0)
+    assert (call.dropped_events_count, step.dropped_events_count) == (5, 0)
+    read, _ = from_otlp(request)
+    assert (read.start, read.duration) == (1_700_000_000_000_001_000, 250_000_000)
+    assert read.attributes == {
+        "text": "é",
+        "yes": True,
+        "number": -(1 << 62),
+        "ratio": 0.25,
+        "list": ["a", "b"],
+    }
+    (event,) = read.events
+    assert (event.name, event.attributes) == ("hop", {"n": 3})
+    assert event.time == 1_700_000_000_000_005_000
+    assert read.links == ((f"{5 << 64 | 1:032x}", f"{2:016x}"),)
 
 
 def test_what_a_collector_says_it_did_not_take() -> None:

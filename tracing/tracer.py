@@ -1,56 +1,29 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Spans made with OpenTelemetry. Imported when tracing goes on, never before.
+"""Makes spans while tracing is on: ids, parents, time stamps, the current span.
 
-The SDK makes, limits and samples the spans. Ours are the ids (from the kernel),
-the time stamps (`tracing.clock`), the current span, and the port they leave by.
+Runs where calls are served, so it makes plain data and hands it on; all that takes
+time is the sender thread's (`tracing.port`), OpenTelemetry's spans too (`tracing.sdk`).
 """
 
 from __future__ import annotations
 
 import errno
-from collections.abc import Mapping
 from contextvars import ContextVar, Token
 from types import TracebackType
-from typing import Final
-
-from opentelemetry.context import Context
-from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import (
-    ReadableSpan,
-    SpanLimits,
-    SpanProcessor,
-    TracerProvider,
-)
-from opentelemetry.sdk.trace.id_generator import IdGenerator
-from opentelemetry.sdk.trace.sampling import ALWAYS_ON, ParentBased
-from opentelemetry.trace import (
-    Link,
-    NonRecordingSpan,
-    SpanContext,
-    SpanKind,
-    Status,
-    StatusCode,
-    TraceFlags,
-    TraceState,
-    set_span_in_context,
-)
-from opentelemetry.trace import Span as OtelSpan
 
 from tracing import clock, semconv
-from tracing.port import TracePort
-from tracing.propagation import TraceContext, random_id
-from tracing.span import Attribute
-
-SCOPE: Final = "kata-agent"
-"""The instrumentation scope's name."""
-LIMITS: Final = SpanLimits(
-    max_span_attributes=32,
-    max_attribute_length=1024,
-    max_events=32,
-    max_links=4,
-    max_event_attributes=8,
+from tracing.data import (
+    MAX_ATTRIBUTES,
+    MAX_EVENTS,
+    Event,
+    SpanData,
+    clean,
+    clean_value,
 )
-"""So that no span, whatever a caller put into its ids, outgrows a batch."""
+from tracing.port import TracePort
+from tracing.propagation import TraceContext
+from tracing.record import Kind
+from tracing.span import Attribute
 
 _current: ContextVar[OpenSpan | None] = ContextVar("current_span", default=None)
 
@@ -58,27 +31,12 @@ _current: ContextVar[OpenSpan | None] = ContextVar("current_span", default=None)
 class Tracer:
     """Makes spans until it is closed; what `tracing.span` switches to."""
 
-    def __init__(
-        self,
-        port: TracePort,
-        resource: Mapping[str, str | int],
-        *,
-        sandbox_id: str = "",
-    ) -> None:
-        provider = TracerProvider(
-            sampler=ParentBased(ALWAYS_ON),
-            resource=Resource(dict(resource)),
-            shutdown_on_exit=False,
-            id_generator=KernelIds(),
-            span_limits=LIMITS,
-        )
-        provider.add_span_processor(_ToPort(port))
-        version = str(resource.get(semconv.SERVICE_VERSION, ""))
-        self._tracer = provider.get_tracer(SCOPE, version)
+    def __init__(self, port: TracePort, *, sandbox_id: str = "") -> None:
         self.sandbox_id = sandbox_id
-        """On every span, once known: a provider's resource cannot change."""
-        self.boot: SpanContext | None = None
+        """On every span, once known: a trace port's resource cannot change."""
+        self.boot: TraceContext | None = None
         """What the root spans of an isolated trace link to."""
+        self._port = port
 
     def span(
         self, name: str, subsystem: str, attributes: dict[str, Attribute]
@@ -116,7 +74,7 @@ class Tracer:
             attributes,
             parent.open_ancestor(),
             remote=parent.remote,
-            links=[parent.context],
+            links=(parent.context,),
             start=start,
         )
 
@@ -132,14 +90,13 @@ class Tracer:
 
         `start` is on the monotonic clock, in nanoseconds; now by default.
         """
-        links = [self.boot] if caller is None and self.boot is not None else []
         return self._begin(
             name,
             attributes,
             None,
-            kind=SpanKind.SERVER,
+            kind=Kind.SERVER,
             remote=caller,
-            links=links,
+            links=(self.boot,) if caller is None and self.boot is not None else (),
             start=start,
         )
 
@@ -159,69 +116,89 @@ class Tracer:
         attributes: dict[str, Attribute],
         parent: OpenSpan | None,
         *,
-        kind: SpanKind = SpanKind.INTERNAL,
+        kind: Kind = Kind.INTERNAL,
         remote: TraceContext | None = None,
-        links: list[SpanContext] | None = None,
+        links: tuple[TraceContext, ...] = (),
         start: int | None = None,
     ) -> OpenSpan:
+        around: TraceContext | None
         if parent is not None:
-            offset, around = parent.offset, set_span_in_context(parent.span, Context())
-            remote = parent.remote
+            offset, around, remote = parent.offset, parent.context, parent.remote
         else:
-            offset, around = clock.wall_offset(), _remote_context(remote)
+            offset, around = clock.wall_offset(), remote
         if self.sandbox_id:
             attributes[semconv.SANDBOX_ID] = self.sandbox_id
-        span = self._tracer.start_span(
+        data = SpanData(
             name,
-            around,
-            kind,
-            _clean(attributes),
-            [Link(context) for context in links or ()],
-            start + offset if start is not None else clock.now(offset),
+            TraceContext.new() if around is None else around.child(),
+            clock.now(offset) if start is None else start + offset,
+            kind=kind,
+            parent_id=0 if around is None else around.span_id,
+            has_remote_parent=parent is None and remote is not None,
+            attributes=clean(attributes),
+            links=links,
         )
-        return OpenSpan(span, offset, parent, remote)
+        return OpenSpan(data, self._port, offset, parent, remote)
 
 
 class OpenSpan:
     """A span that records; `tracing.span.Span` while tracing is on."""
 
-    __slots__ = ("_parent", "_token", "has_ended", "offset", "remote", "span")
+    __slots__ = ("_data", "_parent", "_port", "_token", "has_ended", "offset", "remote")
 
     def __init__(
         self,
-        span: OtelSpan,
+        data: SpanData,
+        port: TracePort,
         offset: int,
         parent: OpenSpan | None,
         remote: TraceContext | None,
     ) -> None:
-        self.span = span
         self.offset = offset
         """Wall clock minus monotonic clock, for both ends (`tracing.clock`)."""
         self.remote = remote
         """The caller's span, above all of ours."""
         self.has_ended = False
+        self._data = data
+        self._port = port
         self._parent = parent
         self._token: Token[OpenSpan | None] | None = None
 
     @property
-    def context(self) -> SpanContext:
-        return self.span.get_span_context()
+    def context(self) -> TraceContext:
+        return self._data.context
 
     def set(self, key: str, value: Attribute) -> None:
-        self.span.set_attribute(key, _clean_value(value))
+        attributes = self._data.attributes
+        if self.has_ended:
+            return
+        if len(attributes) < MAX_ATTRIBUTES or key in attributes:
+            attributes[key] = clean_value(value)
+        else:
+            self._data.dropped_attributes += 1
 
     def event(self, name: str, **attributes: Attribute) -> None:
-        self.span.add_event(name, _clean(attributes), clock.now(self.offset))
+        if self.has_ended:
+            return
+        if len(self._data.events) < MAX_EVENTS:
+            now = clock.now(self.offset)
+            self._data.events.append(Event(name, now, clean(attributes)))
+        else:
+            self._data.dropped_events += 1
 
     def fail(self, error_type: str) -> None:
         """Mark the span as failed."""
-        self.span.set_attribute(semconv.ERROR_TYPE, error_type)
-        self.span.set_status(Status(StatusCode.ERROR))
+        self._data.failed = True
+        self.set(semconv.ERROR_TYPE, error_type)
 
     def end(self, at: int | None = None) -> None:
         """End it, now or `at` a time of the monotonic clock, in nanoseconds."""
+        if self.has_ended:
+            return
         self.has_ended = True
-        self.span.end(clock.now(self.offset) if at is None else at + self.offset)
+        self._data.end = clock.now(self.offset) if at is None else at + self.offset
+        if self._data.context.sampled:
+            self._port.put(self._data)
 
     def open_ancestor(self) -> OpenSpan | None:
         """Return the nearest span around this one that has not ended."""
@@ -255,59 +232,9 @@ class OpenSpan:
         self.end()
 
 
-class KernelIds(IdGenerator):
-    """Ids from the kernel's random source.
-
-    Module `random`, the SDK's choice, is seeded once: the clones of a VM snapshot
-    would all give the same ids.
-    """
-
-    def generate_span_id(self) -> int:
-        return random_id(8)
-
-    def generate_trace_id(self) -> int:
-        return random_id(16)
-
-
-class _ToPort(SpanProcessor):
-    def __init__(self, port: TracePort) -> None:
-        self._port = port
-
-    def on_end(self, span: ReadableSpan) -> None:
-        # Unsampled spans never come here: the SDK does not record them at all.
-        self._port.put(span)
-
-
 def error_type(error: BaseException) -> str:
     """Return the `error.type` of an exception: its class, never its message."""
     cls = type(error)
     if cls.__module__ == "builtins":
         return cls.__qualname__
     return f"{cls.__module__}.{cls.__qualname__}"
-
-
-def _remote_context(remote: TraceContext | None) -> Context:
-    if remote is None:
-        return Context()
-    context = SpanContext(
-        remote.trace_id,
-        remote.span_id,
-        is_remote=True,
-        trace_flags=TraceFlags(TraceFlags.SAMPLED if remote.sampled else 0),
-        trace_state=TraceState.from_header([remote.tracestate]),
-    )
-    return set_span_in_context(NonRecordingSpan(context), Context())
-
-
-def _clean(attributes: dict[str, Attribute]) -> dict[str, Attribute]:
-    for key, value in attributes.items():
-        if isinstance(value, str) and not value.isascii():
-            attributes[key] = _clean_value(value)
-    return attributes
-
-
-def _clean_value(value: Attribute) -> Attribute:
-    # A file name that is not UTF-8 holds surrogates, which protobuf refuses.
-    if isinstance(value, str) and not value.isascii():
-        return value.encode("utf-8", "replace").decode("utf-8")
-    return value
