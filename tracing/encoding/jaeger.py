@@ -96,8 +96,6 @@ def _properties(span: ReadableSpan) -> dict[str, Any]:
     status = span.status
     if status.status_code is not StatusCode.UNSET:
         found["otel.status_code"] = status.status_code.name
-    if status.description:
-        found["otel.status_description"] = status.description
     if status.status_code is StatusCode.ERROR:
         found["error"] = True
     if span.context is not None and span.context.trace_state:
