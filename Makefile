@@ -103,7 +103,8 @@ fuzz: $(READY) ## Fuzz what comes off a socket for a minute
 .PHONY: bench-ttrpc bench-budget bench-tracing bench-containers bench-boot
 .PHONY: bench-control bench-stdio bench-scale
 bench-ttrpc: $(READY) ## Compare our ttrpc with Go's, cell by cell
-	$(BIN)/python -m bench.ttrpc --write
+	PYTHONPATH=$(CURDIR):$$($(BIN)/python -c 'import site; print(site.getsitepackages()[0])') \
+		/usr/bin/python3 -m bench.ttrpc --write
 bench-tracing: $(READY) ## Measure what a span costs, and calls with a hung collector
 	$(BIN)/python -m bench.tracing --write
 bench-containers: $(READY) ## Compare containers over RPC with crun by itself
