@@ -14,7 +14,7 @@ import contextlib
 import errno
 import fcntl
 import os
-import struct
+import sys
 import termios
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -315,4 +315,4 @@ def _unread(fd: int) -> int:
         if error.errno != errno.EIO:
             raise
         return 0
-    return int.from_bytes(answer, "little" if struct.pack("=H", 1)[0] else "big")
+    return int.from_bytes(answer, sys.byteorder)
