@@ -7,7 +7,6 @@ import argparse
 import asyncio
 import contextlib
 import os
-import signal
 import time
 import zlib
 from collections.abc import Iterator
@@ -21,6 +20,7 @@ from agent.ctl.arguments import (
     check_process,
     environment_of,
 )
+from agent.ctl.ending import ended_by_signals
 from agent.ctl.errors import CommandError
 
 if TYPE_CHECKING:
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from agent.ctl.target import Target
 
 CONNECT_TIMEOUT: Final = 5.0
-FIRST_SIGNALS: Final = (signal.SIGTERM, signal.SIGHUP)
-"""End the command while it has no process to pass them on to."""
 
 
 def add_parser(subparsers: Subparsers) -> None:
@@ -124,7 +122,8 @@ async def _run(
 
     name = new_id()
     async with contextlib.AsyncExitStack() as stack:
-        stack.enter_context(_ended_by_first_signals())
+        # For as long as there is no process to pass them on to.
+        stack.enter_context(ended_by_signals())
         interceptors = []
         if options.trace:
             from agent.ctl.recording import Recording
@@ -190,28 +189,3 @@ async def _run_container(
         return await attach(
             container.init, container.kill, stdin=options.interactive, tty=options.tty
         )
-
-
-@contextlib.contextmanager
-def _ended_by_first_signals() -> Iterator[None]:
-    """Turn a signal into the end of this task, so that what it holds is let go."""
-    loop = asyncio.get_running_loop()
-    task = asyncio.current_task()
-    assert task is not None
-    received: list[signal.Signals] = []
-
-    def end(number: signal.Signals) -> None:
-        received.append(number)
-        task.cancel()
-
-    for number in FIRST_SIGNALS:
-        loop.add_signal_handler(number, end, number)
-    try:
-        yield
-    except asyncio.CancelledError:
-        if not received:
-            raise
-        raise CommandError(received[0].name, 128 + received[0]) from None
-    finally:
-        for number in FIRST_SIGNALS:
-            loop.remove_signal_handler(number)

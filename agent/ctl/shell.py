@@ -7,13 +7,12 @@ import argparse
 import asyncio
 import contextlib
 import os
-import signal
 import socket
 import sys
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
 from agent.ctl import terminal
+from agent.ctl.ending import ended_by_signals
 from agent.ctl.errors import CommandError
 from agent.ctl.host_stream import HostStream
 from agent.ctl.place import GUEST_HELP, dial_port
@@ -28,7 +27,6 @@ CONNECT_TIMEOUT: Final = 5.0
 ESCAPE: Final = b"\x1d"
 """Ctrl-], as telnet has it: it hangs up, whatever the guest does."""
 CHUNK: Final = 64 * 1024
-ENDING: Final = (signal.SIGTERM, signal.SIGHUP)
 
 
 def add_parser(subparsers: Subparsers) -> None:
@@ -57,7 +55,7 @@ async def _shell(options: argparse.Namespace) -> int:
             if on_terminal:
                 print("connected; Ctrl-] hangs up", file=sys.stderr)
                 stack.enter_context(terminal.raw(STDIN))
-            stack.enter_context(_ended_by_signals())
+            stack.enter_context(ended_by_signals("ended by "))
             try:
                 await _talk(connection, escape=ESCAPE if on_terminal else None)
             except ConnectionError as error:
@@ -102,28 +100,3 @@ async def _receive(connection: socket.socket) -> None:
     with contextlib.closing(HostStream(STDOUT, writing=True)) as sink:
         while data := await loop.sock_recv(connection, CHUNK):
             await sink.write(data)
-
-
-@contextlib.contextmanager
-def _ended_by_signals() -> Iterator[None]:
-    """Let signals end the block in order, so that the terminal is given back."""
-    loop = asyncio.get_running_loop()
-    task = asyncio.current_task()
-    assert task is not None
-    received: list[signal.Signals] = []
-
-    def end(number: signal.Signals) -> None:
-        received.append(number)
-        task.cancel()
-
-    for number in ENDING:
-        loop.add_signal_handler(number, end, number)
-    try:
-        yield
-    except asyncio.CancelledError:
-        if not received:
-            raise
-        raise CommandError(f"ended by {received[0].name}", 128 + received[0]) from None
-    finally:
-        for number in ENDING:
-            loop.remove_signal_handler(number)
