@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 DEBIAN_READY := $(VENV)/.debian-ready
-PROTOS_OUT ?= .
+PROTOS_OUT ?= src
 
 # What the guests and the tests run: see CONTRIBUTING.md, "Dependencies".
 DEBIAN_RUN := crun busybox-static iproute2 python3-venv
@@ -24,10 +24,10 @@ help: ## List the verbs
 .PHONY: setup
 setup: $(READY) ## Make the virtual environment with all that development needs
 
-$(READY): pyproject.toml
+$(READY): pyproject.toml ttrpc/pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --editable '.[dev]'
+	PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --editable ./ttrpc --editable '.[dev]'
 	@touch $@
 
 .PHONY: debian-run debian-test debian-vm
@@ -46,15 +46,15 @@ run: debian-run $(READY) ## Run a container in a local guest and show its trace
 
 .PHONY: image
 image: debian-vm $(READY) ## Build the image of the VM guest
-	$(BIN)/python -m guest.image
+	$(BIN)/python -m kata_host.guest.image
 
 .PHONY: ready-image
 ready-image: debian-vm $(READY)
-	@$(BIN)/python -m guest.image --if-missing >/dev/null
+	@$(BIN)/python -m kata_host.guest.image --if-missing >/dev/null
 
 .PHONY: tarball
 tarball: ready-image ## Build what a builder of Kata's images unpacks: kata-agent.tar.zst
-	$(BIN)/python -m guest.tarball kata-agent.tar.zst
+	$(BIN)/python -m kata_host.guest.tarball kata-agent.tar.zst
 
 .PHONY: run-vm
 run-vm: ready-image ## Run a container in a VM guest
@@ -88,22 +88,25 @@ fmt: $(READY) ## Format the code
 	$(BIN)/ruff check --fix .
 
 .PHONY: protos
-protos: ## Generate the Python of protos/*.proto
-	@mkdir -p $(PROTOS_OUT)/protos
-	$(BIN)/python -m grpc_tools.protoc -I. --python_out=$(PROTOS_OUT) --pyi_out=$(PROTOS_OUT) \
+protos: ## Generate the Python of protos/*.proto and ttrpc/envelope.proto
+	@mkdir -p $(PROTOS_OUT)
+	$(BIN)/python -m grpc_tools.protoc -Ikata_protos=protos --python_out=$(PROTOS_OUT) --pyi_out=$(PROTOS_OUT) \
 		--plugin=protoc-gen-pyttrpc=$(BIN)/protoc-gen-pyttrpc --pyttrpc_out=$(PROTOS_OUT) protos/*.proto
+	$(BIN)/python -m grpc_tools.protoc -Ittrpc=ttrpc --python_out=$(PROTOS_OUT) --pyi_out=$(PROTOS_OUT) ttrpc/envelope.proto
+	@# protoc's check admits two major versions of protobuf; what it wrote works with three.
+	@sed -i -e '/import runtime_version/d' -e '/^_runtime_version\./,/^)$$/d' $(PROTOS_OUT)/ttrpc/envelope_pb2.py
 
 # --- measure ---
 
 .PHONY: fuzz
 fuzz: $(READY) ## Fuzz what comes off a socket for a minute
-	PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --editable '.[fuzz]'
+	PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --editable ./ttrpc --editable '.[fuzz]'
 	$(BIN)/python -m fuzz.frames -max_total_time=60
 
 .PHONY: bench-ttrpc bench-budget bench-tracing bench-containers bench-boot
 .PHONY: bench-control bench-stdio bench-scale
 bench-ttrpc: $(READY) ## Compare our ttrpc with Go's, cell by cell
-	PYTHONPATH=$(CURDIR):$$($(BIN)/python -c 'import site; print(site.getsitepackages()[0])') \
+	PYTHONPATH=$(CURDIR)/src:$(CURDIR):$$($(BIN)/python -c 'import site; print(site.getsitepackages()[0])') \
 		/usr/bin/python3 -m bench.ttrpc --write
 bench-tracing: $(READY) ## Measure what a span costs, and calls with a hung collector
 	$(BIN)/python -m bench.tracing --write

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The guest agent; `agent.main` is where it starts."""
+"""The guest agent; `kata_agent.main` is where it starts."""

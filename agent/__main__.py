@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`kata-agent`: read the command line, then let `agent.main` run.
+"""`kata-agent`: read the command line, then let `kata_agent.main` run.
 
 This module decides what the process never loads. OpenSSL comes with `ssl`, which
 asyncio imports when it can, and with `_hashlib`, which `hashlib` prefers to its own
@@ -26,7 +26,7 @@ for _name in ("ssl", "_hashlib"):
 for _name in ("pdb", "google.protobuf.internal.python_message"):
     sys.modules.setdefault(_name, types.ModuleType(_name))
 
-from agent.version import VERSION  # noqa: E402  # what is above comes first
+from kata_agent.version import VERSION  # noqa: E402  # what is above comes first
 
 USAGE = """\
 usage: kata-agent [--listen ADDRESS] [--config FILE] [--version] [--help]
@@ -75,7 +75,7 @@ def main() -> int:
                 return 2
 
     gc.disable()
-    from agent.main import run
+    from kata_agent.main import run
 
     gc.freeze()
     gc.enable()

@@ -12,7 +12,7 @@
     └── Internal               the guest failed, not the caller
 
 Messages name the object first, in lower case, without a full stop:
-``container 'a1': no process 'e2'``. `agent.rpc.status` alone turns these, and
+``container 'a1': no process 'e2'``. `kata_agent.rpc.status` alone turns these, and
 whatever else escapes, into ttrpc statuses.
 """
 

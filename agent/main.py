@@ -21,34 +21,40 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from agent import boot, rpc
-from agent.console import DebugConsole
-from agent.container.stream_listener import StreamListener
-from agent.container.stream_port import DialledStreams
-from agent.device import HANDLERS as DEVICE_HANDLERS
-from agent.device import Devices
-from agent.device.hotplug import Hotplug
-from agent.device.uevent import Uevents
-from agent.linux.malloc import keep_large_blocks
-from agent.linux.prctl import set_process_name
-from agent.log import setup_log
-from agent.log.backtrace import answer_signal
-from agent.network import Network
-from agent.options.config import Config
-from agent.options.file import ConfigFileError
-from agent.options.load import load_config
-from agent.paths import SystemPaths
-from agent.ports import Ports, UnixPorts, VsockPorts
-from agent.reaper import Reaper
-from agent.rpc.log import log_interceptor
-from agent.rpc.status import to_status
-from agent.runtime import to_runtime
-from agent.sandbox import Sandbox
-from agent.storage import DRIVERS, Storages
-from agent.version import VERSION
-from tracing.interceptor import server_interceptor
-from tracing.setup import Tracing
-from tracing.span import record, span
+from kata_agent.boot.announce import announce, now
+from kata_agent.boot.core_dumps import enable_core_dumps
+from kata_agent.boot.end import power_off
+from kata_agent.boot.filesystems import mount_filesystems
+from kata_agent.boot.init import is_init, prepare_system
+from kata_agent.boot.root import can_pivot_root
+from kata_agent.console.debug_console import DebugConsole
+from kata_agent.container.stdio_accept import StreamListener
+from kata_agent.container.stdio_dial import DialledStreams
+from kata_agent.device.devices import HANDLERS as DEVICE_HANDLERS
+from kata_agent.device.devices import Devices
+from kata_agent.device.hotplug import Hotplug
+from kata_agent.device.uevent import Uevents
+from kata_agent.linux.malloc import keep_large_blocks
+from kata_agent.linux.prctl import set_process_name
+from kata_agent.log.agent_log import setup_log
+from kata_agent.log.backtrace import answer_signal
+from kata_agent.network.network import Network
+from kata_agent.options.config import Config
+from kata_agent.options.file import ConfigFileError
+from kata_agent.options.load import load_config
+from kata_agent.ports import Ports, UnixPorts, VsockPorts
+from kata_agent.reaper import Reaper
+from kata_agent.rpc.log import log_interceptor
+from kata_agent.rpc.services import services
+from kata_agent.rpc.status import to_status
+from kata_agent.runtime.registry import to_runtime
+from kata_agent.sandbox.sandbox import Sandbox
+from kata_agent.storage.storages import DRIVERS, Storages
+from kata_agent.system_paths import SystemPaths
+from kata_agent.version import VERSION
+from kata_tracing.interceptor import server_interceptor
+from kata_tracing.setup import Tracing
+from kata_tracing.span import record, span
 from ttrpc.aio.server import Server
 
 log = logging.getLogger(__name__)
@@ -70,14 +76,14 @@ VSOCK_INTERVAL: Final = 0.02
 
 def run(*, listen: str | None = None, config_file: str | None = None) -> int:
     """Be the agent; return the exit status of the process. As PID 1 never return."""
-    started, started_ns = boot.now(), time.monotonic_ns()
+    started, started_ns = now(), time.monotonic_ns()
     # Else it would be the interpreter's.
     set_process_name("kata-agent")
     keep_large_blocks(LARGE_BLOCK, FREE_MEMORY_KEPT)
     sys.setswitchinterval(LONGEST_TURN)
     paths = SystemPaths()
-    is_init = boot.is_init()
-    warnings = boot.mount_filesystems(paths) if is_init else []
+    is_pid_1 = is_init()
+    warnings = mount_filesystems(paths) if is_pid_1 else []
     try:
         config, more = load_config(
             Path(config_file) if config_file else None,
@@ -93,10 +99,10 @@ def run(*, listen: str | None = None, config_file: str | None = None) -> int:
         agent_log.serve_port(to_ports(config), config.log_vport)
     for warning in (*warnings, *more):
         log.warning(warning)
-    if is_init:
-        boot.prepare_system(paths, config)
+    if is_pid_1:
+        prepare_system(paths, config)
     if config.devmode:
-        boot.enable_core_dumps(paths)
+        enable_core_dumps(paths)
     try:
         asyncio.run(
             serve(
@@ -113,8 +119,8 @@ def run(*, listen: str | None = None, config_file: str | None = None) -> int:
         status = 1
     finally:
         agent_log.close()
-    if is_init:
-        boot.power_off()
+    if is_pid_1:
+        power_off()
     return status
 
 
@@ -171,7 +177,7 @@ async def serve(
                     config.runtime,
                     reaper=reaper,
                     state=paths.runtime,
-                    pivot_root=boot.can_pivot_root(paths),
+                    pivot_root=can_pivot_root(paths),
                 ),
                 Storages(paths, uevents, config, reaper),
                 Devices(paths, uevents, config),
@@ -180,7 +186,7 @@ async def serve(
             ending.push_async_callback(sandbox.end)
             hotplug = Hotplug(paths, uevents, config.hotplug_timeout)
             server = Server(
-                rpc.services(sandbox, Network(reaper, hotplug), hotplug, tracing),
+                services(sandbox, Network(reaper, hotplug), hotplug, tracing),
                 interceptors=[
                     server_interceptor(tracing, to_status),
                     log_interceptor(to_status),
@@ -195,7 +201,7 @@ async def serve(
                         listen, lambda: accepted.listen(ports.listen(streams_port))
                     )
                 await listen_when_possible(listen, lambda: server.listen(listen))
-        boot.announce(
+        announce(
             paths,
             config,
             started=started,
@@ -222,7 +228,7 @@ def handle_signals(*, debug: bool) -> asyncio.Event:
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTERM, stopping.set)
     asking = [signal.SIGUSR1, signal.SIGQUIT, signal.SIGHUP]
-    if boot.is_init():
+    if is_init():
         asking.append(signal.SIGINT)
     else:
         loop.add_signal_handler(signal.SIGINT, stopping.set)

@@ -25,11 +25,11 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Final, Self
 
-from agent.errors import NotFound, Timeout
-from agent.linux.pidfd import open_pidfd
-from agent.linux.prctl import set_child_subreaper
-from agent.linux.spawn import spawn
-from tracing.span import span
+from kata_agent.errors import NotFound, Timeout
+from kata_agent.linux.pidfd import open_pidfd
+from kata_agent.linux.prctl import set_child_subreaper
+from kata_agent.linux.spawn import spawn
+from kata_tracing.span import span
 
 log = logging.getLogger(__name__)
 
@@ -152,7 +152,7 @@ class Reaper:
         sigpipe: bool = True,
         program: str = "",
     ) -> Child:
-        """Start a program; see `agent.linux.spawn`. Raises `NotFound` without one."""
+        """Start a program (`kata_agent.linux.spawn`). Raises `NotFound` without one."""
         try:
             pid = spawn(
                 argv,

@@ -20,15 +20,15 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Final
 
-from agent.client import AgentClient
 from bench.document import replace_section
-from guest.image.build import ensure_current
-from guest.image.initrd import HANDOVER
-from guest.image.progress import Progress
-from guest.image.store import Image, cache
-from guest.vm import VmGuest
-from guest.vm_accelerator import choose
-from guest.vm_command import QEMU, Machine
+from kata_host.client.agent_client import AgentClient
+from kata_host.guest.image.build import ensure_current
+from kata_host.guest.image.initrd import HANDOVER
+from kata_host.guest.image.progress import Progress
+from kata_host.guest.image.store import Image, cache
+from kata_host.guest.vm_accelerator import choose
+from kata_host.guest.vm_command import QEMU, Machine
+from kata_host.guest.vm_guest import VmGuest
 
 ROUNDS: Final = 5
 CONSOLE: Final = 1026

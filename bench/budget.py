@@ -28,7 +28,8 @@ from typing import Final
 
 from bench import memory
 from bench.document import replace_section
-from protos.ttrpc_pb2 import Request
+from kata_host.child import PACKAGES
+from ttrpc.envelope_pb2 import Request
 from ttrpc.frame import Frame, MessageType
 
 ROOT: Final = Path(__file__).parents[1]
@@ -61,8 +62,8 @@ class Figures:
 def agent_command(python: str) -> list[str]:
     packages = next(path for path in sys.path if path.endswith("site-packages"))
     program = (
-        f"import sys; sys.path[:0] = [{os.fspath(ROOT)!r}, {packages!r}]; "
-        "from agent.__main__ import main; sys.exit(main())"
+        f"import sys; sys.path[:0] = [{os.fspath(PACKAGES)!r}, {packages!r}]; "
+        "from kata_agent.__main__ import main; sys.exit(main())"
     )
     return [python, *FLAGS, "-c", program]
 

@@ -19,10 +19,11 @@ import time
 from pathlib import Path
 from typing import Final
 
-from agent.client.spec import default_process
 from bench.document import replace_section
 from bench.stage import agent_pid, open_stage
-from guest.local import ROOT, LocalGuest
+from kata_host.child import PACKAGES
+from kata_host.client.spec import default_process
+from kata_host.guest.local_guest import LocalGuest
 
 ROUNDS: Final = 60
 WARM_UP: Final = 5
@@ -60,7 +61,7 @@ class Crun:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            env={**os.environ, "PYTHONPATH": f"{PACKAGES}:{Path(__file__).parents[1]}"},
         )
 
     def seconds(self, what: str) -> float:

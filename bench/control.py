@@ -26,12 +26,12 @@ import time
 from collections.abc import AsyncIterator, Coroutine, Iterator
 from typing import Any, Final
 
-from agent.client import AgentClient
-from agent.client.spec import default_process
 from bench.document import replace_section
 from bench.stage import Stage, open_stage
-from protos import agent_pb2, oci_pb2
-from protos.ttrpc_pb2 import Request
+from kata_host.client.agent_client import AgentClient
+from kata_host.client.spec import default_process
+from kata_protos import agent_pb2, oci_pb2
+from ttrpc.envelope_pb2 import Request
 from ttrpc.frame import Frame, MessageType
 
 CALLS: Final = 3000

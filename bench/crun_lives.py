@@ -14,8 +14,8 @@ import sys
 import time
 from pathlib import Path
 
-from agent.linux.prctl import set_child_subreaper
-from agent.linux.spawn import spawn
+from kata_agent.linux.prctl import set_child_subreaper
+from kata_agent.linux.spawn import spawn
 
 STATE = "/run/bench-crun"
 SLEEPER = "crun-sleeper"

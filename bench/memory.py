@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from bench.stage import Stage, agent_pid, open_stage, resident
-from protos import agent_pb2
+from kata_protos import agent_pb2
 
 CONTAINERS: Final = 100
 AT_ONCE: Final = 4

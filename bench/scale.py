@@ -18,10 +18,10 @@ import time
 from dataclasses import dataclass, fields
 from typing import Final
 
-from agent.client import communicate
-from agent.client.container import Container
 from bench.document import replace_section
 from bench.stage import Footprint, Stage, agent_pid, footprint, open_stage, resident
+from kata_host.client.agent_client import communicate
+from kata_host.client.container import Container
 
 CONTAINERS: Final = 500
 AT_ONCE: Final = 100

@@ -5,19 +5,19 @@ from __future__ import annotations
 
 import contextlib
 import os
-import sys
 import tempfile
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from agent.client import AgentClient
-from agent.client.container import Container
-from agent.client.spec import default_process, default_spec
-from agent.ctl.rootfs import make_busybox
-from guest import AGENT_PORT
-from guest.local import LocalGuest
-from protos import agent_pb2, oci_pb2
+from kata_host.child import module_command
+from kata_host.client.agent_client import AgentClient
+from kata_host.client.container import Container
+from kata_host.client.spec import default_process, default_spec
+from kata_host.ctl.rootfs import make_busybox
+from kata_host.guest.guest import AGENT_PORT
+from kata_host.guest.local_guest import LocalGuest
+from kata_protos import agent_pb2, oci_pb2
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ class Stage:
 
 @contextlib.asynccontextmanager
 async def open_stage(
-    command: Sequence[str] = (sys.executable, "-m", "agent"),
+    command: Sequence[str] = (*module_command("kata_agent"),),
 ) -> AsyncIterator[Stage]:
     """Start a guest whose agent is `command`, and create its sandbox; end it after."""
     with tempfile.TemporaryDirectory(prefix="bench-") as name:

@@ -25,12 +25,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from agent.client import communicate
-from agent.client.container import Container
-from agent.client.spec import default_process
 from bench.document import replace_section
 from bench.stage import Stage, open_stage
-from protos import agent_pb2
+from kata_host.client.agent_client import communicate
+from kata_host.client.container import Container
+from kata_host.client.spec import default_process
+from kata_protos import agent_pb2
 
 MIB: Final = 1 << 20
 BLOCK: Final = 64 * MIB
@@ -218,7 +218,7 @@ async def _end(container: Container, began: float) -> float:
 
 @contextmanager
 def _host_port(stage: Stage) -> Iterator[tuple[int, socket.socket]]:
-    """Listen as the host on a port of its own (`agent.ports`)."""
+    """Listen as the host on a port of its own (`kata_agent.ports`)."""
     port = 20000 + next(_numbers)
     path = Path(f"{stage.guest.socket}_{port}")
     with socket.socket(socket.AF_UNIX) as listener:

@@ -24,14 +24,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from agent.client import AgentClient
-from agent.client.spec import default_process, default_spec
-from agent.ctl.rootfs import make_busybox
 from bench.document import replace_section
-from guest.local import LocalGuest
-from tracing.port import Limits
-from tracing.setup import Tracing
-from tracing.span import span
+from kata_host.client.agent_client import AgentClient
+from kata_host.client.spec import default_process, default_spec
+from kata_host.ctl.rootfs import make_busybox
+from kata_host.guest.local_guest import LocalGuest
+from kata_tracing.port import Limits
+from kata_tracing.setup import Tracing
+from kata_tracing.span import span
 
 LIVES: Final = 120
 WARM_UP: Final = 5
@@ -134,9 +134,9 @@ def disabled_span() -> float:
 
 START: Final = """
 import asyncio, json, time
-import agent.__main__  # what an agent never loads
-import agent.main
-from tracing.setup import Tracing
+import kata_agent.__main__  # what an agent never loads
+import kata_agent.main
+from kata_tracing.setup import Tracing
 
 def resident():
     with open("/proc/self/status") as file:

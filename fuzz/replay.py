@@ -16,17 +16,11 @@ from typing import Any, Final
 from google.protobuf.message import DecodeError
 
 from bench.ttrpc.peer_pb2 import DESCRIPTOR
-from protos.ttrpc_pb2 import Request, Response
 from ttrpc.client_connection import ClientConnection
 from ttrpc.decoder import FrameDecoder
 from ttrpc.dump import describe, read_capture
-from ttrpc.envelope import (
-    METADATA_LIMIT,
-    Pairs,
-    Payload,
-    RequestDecoder,
-    UnknownMethod,
-)
+from ttrpc.envelope import METADATA_LIMIT, Pairs, Payload, RequestDecoder, UnknownMethod
+from ttrpc.envelope_pb2 import Request, Response
 from ttrpc.errors import StatusError, TtrpcError
 from ttrpc.frame import HEADER_SIZE, HEADER_STRUCT, RESPONSE
 from ttrpc.outbox import Outbox

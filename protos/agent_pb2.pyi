@@ -1,7 +1,7 @@
 from google.protobuf import empty_pb2 as _empty_pb2
-from protos import csi_pb2 as _csi_pb2
-from protos import oci_pb2 as _oci_pb2
-from protos import types_pb2 as _types_pb2
+from kata_protos import csi_pb2 as _csi_pb2
+from kata_protos import oci_pb2 as _oci_pb2
+from kata_protos import types_pb2 as _types_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message

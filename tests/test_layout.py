@@ -16,7 +16,8 @@ from typing import Final
 import pytest
 
 ROOT: Final = Path(__file__).parents[1]
-PACKAGES: Final = ("protos", "ttrpc", "tracing", "agent", "guest")
+SOURCES: Final = ROOT / "src"
+PACKAGES: Final = ("kata_protos", "ttrpc", "kata_tracing", "kata_agent", "kata_host")
 OURS: Final = frozenset(PACKAGES)
 
 
@@ -32,48 +33,54 @@ WAITING: Final = ("asyncio", "socket", "select", "selectors", "time", "threading
 TELEMETRY: Final = ("opentelemetry", "jaeger_client", "thrift")
 
 RULES: Final[dict[str, Rule]] = {
-    "protos": Rule(ours=("protos", "ttrpc"), never=TELEMETRY),
+    "kata_protos": Rule(ours=("kata_protos", "ttrpc"), never=TELEMETRY),
     "ttrpc": Rule(
-        ours=("ttrpc", "protos.ttrpc_pb2"),
+        ours=("ttrpc",),
         never=(*WAITING, *TELEMETRY, "construct", "ttrpc.aio", "ttrpc.sync"),
     ),
     "ttrpc.frame": Rule(
         ours=("ttrpc",), never=(*WAITING, *TELEMETRY, "ttrpc.aio", "ttrpc.sync")
     ),
-    "ttrpc.aio": Rule(ours=("ttrpc", "protos.ttrpc_pb2"), never=TELEMETRY),
-    "ttrpc.sync": Rule(ours=("ttrpc", "protos.ttrpc_pb2"), never=TELEMETRY),
-    "tracing": Rule(ours=("tracing", "ttrpc"), never=("ttrpc.aio", "ttrpc.sync")),
-    "agent": Rule(
-        ours=("agent", "protos", "tracing.span", "tracing.counters", "ttrpc.codes"),
-        never=("ttrpc.aio", "agent.rpc", "agent.main", "agent.ctl", "agent.client"),
+    "ttrpc.aio": Rule(ours=("ttrpc",), never=TELEMETRY),
+    "ttrpc.sync": Rule(ours=("ttrpc",), never=TELEMETRY),
+    "kata_tracing": Rule(
+        ours=("kata_tracing", "ttrpc"), never=("ttrpc.aio", "ttrpc.sync")
     ),
-    "agent.main": Rule(ours=("agent", "protos", "tracing", "ttrpc")),
-    "agent.__main__": Rule(ours=("agent",)),
-    "agent.linux": Rule(
-        ours=("agent.linux",), never=("asyncio", "logging", *TELEMETRY)
-    ),
-    "agent.rpc": Rule(
-        ours=("agent", "protos", "tracing", "ttrpc"),
-        never=("agent.main", "agent.linux", "agent.ctl", "agent.client"),
-    ),
-    "agent.client": Rule(ours=("agent.client", "protos", "tracing", "ttrpc")),
-    "agent.ctl": Rule(
+    "kata_agent": Rule(
         ours=(
-            "agent.client",
-            "agent.ctl",
-            "agent.version",
-            "guest",
-            "protos",
-            "tracing",
+            "kata_agent",
+            "kata_protos",
+            "kata_tracing.span",
+            "kata_tracing.counters",
+            "ttrpc.codes",
+        ),
+        never=("ttrpc.aio", "kata_agent.rpc", "kata_agent.main"),
+    ),
+    "kata_agent.main": Rule(
+        ours=("kata_agent", "kata_protos", "kata_tracing", "ttrpc")
+    ),
+    "kata_agent.__main__": Rule(ours=("kata_agent",)),
+    "kata_agent.linux": Rule(
+        ours=("kata_agent.linux",), never=("asyncio", "logging", *TELEMETRY)
+    ),
+    "kata_agent.rpc": Rule(
+        ours=("kata_agent", "kata_protos", "kata_tracing", "ttrpc"),
+        never=("kata_agent.main", "kata_agent.linux"),
+    ),
+    "kata_host": Rule(
+        ours=(
+            "kata_host",
+            "kata_agent.version",
+            "kata_protos",
+            "kata_tracing",
             "ttrpc",
         )
     ),
-    "guest": Rule(ours=("guest", "protos", "tracing", "ttrpc", "agent.client")),
 }
 
 
 def module_name(path: Path) -> str:
-    parts = path.relative_to(ROOT).with_suffix("").parts
+    parts = path.relative_to(SOURCES).with_suffix("").parts
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
@@ -81,7 +88,7 @@ def sources() -> list[Path]:
     return sorted(
         path
         for package in PACKAGES
-        for path in (ROOT / package).rglob("*.py")
+        for path in (SOURCES / package).rglob("*.py")
         if not path.name.endswith("_pb2.py")
     )
 
@@ -113,7 +120,7 @@ def imports(tree: ast.AST) -> Iterator[str]:
             assert node.module is not None
             for alias in node.names:
                 name = f"{node.module}.{alias.name}"
-                file = ROOT / Path(*name.split("."))
+                file = SOURCES / Path(*name.split("."))
                 is_module = file.with_suffix(".py").exists() or file.is_dir()
                 yield name if is_module else node.module
         elif not (isinstance(node, ast.stmt) and is_type_checking(node)):
@@ -142,11 +149,12 @@ def test_imports_follow_the_table(path: Path) -> None:
         ("ttrpc.connection", "import asyncio"),
         ("ttrpc.connection", "from construct import Struct"),
         ("ttrpc.frame", "def f():\n    import opentelemetry.trace"),
-        ("agent.linux.mount", "from agent.errors import NotFound"),
-        ("agent.sandbox", "from agent.rpc import status"),
-        ("agent.rpc.stdio", "from agent.linux.mount import mount"),
-        ("tracing.span", "import agent"),
-        ("guest.vm", "from agent.sandbox import Sandbox"),
+        ("kata_agent.linux.mount", "from kata_agent.errors import NotFound"),
+        ("kata_agent.sandbox", "from kata_agent.rpc import status"),
+        ("kata_agent.sandbox", "import kata_host"),
+        ("kata_agent.rpc.stdio", "from kata_agent.linux.mount import mount"),
+        ("kata_tracing.span", "import kata_agent"),
+        ("kata_host.guest.vm_guest", "from kata_agent.sandbox import Sandbox"),
     ],
 )
 def test_a_breach_is_seen(module: str, source: str) -> None:
@@ -156,7 +164,7 @@ def test_a_breach_is_seen(module: str, source: str) -> None:
 def test_every_test_module_names_a_module() -> None:
     """`tests/agent/test_x.py` tests `agent/x.py`, or the package `agent/x/`."""
     strays = []
-    for package in PACKAGES:
+    for package in ("agent", "host", "protos", "tracing", "ttrpc"):
         for test in (ROOT / "tests" / package).rglob("test_*.py"):
             inside = test.parent.relative_to(ROOT / "tests")
             if {"conformance"} & set(inside.parts):
@@ -180,7 +188,7 @@ def test_every_test_module_names_a_module() -> None:
 def test_hand_written_files_are_short() -> None:
     """A file of over 600 lines has more than one idea in it."""
     long = {
-        str(path.relative_to(ROOT)): count
+        str(path.relative_to(SOURCES)): count
         for path in sources()
         if not path.name.endswith("_ttrpc.py")
         and (count := len(path.read_text().splitlines())) > 600

@@ -14,8 +14,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
-from tracing import http1
-from tracing.encoding import Encoding
+from kata_tracing import http1
+from kata_tracing.encoding.encoding import Encoding
 
 Connect: TypeAlias = Callable[[float], socket.socket]
 """Given a timeout in seconds, return a connected stream socket or raise `OSError`."""

@@ -3,7 +3,7 @@
 
 The fields are those of OTLP's trace.proto. Beginning and ending the SDK's own span
 takes 15 us, 30 to 40 when the caches are cold, where the calls are served; this takes
-5, and `tracing.sdk` makes the SDK's span of it where nobody waits.
+5, and `kata_tracing.sdk` makes the SDK's span of it where nobody waits.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final
 
-from tracing.propagation import TraceContext
-from tracing.record import Kind
-from tracing.span import Attribute
+from kata_tracing.kind import Kind
+from kata_tracing.propagation import TraceContext
+from kata_tracing.span import Attribute
 
 MAX_ATTRIBUTES: Final = 32
 MAX_EVENTS: Final = 32

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One span a call, on the server; `tracing.client` is the other side.
+"""One span a call, on the server; `kata_host.trace.client` is the other side.
 
     proceed()  ──►  [span: grpc.AgentService/CreateContainer]  ──►  handler
 
@@ -14,19 +14,19 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
-from tracing import semconv
-from tracing.setup import Kind, Tracing
+from kata_tracing import semconv
+from kata_tracing.setup import Kind, Tracing
 from ttrpc.codes import Code
 from ttrpc.context import CallContext
 from ttrpc.errors import StatusError
 from ttrpc.interceptor import Interceptor, Proceed
 
 if TYPE_CHECKING:
-    from tracing.span import Attribute
-    from tracing.tracer import OpenSpan, Tracer
+    from kata_tracing.span import Attribute
+    from kata_tracing.tracer import OpenSpan, Tracer
 
 StatusOf = Callable[[BaseException], StatusError]
-"""What the server makes of an exception: `agent.rpc.status.to_status`."""
+"""What the server makes of an exception: `kata_agent.rpc.status.to_status`."""
 
 UNTRACED: Final = frozenset({"StartTracing", "StopTracing"})
 """They switch what would record them."""
@@ -108,7 +108,7 @@ def _begin(
     caller = None
     if tracing.kind is Kind.COLLATED:
         # Here, as most agents never need it.
-        from tracing.propagation import extract
+        from kata_tracing.propagation import extract
 
         caller = extract(context.metadata.get_all)
     return tracer.call(name, attributes, caller, start=start)

@@ -24,11 +24,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from tracing.collector import Answer, Collector, Connect, Outcome
-from tracing.counters import Counters, Reason
-from tracing.data import SpanData
-from tracing.encoding import Encoding
-from tracing.http1 import HttpError
+from kata_tracing.collector import Answer, Collector, Connect, Outcome
+from kata_tracing.counters import Counters, Reason
+from kata_tracing.data import SpanData
+from kata_tracing.encoding.encoding import Encoding
+from kata_tracing.http1 import HttpError
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan

@@ -27,10 +27,10 @@ from opentelemetry.trace import (
 )
 from opentelemetry.util.types import Attributes
 
-from tracing import semconv
-from tracing.data import SpanData
-from tracing.propagation import TraceContext
-from tracing.record import Kind
+from kata_tracing import semconv
+from kata_tracing.data import SpanData
+from kata_tracing.kind import Kind
+from kata_tracing.propagation import TraceContext
 
 SCOPE: Final = "kata-agent"
 """The instrumentation scope's name."""

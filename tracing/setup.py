@@ -19,7 +19,7 @@
 The interceptor, always installed, does the rest: it opens a span a call, takes
 the sandbox's id from CreateSandbox, and flushes before DestroySandbox answers.
 `TracingService(tracing)` (`agent/rpc/tracing.py`) serves StartTracing and
-StopTracing. `tracing.counters()` is for GetMetrics. Until `start`, nothing of
+StopTracing. `kata_tracing.counters()` is for GetMetrics. Until `start`, nothing of
 OpenTelemetry is imported; imports and flushes happen in a thread, off the loop.
 `tracing.mode is Mode.STATIC` after DestroySandbox means that the agent, not the
 runtime, ends the VM (Kata 1.x and later).
@@ -33,15 +33,15 @@ import logging
 import os
 from typing import TYPE_CHECKING, Final
 
-from tracing import semconv
-from tracing.counters import Counters
-from tracing.span import NO_SPAN, Span, use_tracer
+from kata_tracing import semconv
+from kata_tracing.counters import Counters
+from kata_tracing.span import NO_SPAN, Span, use_tracer
 
 if TYPE_CHECKING:
     # What makes and sends spans is imported when tracing goes on.
-    from tracing.collector import Connect
-    from tracing.port import Limits, TracePort
-    from tracing.tracer import Tracer
+    from kata_tracing.collector import Connect
+    from kata_tracing.port import Limits, TracePort
+    from kata_tracing.tracer import Tracer
 
 log = logging.getLogger(__name__)
 
@@ -197,14 +197,14 @@ class Tracing:
         return self._counters.copy()
 
     def _build(self) -> tuple[Tracer, TracePort]:
-        from tracing import encoding
-        from tracing.port import TracePort
-        from tracing.sdk import Translator
-        from tracing.tracer import Tracer
+        from kata_tracing.encoding.load import load
+        from kata_tracing.port import TracePort
+        from kata_tracing.sdk import Translator
+        from kata_tracing.tracer import Tracer
 
         port = TracePort(
             self._connect,
-            encoding.load(self._encoding),
+            load(self._encoding),
             Translator(self._resource()).span,
             counters=self._counters,
             limits=self._limits,

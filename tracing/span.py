@@ -6,9 +6,9 @@
 
 While tracing is off, which is nearly always, `span` is one branch that returns
 one shared object: nothing is allocated but the arguments, and OpenTelemetry is
-not even imported. `tracing.setup` puts a tracer in and takes it out.
+not even imported. `kata_tracing.setup` puts a tracer in and takes it out.
 
-Names are `noun.verb`, attribute keys those of `tracing.semconv`; both are
+Names are `noun.verb`, attribute keys those of `kata_tracing.semconv`; both are
 listed in TRACING.md, and a test compares. Attributes are ids, sizes, counts and
 names of kernel objects: never arguments, environments or payloads.
 """
@@ -46,7 +46,7 @@ class Span(Protocol):
 
 
 class Tracer(Protocol):
-    """What makes spans while tracing is on: `tracing.tracer.Tracer`."""
+    """What makes spans while tracing is on: `kata_tracing.tracer.Tracer`."""
 
     def span(
         self, name: str, subsystem: str, attributes: dict[str, Attribute]

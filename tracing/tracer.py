@@ -2,7 +2,8 @@
 """Makes spans while tracing is on: ids, parents, time stamps, the current span.
 
 Runs where calls are served, so it makes plain data and hands it on; all that takes
-time is the sender thread's (`tracing.port`), OpenTelemetry's spans too (`tracing.sdk`).
+time is the sender thread's (`kata_tracing.port`), OpenTelemetry's spans too
+(`kata_tracing.sdk`).
 """
 
 from __future__ import annotations
@@ -11,8 +12,8 @@ import errno
 from contextvars import ContextVar, Token
 from types import TracebackType
 
-from tracing import clock, semconv
-from tracing.data import (
+from kata_tracing import clock, semconv
+from kata_tracing.data import (
     MAX_ATTRIBUTES,
     MAX_EVENTS,
     Event,
@@ -20,16 +21,16 @@ from tracing.data import (
     clean,
     clean_value,
 )
-from tracing.port import TracePort
-from tracing.propagation import TraceContext
-from tracing.record import Kind
-from tracing.span import Attribute
+from kata_tracing.kind import Kind
+from kata_tracing.port import TracePort
+from kata_tracing.propagation import TraceContext
+from kata_tracing.span import Attribute
 
 _current: ContextVar[OpenSpan | None] = ContextVar("current_span", default=None)
 
 
 class Tracer:
-    """Makes spans until it is closed; what `tracing.span` switches to."""
+    """Makes spans until it is closed; what `kata_tracing.span` switches to."""
 
     def __init__(self, port: TracePort, *, sandbox_id: str = "") -> None:
         self.sandbox_id = sandbox_id
@@ -53,7 +54,7 @@ class Tracer:
         start: int,
         end: int | None,
     ) -> None:
-        """Make a step that is over (`tracing.span.record`)."""
+        """Make a step that is over (`kata_tracing.span.record`)."""
         self._step(name, subsystem, attributes, start).end(end)
 
     def _step(
@@ -142,7 +143,7 @@ class Tracer:
 
 
 class OpenSpan:
-    """A span that records; `tracing.span.Span` while tracing is on."""
+    """A span that records; `kata_tracing.span.Span` while tracing is on."""
 
     __slots__ = ("_data", "_parent", "_port", "_token", "has_ended", "offset", "remote")
 
@@ -155,7 +156,7 @@ class OpenSpan:
         remote: TraceContext | None,
     ) -> None:
         self.offset = offset
-        """Wall clock minus monotonic clock, for both ends (`tracing.clock`)."""
+        """Wall clock minus monotonic clock, for both ends (`kata_tracing.clock`)."""
         self.remote = remote
         """The caller's span, above all of ours."""
         self.has_ended = False

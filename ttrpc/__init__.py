@@ -10,6 +10,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from ttrpc.version import VERSION as __version__
+
 if TYPE_CHECKING:
     from ttrpc.address import parse_address
     from ttrpc.codes import Code
@@ -61,6 +63,7 @@ _MODULES = {
 _HOMES = {name: module for module, names in _MODULES.items() for name in names}
 
 __all__ = [
+    "__version__",
     "BoundService",
     "CallContext",
     "Cardinality",

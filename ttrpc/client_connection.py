@@ -14,13 +14,7 @@ from typing import Any, Final, Protocol
 from google.protobuf.message import DecodeError
 
 from ttrpc.decoder import OVERSIZED
-from ttrpc.envelope import (
-    Pairs,
-    Payload,
-    decode_response,
-    encode_request,
-    request_head,
-)
+from ttrpc.envelope import Pairs, Payload, decode_response, encode_request, request_head
 from ttrpc.errors import (
     Closed,
     LocalProtocolError,

@@ -25,8 +25,8 @@ from typing import Final
 
 from google.protobuf.message import DecodeError
 
-from protos.ttrpc_pb2 import Request, Response
 from ttrpc.decoder import OVERSIZED, FrameDecoder
+from ttrpc.envelope_pb2 import Request, Response
 from ttrpc.errors import StatusError, sanitize
 from ttrpc.frame import DATA, NO_DATA, REQUEST, RESPONSE, Frame, RawFrame
 

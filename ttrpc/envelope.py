@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The two messages around every payload: Request and Response (protos/ttrpc.proto).
+"""The two messages around every payload: Request and Response (ttrpc/envelope.proto).
 
 The service and the method open a Request and are the same bytes on every call. So
 the server looks those bytes up as they are, and only what follows them is
@@ -15,8 +15,8 @@ from typing import Final, Generic, TypeVar
 
 from google.protobuf.message import DecodeError
 
-from protos.ttrpc_pb2 import KeyValue, Request, Response, Status
 from ttrpc.codes import Code
+from ttrpc.envelope_pb2 import KeyValue, Request, Response, Status
 from ttrpc.errors import StatusError
 
 T = TypeVar("T")

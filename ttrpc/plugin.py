@@ -117,7 +117,7 @@ class MessageTypes:
             self._add(file, nested, full_name, f"{name}.")
 
     def module(self, full_name: str) -> str:
-        """`.grpc.CheckRequest` -> `protos.health_pb2`."""
+        """`.grpc.CheckRequest` -> `kata_protos.health_pb2`."""
         return self._modules[full_name]
 
     def name(self, full_name: str) -> str:
@@ -302,7 +302,7 @@ class Stubs:
 
 
 def local_names(modules: Set[str]) -> dict[str, str]:
-    """`protos.health_pb2` -> `health_pb2`, unless another module is called so too."""
+    """Map `pets.cat_pb2` to `cat_pb2`, unless two modules share that last name."""
     last = {module: module.rpartition(".")[2] for module in modules}
     count = Counter(last.values())
     return {

@@ -14,22 +14,9 @@ from typing import Final, Protocol
 
 from ttrpc.codes import Code
 from ttrpc.decoder import OVERSIZED
-from ttrpc.envelope import (
-    Pairs,
-    Payload,
-    UnknownMethod,
-    encode_error,
-    response_head,
-)
+from ttrpc.envelope import Pairs, Payload, UnknownMethod, encode_error, response_head
 from ttrpc.errors import OversizedMessage, StatusError, StreamClosed
-from ttrpc.frame import (
-    DATA,
-    MESSAGE_LIMIT,
-    NO_DATA,
-    REMOTE_CLOSED,
-    REQUEST,
-    RESPONSE,
-)
+from ttrpc.frame import DATA, MESSAGE_LIMIT, NO_DATA, REMOTE_CLOSED, REQUEST, RESPONSE
 from ttrpc.outbox import Outbox
 from ttrpc.route import Route, Routes
 from ttrpc.stream import Stream, StreamEvent

@@ -8,10 +8,10 @@ import time
 from collections.abc import Sequence
 from dataclasses import fields
 
-from agent.machine.memory_info import read_memory_total
-from agent.options.config import Config
-from agent.paths import SystemPaths
-from agent.version import API_VERSION
+from kata_agent.machine.memory_info import read_memory_total
+from kata_agent.options.config import Config
+from kata_agent.system_paths import SystemPaths
+from kata_agent.version import API_VERSION
 
 log = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ import logging
 import os
 from pathlib import Path
 
-from agent.linux.mount import (
+from kata_agent.linux.mount import (
     MS_NODEV,
     MS_NOEXEC,
     MS_NOSUID,
@@ -20,7 +20,7 @@ from agent.linux.mount import (
     MS_REMOUNT,
     mount,
 )
-from agent.paths import SystemPaths
+from kata_agent.system_paths import SystemPaths
 
 log = logging.getLogger(__name__)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import resource
 
-from agent.paths import SystemPaths
+from kata_agent.system_paths import SystemPaths
 
 
 def enable_core_dumps(paths: SystemPaths) -> None:

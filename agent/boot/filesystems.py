@@ -7,8 +7,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from agent.linux.mount import MS_NODEV, MS_NOEXEC, MS_NOSUID, mount
-from agent.paths import SystemPaths
+from kata_agent.linux.mount import MS_NODEV, MS_NOEXEC, MS_NOSUID, mount
+from kata_agent.system_paths import SystemPaths
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-from agent.linux.mount import read_mounts
-from agent.paths import SystemPaths
+from kata_agent.linux.mount import read_mounts
+from kata_agent.system_paths import SystemPaths
 
 
 def can_pivot_root(paths: SystemPaths) -> bool:

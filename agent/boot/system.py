@@ -7,11 +7,11 @@ import os
 from pathlib import Path
 from typing import Final
 
-from agent.linux.interface import raise_interface
-from agent.linux.namespace import set_hostname as set_kernel_hostname
-from agent.linux.spawn import DEFAULT_ENVIRONMENT
-from agent.linux.terminal import take_controlling_terminal
-from agent.paths import SystemPaths
+from kata_agent.linux.interface import raise_interface
+from kata_agent.linux.namespace import set_hostname as set_kernel_hostname
+from kata_agent.linux.spawn import DEFAULT_ENVIRONMENT
+from kata_agent.linux.terminal import take_controlling_terminal
+from kata_agent.system_paths import SystemPaths
 
 OWN_PROGRAMS: Final = "/usr/lib/kata-agent/bin"
 """What comes with the agent, for an image that has no runtime or iproute2."""

@@ -8,7 +8,7 @@ import os
 import signal
 from collections.abc import Iterable
 
-from agent.linux.pidfd import open_pidfd
+from kata_agent.linux.pidfd import open_pidfd
 
 
 def send_kill(pids: Iterable[int]) -> None:

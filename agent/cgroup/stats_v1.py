@@ -8,14 +8,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from agent.cgroup.files import (
+from kata_agent.cgroup.files import (
     UNLIMITED,
     read_flat_keyed,
     read_number,
     read_text,
     to_number,
 )
-from protos import agent_pb2
+from kata_protos import agent_pb2
 
 NANOSECONDS: Final = 1_000_000_000
 _NO_LIMIT: Final = 0x7FFF_FFFF_0000_0000

@@ -9,13 +9,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from agent.cgroup.files import (
+from kata_agent.cgroup.files import (
     UNLIMITED,
     read_flat_keyed,
     read_nested_keyed,
     read_number,
 )
-from protos import agent_pb2
+from kata_protos import agent_pb2
 
 NANOSECONDS_PER_MICROSECOND: Final = 1000
 

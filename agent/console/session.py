@@ -21,9 +21,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from agent.linux.spawn import DEFAULT_ENVIRONMENT
-from agent.linux.terminal import set_window_size
-from agent.reaper import Reaper
+from kata_agent.linux.spawn import DEFAULT_ENVIRONMENT
+from kata_agent.linux.terminal import set_window_size
+from kata_agent.reaper import Reaper
 
 log = logging.getLogger(__name__)
 

@@ -13,8 +13,8 @@ import os
 from pathlib import Path
 from typing import Final
 
-from agent.errors import InvalidArgument, NotFound
-from agent.spec import Spec
+from kata_agent.errors import InvalidArgument, NotFound
+from kata_agent.oci.convert import Spec
 
 
 class Bundle:

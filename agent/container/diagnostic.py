@@ -7,8 +7,8 @@ import os
 import stat
 from typing import Final
 
-from agent.errors import InvalidArgument
-from agent.spec import Spec
+from kata_agent.errors import InvalidArgument
+from kata_agent.oci.convert import Spec
 
 TERMINATION_LOG: Final = "termination_log"
 _ANNOTATION: Final = "io.kubernetes.container.terminationMessagePath"

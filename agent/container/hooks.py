@@ -16,10 +16,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from agent.errors import AgentError, Internal
-from agent.reaper import Reaper
-from agent.spec import Spec
-from tracing.span import span
+from kata_agent.errors import AgentError, Internal
+from kata_agent.oci.convert import Spec
+from kata_agent.reaper import Reaper
+from kata_tracing.span import span
 
 log = logging.getLogger(__name__)
 

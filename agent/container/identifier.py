@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from agent.errors import InvalidArgument
+from kata_agent.errors import InvalidArgument
 
 NAME_LIMIT: Final = 255
 """NAME_MAX of linux/limits.h."""

@@ -8,10 +8,10 @@ import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from agent.container.stdio import Stdio, open_pipes
-from agent.container.terminal import ConsoleSocket, to_stdio
-from agent.reaper import Child
-from agent.runtime import StandardFiles
+from kata_agent.container.stdio import Stdio, open_pipes
+from kata_agent.container.terminal import ConsoleSocket, to_stdio
+from kata_agent.reaper import Child
+from kata_agent.runtime.runtime import StandardFiles
 
 Start = Callable[[StandardFiles], Awaitable[Child]]
 """Starts the process with these files; the runtime's create or exec."""

@@ -9,7 +9,7 @@ from collections import deque
 from pathlib import Path
 from typing import Final
 
-from agent.errors import Internal
+from kata_agent.errors import Internal
 
 log = logging.getLogger(__name__)
 

@@ -11,9 +11,9 @@ import asyncio
 import contextlib
 from typing import Final
 
-from agent.container.stdio import Stdio
-from agent.container.stream_port import StreamSockets
-from agent.reaper import Child
+from kata_agent.container.stdio import Stdio
+from kata_agent.container.stdio_dial import StreamSockets
+from kata_agent.reaper import Child
 
 
 class Process:

@@ -6,8 +6,8 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-from agent.errors import Internal, InvalidArgument
-from agent.reaper import Reaper
+from kata_agent.errors import Internal, InvalidArgument
+from kata_agent.reaper import Reaper
 
 
 async def list_processes(

@@ -13,8 +13,8 @@ import contextlib
 from collections.abc import Iterator
 from typing import Final
 
-from agent.container.process import Process
-from agent.errors import AlreadyExists, NotFound
+from kata_agent.container.process import Process
+from kata_agent.errors import AlreadyExists, NotFound
 
 UNREAD_LIMIT: Final = 16
 

@@ -20,7 +20,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from agent.errors import Internal
+from kata_agent.errors import Internal
 
 LINGER: Final = 0.4
 """Seconds; runtimes wait for the end of both outputs before `WaitProcess`, and

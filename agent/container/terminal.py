@@ -19,8 +19,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-from agent.container.stdio import Input, Output, Stdio
-from agent.errors import Timeout
+from kata_agent.container.stdio import Input, Output, Stdio
+from kata_agent.errors import Timeout
 
 ARRIVAL_TIMEOUT: Final = 10.0
 """Seconds from the runtime's success to the arrival of the master."""

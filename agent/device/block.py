@@ -7,11 +7,11 @@ import re
 from functools import partial
 from pathlib import Path
 
-from agent.device.hotplug import Hotplug
-from agent.device.node import Found, node_at, read_node
-from agent.device.pci import devpath_of, parse_pci_path, rescan
-from agent.device.uevent import UeventMatcher
-from protos.agent_pb2 import Device
+from kata_agent.device.hotplug import Hotplug
+from kata_agent.device.node import Found, node_at, read_node
+from kata_agent.device.pci import devpath_of, parse_pci_path, rescan
+from kata_agent.device.uevent import UeventMatcher
+from kata_protos.agent_pb2 import Device
 
 
 async def find(hotplug: Hotplug, device: Device) -> Found:

@@ -7,9 +7,9 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from agent.device.uevent import Uevent, UeventMatcher, Uevents
-from agent.paths import SystemPaths
-from tracing.span import span
+from kata_agent.device.uevent import Uevent, UeventMatcher, Uevents
+from kata_agent.system_paths import SystemPaths
+from kata_tracing.span import span
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,10 +6,10 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from agent.device.hotplug import Hotplug
-from agent.device.node import Found, node_name, read_node
-from agent.device.uevent import UeventMatcher
-from protos.agent_pb2 import Device
+from kata_agent.device.hotplug import Hotplug
+from kata_agent.device.node import Found, node_name, read_node
+from kata_agent.device.uevent import UeventMatcher
+from kata_protos.agent_pb2 import Device
 
 
 async def find(hotplug: Hotplug, device: Device) -> Found:

@@ -6,9 +6,9 @@ from __future__ import annotations
 import re
 from functools import partial
 
-from agent.device.hotplug import Hotplug
-from agent.device.pci import devpath_of, parse_pci_path, rescan
-from agent.device.uevent import UeventMatcher
+from kata_agent.device.hotplug import Hotplug
+from kata_agent.device.pci import devpath_of, parse_pci_path, rescan
+from kata_agent.device.uevent import UeventMatcher
 
 
 async def wait_for_interface(hotplug: Hotplug, pci_path: str) -> str:

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from agent.errors import InvalidArgument, NotFound
-from agent.paths import SystemPaths
+from kata_agent.errors import InvalidArgument, NotFound
+from kata_agent.system_paths import SystemPaths
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,11 +7,11 @@ import re
 from pathlib import Path
 from typing import Final
 
-from agent.device.hotplug import Hotplug
-from agent.device.node import Found, node_name, read_node
-from agent.device.uevent import UeventMatcher
-from agent.errors import InvalidArgument
-from protos.agent_pb2 import Device
+from kata_agent.device.hotplug import Hotplug
+from kata_agent.device.node import Found, node_name, read_node
+from kata_agent.device.uevent import UeventMatcher
+from kata_agent.errors import InvalidArgument
+from kata_protos.agent_pb2 import Device
 
 NAME: Final = re.compile(r"pmem[0-9]+")
 

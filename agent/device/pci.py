@@ -19,8 +19,8 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from agent.errors import InvalidArgument, NotFound
-from agent.paths import SystemPaths
+from kata_agent.errors import InvalidArgument, NotFound
+from kata_agent.system_paths import SystemPaths
 
 log = logging.getLogger(__name__)
 

@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, TypeAlias
 
-from agent.device.node import DeviceNode
-from agent.errors import InvalidArgument
+from kata_agent.device.node import DeviceNode
+from kata_agent.errors import InvalidArgument
 
 Entry: TypeAlias = dict[str, Any]
 """A device, or a device rule, of the spec."""

@@ -16,10 +16,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
-from agent.device.node import read_node
-from agent.errors import InvalidArgument, NotFound
-from agent.linux.mount import Mount, read_mounts
-from agent.paths import SystemPaths
+from kata_agent.device.node import read_node
+from kata_agent.errors import InvalidArgument, NotFound
+from kata_agent.linux.mount import Mount, read_mounts
+from kata_agent.system_paths import SystemPaths
 
 Numbers: TypeAlias = tuple[int, int]
 """Major and minor."""

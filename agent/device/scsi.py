@@ -12,12 +12,12 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from agent.device.hotplug import Hotplug
-from agent.device.node import Found, read_node
-from agent.device.uevent import UeventMatcher
-from agent.errors import InvalidArgument
-from agent.paths import SystemPaths
-from protos.agent_pb2 import Device
+from kata_agent.device.hotplug import Hotplug
+from kata_agent.device.node import Found, read_node
+from kata_agent.device.uevent import UeventMatcher
+from kata_agent.errors import InvalidArgument
+from kata_agent.system_paths import SystemPaths
+from kata_protos.agent_pb2 import Device
 
 ADDRESS: Final = re.compile(r"([0-9]{1,5}):([0-9]{1,5})")
 CHANNEL: Final = 0

@@ -20,9 +20,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
-from agent.blocking import blocking
-from agent.errors import Timeout
-from agent.paths import SystemPaths
+from kata_agent.blocking import blocking
+from kata_agent.errors import Timeout
+from kata_agent.system_paths import SystemPaths
 
 if TYPE_CHECKING:
     import pyudev

@@ -16,14 +16,14 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from agent.blocking import blocking
-from agent.device.hotplug import Hotplug
-from agent.device.node import Found, read_node
-from agent.device.pci import devpath_of, parse_pci_path, rescan
-from agent.device.uevent import UeventMatcher
-from agent.errors import Internal, InvalidArgument
-from agent.paths import SystemPaths
-from protos.agent_pb2 import Device
+from kata_agent.blocking import blocking
+from kata_agent.device.hotplug import Hotplug
+from kata_agent.device.node import Found, read_node
+from kata_agent.device.pci import devpath_of, parse_pci_path, rescan
+from kata_agent.device.uevent import UeventMatcher
+from kata_agent.errors import Internal, InvalidArgument
+from kata_agent.system_paths import SystemPaths
+from kata_protos.agent_pb2 import Device
 
 DRIVER: Final = "vfio-pci"
 HOST_ADDRESS: Final = re.compile(

@@ -14,7 +14,7 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from agent.linux.openat2 import open_beneath
+from kata_agent.linux.openat2 import open_beneath
 
 
 @contextmanager

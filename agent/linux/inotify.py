@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from agent.linux import libc
+from kata_agent.linux import libc
 
 IN_MODIFY: Final = 0x00000002
 IN_IGNORED: Final = 0x00008000

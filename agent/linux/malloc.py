@@ -6,7 +6,7 @@ from __future__ import annotations
 import contextlib
 from typing import Final
 
-from agent.linux import libc
+from kata_agent.linux import libc
 
 M_TRIM_THRESHOLD: Final = -1
 M_MMAP_THRESHOLD: Final = -3

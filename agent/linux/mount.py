@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from agent.linux.beneath import opened, proc_path
-from agent.linux.libc import PathLike, call, syscall
+from kata_agent.linux.beneath import opened, proc_path
+from kata_agent.linux.libc import PathLike, call, syscall
 
 # linux/mount.h
 MS_RDONLY: Final = 1

@@ -8,16 +8,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Final
 
-from agent.linux.beneath import (
+from kata_agent.linux.beneath import (
     is_directory,
     make_directories,
     make_file,
     open_directory,
     opened,
 )
-from agent.linux.mount import attach_tree, clone_tree
-from agent.linux.namespace import CLONE_NEWNS, in_new_thread, setns, unshare
-from agent.linux.openat2 import open_in_root
+from kata_agent.linux.mount import attach_tree, clone_tree
+from kata_agent.linux.namespace import CLONE_NEWNS, in_new_thread, setns, unshare
+from kata_agent.linux.openat2 import open_in_root
 
 CLONE_FS: Final = 0x00000200
 

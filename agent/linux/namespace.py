@@ -13,8 +13,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final, TypeVar
 
-from agent.linux import libc
-from agent.linux.mount import (
+from kata_agent.linux import libc
+from kata_agent.linux.mount import (
     MNT_DETACH,
     MS_BIND,
     MS_NODEV,

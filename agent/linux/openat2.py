@@ -12,7 +12,7 @@ import os
 import struct
 from typing import Final
 
-from agent.linux import libc
+from kata_agent.linux import libc
 
 NR_OPENAT2: Final = 437
 """The same on every architecture (include/uapi/asm-generic/unistd.h)."""

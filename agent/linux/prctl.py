@@ -6,7 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from agent.linux import libc
+from kata_agent.linux import libc
 
 PR_SET_CHILD_SUBREAPER: Final = 36
 PR_SET_NAME: Final = 15

@@ -6,7 +6,7 @@ from __future__ import annotations
 import ctypes
 from typing import Final
 
-from agent.linux import libc
+from kata_agent.linux import libc
 
 RB_AUTOBOOT: Final = 0x01234567
 RB_POWER_OFF: Final = 0x4321FEDC

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import os
 
-from agent.linux import libc
+from kata_agent.linux import libc
 
 
 def swap_on(path: str | os.PathLike[str], flags: int = 0) -> None:

@@ -11,8 +11,8 @@ import os
 import stat
 from collections.abc import Iterator
 
-from agent.linux.beneath import opened, proc_path
-from agent.linux.openat2 import (
+from kata_agent.linux.beneath import opened, proc_path
+from kata_agent.linux.openat2 import (
     RESOLVE_BENEATH,
     RESOLVE_NO_SYMLINKS,
     RESOLVE_NO_XDEV,

@@ -19,7 +19,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final
 
-from agent.ports import Ports
+from kata_agent.ports import Ports
 
 LIMIT: Final = 256 * 1024
 """Bytes that a stream holds: some thousand lines."""

@@ -6,7 +6,7 @@ from __future__ import annotations
 import time
 from typing import Final
 
-from agent.errors import InvalidArgument
+from kata_agent.errors import InvalidArgument
 
 MICROSECONDS: Final = 1_000_000
 

@@ -3,7 +3,7 @@
 
 Everything happens below one directory, which a container may share and fill with
 symlinks of its own: names are resolved by the kernel beneath that directory, and the
-last one is only ever used inside its opened parent (`agent.linux.beneath`).
+last one is only ever used inside its opened parent (`kata_agent.linux.beneath`).
 
 A file comes in chunks and is built under a name of its own beside its place. It
 appears there, whole, when every byte has come; the order of the chunks is free. Chunk
@@ -23,18 +23,13 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Final
 
-from agent.blocking import blocking
-from agent.errors import InvalidArgument
-from agent.linux.beneath import (
-    make_directories,
-    open_directory,
-    opened,
-    proc_path,
-)
-from agent.linux.tree import remove_directory
-from agent.machine.ranges import add_range
-from agent.paths import SystemPaths
-from protos.agent_pb2 import CopyFileRequest
+from kata_agent.blocking import blocking
+from kata_agent.errors import InvalidArgument
+from kata_agent.linux.beneath import make_directories, open_directory, opened, proc_path
+from kata_agent.linux.tree import remove_directory
+from kata_agent.machine.ranges import add_range
+from kata_agent.system_paths import SystemPaths
+from kata_protos.agent_pb2 import CopyFileRequest
 
 log = logging.getLogger(__name__)
 

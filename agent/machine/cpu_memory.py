@@ -16,10 +16,10 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
-from agent.blocking import blocking
-from agent.errors import Internal, Timeout, Unimplemented
-from agent.paths import SystemPaths
-from tracing.span import span
+from kata_agent.blocking import blocking
+from kata_agent.errors import Internal, Timeout, Unimplemented
+from kata_agent.system_paths import SystemPaths
+from kata_tracing.span import span
 
 log = logging.getLogger(__name__)
 

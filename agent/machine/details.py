@@ -6,10 +6,14 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
-from agent.machine.cpu_memory import has_memory_probe, memory_block_size
-from agent.paths import SystemPaths
-from agent.version import VERSION
-from protos.agent_pb2 import AgentDetails, GuestDetailsRequest, GuestDetailsResponse
+from kata_agent.machine.cpu_memory import has_memory_probe, memory_block_size
+from kata_agent.system_paths import SystemPaths
+from kata_agent.version import VERSION
+from kata_protos.agent_pb2 import (
+    AgentDetails,
+    GuestDetailsRequest,
+    GuestDetailsResponse,
+)
 
 
 def guest_details(

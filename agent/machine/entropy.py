@@ -3,9 +3,9 @@
 
 from __future__ import annotations
 
-from agent.errors import InvalidArgument
-from agent.linux.random_device import add_entropy
-from agent.paths import SystemPaths
+from kata_agent.errors import InvalidArgument
+from kata_agent.linux.random_device import add_entropy
+from kata_agent.system_paths import SystemPaths
 
 
 def reseed(paths: SystemPaths, data: bytes) -> None:

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from agent.errors import Internal
+from kata_agent.errors import Internal
 
 
 def parse_memory_info(text: str) -> Iterator[tuple[str, str]]:

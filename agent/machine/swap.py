@@ -5,11 +5,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from agent.blocking import blocking
-from agent.device.block import wait_for_disk
-from agent.device.hotplug import Hotplug
-from agent.errors import InvalidArgument
-from agent.linux.swap import swap_on
+from kata_agent.blocking import blocking
+from kata_agent.device.block import wait_for_disk
+from kata_agent.device.hotplug import Hotplug
+from kata_agent.errors import InvalidArgument
+from kata_agent.linux.swap import swap_on
 
 
 async def add_swap_disk(hotplug: Hotplug, slots: Sequence[int]) -> None:

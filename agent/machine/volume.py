@@ -8,12 +8,12 @@ import stat
 from pathlib import Path
 from typing import Final
 
-from agent.blocking import blocking
-from agent.errors import InvalidArgument, InvalidState, NotFound, Unimplemented
-from agent.linux import ext4, xfs
-from agent.linux.mount import Mount, read_mounts
-from agent.paths import SystemPaths
-from protos.csi_pb2 import VolumeCondition, VolumeStatsResponse, VolumeUsage
+from kata_agent.blocking import blocking
+from kata_agent.errors import InvalidArgument, InvalidState, NotFound, Unimplemented
+from kata_agent.linux import ext4, xfs
+from kata_agent.linux.mount import Mount, read_mounts
+from kata_agent.system_paths import SystemPaths
+from kata_protos.csi_pb2 import VolumeCondition, VolumeStatsResponse, VolumeUsage
 
 RESIZERS: Final = {"ext3": ext4.resize, "ext4": ext4.resize, "xfs": xfs.resize}
 """What the kernel grows while it is mounted."""

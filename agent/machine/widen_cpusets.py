@@ -11,9 +11,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
-from agent.cgroup import is_unified
-from agent.paths import SystemPaths
-from agent.spec.cpuset import parse_list, serialize_list
+from kata_agent.cgroup.open import is_unified
+from kata_agent.oci.cpuset import parse_list, serialize_list
+from kata_agent.system_paths import SystemPaths
 
 
 def widen_cpusets(

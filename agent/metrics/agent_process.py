@@ -7,9 +7,9 @@ import os
 from collections.abc import Iterator
 from typing import Final
 
-from agent.machine.memory_info import parse_memory_info
-from agent.metrics.family import Family, items
-from agent.paths import SystemPaths
+from kata_agent.machine.memory_info import parse_memory_info
+from kata_agent.metrics.family import Family, items
+from kata_agent.system_paths import SystemPaths
 
 # Fields of /proc/PID/stat, counted from the one after the command's name.
 UTIME, STIME, CUTIME, CSTIME = 11, 12, 13, 14

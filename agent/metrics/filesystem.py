@@ -7,9 +7,9 @@ import os
 from collections.abc import Iterator
 from typing import Final
 
-from agent.linux.mount import read_mounts
-from agent.metrics.family import Family, items, merged
-from agent.paths import SystemPaths
+from kata_agent.linux.mount import read_mounts
+from kata_agent.metrics.family import Family, items, merged
+from kata_agent.system_paths import SystemPaths
 
 TYPES: Final = frozenset({"ext4", "xfs", "btrfs", "vfat", "overlay"})
 """On disks of this guest: what a host serves may not answer, and is the host's."""

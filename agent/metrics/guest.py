@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from agent.machine.memory_info import parse_memory_info
-from agent.metrics.family import Family, items, merged
-from agent.paths import SystemPaths
+from kata_agent.machine.memory_info import parse_memory_info
+from kata_agent.metrics.family import Family, items, merged
+from kata_agent.system_paths import SystemPaths
 
 CPU_ITEMS: Final = (
     "user nice system idle iowait irq softirq steal guest guest_nice".split()

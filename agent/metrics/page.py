@@ -8,21 +8,21 @@ from collections.abc import Iterator
 from types import ModuleType
 from typing import Any, Final
 
-from agent.metrics.agent_process import agent_families
-from agent.metrics.family import Family
-from agent.metrics.filesystem import filesystem_families
-from agent.metrics.guest import guest_families
-from agent.metrics.spans import span_families
-from agent.paths import SystemPaths
-from tracing.counters import Counters
+from kata_agent.metrics.agent_process import agent_families
+from kata_agent.metrics.family import Family
+from kata_agent.metrics.filesystem import filesystem_families
+from kata_agent.metrics.guest import guest_families
+from kata_agent.metrics.spans import span_families
+from kata_agent.system_paths import SystemPaths
+from kata_tracing.counters import Counters
 
 
 def _load_prometheus_client() -> tuple[Any, Any]:
     """Return `generate_latest` and `Metric`.
 
     prometheus_client imports `ssl` for servers and clients that nobody starts here,
-    and the agent never loads OpenSSL (`agent.__main__`): for the time of the import,
-    a module of empty names does for its annotations.
+    and the agent never loads OpenSSL (`kata_agent.__main__`): during the import, a
+    module of empty names does for its annotations.
     """
     without = sys.modules.get("ssl", ModuleType) is None
     if without:

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from agent.metrics.family import Family, items
-from tracing.counters import Counters
+from kata_agent.metrics.family import Family, items
+from kata_tracing.counters import Counters
 
 
 def span_families(spans: Counters) -> Iterator[Family]:

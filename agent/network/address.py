@@ -13,7 +13,7 @@ from collections.abc import Sized
 from dataclasses import dataclass
 from typing import Final
 
-from agent.errors import InvalidArgument
+from kata_agent.errors import InvalidArgument
 
 LIMIT: Final = 4096
 """Addresses, routes or neighbours in one request."""

@@ -13,10 +13,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from agent.device.hotplug import Hotplug
-from agent.device.network import wait_for_interface
-from agent.errors import InvalidArgument, NotFound
-from agent.network.address import (
+from kata_agent.device.hotplug import Hotplug
+from kata_agent.device.network import wait_for_interface
+from kata_agent.errors import InvalidArgument, NotFound
+from kata_agent.network.address import (
     V4,
     V6,
     Prefix,
@@ -25,12 +25,12 @@ from agent.network.address import (
     parse_mac,
     parse_prefix,
 )
-from agent.network.ip import change, put_back, restoring
-from agent.network.link import Link, add_address, lacks_v6, read_links
-from agent.network.route import Route, commands_to_restore, read_routes
-from agent.paths import SystemPaths
-from agent.reaper import Reaper
-from protos import agent_pb2, types_pb2
+from kata_agent.network.ip import change, put_back, restoring
+from kata_agent.network.link import Link, add_address, lacks_v6, read_links
+from kata_agent.network.route import Route, commands_to_restore, read_routes
+from kata_agent.reaper import Reaper
+from kata_agent.system_paths import SystemPaths
+from kata_protos import agent_pb2, types_pb2
 
 log = logging.getLogger(__name__)
 

@@ -3,7 +3,7 @@
 
 A batch is one process for any number of changes and stops at the first that
 fails, but it does not take back those before: whoever runs one puts the network
-back (`restoring`). Words from outside go in only after `agent.network.address`.
+back (`restoring`). Words from outside go in only after `kata_agent.network.address`.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
-from agent.blocking import blocking
-from agent.errors import Internal
-from agent.network.address import is_interface_name
-from agent.reaper import Completed, Reaper
+from kata_agent.blocking import blocking
+from kata_agent.errors import Internal
+from kata_agent.network.address import is_interface_name
+from kata_agent.reaper import Completed, Reaper
 
 log = logging.getLogger(__name__)
 

@@ -6,9 +6,9 @@ from __future__ import annotations
 import logging
 from typing import Final
 
-from agent.errors import Internal, InvalidArgument
-from agent.network.ip import restoring
-from agent.reaper import Completed, Reaper
+from kata_agent.errors import Internal, InvalidArgument
+from kata_agent.network.ip import restoring
+from kata_agent.reaper import Completed, Reaper
 
 log = logging.getLogger(__name__)
 

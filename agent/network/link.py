@@ -6,10 +6,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final
 
-from agent.network.address import V4, V6, Prefix
-from agent.network.ip import show
-from agent.paths import SystemPaths
-from agent.reaper import Reaper
+from kata_agent.network.address import V4, V6, Prefix
+from kata_agent.network.ip import show
+from kata_agent.reaper import Reaper
+from kata_agent.system_paths import SystemPaths
 
 NO_MAC: Final = "00:00:00:00:00:00"
 SCOPE_LINK: Final = "253"

@@ -8,18 +8,18 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from agent.errors import InvalidArgument
-from agent.network.address import (
+from kata_agent.errors import InvalidArgument
+from kata_agent.network.address import (
     check_count,
     parse_address,
     parse_interface_name,
     parse_mac,
 )
-from agent.network.ip import change, put_back, restoring, show
-from agent.network.link import lacks_v6
-from agent.paths import SystemPaths
-from agent.reaper import Reaper
-from protos import types_pb2
+from kata_agent.network.ip import change, put_back, restoring, show
+from kata_agent.network.link import lacks_v6
+from kata_agent.reaper import Reaper
+from kata_agent.system_paths import SystemPaths
+from kata_protos import types_pb2
 
 log = logging.getLogger(__name__)
 

@@ -15,9 +15,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from agent.blocking import blocking
-from agent.errors import InvalidArgument
-from agent.network.address import (
+from kata_agent.blocking import blocking
+from kata_agent.errors import InvalidArgument
+from kata_agent.network.address import (
     V4,
     V6,
     Prefix,
@@ -27,11 +27,11 @@ from agent.network.address import (
     parse_interface_name,
     parse_prefix,
 )
-from agent.network.ip import change, put_back, restoring, show
-from agent.network.link import lacks_v6
-from agent.paths import SystemPaths
-from agent.reaper import Reaper
-from protos import agent_pb2, types_pb2
+from kata_agent.network.ip import change, put_back, restoring, show
+from kata_agent.network.link import lacks_v6
+from kata_agent.reaper import Reaper
+from kata_agent.system_paths import SystemPaths
+from kata_protos import agent_pb2, types_pb2
 
 log = logging.getLogger(__name__)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from protos import agent_pb2
+from kata_protos import agent_pb2
 
 
 def read_network_stats(proc: Path) -> list[agent_pb2.NetworkStats]:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the agent can be told: one frozen value, however it was said.
 
-`agent.options.load` makes it from the kernel command line or a TOML file, and the
+`kata_agent.options.load` makes it from the kernel command line or a TOML file, and the
 environment.
 """
 
@@ -41,7 +41,7 @@ class Config:
     """Where the host connects for processes' streams; 0 has the agent connect."""
     runtime: str = "crun"
     trace: str = "off"
-    """`off`, `isolated` or `collated` (`tracing.setup.Kind`)."""
+    """`off`, `isolated` or `collated` (`kata_tracing.setup.Kind`)."""
     trace_vport: int = 10240
     trace_encoding: str = "otlp"
     """`otlp` or `jaeger`."""

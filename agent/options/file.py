@@ -18,8 +18,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
-from agent.options import FLAGS, OPTIONS, Changes
-from agent.options.config import Config
+from kata_agent.options.cmdline import FLAGS, OPTIONS, Changes
+from kata_agent.options.config import Config
 
 VALUES: Final[Mapping[str, str]] = {
     "container_pipe_size": "agent.container_pipe_size",

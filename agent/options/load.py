@@ -15,9 +15,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from agent.options import OPTIONS, Changes, find_config_file, parse_cmdline
-from agent.options.config import Config
-from agent.options.file import ConfigFileError, read_config_file
+from kata_agent.options.cmdline import OPTIONS, Changes, find_config_file, parse_cmdline
+from kata_agent.options.config import Config
+from kata_agent.options.file import ConfigFileError, read_config_file
 
 VARIABLES: Final[Mapping[str, str]] = {
     "KATA_AGENT_LOG_LEVEL": "agent.log",

@@ -5,10 +5,10 @@ from __future__ import annotations
 
 from google.protobuf.empty_pb2 import Empty
 
-from agent.errors import InvalidArgument
-from agent.sandbox import Sandbox
-from protos import agent_pb2
-from protos.agent_ttrpc import AgentServiceBase
+from kata_agent.errors import InvalidArgument
+from kata_agent.sandbox.sandbox import Sandbox
+from kata_protos import agent_pb2
+from kata_protos.agent_ttrpc import AgentServiceBase
 from ttrpc.context import CallContext
 
 

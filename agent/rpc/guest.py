@@ -7,22 +7,22 @@ from collections.abc import Callable, Sequence
 
 from google.protobuf.empty_pb2 import Empty
 
-from agent.blocking import blocking
-from agent.device.hotplug import Hotplug
-from agent.machine.clock import set_time
-from agent.machine.copy_file import FileCopies
-from agent.machine.cpu_memory import probe_memory
-from agent.machine.details import guest_details
-from agent.machine.entropy import reseed
-from agent.machine.plugged import Plugged
-from agent.machine.stale_mounts import refresh_shared_mounts
-from agent.machine.swap import add_swap_disk, add_swap_file
-from agent.machine.volume import resize_volume, volume_stats
-from agent.metrics import Metrics
-from agent.sandbox import Sandbox
-from agent.sandbox.slots import Slots
-from protos import agent_pb2, csi_pb2
-from tracing.counters import Counters
+from kata_agent.blocking import blocking
+from kata_agent.device.hotplug import Hotplug
+from kata_agent.machine.clock import set_time
+from kata_agent.machine.copy_file import FileCopies
+from kata_agent.machine.cpu_memory import probe_memory
+from kata_agent.machine.details import guest_details
+from kata_agent.machine.entropy import reseed
+from kata_agent.machine.hotplug import Plugged
+from kata_agent.machine.swap import add_swap_disk, add_swap_file
+from kata_agent.machine.virtiofs_refresh import refresh_shared_mounts
+from kata_agent.machine.volume import resize_volume, volume_stats
+from kata_agent.metrics.metrics import Metrics
+from kata_agent.runtime.concurrency import Slots
+from kata_agent.sandbox.sandbox import Sandbox
+from kata_protos import agent_pb2, csi_pb2
+from kata_tracing.counters import Counters
 from ttrpc.context import CallContext
 
 

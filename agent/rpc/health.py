@@ -3,9 +3,9 @@
 
 from __future__ import annotations
 
-from agent.version import API_VERSION, VERSION
-from protos import health_pb2
-from protos.health_ttrpc import HealthBase
+from kata_agent.version import API_VERSION, VERSION
+from kata_protos import health_pb2
+from kata_protos.health_ttrpc import HealthBase
 from ttrpc.context import CallContext
 
 

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from agent.rpc.status import is_defect
+from kata_agent.rpc.status import is_defect
 from ttrpc.codes import Code
 from ttrpc.context import CallContext
 from ttrpc.errors import StatusError

@@ -6,7 +6,7 @@ from __future__ import annotations
 import errno
 from typing import Final
 
-from agent.errors import AgentError
+from kata_agent.errors import AgentError
 from ttrpc.codes import Code
 from ttrpc.errors import StatusError
 

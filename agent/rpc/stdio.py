@@ -5,11 +5,11 @@ from __future__ import annotations
 
 from google.protobuf.empty_pb2 import Empty
 
-from agent.container.process import Process
-from agent.errors import Unavailable
-from agent.sandbox import Sandbox
-from protos import agent_pb2
-from protos.agent_ttrpc import AgentServiceBase
+from kata_agent.container.process import Process
+from kata_agent.errors import Unavailable
+from kata_agent.sandbox.sandbox import Sandbox
+from kata_protos import agent_pb2
+from kata_protos.agent_ttrpc import AgentServiceBase
 from ttrpc.context import CallContext
 
 

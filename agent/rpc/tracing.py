@@ -5,9 +5,9 @@ from __future__ import annotations
 
 from google.protobuf.empty_pb2 import Empty
 
-from agent.errors import InvalidState
-from protos import agent_pb2
-from tracing.setup import Tracing, TracingState
+from kata_agent.errors import InvalidState
+from kata_protos import agent_pb2
+from kata_tracing.setup import Tracing, TracingState
 from ttrpc.context import CallContext
 
 

@@ -6,10 +6,10 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable
 
-from agent.errors import Internal, InvalidArgument
-from agent.reaper import Reaper
-from protos.agent_pb2 import KernelModule
-from tracing.span import span
+from kata_agent.errors import Internal, InvalidArgument
+from kata_agent.reaper import Reaper
+from kata_protos.agent_pb2 import KernelModule
+from kata_tracing.span import span
 
 log = logging.getLogger(__name__)
 

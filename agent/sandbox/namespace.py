@@ -15,22 +15,22 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from agent.blocking import blocking
-from agent.boot.root import can_pivot_root
-from agent.errors import InvalidArgument
-from agent.linux.mount import MNT_DETACH, MS_BIND, mount, unmount
-from agent.linux.namespace import (
+from kata_agent.blocking import blocking
+from kata_agent.boot.root import can_pivot_root
+from kata_agent.errors import InvalidArgument
+from kata_agent.linux.mount import MNT_DETACH, MS_BIND, mount, unmount
+from kata_agent.linux.namespace import (
     CLONE_NEWIPC,
     CLONE_NEWUTS,
     pid_namespace_of,
     pin_new,
     set_hostname,
 )
-from agent.paths import SystemPaths
-from agent.reaper import Child, Reaper
-from agent.sandbox.pause import start_pause
-from agent.spec import Spec
-from tracing.span import span
+from kata_agent.oci.convert import Spec
+from kata_agent.reaper import Child, Reaper
+from kata_agent.sandbox.pause import start_pause
+from kata_agent.system_paths import SystemPaths
+from kata_tracing.span import span
 
 HOSTNAME_LIMIT: Final = 64
 """man 2 sethostname"""

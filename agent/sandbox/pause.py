@@ -13,9 +13,9 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from agent.errors import Internal
-from agent.linux.namespace import run_isolated
-from agent.linux.spawn import spawn
+from kata_agent.errors import Internal
+from kata_agent.linux.namespace import run_isolated
+from kata_agent.linux.spawn import spawn
 
 PROGRAM: Final = (
     # The kernel reaps its orphans when it ignores SIGCHLD (man 2 wait), so it has

@@ -6,8 +6,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 
-from agent.linux.mount import MNT_DETACH, MS_BIND, mount, unmount
-from agent.paths import SystemPaths
+from kata_agent.linux.mount import MNT_DETACH, MS_BIND, mount, unmount
+from kata_agent.system_paths import SystemPaths
 
 log = logging.getLogger(__name__)
 

@@ -9,20 +9,20 @@ import time
 from pathlib import Path, PurePosixPath
 from typing import Final, Protocol
 
-from agent.blocking import blocking
-from agent.errors import InvalidArgument, Timeout
-from agent.linux.beneath import opened
-from agent.linux.mount import read_mounts
-from agent.linux.mount_namespace import copy_mount
-from protos.agent_pb2 import SharedMount
-from tracing.span import span
+from kata_agent.blocking import blocking
+from kata_agent.errors import InvalidArgument, Timeout
+from kata_agent.linux.beneath import opened
+from kata_agent.linux.mount import read_mounts
+from kata_agent.linux.mount_namespace import copy_mount
+from kata_protos.agent_pb2 import SharedMount
+from kata_tracing.span import span
 
 WAIT_SECONDS: Final = 10.0
 PAUSE_SECONDS: Final = 0.1
 
 
 class Host(Protocol):
-    """A container that has mounts: `agent.container.Container`."""
+    """A container that has mounts: `kata_agent.container.container.Container`."""
 
     @property
     def proc(self) -> Path:

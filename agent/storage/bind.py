@@ -5,9 +5,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from agent.linux.mount import MS_BIND, parse_options
-from agent.storage.site import Site
-from protos.agent_pb2 import Storage
+from kata_agent.linux.mount import MS_BIND, parse_options
+from kata_agent.storage.context import Site
+from kata_protos.agent_pb2 import Storage
 
 
 async def add(storage: Storage, site: Site) -> None:

@@ -3,11 +3,11 @@
 
 from __future__ import annotations
 
-from agent.device.block import wait_for_disk
-from agent.device.node import node_at
-from agent.storage.disk import mount_disk
-from agent.storage.site import Site
-from protos.agent_pb2 import Storage
+from kata_agent.device.block import wait_for_disk
+from kata_agent.device.node import node_at
+from kata_agent.storage.context import Site
+from kata_agent.storage.disk import mount_disk
+from kata_protos.agent_pb2 import Storage
 
 
 async def add(storage: Storage, site: Site) -> None:

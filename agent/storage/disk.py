@@ -8,10 +8,10 @@ import stat
 from pathlib import Path
 from typing import Final
 
-from agent.blocking import blocking
-from agent.errors import InvalidArgument, NotFound, Unimplemented
-from agent.storage.site import Site
-from protos.agent_pb2 import Storage
+from kata_agent.blocking import blocking
+from kata_agent.errors import InvalidArgument, NotFound, Unimplemented
+from kata_agent.storage.context import Site
+from kata_protos.agent_pb2 import Storage
 
 MKFS: Final = ("mkfs.ext4", "-q", "-F", "-O", "^has_journal", "-m", "0")
 INODES: Final = ("-i", "163840", "-I", "128")

@@ -8,13 +8,13 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
 
-from agent.blocking import blocking
-from agent.errors import Internal, InvalidArgument
-from agent.linux.mount import parse_options
-from agent.paths import SystemPaths
-from agent.storage.group import own_by_group, split_group
-from agent.storage.site import Site
-from protos.agent_pb2 import Storage
+from kata_agent.blocking import blocking
+from kata_agent.errors import Internal, InvalidArgument
+from kata_agent.linux.mount import parse_options
+from kata_agent.storage.context import Site
+from kata_agent.storage.group import own_by_group, split_group
+from kata_agent.system_paths import SystemPaths
+from kata_protos.agent_pb2 import Storage
 
 SIZE: Final = re.compile(r"([0-9]+)([kKmMgG]?)")
 UNITS: Final = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}

@@ -7,12 +7,12 @@ import errno
 import logging
 import os
 
-from agent.errors import InvalidArgument
-from agent.linux.mount import MS_RDONLY, MountOptions
-from agent.linux.tree import has_group, set_group
-from agent.storage.place import Place
-from protos.agent_pb2 import FSGroup
-from protos.types_pb2 import OnRootMismatch
+from kata_agent.errors import InvalidArgument
+from kata_agent.linux.mount import MS_RDONLY, MountOptions
+from kata_agent.linux.tree import has_group, set_group
+from kata_agent.storage.mount_point import Place
+from kata_protos.agent_pb2 import FSGroup
+from kata_protos.types_pb2 import OnRootMismatch
 
 log = logging.getLogger(__name__)
 

@@ -7,12 +7,12 @@ import os
 import re
 from contextlib import ExitStack
 
-from agent.errors import InvalidArgument
-from agent.linux.beneath import opened, proc_path
-from agent.storage.group import own_by_group, split_group
-from agent.storage.place import Place, make_place, remove_tree
-from agent.storage.site import Site
-from protos.agent_pb2 import Storage
+from kata_agent.errors import InvalidArgument
+from kata_agent.linux.beneath import opened, proc_path
+from kata_agent.storage.context import Site
+from kata_agent.storage.group import own_by_group, split_group
+from kata_agent.storage.mount_point import Place, make_place, remove_tree
+from kata_protos.agent_pb2 import Storage
 
 DEFAULT_MODE = 0o777
 

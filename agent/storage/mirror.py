@@ -20,12 +20,12 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from typing import Final
 
-from agent.errors import AgentError
-from agent.linux.beneath import is_directory, opened
-from agent.linux.openat2 import RESOLVE_BENEATH, RESOLVE_NO_SYMLINKS, openat2
-from agent.linux.tree import empty, walk
-from agent.paths import SystemPaths
-from agent.storage.place import Place, make_place, open_source, remove_tree
+from kata_agent.errors import AgentError
+from kata_agent.linux.beneath import is_directory, opened
+from kata_agent.linux.openat2 import RESOLVE_BENEATH, RESOLVE_NO_SYMLINKS, openat2
+from kata_agent.linux.tree import empty, walk
+from kata_agent.storage.mount_point import Place, make_place, open_source, remove_tree
+from kata_agent.system_paths import SystemPaths
 
 MAX_ENTRIES: Final = 16
 """Files and links; directories do not count."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 
 import errno
 
-from agent.storage.site import Site
-from agent.storage.tag import mount_tag
-from protos.agent_pb2 import Storage
+from kata_agent.storage.context import Site
+from kata_agent.storage.tag import mount_tag
+from kata_protos.agent_pb2 import Storage
 
 
 async def add(storage: Storage, site: Site) -> None:

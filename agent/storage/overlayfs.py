@@ -7,12 +7,12 @@ import zlib
 from contextlib import ExitStack
 from typing import Final
 
-from agent.errors import InvalidArgument
-from agent.linux.beneath import opened
-from agent.linux.mount import parse_options
-from agent.storage.place import Place, make_place, place_of, remove_tree
-from agent.storage.site import Site
-from protos.agent_pb2 import Storage
+from kata_agent.errors import InvalidArgument
+from kata_agent.linux.beneath import opened
+from kata_agent.linux.mount import parse_options
+from kata_agent.storage.context import Site
+from kata_agent.storage.mount_point import Place, make_place, place_of, remove_tree
+from kata_protos.agent_pb2 import Storage
 
 OURS: Final = "io.katacontainers."
 WRITABLE: Final = "io.katacontainers.fs-opt.overlay-rw"

@@ -5,9 +5,9 @@ from __future__ import annotations
 
 import re
 
-from agent.device.uevent import UeventMatcher
-from agent.storage.site import Site
-from protos.agent_pb2 import Storage
+from kata_agent.device.uevent import UeventMatcher
+from kata_agent.storage.context import Site
+from kata_protos.agent_pb2 import Storage
 
 
 async def mount_tag(storage: Storage, site: Site, *, missing: int) -> None:

@@ -6,13 +6,13 @@ from __future__ import annotations
 import errno
 import os
 
-from agent.blocking import blocking
-from agent.linux.mount import read_mounts
-from agent.paths import SystemPaths
-from agent.storage.place import Place
-from agent.storage.site import Site
-from agent.storage.tag import mount_tag
-from protos.agent_pb2 import Storage
+from kata_agent.blocking import blocking
+from kata_agent.linux.mount import read_mounts
+from kata_agent.storage.context import Site
+from kata_agent.storage.mount_point import Place
+from kata_agent.storage.tag import mount_tag
+from kata_agent.system_paths import SystemPaths
+from kata_protos.agent_pb2 import Storage
 
 
 async def add(storage: Storage, site: Site) -> None:

@@ -13,14 +13,14 @@ import logging
 from contextlib import AsyncExitStack, ExitStack
 from typing import Final
 
-from agent.blocking import blocking
-from agent.errors import AgentError, InvalidArgument
-from agent.linux.mount import MountOptions
-from agent.paths import SystemPaths
-from agent.storage.mirror import Mirror, TooLarge
-from agent.storage.place import Place, bind
-from agent.storage.site import Site
-from protos.agent_pb2 import Storage
+from kata_agent.blocking import blocking
+from kata_agent.errors import AgentError, InvalidArgument
+from kata_agent.linux.mount import MountOptions
+from kata_agent.storage.context import Site
+from kata_agent.storage.mirror import Mirror, TooLarge
+from kata_agent.storage.mount_point import Place, bind
+from kata_agent.system_paths import SystemPaths
+from kata_protos.agent_pb2 import Storage
 
 log = logging.getLogger(__name__)
 

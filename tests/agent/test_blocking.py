@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from agent.blocking import blocking
+from kata_agent.blocking import blocking
 
 
 async def test_returns_what_the_function_returns() -> None:

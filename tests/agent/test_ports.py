@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.ports import UnixPorts
+from kata_agent.ports import UnixPorts
 
 
 @pytest.fixture

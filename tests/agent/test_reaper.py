@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from agent.cgroup.kill import send_kill
-from agent.errors import NotFound, Timeout
-from agent.reaper import Reaper
+from kata_agent.cgroup.kill import send_kill
+from kata_agent.errors import NotFound, Timeout
+from kata_agent.reaper import Reaper
 from tests.helpers.namespace import World, in_namespaces
 
 

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from agent.client import AgentClient
-from agent.client.upload import SHARED, upload
-from agent.ctl.rootfs import make_busybox
-from guest.local import LocalGuest
+from kata_host.client.agent_client import AgentClient
+from kata_host.client.upload import SHARED, upload
+from kata_host.ctl.rootfs import make_busybox
+from kata_host.guest.local_guest import LocalGuest
 from tests.helpers.conformance.case import Case, Subject
 from tests.helpers.namespace import require_root
 from ttrpc.errors import Closed

@@ -3,8 +3,8 @@ from __future__ import annotations
 
 import pytest
 
-from protos.agent_ttrpc import AGENT_SERVICE
-from protos.health_ttrpc import HEALTH
+from kata_protos.agent_ttrpc import AGENT_SERVICE
+from kata_protos.health_ttrpc import HEALTH
 from tests.conformance.conftest import ADDRESS, IS_OURS
 from tests.helpers.conformance import table
 from tests.helpers.conformance.case import Case, Subject, check

@@ -16,12 +16,12 @@ from typing import Any
 
 import pytest
 
-from agent.client import AgentClient
-from agent.ctl.rootfs import make_busybox
-from guest.local import LocalGuest
+from kata_host.client.agent_client import AgentClient
+from kata_host.ctl.rootfs import make_busybox
+from kata_host.guest.local_guest import LocalGuest
 from tests.helpers.namespace import require_root
 
-CTL = [sys.executable, "-m", "agent.ctl"]
+CTL = [sys.executable, "-m", "kata_host.ctl"]
 PATIENCE = 60.0
 
 Completed = subprocess.CompletedProcess[str]

@@ -15,11 +15,11 @@ from pathlib import Path
 
 import pytest
 
-from agent.client import AgentClient, Result, communicate
-from agent.client.container import Container
-from agent.client.spec import CAPABILITIES, default_process, default_spec
-from guest.local import LocalGuest
-from protos import agent_pb2, oci_pb2
+from kata_host.client.agent_client import AgentClient, Result, communicate
+from kata_host.client.container import Container
+from kata_host.client.spec import CAPABILITIES, default_process, default_spec
+from kata_host.guest.local_guest import LocalGuest
+from kata_protos import agent_pb2, oci_pb2
 from ttrpc.errors import StatusError
 
 SECRET = "only the guest may read this"

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from agent.client import AgentClient
-from agent.client.spec import default_process, default_spec, writable_layer
-from guest.local import LocalGuest
+from kata_host.client.agent_client import AgentClient
+from kata_host.client.spec import default_process, default_spec, writable_layer
+from kata_host.guest.local_guest import LocalGuest
 from tests.e2e.conftest import Completed, Ctl
 
 Call = Callable[..., Completed]

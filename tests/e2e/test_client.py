@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from agent.client import AgentClient, communicate
-from agent.client.blocking import BlockingAgentClient
-from agent.client.container import Container
-from agent.client.spec import default_process, default_spec, writable_layer
-from guest.local import LocalGuest
+from kata_host.client.agent_client import AgentClient, communicate
+from kata_host.client.blocking_agent_client import BlockingAgentClient
+from kata_host.client.container import Container
+from kata_host.client.spec import default_process, default_spec, writable_layer
+from kata_host.guest.local_guest import LocalGuest
 from ttrpc.errors import Closed, StatusError
 
 

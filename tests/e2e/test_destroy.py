@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from agent.client import AgentClient
-from agent.client.spec import default_process
 from bench.control import hang_in_fuse
 from bench.stage import Stage, agent_pid
-from guest.local import LocalGuest
-from protos import agent_pb2
+from kata_host.client.agent_client import AgentClient
+from kata_host.client.spec import default_process
+from kata_host.guest.local_guest import LocalGuest
+from kata_protos import agent_pb2
 
 BOMB = "while :; do sleep 1000 & done"
 

@@ -7,9 +7,9 @@ import asyncio
 
 import pytest
 
-from agent.client import AgentClient
 from bench.stage import footprint
-from guest.local import LocalGuest
+from kata_host.client.agent_client import AgentClient
+from kata_host.guest.local_guest import LocalGuest
 
 RUNS = 200
 AT_ONCE = 4

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.ctl.rootfs import make_busybox
+from kata_host.ctl.rootfs import make_busybox
 from tests.e2e.conftest import Completed, Ctl
 
 Start = Callable[..., "subprocess.Popen[bytes]"]

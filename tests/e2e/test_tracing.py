@@ -21,18 +21,19 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from agent.client import AgentClient
-from agent.client.blocking import BlockingAgentClient
-from agent.client.spec import default_process, default_spec, writable_layer
-from agent.ctl.rootfs import make_busybox
-from guest.local import LocalGuest
-from protos import agent_pb2, oci_pb2
+from kata_host.client.agent_client import AgentClient
+from kata_host.client.blocking_agent_client import BlockingAgentClient
+from kata_host.client.spec import default_process, default_spec, writable_layer
+from kata_host.ctl.rootfs import make_busybox
+from kata_host.forwarder import Receiver
+from kata_host.guest.local_guest import LocalGuest
+from kata_host.trace.span_record import SpanRecord
+from kata_protos import agent_pb2, oci_pb2
+from kata_tracing import http1
+from kata_tracing.kind import Kind, Status
 from tests.helpers import catalogue
 from tests.helpers.collector import forwarder, free_port, rotel, socat, tcp_to
 from tests.helpers.trace_port import HANG, OK, FakeCollector, fake_collector
-from tracing import http1
-from tracing.forwarder import Receiver
-from tracing.record import Kind, SpanRecord, Status
 from ttrpc.errors import StatusError
 
 HOOK: Final = "#!/bin/sh\nexit 0\n"
@@ -368,7 +369,7 @@ async def test_kata_agent_ctl_is_the_child_of_who_started_it(
         with fake_collector(Path(f"{guest.socket}_10240")) as collector:
             for call in ("CreateSandbox", "DestroySandbox"):
                 program = await asyncio.create_subprocess_exec(
-                    *(sys.executable, "-m", "agent.ctl", "call"),
+                    *(sys.executable, "-m", "kata_host.ctl", "call"),
                     *(f"--address={guest.address}", call, "{}"),
                     env={**environment, "TRACEPARENT": PARENT},
                 )

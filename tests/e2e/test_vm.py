@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.ctl.rootfs import make_busybox
+from kata_host.ctl.rootfs import make_busybox
 from tests.e2e.conftest import Ctl
 from tests.helpers.vm import require_image
 

@@ -8,8 +8,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final, TypeAlias
 
-from tracing import semconv
-from tracing.record import Kind, SpanRecord
+from kata_host.trace.span_record import SpanRecord
+from kata_tracing import semconv
+from kata_tracing.kind import Kind
 
 ROOT: Final = Path(__file__).parents[2]
 Row: TypeAlias = tuple[str, str, str, frozenset[str]]

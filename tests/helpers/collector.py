@@ -21,7 +21,7 @@ from typing import Final
 
 import pytest
 
-FORWARDER: Final = (sys.executable, "-m", "tracing.forwarder")
+FORWARDER: Final = (sys.executable, "-m", "kata_host.forwarder")
 PATIENCE: Final = 20.0
 
 

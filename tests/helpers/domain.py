@@ -11,16 +11,16 @@ from pathlib import Path
 
 import pytest
 
-from agent.container import Container
-from agent.container.stream_port import StreamSource
-from agent.device.rules import complete_rules
-from agent.options.config import Config
-from agent.paths import SystemPaths
-from agent.reaper import Reaper
-from agent.runtime import to_runtime
-from agent.sandbox import Sandbox
-from agent.spec import Spec
-from protos import agent_pb2
+from kata_agent.container.container import Container
+from kata_agent.container.stdio_dial import StreamSource
+from kata_agent.device.rules import complete_rules
+from kata_agent.oci.convert import Spec
+from kata_agent.options.config import Config
+from kata_agent.reaper import Reaper
+from kata_agent.runtime.registry import to_runtime
+from kata_agent.sandbox.sandbox import Sandbox
+from kata_agent.system_paths import SystemPaths
+from kata_protos import agent_pb2
 
 ROOTFS = Path("/run/rootfs")
 BUSYBOX = Path("/bin/busybox")

@@ -7,11 +7,12 @@ import contextlib
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Final
 
-from agent.client import AgentClient, Container, Result, communicate
-from agent.client.spec import default_process, default_spec, writable_layer
-from protos import agent_pb2, oci_pb2
-from protos.agent_pb2 import Device, Storage
-from protos.oci_pb2 import LinuxDevice, LinuxDeviceCgroup
+from kata_host.client.agent_client import AgentClient, Result, communicate
+from kata_host.client.container import Container
+from kata_host.client.spec import default_process, default_spec, writable_layer
+from kata_protos import agent_pb2, oci_pb2
+from kata_protos.agent_pb2 import Device, Storage
+from kata_protos.oci_pb2 import LinuxDevice, LinuxDeviceCgroup
 from tests.helpers.plug import new_name
 
 STORAGE: Final = "/run/kata-containers/sandbox/storage"

@@ -30,11 +30,11 @@ PLUGINS: Final = (
     "github.com/containerd/ttrpc/cmd/protoc-gen-go-ttrpc",
 )
 PACKAGES: Final = {
-    "protos/agent.proto": "agentpb",
-    "protos/oci.proto": "agentpb",
-    "protos/csi.proto": "agentpb",
-    "protos/health.proto": "agentpb",
-    "protos/types.proto": "typespb",
+    "kata_protos/agent.proto": "agentpb",
+    "kata_protos/oci.proto": "agentpb",
+    "kata_protos/csi.proto": "agentpb",
+    "kata_protos/health.proto": "agentpb",
+    "kata_protos/types.proto": "typespb",
     "bench/ttrpc/peer.proto": "peerpb",
 }
 """Which Go package is generated from which file."""
@@ -92,10 +92,16 @@ def go_peer(
             peer.kill()
 
 
+def to_path(name: str) -> Path:
+    """Return the file that is imported as `name`."""
+    path = ROOT / "src" / name
+    return path if path.exists() else ROOT / name
+
+
 def _hash() -> str:
     digest = hashlib.sha256()
     files = [path for path in SOURCES.rglob("*") if path.suffix in {".go", ".mod"}]
-    for path in sorted([*files, *(ROOT / name for name in PACKAGES), Path(__file__)]):
+    for path in sorted([*files, *(to_path(name) for name in PACKAGES), Path(__file__)]):
         digest.update(f"{path.relative_to(ROOT)}\0".encode())
         digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
@@ -118,7 +124,12 @@ def _build_in(scratch: Path) -> None:
             f"--{plugin}_opt=module=interop,{mapping}",
         )
     ]
-    compiler = [sys.executable, "-m", "grpc_tools.protoc", f"--proto_path={ROOT}"]
+    compiler = [
+        sys.executable,
+        "-m",
+        "grpc_tools.protoc",
+        *(f"--proto_path={path}" for path in (ROOT / "src", ROOT)),
+    ]
     _run([*compiler, *options, *PACKAGES], ROOT)
     _run(["go", "build", "-o", f"{binaries}/", *(f"./{p}" for p in PROGRAMS)], module)
 

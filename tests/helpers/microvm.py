@@ -10,10 +10,10 @@ import subprocess
 from pathlib import Path
 from typing import Final
 
-from guest.image.cpio import Archive
-from guest.image.store import Image
-from guest.vm import VmGuest
-from guest.vm_command import Machine
+from kata_host.guest.image.cpio import Archive
+from kata_host.guest.image.store import Image
+from kata_host.guest.vm_command import Machine
+from kata_host.guest.vm_guest import VmGuest
 
 MACHINE: Final = "microvm,acpi=on,pit=on,pic=on,rtc=on,memory-backend=memory"
 CLOCK: Final = ("tsc_early_khz=2400000", "tsc=reliable", "no_timer_check")

@@ -9,13 +9,13 @@ import subprocess
 from collections.abc import AsyncIterator
 from typing import Any
 
-from agent.device.hotplug import Hotplug
-from agent.device.uevent import Uevents
-from agent.network import Network
-from agent.options.config import Config
-from agent.paths import SystemPaths
-from agent.reaper import Reaper
-from protos import types_pb2
+from kata_agent.device.hotplug import Hotplug
+from kata_agent.device.uevent import Uevents
+from kata_agent.network.network import Network
+from kata_agent.options.config import Config
+from kata_agent.reaper import Reaper
+from kata_agent.system_paths import SystemPaths
+from kata_protos import types_pb2
 
 MAC = "02:00:00:00:00:01"
 PEER_MAC = "02:00:00:00:00:02"

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
-from guest.vm import VmGuest
+from kata_host.guest.vm_guest import VmGuest
 
 MIB: Final = 1 << 20
 UNPLUG_TIMEOUT: Final = 30.0

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from agent.client.spec import CAPABILITIES, MASKED_PATHS, PATH, READONLY_PATHS
-from protos import oci_pb2
+from kata_host.client.spec import CAPABILITIES, MASKED_PATHS, PATH, READONLY_PATHS
+from kata_protos import oci_pb2
 
 POD_UID: Final = "1f1c2b9e-6f6f-4a53-8f2c-8a7d3c9f4a10"
 SANDBOX: Final = "5a9e1d7c02c34be0a3f1e8c6b7d94f2e6c1b0a8d7f3e5c4b2a190807f6e5d4c3"

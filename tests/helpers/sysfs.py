@@ -8,8 +8,8 @@ import os
 from collections import deque
 from pathlib import Path
 
-from agent.device.uevent import Uevent, Uevents
-from agent.paths import SystemPaths
+from kata_agent.device.uevent import Uevent, Uevents
+from kata_agent.system_paths import SystemPaths
 
 
 class FakeMonitor:

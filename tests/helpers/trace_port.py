@@ -14,8 +14,8 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceRequest,
 )
 
-from tracing import http1
-from tracing.record import SpanRecord, from_otlp
+from kata_host.trace.span_record import SpanRecord, from_otlp
+from kata_tracing import http1
 
 OK = http1.response(200, "OK", {})
 HANG = b""

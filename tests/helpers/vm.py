@@ -15,14 +15,14 @@ from typing import Any
 
 import pytest
 
-from guest.image import build
-from guest.image.agent import HOME
-from guest.image.cpio import Archive
-from guest.image.initrd import SOURCE
-from guest.image.progress import Progress
-from guest.image.store import Image
-from guest.vm import VmGuest
-from guest.vm_command import QEMU, Machine
+from kata_host.guest.image import build
+from kata_host.guest.image.agent import HOME
+from kata_host.guest.image.cpio import Archive
+from kata_host.guest.image.initrd import SOURCE
+from kata_host.guest.image.progress import Progress
+from kata_host.guest.image.store import Image
+from kata_host.guest.vm_command import QEMU, Machine
+from kata_host.guest.vm_guest import VmGuest
 
 INIT = Path(__file__).parents[1] / "vm" / "vsock_init.py"
 ECHO, CONTROL = 1024, 1030

@@ -15,7 +15,7 @@ from typing import Final
 
 from google.protobuf.message import Message
 
-from protos import ttrpc_pb2
+from ttrpc import envelope_pb2
 
 HEADER: Final = struct.Struct(">LLBB")
 REQUEST, RESPONSE, DATA = 1, 2, 3
@@ -43,9 +43,9 @@ class Frame:
         return header + self.body
 
     @property
-    def response(self) -> ttrpc_pb2.Response:
+    def response(self) -> envelope_pb2.Response:
         assert self.type == RESPONSE, self
-        return ttrpc_pb2.Response.FromString(self.body)
+        return envelope_pb2.Response.FromString(self.body)
 
     def __str__(self) -> str:
         """As the recorded sessions of `data/probe` write it."""
@@ -79,12 +79,12 @@ def request(
     timeout_nano: int = 0,
     metadata: Iterable[tuple[str, str]] = (),
 ) -> Frame:
-    body = ttrpc_pb2.Request(
+    body = envelope_pb2.Request(
         service=service,
         method=method,
         payload=_encode(message),
         timeout_nano=timeout_nano,
-        metadata=[ttrpc_pb2.KeyValue(key=k, value=v) for k, v in metadata],
+        metadata=[envelope_pb2.KeyValue(key=k, value=v) for k, v in metadata],
     )
     return Frame(stream_id, REQUEST, flags, body.SerializeToString())
 

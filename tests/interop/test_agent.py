@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 from google.protobuf import json_format
 
-from agent.version import VERSION
-from guest.local import LocalGuest
-from protos import oci_pb2
+from kata_agent.version import VERSION
+from kata_host.guest.local_guest import LocalGuest
+from kata_protos import oci_pb2
 from tests.helpers.domain import make_rootfs
 from tests.helpers.namespace import require_root
 

@@ -13,7 +13,7 @@ from typing import Final
 import pytest
 from google.protobuf.descriptor import Descriptor, FieldDescriptor, FileDescriptor
 
-from protos import agent_pb2, csi_pb2, health_pb2, oci_pb2, types_pb2
+from kata_protos import agent_pb2, csi_pb2, health_pb2, oci_pb2, types_pb2
 
 DATA: Final = Path(__file__).parent / "data"
 FILES: Final[dict[str, FileDescriptor]] = {

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is checked in below `protos/` is what the generators write."""
+"""What is checked in below `protos/` and `ttrpc/` is what the generators write."""
 
 from __future__ import annotations
 
@@ -17,10 +17,15 @@ def test_generating_again_changes_nothing(tmp_path: Path) -> None:
         check=True,
         capture_output=True,
     )
-    fresh = {path.name: path.read_bytes() for path in (tmp_path / "protos").iterdir()}
+    fresh = {
+        path.relative_to(tmp_path): path.read_bytes()
+        for path in tmp_path.rglob("*")
+        if path.is_file()
+    }
     kept = {
-        path.name: path.read_bytes()
-        for path in (ROOT / "protos").iterdir()
+        path.relative_to(ROOT / "src"): path.read_bytes()
+        for package in ("kata_protos", "ttrpc")
+        for path in (ROOT / "src" / package).iterdir()
         if path.name.endswith(("_pb2.py", "_pb2.pyi", "_ttrpc.py"))
     }
     assert fresh == kept

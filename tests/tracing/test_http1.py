@@ -3,8 +3,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tracing import http1
-from tracing.http1 import HttpError, Message, MessageReader
+from kata_tracing import http1
+from kata_tracing.http1 import HttpError, Message, MessageReader
 
 
 def reader(*, response: bool = True, max_body: int = 1000) -> MessageReader:

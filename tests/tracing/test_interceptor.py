@@ -7,12 +7,13 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from protos import agent_pb2
+from kata_host.trace.span_record import SpanRecord
+from kata_protos import agent_pb2
+from kata_tracing.interceptor import server_interceptor
+from kata_tracing.kind import Kind, Status
+from kata_tracing.setup import Tracing
+from kata_tracing.span import span
 from tests.helpers.trace_port import FakeCollector, fake_collector
-from tracing.interceptor import server_interceptor
-from tracing.record import Kind, SpanRecord, Status
-from tracing.setup import Tracing
-from tracing.span import span
 from ttrpc.codes import Code
 from ttrpc.context import CallContext
 from ttrpc.errors import StatusError

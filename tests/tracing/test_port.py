@@ -12,15 +12,16 @@ from pathlib import Path
 
 import pytest
 
+from kata_tracing import http1
+from kata_tracing.collector import MAX_RETRY_AFTER, parse_retry_after
+from kata_tracing.counters import Counters, Reason
+from kata_tracing.data import SpanData
+from kata_tracing.encoding.encoding import Encoding
+from kata_tracing.encoding.load import load
+from kata_tracing.port import Limits, TracePort, backoff
+from kata_tracing.propagation import TraceContext
+from kata_tracing.sdk import Translator
 from tests.helpers.trace_port import HANG, OK, FakeCollector, fake_collector
-from tracing import encoding, http1
-from tracing.collector import MAX_RETRY_AFTER, parse_retry_after
-from tracing.counters import Counters, Reason
-from tracing.data import SpanData
-from tracing.encoding import Encoding
-from tracing.port import Limits, TracePort, backoff
-from tracing.propagation import TraceContext
-from tracing.sdk import Translator
 
 QUICK = Limits(batch_delay=0.01, backoff_first=0.005, backoff_last=0.02)
 AGAIN = http1.response(503, "Service Unavailable", {"Retry-After": "0.01"})
@@ -52,7 +53,7 @@ class Sender:
         self.counters = Counters()
         self.port = TracePort(
             collector.connect,
-            form or encoding.load("otlp"),
+            form or load("otlp"),
             Translator({"service.name": "kata-agent"}).span,
             counters=self.counters,
             limits=limits,
@@ -154,7 +155,7 @@ def test_an_absent_collector_costs_bounded_memory(absent: FakeCollector) -> None
 
 def test_a_full_queue_drops_the_newest(collector: FakeCollector) -> None:
     gate = threading.Event()
-    otlp = encoding.load("otlp")
+    otlp = load("otlp")
 
     def encode(spans):  # type: ignore[no-untyped-def]
         gate.wait(10)

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tracing.propagation import (
+from kata_tracing.propagation import (
     TraceContext,
     extract,
     parse_traceparent,

@@ -12,11 +12,11 @@ from dataclasses import replace
 import opentelemetry.sdk.version
 from opentelemetry.trace import SpanKind, StatusCode
 
+from kata_tracing.data import SpanData
+from kata_tracing.kind import Kind
+from kata_tracing.propagation import TraceContext
+from kata_tracing.sdk import Translator
 from tests.tracing.encoding.samples import RESOURCE, recorded, samples
-from tracing.data import SpanData
-from tracing.propagation import TraceContext
-from tracing.record import Kind
-from tracing.sdk import Translator
 
 
 def test_it_is_the_sdks_own_resource() -> None:

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from kata_tracing import semconv
+from kata_tracing.setup import BOOT_SPAN
 from tests.helpers.catalogue import ROOT, Row, in_page
-from tracing import semconv
-from tracing.setup import BOOT_SPAN
 
 MAKERS = ("span", "record")
 PLAIN = {"subsystem", "start", "end"}

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from kata_host.trace.span_record import SpanRecord
+from kata_tracing import clock
+from kata_tracing.counters import Reason
+from kata_tracing.setup import Mode, Tracing, TracingState
+from kata_tracing.span import NO_SPAN, span, tracing_is_on
 from tests.helpers.trace_port import HANG, FakeCollector, fake_collector
-from tracing import clock
-from tracing.counters import Reason
-from tracing.record import SpanRecord
-from tracing.setup import Mode, Tracing, TracingState
-from tracing.span import NO_SPAN, span, tracing_is_on
 
 
 @pytest.fixture
@@ -216,8 +216,8 @@ async def test_odd_attributes_do_no_harm(collector: FakeCollector) -> None:
 def test_turning_on_is_cheap() -> None:
     """Within 150 ms of CPU and 4 MiB, in a process that has what the agent has."""
     script = """
-import asyncio, time, agent.__main__, agent.main
-from tracing.setup import Tracing
+import asyncio, time, kata_agent.__main__, kata_agent.main
+from kata_tracing.setup import Tracing
 def rss():
     with open("/proc/self/status") as f:
         return int(f.read().split("VmRSS:")[1].split()[0])

@@ -2,7 +2,7 @@
 import subprocess
 import sys
 
-from tracing.span import NO_SPAN, span, tracing_is_on, use_tracer
+from kata_tracing.span import NO_SPAN, span, tracing_is_on, use_tracer
 
 
 def test_off_is_one_shared_object() -> None:
@@ -35,9 +35,10 @@ def test_on_makes_spans_of_the_tracer() -> None:
 def test_off_imports_nothing() -> None:
     """Neither the helper nor the set-up nor the interceptor bring what makes spans."""
     script = (
-        "import sys, tracing.span, tracing.setup, tracing.interceptor\n"
+        "import sys, kata_tracing.span, kata_tracing.setup, kata_tracing.interceptor\n"
         "used = {'span', 'setup', 'interceptor', 'counters', 'semconv'}\n"
-        "ours = {m.split('.')[1] for m in sys.modules if m.startswith('tracing.')}\n"
+        "names = [m for m in sys.modules if m.startswith('kata_tracing.')]\n"
+        "ours = {name.split('.')[1] for name in names}\n"
         "assert ours == used, ours\n"
         "bad = ('opentelemetry', 'jaeger_client', 'thrift', 'http.client', 'email')\n"
         "sys.exit(str([m for m in sys.modules if m.startswith(bad)] or '') or 0)"

@@ -8,10 +8,10 @@ import time
 
 import pytest
 
-from tracing.data import MAX_ATTRIBUTES, MAX_EVENTS, MAX_TEXT, SpanData
-from tracing.propagation import TraceContext
-from tracing.span import record, span, use_tracer
-from tracing.tracer import Tracer
+from kata_tracing.data import MAX_ATTRIBUTES, MAX_EVENTS, MAX_TEXT, SpanData
+from kata_tracing.propagation import TraceContext
+from kata_tracing.span import record, span, use_tracer
+from kata_tracing.tracer import Tracer
 
 
 class Port:

@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
-from protos.ttrpc_pb2 import Request
 from tests.helpers.peer import ECHO
 from ttrpc.client_connection import LAST_ID, ClientConnection
 from ttrpc.codes import Code
 from ttrpc.decoder import OVERSIZED, FrameDecoder
 from ttrpc.envelope import Payload, encode_error
+from ttrpc.envelope_pb2 import Request
 from ttrpc.errors import (
     Closed,
     LocalProtocolError,

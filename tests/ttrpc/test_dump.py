@@ -4,10 +4,10 @@ from __future__ import annotations
 import pytest
 from google.protobuf.any_pb2 import Any as AnyMessage
 
-from protos.ttrpc_pb2 import KeyValue, Request
 from ttrpc.codes import Code
 from ttrpc.dump import Piece, describe, read_capture
 from ttrpc.envelope import encode_error, response_head
+from ttrpc.envelope_pb2 import KeyValue, Request
 from ttrpc.errors import StatusError
 from ttrpc.frame import DATA, MESSAGE_LIMIT, REQUEST, RESPONSE, Frame
 

@@ -6,7 +6,6 @@ from google.protobuf.any_pb2 import Any as AnyMessage
 from hypothesis import given
 from hypothesis import strategies as st
 
-from protos.ttrpc_pb2 import KeyValue, Request, Response
 from ttrpc.codes import Code
 from ttrpc.envelope import (
     METADATA_LIMIT,
@@ -19,6 +18,7 @@ from ttrpc.envelope import (
     response_head,
     varint,
 )
+from ttrpc.envelope_pb2 import KeyValue, Request, Response
 from ttrpc.errors import StatusError
 
 LONG = "x" * 200

@@ -3,8 +3,8 @@ from __future__ import annotations
 
 import pytest
 
-from protos.ttrpc_pb2 import Response
 from ttrpc.decoder import FrameDecoder
+from ttrpc.envelope_pb2 import Response
 from ttrpc.frame import DATA, NO_DATA, REMOTE_CLOSED, REQUEST, RESPONSE
 from ttrpc.outbox import COPY_LIMIT, Outbox
 

@@ -54,6 +54,7 @@ def request_for(*names: str, root: Path = ROOT) -> CodeGeneratorRequest:
     result = subprocess.run(
         [
             *(sys.executable, "-m", "grpc_tools.protoc", f"-I{root}"),
+            f"-I{ROOT / 'src'}",
             *("--include_imports", "--include_source_info"),
             *("--descriptor_set_out=/dev/stdout", *names),
         ],
@@ -150,8 +151,8 @@ def test_comments_of_any_kind_are_docstrings(odd: Path) -> None:
 
 
 def test_only_what_is_asked_for_and_has_services_is_generated() -> None:
-    request = request_for(PEER, "protos/types.proto", "protos/health.proto")
-    request.file_to_generate.remove("protos/health.proto")
+    request = request_for(PEER, "kata_protos/types.proto", "kata_protos/health.proto")
+    request.file_to_generate.remove("kata_protos/health.proto")
     assert [file.name for file in generate(request).file] == [
         "bench/ttrpc/peer_ttrpc.py"
     ]
@@ -167,7 +168,7 @@ def test_an_option_is_refused() -> None:
 def test_protoc_is_answered_on_standard_output(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    request = request_for("protos/health.proto")
+    request = request_for("kata_protos/health.proto")
     stdin, stdout = io.BytesIO(request.SerializeToString()), io.BytesIO()
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(stdin))
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(stdout))

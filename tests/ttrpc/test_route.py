@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from google.protobuf.wrappers_pb2 import BytesValue
 
-from protos.ttrpc_pb2 import Request
 from tests.helpers.peer import ECHO
 from ttrpc.context import CallContext
+from ttrpc.envelope_pb2 import Request
 from ttrpc.route import Route, Routes
 from ttrpc.service import BoundService, Handler, Service
 

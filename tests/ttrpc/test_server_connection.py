@@ -7,10 +7,10 @@ import pytest
 from google.protobuf.any_pb2 import Any as AnyMessage
 
 from bench.ttrpc.service import services
-from protos.ttrpc_pb2 import Request, Response
 from ttrpc.codes import Code
 from ttrpc.decoder import OVERSIZED, FrameDecoder
 from ttrpc.envelope import Pairs, Payload
+from ttrpc.envelope_pb2 import Request, Response
 from ttrpc.errors import OversizedMessage, StatusError, StreamClosed
 from ttrpc.frame import DATA, NO_DATA, REMOTE_CLOSED, REQUEST, RESPONSE
 from ttrpc.route import Route, Routes

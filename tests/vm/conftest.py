@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from agent.client import AgentClient
-from agent.client.blocking import BlockingAgentClient
-from guest.image.store import Image
-from guest.vm import VmGuest
-from guest.vm_command import Machine
+from kata_host.client.agent_client import AgentClient
+from kata_host.client.blocking_agent_client import BlockingAgentClient
+from kata_host.guest.image.store import Image
+from kata_host.guest.vm_command import Machine
+from kata_host.guest.vm_guest import VmGuest
 from tests.helpers import vm
 from tests.helpers.plug import Plug
 from tests.helpers.shell import Shell

@@ -8,9 +8,9 @@ import re
 
 import pytest
 
-from agent.client import AgentClient
-from guest.image.store import Image
-from guest.vm import VmGuest
+from kata_host.client.agent_client import AgentClient
+from kata_host.guest.image.store import Image
+from kata_host.guest.vm_guest import VmGuest
 from tests.helpers import vm
 from tests.helpers.shell import Shell
 

@@ -11,8 +11,9 @@ import json
 
 import pytest
 
-from agent.client import AgentClient, Container
-from protos import agent_pb2, oci_pb2
+from kata_host.client.agent_client import AgentClient
+from kata_host.client.container import Container
+from kata_protos import agent_pb2, oci_pb2
 from tests.helpers.guest_container import inside, request, started
 from tests.helpers.shell import Shell
 from ttrpc.errors import StatusError

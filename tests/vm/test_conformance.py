@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from agent.client import AgentClient
-from agent.client.upload import SHARED, upload
-from agent.ctl.rootfs import make_busybox
-from guest.vm import VmGuest
+from kata_host.client.agent_client import AgentClient
+from kata_host.client.upload import SHARED, upload
+from kata_host.ctl.rootfs import make_busybox
+from kata_host.guest.vm_guest import VmGuest
 from tests.helpers.conformance import table
 from tests.helpers.conformance.case import Case, Subject, check
 

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from agent.client import AgentClient
-from agent.client.spec import default_process
-from guest.vm import VmGuest
-from protos import agent_pb2
+from kata_host.client.agent_client import AgentClient
+from kata_host.client.spec import default_process
+from kata_host.guest.vm_guest import VmGuest
+from kata_protos import agent_pb2
 from tests.helpers import vm
 from tests.helpers.guest_container import inside, request, started
 from tests.helpers.plug import MIB, Plug

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from agent.client import AgentClient
-from guest.vm import VmGuest
-from protos.agent_pb2 import Device
-from protos.oci_pb2 import LinuxDevice, LinuxDeviceCgroup
+from kata_host.client.agent_client import AgentClient
+from kata_host.guest.vm_guest import VmGuest
+from kata_protos.agent_pb2 import Device
+from kata_protos.oci_pb2 import LinuxDevice, LinuxDeviceCgroup
 from tests.helpers import vm
 from tests.helpers.guest_container import output, request, run
 from tests.helpers.plug import MIB, Plug

@@ -14,15 +14,16 @@ from pathlib import Path
 
 import pytest
 
-from agent.client import AgentClient
-from agent.client.spec import default_process, default_spec, writable_layer
-from guest import GuestError
-from guest.image.store import Image
-from guest.vm import VmGuest
-from guest.vm_command import Machine
-from protos import health_pb2, ttrpc_pb2
+from kata_host.client.agent_client import AgentClient
+from kata_host.client.spec import default_process, default_spec, writable_layer
+from kata_host.guest.guest import GuestError
+from kata_host.guest.image.store import Image
+from kata_host.guest.vm_command import Machine
+from kata_host.guest.vm_guest import VmGuest
+from kata_protos import health_pb2
 from tests.helpers import vm
 from tests.helpers.wire import HEADER, request
+from ttrpc import envelope_pb2
 from ttrpc.errors import Closed
 
 pytestmark = [pytest.mark.vm, pytest.mark.slow]
@@ -65,7 +66,7 @@ def test_who_has_no_more_to_ask_still_gets_answers(booting: VmGuest) -> None:
     streams = []
     while answered:
         length, stream, _, _ = HEADER.unpack_from(answered)
-        response = ttrpc_pb2.Response()
+        response = envelope_pb2.Response()
         response.ParseFromString(answered[HEADER.size : HEADER.size + length])
         health = health_pb2.HealthCheckResponse.FromString(response.payload)
         assert health.status == health_pb2.HealthCheckResponse.SERVING
@@ -115,7 +116,7 @@ def test_a_command_whose_vm_is_killed_says_so_in_one_line(
     image: Image, tmp_path: Path
 ) -> None:
     """`kata-agent-ctl run --vm`, as a user has it."""
-    command = [sys.executable, "-m", "agent.ctl", "run", "--vm", "--"]
+    command = [sys.executable, "-m", "kata_host.ctl", "run", "--vm", "--"]
     with subprocess.Popen(
         [*command, "sh", "-c", "echo runs; sleep 1000"],
         stdin=subprocess.DEVNULL,

@@ -17,11 +17,11 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from agent.client import AgentClient
-from agent.client.upload import SHARED, upload
-from agent.machine.stale_mounts import TIMEOUT
-from protos import agent_pb2
-from protos.agent_pb2 import CopyFileRequest, KernelModule, Storage
+from kata_agent.machine.virtiofs_refresh import TIMEOUT
+from kata_host.client.agent_client import AgentClient
+from kata_host.client.upload import SHARED, upload
+from kata_protos import agent_pb2
+from kata_protos.agent_pb2 import CopyFileRequest, KernelModule, Storage
 from tests.helpers import guest_container
 from tests.helpers.plug import Plug
 from tests.helpers.shell import Shell

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from agent.client import AgentClient
-from guest.image.store import Image
-from protos import agent_pb2, types_pb2
-from protos.agent_pb2 import Device, Storage
-from protos.oci_pb2 import LinuxDevice
+from kata_host.client.agent_client import AgentClient
+from kata_host.guest.image.store import Image
+from kata_protos import agent_pb2, types_pb2
+from kata_protos.agent_pb2 import Device, Storage
+from kata_protos.oci_pb2 import LinuxDevice
 from tests.helpers.guest_container import STORAGE, bind, output, request
 from tests.helpers.microvm import MicroVm
 from tests.helpers.plug import MIB, Plug

@@ -15,11 +15,11 @@ from typing import Any
 
 import pytest
 
-from agent.client import AgentClient, communicate
-from agent.client.spec import default_process, default_spec, writable_layer
-from guest.vm import VmGuest
-from guest.vm_command import BRIDGE, BRIDGE_SLOT
-from protos import agent_pb2, types_pb2
+from kata_host.client.agent_client import AgentClient, communicate
+from kata_host.client.spec import default_process, default_spec, writable_layer
+from kata_host.guest.vm_command import BRIDGE, BRIDGE_SLOT
+from kata_host.guest.vm_guest import VmGuest
+from kata_protos import agent_pb2, types_pb2
 from tests.helpers.network import interface
 from tests.helpers.plug import Plug
 from tests.helpers.shell import Shell

@@ -18,15 +18,15 @@ from pathlib import Path
 
 import pytest
 
-from agent.client import AgentClient
-from agent.client.spec import default_process
-from agent.client.upload import upload
-from agent.ctl.rootfs import make_busybox
-from guest.image.store import Image
-from guest.vm import VmGuest
-from guest.vm_command import BRIDGE
-from protos import agent_pb2, health_pb2, oci_pb2, types_pb2
-from protos.agent_pb2 import Storage
+from kata_host.client.agent_client import AgentClient
+from kata_host.client.spec import default_process
+from kata_host.client.upload import upload
+from kata_host.ctl.rootfs import make_busybox
+from kata_host.guest.image.store import Image
+from kata_host.guest.vm_command import BRIDGE
+from kata_host.guest.vm_guest import VmGuest
+from kata_protos import agent_pb2, health_pb2, oci_pb2, types_pb2
+from kata_protos.agent_pb2 import Storage
 from tests.helpers import vm
 from tests.helpers.network import interface
 from tests.helpers.plug import Plug

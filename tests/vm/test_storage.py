@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from agent.client import AgentClient
-from protos import agent_pb2
-from protos.agent_pb2 import FSGroup, Storage
-from protos.types_pb2 import OnRootMismatch
+from kata_host.client.agent_client import AgentClient
+from kata_protos import agent_pb2
+from kata_protos.agent_pb2 import FSGroup, Storage
+from kata_protos.types_pb2 import OnRootMismatch
 from tests.helpers.guest_container import (
     STORAGE,
     VOLUME,

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from agent.client import AgentClient
-from guest.vm import VmGuest
+from kata_host.client.agent_client import AgentClient
+from kata_host.guest.vm_guest import VmGuest
 from tests.helpers.guest_container import request
 from ttrpc.errors import StatusError
 

@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from agent.client import AgentClient
-from guest import tarball
-from guest.image import build, store
-from guest.image.agent import HOME
-from guest.image.apt import Suite
-from guest.image.progress import Progress
-from guest.image.store import Image
-from guest.vm import VmGuest
+from kata_host.client.agent_client import AgentClient
+from kata_host.guest import tarball
+from kata_host.guest.image import build, store
+from kata_host.guest.image.agent import HOME
+from kata_host.guest.image.apt import Suite
+from kata_host.guest.image.progress import Progress
+from kata_host.guest.image.store import Image
+from kata_host.guest.vm_guest import VmGuest
 from tests.helpers import vm
 from tests.helpers.shell import Shell
 

@@ -20,25 +20,26 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceRequest,
 )
 
-from agent.client import AgentClient, communicate
-from agent.client.spec import default_process, default_spec, writable_layer
-from guest.image.agent import HOME
-from guest.image.cpio import Archive
-from guest.image.initrd import SOURCE
-from guest.image.store import Image
-from guest.vm import VmGuest
-from guest.vm_command import SCSI_BUS, Machine
-from protos import agent_pb2
+from kata_host.client.agent_client import AgentClient, communicate
+from kata_host.client.spec import default_process, default_spec, writable_layer
+from kata_host.forwarder import Receiver
+from kata_host.guest.image.agent import HOME
+from kata_host.guest.image.cpio import Archive
+from kata_host.guest.image.initrd import SOURCE
+from kata_host.guest.image.store import Image
+from kata_host.guest.vm_command import SCSI_BUS, Machine
+from kata_host.guest.vm_guest import VmGuest
+from kata_host.trace.client import inject
+from kata_host.trace.span_record import SpanRecord
+from kata_protos import agent_pb2
+from kata_tracing import http1
+from kata_tracing.kind import Kind
+from kata_tracing.propagation import TraceContext
 from tests.helpers import jaeger, vm
 from tests.helpers.catalogue import ROOT
 from tests.helpers.collector import eventually
 from tests.helpers.shell import Shell
 from tests.helpers.trace_port import fake_collector
-from tracing import http1
-from tracing.client import inject
-from tracing.forwarder import Receiver
-from tracing.propagation import TraceContext
-from tracing.record import Kind, SpanRecord
 from ttrpc.context import CallContext
 from ttrpc.interceptor import Proceed
 
@@ -172,7 +173,7 @@ def check_calls(spans: list[SpanRecord], caller: TraceContext) -> None:
 def with_forwarder(image: Image, directory: Path, *options: str) -> VmGuest:
     """A guest that has the forwarder too, which belongs on a host."""
     archive = Archive()
-    for file in (ROOT / "tracing/forwarder").glob("*.py"):
+    for file in (ROOT / "host/forwarder").glob("*.py"):
         name = file.relative_to(ROOT)
         archive.add_file(f"{SOURCE}/{name}", file.read_bytes(), 0o644)
     metadata = b"Metadata-Version: 2.1\nName: kata-agent\nVersion: 0\n"
@@ -198,7 +199,7 @@ def check_forwarder(guest: VmGuest) -> None:
     with Shell(vm.connect(guest.socket, vm.CONSOLE)) as shell:
         shell.run(f"export PYTHONPATH=/{HOME}/source:/{HOME}/packages")
         shell.type(
-            "python3 -S -m tracing.forwarder --listen vsock://-1:10240 "
+            "python3 -S -m kata_host.forwarder --listen vsock://-1:10240 "
             "--file /run/spans.jsonl --guest-connections 2 2>&1 &\n"
         )
         shell.until(r"listening on vsock://\S*:10240\b")

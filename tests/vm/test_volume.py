@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from agent.client import AgentClient
-from guest.vm import VmGuest
-from protos import agent_pb2, csi_pb2
-from protos.agent_pb2 import Storage
-from protos.oci_pb2 import LinuxDeviceCgroup
+from kata_host.client.agent_client import AgentClient
+from kata_host.guest.vm_guest import VmGuest
+from kata_protos import agent_pb2, csi_pb2
+from kata_protos.agent_pb2 import Storage
+from kata_protos.oci_pb2 import LinuxDeviceCgroup
 from tests.helpers.guest_container import STORAGE, inside, request, run, started
 from tests.helpers.plug import MIB, Plug
 from tests.helpers.shell import Shell

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from guest.vm import VmGuest
+from kata_host.guest.vm_guest import VmGuest
 from tests.helpers.vm import ECHO, Control, connect
 
 pytestmark = pytest.mark.vm

@@ -16,9 +16,9 @@ from opentelemetry.trace import SpanKind, StatusCode
 from thrift.protocol.TBinaryProtocol import TBinaryProtocol
 from thrift.transport.TTransport import TMemoryBuffer
 
-from tracing.encoding import JAEGER, Encoding
-from tracing.encoding import jaeger_types as thrift
-from tracing.propagation import SAMPLED
+from kata_tracing.encoding import jaeger_types as thrift
+from kata_tracing.encoding.encoding import JAEGER, Encoding
+from kata_tracing.propagation import SAMPLED
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.resources import Resource

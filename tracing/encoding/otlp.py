@@ -19,7 +19,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceResponse,
 )
 
-from tracing.encoding import OTLP, Encoding
+from kata_tracing.encoding.encoding import OTLP, Encoding
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from ttrpc.address import Address
 from ttrpc.aio.dial import SocketFile, listen
-from ttrpc.aio.session import ServerSession
+from ttrpc.aio.server_session import ServerSession
 from ttrpc.backoff import Backoff
 from ttrpc.context import Peer, PeerCredentials
 from ttrpc.errors import ServerClosed, StatusError

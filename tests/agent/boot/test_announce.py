@@ -7,9 +7,9 @@ import logging
 
 import pytest
 
-from agent.boot.announce import announce, now
-from agent.options.config import Config
-from agent.paths import SystemPaths
+from kata_agent.boot.announce import announce, now
+from kata_agent.options.config import Config
+from kata_agent.system_paths import SystemPaths
 
 
 def test_the_fields(caplog: pytest.LogCaptureFixture) -> None:

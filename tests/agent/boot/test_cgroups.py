@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from agent.boot.cgroups import enable_controllers, mount_cgroups, v1_controllers
-from agent.paths import SystemPaths
+from kata_agent.boot.cgroups import enable_controllers, mount_cgroups, v1_controllers
+from kata_agent.system_paths import SystemPaths
 from tests.helpers.namespace import World, in_namespaces
 
 TABLE = """\

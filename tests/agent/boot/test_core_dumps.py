@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from agent.boot.core_dumps import enable_core_dumps
-from agent.paths import SystemPaths
+from kata_agent.boot.core_dumps import enable_core_dumps
+from kata_agent.system_paths import SystemPaths
 from tests.helpers.namespace import World, in_namespaces
 
 

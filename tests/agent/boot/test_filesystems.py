@@ -6,12 +6,12 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from agent.boot.filesystems import (
+from kata_agent.boot.filesystems import (
     filesystems,
     mount_filesystems,
     open_standard_descriptors,
 )
-from agent.paths import SystemPaths
+from kata_agent.system_paths import SystemPaths
 from tests.helpers.namespace import World, in_namespaces
 
 

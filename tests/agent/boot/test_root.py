@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from agent.boot.root import can_pivot_root
-from agent.paths import SystemPaths
+from kata_agent.boot.root import can_pivot_root
+from kata_agent.system_paths import SystemPaths
 
 INITRAMFS = "1 1 0:2 / / rw - rootfs rootfs rw"
 DISK = "26 1 254:0 / / ro,relatime - ext4 /dev/root ro"

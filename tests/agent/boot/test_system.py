@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.boot.system import (
+from kata_agent.boot.system import (
     link_ptmx,
     raise_loopback,
     read_hostname,
@@ -17,7 +17,7 @@ from agent.boot.system import (
     set_search_path,
     take_terminal,
 )
-from agent.paths import SystemPaths
+from kata_agent.system_paths import SystemPaths
 from tests.helpers.namespace import World, in_namespaces
 
 

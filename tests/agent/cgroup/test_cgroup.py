@@ -5,8 +5,8 @@ from pathlib import PurePosixPath
 
 import pytest
 
-from agent.cgroup import to_path
-from agent.errors import InvalidArgument
+from kata_agent.cgroup.open import to_path
+from kata_agent.errors import InvalidArgument
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.cgroup.files import (
+from kata_agent.cgroup.files import (
     UNLIMITED,
     pids_below,
     read_flat_keyed,

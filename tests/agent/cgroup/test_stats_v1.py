@@ -3,8 +3,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from agent.cgroup.files import UNLIMITED
-from agent.cgroup.stats_v1 import read_stats
+from kata_agent.cgroup.files import UNLIMITED
+from kata_agent.cgroup.stats_v1 import read_stats
 
 FILES = {
     "cpuacct/cpuacct.usage": "30\n",

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from agent.cgroup.files import UNLIMITED
-from agent.cgroup.stats_v2 import read_stats
+from kata_agent.cgroup.files import UNLIMITED
+from kata_agent.cgroup.stats_v2 import read_stats
 
 FILES = {
     "cpu.stat": "usage_usec 30\nuser_usec 20\nsystem_usec 10\nnr_periods 3\n"

@@ -4,7 +4,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from agent.container.bundle import Bundle
+from kata_agent.container.bundle import Bundle
 
 
 def test_only_root_reads_the_environment(tmp_path: Path) -> None:

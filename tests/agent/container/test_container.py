@@ -8,15 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from agent.errors import (
+from kata_agent.errors import (
     AlreadyExists,
     Internal,
     InvalidArgument,
     InvalidState,
     NotFound,
 )
-from agent.sandbox import Sandbox
-from protos import oci_pb2
+from kata_agent.sandbox.sandbox import Sandbox
+from kata_protos import oci_pb2
 from tests.helpers.domain import (
     container_request,
     exec_request,

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from agent.container.hooks import find_guest_hooks, merge_hooks, read_output
-from agent.errors import Internal
-from agent.spec import Spec
-from protos import agent_pb2
+from kata_agent.container.hooks import find_guest_hooks, merge_hooks, read_output
+from kata_agent.errors import Internal
+from kata_agent.oci.convert import Spec
+from kata_protos import agent_pb2
 from tests.helpers.domain import (
     container_request,
     exec_request,

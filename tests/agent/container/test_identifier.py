@@ -3,8 +3,8 @@ from __future__ import annotations
 
 import pytest
 
-from agent.container.identifier import check_container_id, check_exec_id
-from agent.errors import InvalidArgument
+from kata_agent.container.identifier import check_container_id, check_exec_id
+from kata_agent.errors import InvalidArgument
 
 
 @pytest.mark.parametrize("container_id", ["c1", "A_.-", "0" * 255, "a.b", "a--b"])

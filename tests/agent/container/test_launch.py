@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from agent.container.launch import launch_on_pipes, launch_on_terminal
-from agent.reaper import Child
-from agent.runtime import StandardFiles
+from kata_agent.container.launch import launch_on_pipes, launch_on_terminal
+from kata_agent.reaper import Child
+from kata_agent.runtime.runtime import StandardFiles
 
 
 def _descriptors() -> list[str]:

@@ -5,8 +5,8 @@ import asyncio
 
 import pytest
 
-from agent.container.oom import PENDING_LIMIT, OomEvents
-from agent.errors import Internal
+from kata_agent.container.oom import PENDING_LIMIT, OomEvents
+from kata_agent.errors import Internal
 
 
 async def test_each_event_goes_to_one_caller_in_order() -> None:

@@ -3,8 +3,8 @@ from __future__ import annotations
 
 import pytest
 
-from agent.container.process_list import filter_table
-from agent.errors import Internal
+from kata_agent.container.process_list import filter_table
+from kata_agent.errors import Internal
 
 
 @pytest.mark.parametrize(

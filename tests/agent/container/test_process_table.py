@@ -3,8 +3,8 @@ from __future__ import annotations
 
 import pytest
 
-from agent.container.process_table import ProcessTable
-from agent.errors import AlreadyExists, NotFound
+from kata_agent.container.process_table import ProcessTable
+from kata_agent.errors import AlreadyExists, NotFound
 
 
 def test_the_init_has_two_names() -> None:

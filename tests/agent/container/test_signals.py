@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.container.signals import ignores_term
+from kata_agent.container.signals import ignores_term
 
 TERM = "0000000000004000"
 NONE = "0000000000000000"

@@ -9,8 +9,8 @@ import time
 
 import pytest
 
-from agent.container.stdio import BUSY_PIPE_SIZE, LINGER, Input, Output, open_pipes
-from agent.errors import Internal, NotFound
+from kata_agent.container.stdio import BUSY_PIPE_SIZE, LINGER, Input, Output, open_pipes
+from kata_agent.errors import Internal, NotFound
 from tests.helpers.domain import (
     container_request,
     exec_request,

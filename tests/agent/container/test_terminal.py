@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.errors import Internal
+from kata_agent.errors import Internal
 from tests.helpers.domain import (
     container_request,
     exec_request,

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import pytest
 
-from agent.device.environment import translate
+from kata_agent.device.environment import translate
 
 ADDRESSES = {"0000:3b:00.1": "0000:01:00.0", "0000:3b:00.2": "0000:01:00.1"}
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from agent.device.pci import PciPath, Slot, devpath_of, parse_pci_path, rescan
-from agent.errors import InvalidArgument, NotFound
-from agent.paths import SystemPaths
+from kata_agent.device.pci import PciPath, Slot, devpath_of, parse_pci_path, rescan
+from kata_agent.errors import InvalidArgument, NotFound
+from kata_agent.system_paths import SystemPaths
 
 ROOT = "/devices/pci0000:00"
 

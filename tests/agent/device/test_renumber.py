@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from agent.device.node import DeviceNode
-from agent.device.renumber import renumber
-from agent.errors import InvalidArgument
+from kata_agent.device.node import DeviceNode
+from kata_agent.device.renumber import renumber
+from kata_agent.errors import InvalidArgument
 
 
 def device(path: str, major: int, minor: int, kind: str = "b") -> dict[str, Any]:

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from agent.device import rules
-from agent.device.node import DeviceNode
-from agent.device.rules import DEFAULTS, complete_rules, read_own_disks
-from agent.errors import NotFound
-from agent.paths import SystemPaths
+from kata_agent.device import rules
+from kata_agent.device.node import DeviceNode
+from kata_agent.device.rules import DEFAULTS, complete_rules, read_own_disks
+from kata_agent.errors import NotFound
+from kata_agent.system_paths import SystemPaths
 
 MOUNTS = """\
 20 1 {root} / / ro - erofs /dev/root ro

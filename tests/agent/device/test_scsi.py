@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from agent.device.hotplug import Hotplug
-from agent.device.scsi import scan, wait_for_disk
-from agent.errors import InvalidArgument, Timeout
+from kata_agent.device.hotplug import Hotplug
+from kata_agent.device.scsi import scan, wait_for_disk
+from kata_agent.errors import InvalidArgument, Timeout
 from tests.helpers.sysfs import Sysfs
 
 HOST = "/devices/pci0000:00/0000:00:04.0/virtio3/host2"

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from agent.device.uevent import KernelMonitor, Uevent, UeventMatcher, Uevents
-from agent.errors import Timeout
+from kata_agent.device.uevent import KernelMonitor, Uevent, UeventMatcher, Uevents
+from kata_agent.errors import Timeout
 from tests.helpers.sysfs import LOST, Sysfs, added
 
 LONG, SHORT = 30.0, 0.01

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from agent.device import vfio
-from agent.device.hotplug import Hotplug
-from agent.errors import Internal, InvalidArgument, Timeout
-from protos.agent_pb2 import Device
+from kata_agent.device import vfio
+from kata_agent.device.hotplug import Hotplug
+from kata_agent.errors import Internal, InvalidArgument, Timeout
+from kata_protos.agent_pb2 import Device
 from tests.helpers.sysfs import Sysfs
 
 ROOT = "/devices/pci0000:00"

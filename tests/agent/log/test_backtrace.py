@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from agent.log.backtrace import answer_signal
+from kata_agent.log.backtrace import answer_signal
 
 
 async def wait_here(event: asyncio.Event) -> None:

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from agent.log.stream import LogPort, LogStream, StreamWriter
-from agent.ports import UnixPorts
+from kata_agent.log.stream import LogPort, LogStream, StreamWriter
+from kata_agent.ports import UnixPorts
 
 PORT = 1025
 

@@ -8,9 +8,9 @@ import time
 
 import pytest
 
-from agent.errors import InvalidArgument
-from agent.linux.namespace import CLONE_NEWUSER, unshare
-from agent.machine.clock import set_time
+from kata_agent.errors import InvalidArgument
+from kata_agent.linux.namespace import CLONE_NEWUSER, unshare
+from kata_agent.machine.clock import set_time
 from tests.helpers.namespace import require_root, run_in_namespaces
 
 

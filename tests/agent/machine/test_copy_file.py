@@ -16,11 +16,11 @@ from typing import Any
 
 import pytest
 
-from agent.errors import InvalidArgument
-from agent.linux.mount import mount
-from agent.machine.copy_file import PARTIAL_LIMIT, FileCopies
-from agent.paths import SystemPaths
-from protos.agent_pb2 import CopyFileRequest
+from kata_agent.errors import InvalidArgument
+from kata_agent.linux.mount import mount
+from kata_agent.machine.copy_file import PARTIAL_LIMIT, FileCopies
+from kata_agent.system_paths import SystemPaths
+from kata_protos.agent_pb2 import CopyFileRequest
 from tests.helpers.namespace import World, in_namespaces
 from tests.helpers.race import swapping
 

@@ -8,15 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from agent.errors import Internal, Timeout, Unimplemented
-from agent.machine import cpu_memory
-from agent.machine.cpu_memory import (
+from kata_agent.errors import Internal, Timeout, Unimplemented
+from kata_agent.machine import cpu_memory
+from kata_agent.machine.cpu_memory import (
     bring_online,
     has_memory_probe,
     memory_block_size,
     probe_memory,
 )
-from agent.paths import SystemPaths
+from kata_agent.system_paths import SystemPaths
 
 
 class Machine:

@@ -5,10 +5,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from agent.machine.details import guest_details
-from agent.paths import SystemPaths
-from agent.version import VERSION
-from protos.agent_pb2 import GuestDetailsRequest, GuestDetailsResponse
+from kata_agent.machine.details import guest_details
+from kata_agent.system_paths import SystemPaths
+from kata_agent.version import VERSION
+from kata_protos.agent_pb2 import GuestDetailsRequest, GuestDetailsResponse
 
 
 def details(paths: SystemPaths, **request: bool) -> GuestDetailsResponse:

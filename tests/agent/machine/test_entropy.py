@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from agent.errors import InvalidArgument
-from agent.machine.entropy import reseed
-from agent.paths import SystemPaths
+from kata_agent.errors import InvalidArgument
+from kata_agent.machine.entropy import reseed
+from kata_agent.system_paths import SystemPaths
 from tests.helpers.namespace import require_root
 
 

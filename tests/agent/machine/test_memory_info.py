@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from agent.errors import Internal
-from agent.machine.memory_info import parse_memory_info, read_memory_total
+from kata_agent.errors import Internal
+from kata_agent.machine.memory_info import parse_memory_info, read_memory_total
 
 
 @pytest.mark.parametrize(

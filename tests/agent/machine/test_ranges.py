@@ -8,7 +8,7 @@ import itertools
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.machine.ranges import Ranges, add_range
+from kata_agent.machine.ranges import Ranges, add_range
 
 RANGE = st.tuples(st.integers(0, 40), st.integers(0, 10))
 

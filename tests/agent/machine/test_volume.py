@@ -14,11 +14,11 @@ from pathlib import Path
 
 import pytest
 
-from agent.errors import InvalidArgument, InvalidState, NotFound, Unimplemented
-from agent.linux.prctl import CAP_SYS_RESOURCE, has_capability
-from agent.machine.volume import resize_volume, volume_stats
-from agent.paths import SystemPaths
-from protos.csi_pb2 import VolumeUsage
+from kata_agent.errors import InvalidArgument, InvalidState, NotFound, Unimplemented
+from kata_agent.linux.prctl import CAP_SYS_RESOURCE, has_capability
+from kata_agent.machine.volume import resize_volume, volume_stats
+from kata_agent.system_paths import SystemPaths
+from kata_protos.csi_pb2 import VolumeUsage
 from tests.helpers.namespace import require_root, run_in_namespaces
 
 LOOP_SET_FD, LOOP_CLR_FD, LOOP_SET_CAPACITY = 0x4C00, 0x4C01, 0x4C07

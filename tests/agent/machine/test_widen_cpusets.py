@@ -7,8 +7,8 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from agent.machine.widen_cpusets import possible_cpus, widen_cpusets
-from agent.paths import SystemPaths
+from kata_agent.machine.widen_cpusets import possible_cpus, widen_cpusets
+from kata_agent.system_paths import SystemPaths
 
 CGROUPS = ("pod/a", "pod/b", "other/c")
 

@@ -6,10 +6,10 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from agent.metrics.filesystem import filesystem_families
-from agent.metrics.page import page
-from agent.paths import SystemPaths
-from tracing.counters import Counters
+from kata_agent.metrics.filesystem import filesystem_families
+from kata_agent.metrics.page import page
+from kata_agent.system_paths import SystemPaths
+from kata_tracing.counters import Counters
 
 
 def guest(root: Path, *lines: str) -> SystemPaths:

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from agent.metrics.family import Family
-from agent.metrics.guest import guest_families, memory_item
-from agent.paths import SystemPaths
+from kata_agent.metrics.family import Family
+from kata_agent.metrics.guest import guest_families, memory_item
+from kata_agent.system_paths import SystemPaths
 
 TICK_MS = 1000 / os.sysconf("SC_CLK_TCK")
 

@@ -8,15 +8,15 @@ import sys
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from agent.metrics import Metrics
-from agent.paths import SystemPaths
+from kata_agent.metrics.metrics import Metrics
+from kata_agent.system_paths import SystemPaths
 
 WITHOUT_OPENSSL = """
 import sys
 for name in ("ssl", "_hashlib"):
     sys.modules[name] = None
-from agent.metrics import Metrics
-from agent.paths import SystemPaths
+from kata_agent.metrics.metrics import Metrics
+from kata_agent.system_paths import SystemPaths
 page = Metrics(SystemPaths()).scrape()
 assert "kata_guest_load{" in page
 assert sys.modules["ssl"] is None
@@ -26,9 +26,9 @@ assert not [name for name in sys.modules if name.startswith("opentelemetry")]
 
 FIRST_USE = """
 import sys
-import agent.main
-from agent.metrics import Metrics
-from agent.paths import SystemPaths
+import kata_agent.main
+from kata_agent.metrics.metrics import Metrics
+from kata_agent.system_paths import SystemPaths
 metrics = Metrics(SystemPaths())
 assert "prometheus_client" not in sys.modules
 metrics.scrape()

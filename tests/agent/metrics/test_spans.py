@@ -5,9 +5,9 @@ from __future__ import annotations
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from agent.metrics import Metrics
-from agent.paths import SystemPaths
-from tracing.counters import Counters, Reason
+from kata_agent.metrics.metrics import Metrics
+from kata_agent.system_paths import SystemPaths
+from kata_tracing.counters import Counters, Reason
 
 
 def values(counters: Counters) -> dict[str, dict[str, float]]:

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.errors import InvalidArgument
-from agent.network.address import (
+from kata_agent.errors import InvalidArgument
+from kata_agent.network.address import (
     parse_address,
     parse_interface_name,
     parse_mac,

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from agent.errors import Internal, InvalidArgument, NotFound, Timeout
-from agent.network.interface import to_wanted
-from agent.options.config import Config
-from agent.paths import SystemPaths
-from protos import types_pb2
+from kata_agent.errors import Internal, InvalidArgument, NotFound, Timeout
+from kata_agent.network.interface import to_wanted
+from kata_agent.options.config import Config
+from kata_agent.system_paths import SystemPaths
+from kata_protos import types_pb2
 from tests.helpers.namespace import World, in_namespaces
 from tests.helpers.network import (
     MAC,

@@ -6,9 +6,9 @@ import shutil
 
 import pytest
 
-from agent.errors import InvalidArgument, NotFound
-from agent.network.iptables import get_tables
-from agent.reaper import Reaper
+from kata_agent.errors import InvalidArgument, NotFound
+from kata_agent.network.iptables import get_tables
+from kata_agent.reaper import Reaper
 from tests.helpers.namespace import World, in_namespaces
 from tests.helpers.network import open_network
 
@@ -74,7 +74,9 @@ async def test_tables_that_were_not_there_are_empty_again(world: World) -> None:
 async def test_a_guest_without_iptables_says_so(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("agent.network.iptables._program", lambda *_, **__: "nonesuch")
+    monkeypatch.setattr(
+        "kata_agent.network.iptables._program", lambda *_, **__: "nonesuch"
+    )
     with Reaper() as reaper:
         with pytest.raises(NotFound, match="nonesuch"):
             await get_tables(reaper, is_ipv6=False)

@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from agent.errors import Internal, InvalidArgument
-from agent.network.neighbour import add_neighbours
-from agent.paths import SystemPaths
-from agent.reaper import Reaper
-from protos import types_pb2
+from kata_agent.errors import Internal, InvalidArgument
+from kata_agent.network.neighbour import add_neighbours
+from kata_agent.reaper import Reaper
+from kata_agent.system_paths import SystemPaths
+from kata_protos import types_pb2
 from tests.helpers.namespace import World, in_namespaces
 from tests.helpers.network import ip, open_network, show
 

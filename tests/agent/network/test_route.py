@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from agent.errors import Internal, InvalidArgument
-from agent.network import Network
-from agent.network.address import LIMIT, default
-from agent.network.route import Route, commands_for, update_routes
-from agent.paths import SystemPaths
-from agent.reaper import Reaper
-from protos import types_pb2
+from kata_agent.errors import Internal, InvalidArgument
+from kata_agent.network.address import LIMIT, default
+from kata_agent.network.network import Network
+from kata_agent.network.route import Route, commands_for, update_routes
+from kata_agent.reaper import Reaper
+from kata_agent.system_paths import SystemPaths
+from kata_protos import types_pb2
 from tests.helpers.namespace import World, in_namespaces
 from tests.helpers.network import ip, open_network, routes
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from agent.network.stats import read_network_stats
+from kata_agent.network.stats import read_network_stats
 
 TEXT = """\
 Inter-|   Receive                                                |  Transmit

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from agent.options.config import Config
-from agent.options.file import ConfigFileError, read_config_file
+from kata_agent.options.config import Config
+from kata_agent.options.file import ConfigFileError, read_config_file
 
 WHOLE = """
 dev_mode = true

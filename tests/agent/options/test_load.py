@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from agent.options.config import Config
-from agent.options.file import ConfigFileError
-from agent.options.load import load_config
+from kata_agent.options.config import Config
+from kata_agent.options.file import ConfigFileError
+from kata_agent.options.load import load_config
 
 
 def test_nothing_said() -> None:

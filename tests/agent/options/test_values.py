@@ -5,7 +5,12 @@ from __future__ import annotations
 
 import pytest
 
-from agent.options.values import parse_bool, parse_duration, parse_timeout, parse_uint32
+from kata_agent.options.values import (
+    parse_bool,
+    parse_duration,
+    parse_timeout,
+    parse_uint32,
+)
 
 
 @pytest.mark.parametrize("text", ["1", "t", "T", "TRUE", "true", "True"])

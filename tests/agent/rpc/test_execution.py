@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
-from agent.rpc.execution import _wants_agent_pid
-from protos import agent_pb2
+from kata_agent.rpc.execution import _wants_agent_pid
+from kata_protos import agent_pb2
 
 
 def test_agent_pidns_of_1x_is_seen_in_the_number_that_4x_gave_away() -> None:

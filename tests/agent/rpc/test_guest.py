@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from agent.client import AgentClient
-from agent.version import VERSION
-from guest.local import LocalGuest
-from protos import agent_pb2
+from kata_agent.version import VERSION
+from kata_host.client.agent_client import AgentClient
+from kata_host.guest.local_guest import LocalGuest
+from kata_protos import agent_pb2
 from tests.helpers.namespace import require_root
 from ttrpc.codes import Code
 from ttrpc.errors import StatusError
@@ -39,7 +39,7 @@ def guest(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalGuest]:
     require_root()
     config = tmp_path_factory.mktemp("config") / "agent.toml"
     config.write_text(CONFIG)
-    command = [sys.executable, "-m", "agent", "--config", str(config)]
+    command = [sys.executable, "-m", "kata_agent", "--config", str(config)]
     # Short, for sockets.
     directory = Path(f"/tmp/rpc-{os.urandom(4).hex()}")
     with LocalGuest(directory, command=command) as guest:

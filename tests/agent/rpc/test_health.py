@@ -3,9 +3,9 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from agent.rpc.health import HealthService
-from agent.version import VERSION
-from protos import health_pb2
+from kata_agent.rpc.health import HealthService
+from kata_agent.version import VERSION
+from kata_protos import health_pb2
 
 
 def test_it_serves_whatever_was_asked() -> None:

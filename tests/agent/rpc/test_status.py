@@ -6,8 +6,8 @@ import os
 
 import pytest
 
-from agent import errors
-from agent.rpc.status import is_defect, to_status
+from kata_agent import errors
+from kata_agent.rpc.status import is_defect, to_status
 from ttrpc.codes import Code
 from ttrpc.errors import StatusError
 

@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 from google.protobuf.empty_pb2 import Empty
 
-from agent.rpc.status import to_status
-from agent.rpc.tracing import TracingService
-from protos import agent_pb2
-from protos.agent_ttrpc import AgentServiceClient
+from kata_agent.rpc.status import to_status
+from kata_agent.rpc.tracing import TracingService
+from kata_protos import agent_pb2
+from kata_protos.agent_ttrpc import AgentServiceClient
+from kata_tracing.interceptor import server_interceptor
+from kata_tracing.setup import Tracing
 from tests.helpers.trace_port import fake_collector
-from tracing.interceptor import server_interceptor
-from tracing.setup import Tracing
 from ttrpc.aio import Client, Server
 from ttrpc.codes import Code
 from ttrpc.context import CallContext

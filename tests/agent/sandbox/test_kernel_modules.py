@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from agent.errors import Internal, InvalidArgument, NotFound
-from agent.reaper import Reaper
-from agent.sandbox.kernel_modules import load_modules
-from protos.agent_pb2 import KernelModule
+from kata_agent.errors import Internal, InvalidArgument, NotFound
+from kata_agent.reaper import Reaper
+from kata_agent.sandbox.kernel_modules import load_modules
+from kata_protos.agent_pb2 import KernelModule
 
 
 @pytest.fixture

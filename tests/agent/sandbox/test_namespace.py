@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from agent.errors import InvalidArgument
-from agent.sandbox import Sandbox
-from protos import agent_pb2
+from kata_agent.errors import InvalidArgument
+from kata_agent.sandbox.sandbox import Sandbox
+from kata_protos import agent_pb2
 from tests.helpers.domain import (
     container_request,
     exec_request,

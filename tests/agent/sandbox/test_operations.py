@@ -5,7 +5,7 @@ import asyncio
 
 import pytest
 
-from agent.sandbox.operations import Operations
+from kata_agent.sandbox.operations import Operations
 
 
 async def test_an_operation_outlives_its_caller() -> None:

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from agent.errors import Internal
-from agent.linux.mount import read_mounts
-from agent.sandbox.pause import start_pause
+from kata_agent.errors import Internal
+from kata_agent.linux.mount import read_mounts
+from kata_agent.sandbox.pause import start_pause
 from tests.helpers.namespace import World, in_namespaces
 
 ROOT = Path("/run/pause")

@@ -3,8 +3,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from agent.paths import SystemPaths
-from agent.sandbox.resolv_conf import ResolvConf
+from kata_agent.sandbox.resolv_conf import ResolvConf
+from kata_agent.system_paths import SystemPaths
 from tests.helpers.namespace import World, in_namespaces
 
 

@@ -10,8 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from agent import sandbox as sandbox_module
-from agent.errors import (
+from kata_agent.errors import (
     AgentError,
     AlreadyExists,
     Internal,
@@ -19,9 +18,10 @@ from agent.errors import (
     NotFound,
     Timeout,
 )
-from agent.linux.mount import mount
-from agent.sandbox import Sandbox
-from protos import agent_pb2
+from kata_agent.linux.mount import mount
+from kata_agent.sandbox import sandbox as sandbox_module
+from kata_agent.sandbox.sandbox import Sandbox
+from kata_protos import agent_pb2
 from tests.helpers.domain import (
     container_request,
     exec_request,

@@ -5,9 +5,10 @@ from __future__ import annotations
 
 import pytest
 
-from agent.errors import InvalidArgument, InvalidState, Timeout
-from agent.sandbox import Sandbox, shared_mount
-from protos import agent_pb2
+from kata_agent.errors import InvalidArgument, InvalidState, Timeout
+from kata_agent.sandbox import shared_mount
+from kata_agent.sandbox.sandbox import Sandbox
+from kata_protos import agent_pb2
 from tests.helpers.domain import (
     container_request,
     exec_request,

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from agent.errors import Internal, InvalidArgument
-from agent.paths import SystemPaths
-from agent.storage import ephemeral
-from agent.storage.ephemeral import parse_sizes, reserve
-from agent.storage.group import split_group
+from kata_agent.errors import Internal, InvalidArgument
+from kata_agent.storage import ephemeral
+from kata_agent.storage.ephemeral import parse_sizes, reserve
+from kata_agent.storage.group import split_group
+from kata_agent.system_paths import SystemPaths
 
 MIB = 1 << 20
 

@@ -6,18 +6,12 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from agent.linux.mount import (
-    MS_BIND,
-    MS_RDONLY,
-    MS_REMOUNT,
-    MountOptions,
-    mount,
-)
-from agent.paths import SystemPaths
-from agent.storage.group import apply_group, own_by_group
-from agent.storage.place import Place, place_of
-from protos.agent_pb2 import FSGroup
-from protos.types_pb2 import Always, FSGroupChangePolicy, OnRootMismatch
+from kata_agent.linux.mount import MS_BIND, MS_RDONLY, MS_REMOUNT, MountOptions, mount
+from kata_agent.storage.group import apply_group, own_by_group
+from kata_agent.storage.mount_point import Place, place_of
+from kata_agent.system_paths import SystemPaths
+from kata_protos.agent_pb2 import FSGroup
+from kata_protos.types_pb2 import Always, FSGroupChangePolicy, OnRootMismatch
 from tests.helpers.namespace import World, in_namespaces
 
 VOLUME = Path("/run/kata-containers/volume")

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from agent.errors import InvalidArgument
-from agent.paths import SystemPaths
-from agent.storage import mirror
-from agent.storage.mirror import MAX_BYTES, MAX_ENTRIES, Mirror, TooLarge
-from agent.storage.place import place_of
+from kata_agent.errors import InvalidArgument
+from kata_agent.storage import mirror
+from kata_agent.storage.mirror import MAX_BYTES, MAX_ENTRIES, Mirror, TooLarge
+from kata_agent.storage.mount_point import place_of
+from kata_agent.system_paths import SystemPaths
 
 
 class Pair:

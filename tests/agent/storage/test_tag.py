@@ -14,12 +14,12 @@ from typing import Any, cast
 
 import pytest
 
-from agent.device.hotplug import Hotplug
-from agent.errors import Timeout
-from agent.storage import ninep, virtiofs
-from agent.storage.place import place_of
-from agent.storage.site import Site
-from protos.agent_pb2 import Storage
+from kata_agent.device.hotplug import Hotplug
+from kata_agent.errors import Timeout
+from kata_agent.storage import ninep, virtiofs
+from kata_agent.storage.context import Site
+from kata_agent.storage.mount_point import place_of
+from kata_protos.agent_pb2 import Storage
 from tests.helpers.sysfs import Sysfs, added
 
 VIRTIO = "/devices/pci0000:00/0000:00:02.0/virtio5"

@@ -8,14 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from agent.device.uevent import Uevents
-from agent.errors import InvalidArgument, NotFound
-from agent.linux.mount import read_mounts
-from agent.options.config import Config
-from agent.paths import SystemPaths
-from agent.reaper import Reaper
-from agent.storage import Storages, watch
-from protos.agent_pb2 import Storage
+from kata_agent.device.uevent import Uevents
+from kata_agent.errors import InvalidArgument, NotFound
+from kata_agent.linux.mount import read_mounts
+from kata_agent.options.config import Config
+from kata_agent.reaper import Reaper
+from kata_agent.storage import watch
+from kata_agent.storage.storages import Storages
+from kata_agent.system_paths import SystemPaths
+from kata_protos.agent_pb2 import Storage
 from tests.helpers.namespace import World, in_namespaces
 
 SHARED = Path("/run/kata-containers/shared/containers")

@@ -22,9 +22,9 @@ from typing import Final
 
 from google.protobuf.empty_pb2 import Empty
 
-from agent.client import AgentClient
-from agent.client.spec import default_process, default_spec
-from protos import agent_pb2
+from kata_host.client.agent_client import AgentClient
+from kata_host.client.spec import default_process, default_spec
+from kata_protos import agent_pb2
 from ttrpc.aio import Client
 from ttrpc.codes import Code
 from ttrpc.errors import StatusError, TtrpcError

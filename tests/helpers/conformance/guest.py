@@ -7,8 +7,8 @@ import asyncio
 import stat
 import time
 
-from agent.client.upload import SHARED
-from protos import agent_pb2
+from kata_host.client.upload import SHARED
+from kata_protos import agent_pb2
 from tests.helpers.conformance.case import Subject, case, stateless
 from ttrpc.codes import Code
 

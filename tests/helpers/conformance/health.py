@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from protos import health_pb2
+from kata_protos import health_pb2
 from tests.helpers.conformance.case import Subject, case, stateless
 from ttrpc.codes import Code
 

@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 
-from protos import agent_pb2, types_pb2
+from kata_protos import agent_pb2, types_pb2
 from tests.helpers.conformance.case import Subject, case, stateless
 from ttrpc.codes import Code
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import time
 
-from protos import agent_pb2
+from kata_protos import agent_pb2
 from tests.helpers.conformance.case import Subject, case
 from ttrpc.codes import Code
 

@@ -7,8 +7,8 @@ import asyncio
 import json
 import stat
 
-from agent.client.upload import SHARED
-from protos import agent_pb2, oci_pb2
+from kata_host.client.upload import SHARED
+from kata_protos import agent_pb2, oci_pb2
 from tests.helpers.conformance.case import Subject, case
 from ttrpc.codes import Code
 

@@ -8,7 +8,7 @@ import contextlib
 
 import pytest
 
-from protos import agent_pb2
+from kata_protos import agent_pb2
 from tests.helpers.conformance.case import Subject, case
 from ttrpc.codes import Code
 from ttrpc.errors import TtrpcError

@@ -6,8 +6,8 @@ from __future__ import annotations
 import asyncio
 import time
 
-from agent.client.spec import default_process
-from protos import agent_pb2
+from kata_host.client.spec import default_process
+from kata_protos import agent_pb2
 from tests.helpers.conformance.case import Subject, case
 from ttrpc.codes import Code
 

@@ -7,7 +7,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 
-from protos import agent_pb2
+from kata_protos import agent_pb2
 from tests.helpers.conformance.case import Subject, case
 from ttrpc.codes import Code
 from ttrpc.errors import StatusError

@@ -5,10 +5,10 @@ from __future__ import annotations
 
 from opentelemetry.sdk.trace import ReadableSpan
 
-from tracing.data import Event, SpanData
-from tracing.propagation import TraceContext
-from tracing.record import Kind
-from tracing.sdk import Translator
+from kata_tracing.data import Event, SpanData
+from kata_tracing.kind import Kind
+from kata_tracing.propagation import TraceContext
+from kata_tracing.sdk import Translator
 
 TRACE = 0xFFF92F3577B34DA6_83CE929D0E0E4736
 RESOURCE = {"service.name": "kata-agent", "service.version": "9", "process.pid": 1}

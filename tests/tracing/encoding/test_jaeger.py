@@ -12,11 +12,12 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceRequest,
 )
 
+from kata_host.trace.span_record import SpanRecord, from_otlp
+from kata_tracing.encoding.load import load
+from kata_tracing.kind import Kind
+from kata_tracing.kind import Status as RecordStatus
 from tests.helpers.jaeger import decode
 from tests.tracing.encoding.samples import samples
-from tracing.encoding import load
-from tracing.record import Kind, SpanRecord, from_otlp
-from tracing.record import Status as RecordStatus
 
 JAEGER_KINDS = {Kind.SERVER: "server", Kind.CLIENT: "client"}
 
@@ -146,7 +147,7 @@ def _namespace(value: Any) -> Any:
 
 def test_the_types_come_without_the_package() -> None:
     script = (
-        "import sys, tracing.encoding.jaeger\n"
+        "import sys, kata_tracing.encoding.jaeger\n"
         "sys.exit('jaeger_client' in sys.modules or 'tornado' in sys.modules)"
     )
     subprocess.run([sys.executable, "-c", script], check=True)

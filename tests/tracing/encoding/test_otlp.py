@@ -7,9 +7,9 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceRequest,
 )
 
+from kata_host.trace.span_record import from_otlp
+from kata_tracing.encoding.load import load
 from tests.tracing.encoding.samples import RESOURCE, TRACE, samples
-from tracing.encoding import load
-from tracing.record import from_otlp
 
 
 def test_all_of_a_span() -> None:

@@ -8,11 +8,11 @@ from collections.abc import Iterator
 import pytest
 from google.protobuf.wrappers_pb2 import BytesValue
 
-from protos.ttrpc_pb2 import Response, Status
 from tests.helpers.peer import ECHO
 from tests.helpers.wire import RESPONSE, Frame, data
 from ttrpc import Closed, Code, Limits, StatusError, StreamFull
 from ttrpc.aio import Client, ClientStream
+from ttrpc.envelope_pb2 import Response, Status
 
 BIG = BytesValue(value=bytes(1 << 20))
 SMALL_QUEUE = Limits(queued_per_connection=1 << 20)

@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 
 from bench.ttrpc.peer_pb2 import DESCRIPTOR
 from bench.ttrpc.service import services
-from protos.ttrpc_pb2 import KeyValue, Request
 from tests.helpers.peer import ECHO, LIMIT, SECOND, echo, nap, wait_for
 from tests.helpers.probe import filled
 from tests.helpers.wire import CLOSED, HEADER, REQUEST, Frame, Wire, data, request
@@ -32,6 +31,7 @@ from ttrpc import (
 from ttrpc.address import CID_ANY, UnixAddress, VsockAddress
 from ttrpc.aio import Client, Server, ServerStream
 from ttrpc.envelope import encode_request, request_head
+from ttrpc.envelope_pb2 import KeyValue, Request
 from ttrpc.frame import Frame as OurFrame
 from ttrpc.sync import Client as SyncClient
 

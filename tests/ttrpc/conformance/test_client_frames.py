@@ -12,7 +12,6 @@ import pytest
 import pytest_asyncio
 from google.protobuf.wrappers_pb2 import BytesValue, UInt64Value
 
-from protos.ttrpc_pb2 import Response, Status
 from tests.helpers.peer import ECHO, LIMIT, echo
 from tests.helpers.wire import (
     CLOSED,
@@ -35,6 +34,7 @@ from ttrpc import (
     TtrpcError,
 )
 from ttrpc.aio import Client, ClientStream
+from ttrpc.envelope_pb2 import Response, Status
 
 HI: Final = BytesValue(value=b"hi").SerializeToString()
 

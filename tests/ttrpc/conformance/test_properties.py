@@ -22,7 +22,7 @@ from fuzz.replay import (
     receive,
     serve,
 )
-from protos.ttrpc_pb2 import KeyValue, Request, Response, Status
+from ttrpc.envelope_pb2 import KeyValue, Request, Response, Status
 from ttrpc.frame import Frame
 
 ROOT: Final = Path(__file__).parents[3]

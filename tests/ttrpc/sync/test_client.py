@@ -12,10 +12,10 @@ from google.protobuf.empty_pb2 import Empty
 from google.protobuf.wrappers_pb2 import BytesValue, StringValue, UInt64Value
 
 from bench.ttrpc.peers import python_peer
-from protos.ttrpc_pb2 import Response
 from tests.helpers.peer import ECHO, SECOND
 from tests.helpers.wire import RESPONSE, Frame
 from ttrpc import CallContext, Closed, Code, Limits, RemoteProtocolError, StatusError
+from ttrpc.envelope_pb2 import Response
 from ttrpc.sync import Client
 
 HI = BytesValue(value=b"hi")

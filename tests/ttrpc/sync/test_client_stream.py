@@ -8,17 +8,10 @@ from collections.abc import Iterator
 import pytest
 from google.protobuf.wrappers_pb2 import BytesValue
 
-from protos.ttrpc_pb2 import Response, Status
 from tests.helpers.peer import ECHO
 from tests.helpers.wire import DATA, RESPONSE, Frame, close, data
-from ttrpc import (
-    Closed,
-    Code,
-    Limits,
-    RemoteProtocolError,
-    StatusError,
-    StreamClosed,
-)
+from ttrpc import Closed, Code, Limits, RemoteProtocolError, StatusError, StreamClosed
+from ttrpc.envelope_pb2 import Response, Status
 from ttrpc.errors import StreamFull
 from ttrpc.sync import Client, ClientStream
 

@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The debug console: a shell in the guest, for whoever the host lets in.
+
+    agent.debug_console                 on /dev/console, one shell after the other
+    agent.debug_console_vport=1026      on a vsock port, a shell for each connection
+
+It is there when nothing else works, so it depends on nothing but a shell in the
+guest, and neither a sandbox nor a container can hold it up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import socket
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any, Final
+
+from kata_agent.console.session import Session, peer_has_gone
+from kata_agent.linux.terminal import pass_input_raw
+from kata_agent.ports import Ports
+from kata_agent.reaper import Reaper
+
+log = logging.getLogger(__name__)
+
+SHELLS: Final = ("/bin/bash", "/bin/sh")
+RETRY_SECONDS: Final = 1.0
+"""Before the next shell on the console, and the next try to listen."""
+SESSION_LIMIT: Final = 32
+
+
+class DebugConsole:
+    """Runs shells until it is closed."""
+
+    def __init__(self, reaper: Reaper, shells: tuple[str, ...] = SHELLS) -> None:
+        self._reaper = reaper
+        self._shells = shells
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._sessions = 0
+
+    def serve_port(self, ports: Ports, port: int) -> None:
+        """Accept connections on guest port `port`: from now on, if there are ports."""
+        try:
+            listener = ports.listen(port)
+        except OSError:
+            listener = None
+        self._start(self._accept(ports, port, listener))
+
+    def serve_terminal(self, terminal: Path) -> None:
+        """Start a shell on `terminal`, and a new one whenever it ends."""
+        self._start(self._repeat(terminal))
+
+    async def close(self) -> None:
+        """End every shell, with all that runs in its session."""
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("debug console failed", exc_info=error)
+
+    async def _accept(
+        self, ports: Ports, port: int, listener: socket.socket | None
+    ) -> None:
+        if listener is None:
+            listener = await self._wait_for_port(ports, port)
+        loop = asyncio.get_running_loop()
+        with listener:
+            while True:
+                try:
+                    connection, _ = await loop.sock_accept(listener)
+                except OSError as error:
+                    # Out of descriptors, or a caller that has gone again.
+                    log.warning("debug console", extra={"error": str(error)})
+                    await asyncio.sleep(RETRY_SECONDS)
+                    continue
+                if self._sessions >= SESSION_LIMIT:
+                    log.warning("debug console refused", extra={"limit": SESSION_LIMIT})
+                    connection.close()
+                    continue
+                self._start(self._serve(connection))
+
+    async def _wait_for_port(self, ports: Ports, port: int) -> socket.socket:
+        # The vsock device may come later than we do.
+        while True:
+            await asyncio.sleep(RETRY_SECONDS)
+            try:
+                return ports.listen(port)
+            except OSError as error:
+                log.debug("debug console waits", extra={"error": str(error)})
+
+    async def _serve(self, connection: socket.socket) -> None:
+        self._sessions += 1
+        try:
+            with connection:
+                shell = self._shell()
+                if shell is not None:
+                    await Session(self._reaper, connection.fileno(), peer_has_gone).run(
+                        shell
+                    )
+        finally:
+            self._sessions -= 1
+
+    async def _repeat(self, terminal: Path) -> None:
+        while True:
+            shell = self._shell()
+            if shell is None:
+                return
+            fd = os.open(terminal, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
+            try:
+                # Ours passes on what is typed; the shell's own edits and echoes it.
+                pass_input_raw(fd)
+                await Session(self._reaper, fd, lambda fd: False).run(shell)
+            finally:
+                os.close(fd)
+            await asyncio.sleep(RETRY_SECONDS)
+
+    def _shell(self) -> str | None:
+        for shell in self._shells:
+            if os.access(shell, os.X_OK):
+                return shell
+        log.error("debug console: no shell", extra={"looked_for": self._shells})
+        return None

@@ -1,0 +1,373 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One container: its state and what can be done with it.
+
+Operations that change the state are ordered by `order`; those that only look,
+and signals, waits and streams, never wait for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import copy
+import enum
+import logging
+import signal
+import time
+from collections.abc import Awaitable, Callable
+from functools import partial
+from pathlib import Path, PurePosixPath
+from typing import Final, TypeVar
+
+from kata_agent.blocking import blocking
+from kata_agent.cgroup.cgroup import Cgroup
+from kata_agent.container.bundle import Bundle
+from kata_agent.container.diagnostic import read_diagnostic
+from kata_agent.container.hooks import RUN_BY_AGENT, read_output, run_hooks
+from kata_agent.container.launch import Start, launch_on_pipes, launch_on_terminal
+from kata_agent.container.oom import set_score
+from kata_agent.container.process import Process
+from kata_agent.container.process_table import ProcessTable
+from kata_agent.container.signals import ignores_term
+from kata_agent.container.stdio_dial import StreamPorts, StreamSockets, StreamSource
+from kata_agent.errors import Internal, InvalidArgument, InvalidState
+from kata_agent.network.stats import read_network_stats
+from kata_agent.oci.convert import Spec
+from kata_agent.oci.resources import merge_resources, take_unlimited
+from kata_agent.oci.working_directory import check_after, check_before
+from kata_agent.reaper import Child, Reaper
+from kata_agent.runtime.runtime import Runtime, StandardFiles
+from kata_agent.system_paths import SystemPaths
+from kata_protos import agent_pb2
+from kata_tracing.span import record, span
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+_FREE: Final = contextlib.nullcontext()
+
+KILL_INTERVAL: Final = 0.2
+"""Seconds from one kill of the whole cgroup to the next, while it is not empty."""
+FREEZE_TIMEOUT: Final = 5.0
+"""Seconds for PauseContainer; a process in an uninterruptible sleep never freezes."""
+
+
+class ContainerState(enum.StrEnum):
+    """Where a container is in its life."""
+
+    CREATING = "creating"
+    CREATED = "created"
+    RUNNING = "running"
+    PAUSED = "paused"
+    STOPPED = "stopped"
+    REMOVED = "removed"
+
+
+_ALLOWED: Final = {
+    "create": (ContainerState.CREATING,),
+    "start": (ContainerState.CREATED,),
+    "exec": (ContainerState.CREATED, ContainerState.RUNNING),
+    "pause": (ContainerState.CREATED, ContainerState.RUNNING),
+    "resume": (ContainerState.PAUSED,),
+    "update": (ContainerState.CREATED, ContainerState.RUNNING, ContainerState.PAUSED),
+}
+"""The states from which each operation may be asked for."""
+
+
+class Container:
+    """A container of this sandbox, from its creation to its removal."""
+
+    def __init__(
+        self,
+        container_id: str,
+        *,
+        runtime: Runtime,
+        reaper: Reaper,
+        bundle: Bundle,
+        cgroup: Cgroup,
+        cgroup_path: PurePosixPath,
+        paths: SystemPaths,
+        pipe_size: int = 0,
+        streams: StreamSource | None = None,
+    ) -> None:
+        self.id: Final = container_id
+        self.order: Final = asyncio.Lock()
+        self.state = ContainerState.CREATING
+        self.processes: Final = ProcessTable(container_id)
+        self.spec: Spec = {}
+        self.wanted_cpus = ""
+        """The CPU list that the host asked for, wider than the guest or not."""
+        self.cgroup: Final = cgroup
+        self.cgroup_path: Final = cgroup_path
+        self._runtime = runtime
+        self._reaper = reaper
+        self._bundle = bundle
+        self._proc = paths.proc
+        self._sockets = paths.runtime
+        self._pipe_size = pipe_size
+        self._streams = streams
+        self._before_pause = ContainerState.RUNNING
+        self._init: Child | None = None
+        self._poststart: list[Spec] = []
+        self._stop_oom_watch: Callable[[], None] | None = None
+
+    @property
+    def proc(self) -> Path:
+        """The directory of its init in `/proc`. Raises `InvalidState` without one."""
+        if self._init is None or self.state is ContainerState.STOPPED:
+            raise InvalidState(f"container {self.id!r}: its init does not run")
+        return self._proc / str(self._init.pid)
+
+    @property
+    def hook_output(self) -> Path:
+        """Where the container's hooks write."""
+        return self._bundle.hook_output
+
+    def check(self, operation: str) -> None:
+        """Raise unless the container's state allows `operation`."""
+        if self.state is ContainerState.REMOVED:
+            raise InvalidArgument(f"container {self.id!r}: not found")
+        if self.state not in _ALLOWED[operation]:
+            raise InvalidState(
+                f"container {self.id!r}: cannot {operation}, it is {self.state}"
+            )
+
+    async def create(self, spec: Spec, streams: StreamPorts) -> None:
+        """Have the runtime build the container from a prepared spec."""
+        self.check("create")
+        self.spec = spec
+        self._poststart = spec.get("hooks", {}).pop(RUN_BY_AGENT, [])
+        await blocking(self._bundle.write, spec)
+        with span("process.create", subsystem="container", **{"container.id": self.id}):
+            self._init = await self._quoting_hooks(
+                self._launch(
+                    self.id,
+                    spec["process"]["terminal"],
+                    lambda files: self._runtime.create(
+                        self.id, self._bundle.path, files
+                    ),
+                    streams,
+                )
+            )
+            if (cwd := spec["process"]["cwd"]) != "/":
+                process = self._proc / str(self._init.pid)
+                await blocking(check_after, self.id, cwd, process)
+        self.state = ContainerState.CREATED
+        self._init.on_exit(self._init_ended)
+
+    def _init_ended(self, exit_code: int) -> None:
+        if self.state is not ContainerState.REMOVED:
+            self.state = ContainerState.STOPPED
+        log.info(
+            "container ended",
+            extra={"container_id": self.id, "exit_code": exit_code},
+        )
+
+    async def _launch(
+        self,
+        exec_id: str,
+        terminal: bool,
+        start: Start,
+        streams: StreamPorts,
+    ) -> Child:
+        sockets = await StreamSockets.connect(streams, self._streams)
+        try:
+            if terminal:
+                child, stdio = await launch_on_terminal(start, sockets=self._sockets)
+            else:
+                child, stdio = await launch_on_pipes(start, pipe_size=self._pipe_size)
+            process = Process(exec_id, child, stdio)
+            process.stream(sockets)
+        finally:
+            sockets.close()
+        if self.state is ContainerState.REMOVED:
+            process.close()
+            self.check("exec")
+        self.processes.add(process)
+        return child
+
+    async def _quoting_hooks(self, step: Awaitable[T]) -> T:
+        """Add to a failure what the hooks wrote."""
+        try:
+            return await step
+        except Internal as error:
+            output = await blocking(read_output, self._bundle.hook_output)
+            if not output:
+                raise
+            raise Internal(f"{error}: hooks wrote: {output}") from error
+
+    async def start(self, on_oom: Callable[[], None]) -> None:
+        """Execute the init's program; `on_oom` is called for each OOM kill."""
+        self.check("start")
+        # Before the first instruction, so that no kill is missed.
+        self._stop_oom_watch = self.cgroup.watch_oom(on_oom)
+        with span("process.start", subsystem="container", **{"container.id": self.id}):
+            assert self._init is not None
+            self._trace_run(self.id, self._init)
+            try:
+                await self._quoting_hooks(self._runtime.start(self.id))
+                await self._run_poststart()
+            except BaseException:
+                # Such a hook fails after the program has begun.
+                await self.cgroup.kill()
+                raise
+        if self.state is ContainerState.CREATED:
+            # Not when it has ended already.
+            self.state = ContainerState.RUNNING
+
+    async def _run_poststart(self) -> None:
+        if not self._poststart:
+            return
+        assert self._init is not None
+        state = {
+            "ociVersion": self.spec["ociVersion"],
+            "id": self.id,
+            "status": "running",
+            "pid": self._init.pid,
+            "bundle": str(self._bundle.path),
+            "annotations": self.spec.get("annotations", {}),
+        }
+        try:
+            await run_hooks(self._poststart, state, self._reaper)
+        except Internal as error:
+            raise Internal(f"container {self.id!r}: start failed: {error}") from error
+
+    async def exec(self, exec_id: str, process: Spec, streams: StreamPorts) -> None:
+        """Start another process, prepared by `kata_agent.oci.adapt`."""
+        self.check("exec")
+        if (cwd := process["cwd"]) != "/" and self._init is not None:
+            root = self._proc / str(self._init.pid) / "root"
+            await blocking(check_before, self.id, cwd, root)
+
+        async def start(files: StandardFiles) -> Child:
+            child = await self._runtime.exec(self.id, process, files)
+            set_score(self._proc, child.pid, process["oomScoreAdj"])
+            return child
+
+        with (
+            self.processes.reserve(exec_id),
+            span(
+                "process.exec",
+                subsystem="container",
+                **{"container.id": self.id, "agent.exec.id": exec_id},
+            ),
+        ):
+            child = await self._launch(exec_id, process["terminal"], start, streams)
+            self._trace_run(exec_id, child)
+
+    def _trace_run(self, exec_id: str, child: Child) -> None:
+        """Have the exit of a process make a span, from now on until then."""
+
+        def exited(started: int, exit_code: int) -> None:
+            record(
+                "process.run",
+                {
+                    "container.id": self.id,
+                    "agent.exec.id": exec_id,
+                    "process.pid": child.pid,
+                    "process.exit.code": exit_code,
+                },
+                subsystem="container",
+                start=started,
+            )
+
+        child.on_exit(partial(exited, time.monotonic_ns()))
+
+    async def pause(self) -> None:
+        """Freeze every process; confirmed by the kernel."""
+        self.check("pause")
+        with span("cgroup.freeze", subsystem="container", **{"container.id": self.id}):
+            try:
+                await self.cgroup.freeze(FREEZE_TIMEOUT)
+            except BaseException:
+                await self.cgroup.thaw()
+                raise
+        self._before_pause, self.state = self.state, ContainerState.PAUSED
+
+    async def resume(self) -> None:
+        """Let a paused container go on."""
+        self.check("resume")
+        with span("cgroup.thaw", subsystem="container", **{"container.id": self.id}):
+            await self.cgroup.thaw()
+        self.state = self._before_pause
+
+    async def update(self, resources: Spec) -> None:
+        """Apply OCI resources; what they do not name stays."""
+        self.check("update")
+        limits = copy.deepcopy(resources)
+        for name in take_unlimited(limits):
+            await blocking(self.cgroup.lift, name)
+        await self._runtime.update(self.id, limits)
+        merge_resources(self.spec["linux"]["resources"], resources)
+
+    async def stats(self) -> agent_pb2.StatsContainerResponse:
+        """Read the statistics of its cgroup and of the guest's network."""
+        return agent_pb2.StatsContainerResponse(
+            cgroup_stats=await blocking(self.cgroup.stats),
+            network_stats=await blocking(read_network_stats, self._proc),
+        )
+
+    async def diagnostic(self, log_type: str) -> str:
+        """Return what the container left to explain its end."""
+        return await blocking(read_diagnostic, log_type, self.spec)
+
+    async def signal(self, exec_id: str, number: int) -> None:
+        """Send a signal to one process, or SIGKILL for no exec id to them all.
+
+        SIGTERM to an init that would ignore it becomes SIGKILL. A process that
+        has ended takes any signal.
+        """
+        if not 0 <= number < signal.NSIG:
+            raise InvalidArgument(f"container {self.id!r}: no signal {number}")
+        if not exec_id and number == signal.SIGKILL:
+            await self.cgroup.kill()
+            return
+        process = self.processes.find(exec_id)
+        is_init = process.exec_id == self.id
+        if number == signal.SIGTERM and is_init:
+            if process.is_running and ignores_term(self._proc, process.pid):
+                number = signal.SIGKILL
+        if number == signal.SIGKILL and is_init and self.state is ContainerState.PAUSED:
+            # In version 1 it would die only when the container is resumed.
+            await self.cgroup.kill()
+        process.send_signal(number)
+
+    async def kill(self) -> None:
+        """Send SIGKILL to every process of the container, frozen or not."""
+        await self.cgroup.kill()
+
+    async def _kill_until_empty(self) -> None:
+        while True:
+            await self.cgroup.kill()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(KILL_INTERVAL):
+                    return await self.cgroup.wait_for_empty()
+            # An exec that was under way has joined after the kill.
+
+    async def remove(
+        self, slots: contextlib.AbstractAsyncContextManager[None] = _FREE
+    ) -> None:
+        """Kill what runs and delete everything of the container but its storages.
+
+        The runtime is called inside `slots`, which limits how many run at once.
+        """
+        if self.state is ContainerState.REMOVED:
+            return
+        with span("container.kill", subsystem="container", **{"container.id": self.id}):
+            if self._init is not None:
+                # A runtime that was stopped half-way leaves the init elsewhere.
+                self.processes.signal_all(signal.SIGKILL)
+            await self._kill_until_empty()
+            if self._init is not None:
+                await self._init.wait()
+        if self._stop_oom_watch is not None:
+            self._stop_oom_watch()
+            self._stop_oom_watch = None
+        async with slots:
+            await self._runtime.delete(self.id, force=True)
+        with span("cgroup.remove", subsystem="container", **{"container.id": self.id}):
+            await self.cgroup.remove()
+        await blocking(self._bundle.remove)
+        self.state = ContainerState.REMOVED
+        self.processes.close()

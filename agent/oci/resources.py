@@ -1,0 +1,190 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Resources that this guest can give: what the OCI runtime is asked to set.
+
+The host writes them for a machine it imagines, and the runtime fails at the first
+that the kernel here does not know. Those are left out with a line in the log, as
+the original agents do.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from kata_agent.cgroup.supported import ChildFiles
+from kata_agent.linux.prctl import CAP_SYS_RESOURCE, has_capability
+from kata_agent.oci.convert import Spec
+from kata_agent.oci.cpuset import clamp_cpuset
+from kata_agent.system_paths import SystemPaths
+
+log = logging.getLogger(__name__)
+
+_UNITS: Final = {"KB": 1, "MB": 1 << 10, "GB": 1 << 20}
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """A resource and the cgroup files that it is written to, any of which will do."""
+
+    part: str
+    name: str
+    version_1: tuple[str, ...] = ()
+    version_2: tuple[str, ...] = ()
+    """None: the runtime refuses it there, or there is no such thing."""
+
+
+LIMITS: Final = (
+    Limit("memory", "limit", ("memory/memory.limit_in_bytes",), ("memory.max",)),
+    Limit(
+        "memory", "reservation", ("memory/memory.soft_limit_in_bytes",), ("memory.low",)
+    ),
+    Limit(
+        "memory", "swap", ("memory/memory.memsw.limit_in_bytes",), ("memory.swap.max",)
+    ),
+    # The kernel has taken `kernel` away: writing memory.kmem.limit_in_bytes fails
+    # since 5.16.
+    Limit("memory", "kernel"),
+    Limit("memory", "kernelTCP", ("memory/memory.kmem.tcp.limit_in_bytes",)),
+    Limit("memory", "swappiness", ("memory/memory.swappiness",)),
+    Limit("memory", "disableOOMKiller", ("memory/memory.oom_control",)),
+    Limit("cpu", "shares", ("cpu/cpu.shares",), ("cpu.weight",)),
+    Limit("cpu", "quota", ("cpu/cpu.cfs_quota_us",), ("cpu.max",)),
+    Limit("cpu", "period", ("cpu/cpu.cfs_period_us",), ("cpu.max",)),
+    Limit("cpu", "realtimeRuntime", ("cpu/cpu.rt_runtime_us",)),
+    Limit("cpu", "realtimePeriod", ("cpu/cpu.rt_period_us",)),
+    Limit("cpu", "cpus", ("cpuset/cpuset.cpus",), ("cpuset.cpus",)),
+    Limit("cpu", "mems", ("cpuset/cpuset.mems",), ("cpuset.mems",)),
+    Limit("pids", "limit", ("pids/pids.max",), ("pids.max",)),
+    Limit(
+        "blockIO",
+        "weight",
+        # crun 1.8 does not know blkio.bfq.weight.
+        ("blkio/blkio.weight",),
+        ("io.weight", "io.bfq.weight"),
+    ),
+    Limit("blockIO", "leafWeight", ("blkio/blkio.leaf_weight",)),
+    Limit(
+        "blockIO",
+        "weightDevice",
+        ("blkio/blkio.weight_device",),
+        ("io.weight", "io.bfq.weight"),
+    ),
+    *(
+        Limit("blockIO", name, (f"blkio/blkio.throttle.{file}",), ("io.max",))
+        for name, file in (
+            ("throttleReadBpsDevice", "read_bps_device"),
+            ("throttleWriteBpsDevice", "write_bps_device"),
+            ("throttleReadIOPSDevice", "read_iops_device"),
+            ("throttleWriteIOPSDevice", "write_iops_device"),
+        )
+    ),
+    Limit("network", "classID", ("net_cls/net_cls.classid",)),
+    Limit("network", "priorities", ("net_prio/net_prio.ifpriomap",)),
+)
+
+
+def fit_resources(resources: Spec, paths: SystemPaths, files: ChildFiles) -> None:
+    """Edit OCI resources in place. May block."""
+    clamp_cpuset(resources, paths.sys)
+    for limit in LIMITS:
+        part = resources.get(limit.part, {})
+        if limit.name not in part:
+            continue
+        needed = limit.version_2 if files.unified else limit.version_1
+        if not any(map(files.has, needed)):
+            _leave_out(f"{limit.part}.{limit.name}")
+            del part[limit.name]
+            if not part:
+                del resources[limit.part]
+    _fit_hugepages(resources, paths, files)
+
+
+def _leave_out(name: str) -> None:
+    log.warning("this guest cannot limit it", extra={"resource": name})
+
+
+def _fit_hugepages(resources: Spec, paths: SystemPaths, files: ChildFiles) -> None:
+    limits = []
+    for limit in resources.pop("hugepageLimits", []):
+        size = limit["pageSize"]
+        match = re.fullmatch(r"([0-9]+)([KMG]B)", size)
+        kilobytes = int(match[1]) * _UNITS[match[2]] if match else 0
+        pages = paths.sys / f"kernel/mm/hugepages/hugepages-{kilobytes}kB"
+        file = (
+            f"hugetlb.{size}.max"
+            if files.unified
+            else f"hugetlb/hugetlb.{size}.limit_in_bytes"
+        )
+        if pages.exists() and files.has(file):
+            limits.append(limit)
+        else:
+            _leave_out(f"hugepageLimits.{size}")
+    if limits:
+        resources["hugepageLimits"] = limits
+
+
+LIFTABLE: Final = (
+    # What holds memory and swap together first: the kernel keeps it the larger one.
+    "memory.swap",
+    "memory.limit",
+    "memory.reservation",
+    "cpu.quota",
+    "pids.limit",
+)
+"""Limits of which a negative number means none (runtime-spec, config-linux.md)."""
+
+
+def take_unlimited(resources: Spec) -> list[str]:
+    """Remove those that are to be no limit, and return their names.
+
+    crun 1.8 hands the kernel some of the negative numbers, which it refuses. A new
+    cgroup has no limits.
+    """
+    lifted = []
+    for limit in LIFTABLE:
+        part, _, name = limit.partition(".")
+        if resources.get(part, {}).get(name, 0) < 0:
+            lifted.append(limit)
+            del resources[part][name]
+            if not resources[part]:
+                del resources[part]
+    if "memory.limit" in lifted and "memory.swap" not in lifted:
+        lifted.insert(0, "memory.swap")
+    return lifted
+
+
+def can_filter_devices(paths: SystemPaths, *, unified: bool) -> bool:
+    """Whether the runtime is able to install device rules.
+
+    In version 2 they are an eBPF program, and crun raises RLIMIT_MEMLOCK before
+    it loads one, which takes CAP_SYS_RESOURCE. A VM guest has it; a local guest
+    on a machine that withholds it has not.
+    """
+    return not unified or has_capability(CAP_SYS_RESOURCE, paths.proc)
+
+
+def forbid_device_nodes(spec: Spec) -> None:
+    """Do without device rules: take away the right to make nodes instead.
+
+    The container then opens only the nodes that it was given.
+    """
+    spec["linux"]["resources"].pop("devices", None)
+    take_mknod(spec["process"])
+
+
+def take_mknod(process: Spec) -> None:
+    """Remove CAP_MKNOD from a process's capabilities."""
+    sets = process.get("capabilities", {})
+    for kind, names in sets.items():
+        sets[kind] = [name for name in names if name != "CAP_MKNOD"]
+
+
+def merge_resources(into: Spec, update: Spec) -> None:
+    """Remember an update: what it does not name stays."""
+    for name, value in update.items():
+        if isinstance(value, dict):
+            into.setdefault(name, {}).update(value)
+        else:
+            into[name] = value

@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The thin layer between ttrpc and the domain.
+
+Each module is a part of grpc.AgentService: one class whose methods check the
+request, call the domain and build the reply. No method holds a lock or touches
+the kernel. What no class implements answers UNIMPLEMENTED, by name.
+"""
+
+from __future__ import annotations
+
+from kata_agent.device.devices import HANDLERS as DEVICE_HANDLERS
+from kata_agent.device.hotplug import Hotplug
+from kata_agent.machine.copy_file import FileCopies
+from kata_agent.network.network import Network
+from kata_agent.rpc.containers import ContainersService
+from kata_agent.rpc.execution import ExecutionService
+from kata_agent.rpc.guest import GuestService
+from kata_agent.rpc.health import HealthService
+from kata_agent.rpc.networking import NetworkingService
+from kata_agent.rpc.stdio import StdioService
+from kata_agent.rpc.tracing import TracingService
+from kata_agent.sandbox.sandbox import Sandbox
+from kata_agent.storage.storages import DRIVERS
+from kata_protos.agent_ttrpc import AGENT_SERVICE
+from kata_protos.health_ttrpc import HEALTH
+from kata_tracing.setup import Tracing
+from ttrpc.service import BoundService, bind
+
+
+def services(
+    sandbox: Sandbox, network: Network, hotplug: Hotplug, tracing: Tracing
+) -> list[BoundService]:
+    """Return all that the agent serves."""
+    guest = GuestService(
+        sandbox,
+        hotplug,
+        FileCopies(hotplug.paths),
+        device_handlers=sorted(DEVICE_HANDLERS),
+        storage_handlers=DRIVERS,
+        count_spans=tracing.counters,
+    )
+    return [
+        bind(
+            AGENT_SERVICE,
+            ExecutionService(sandbox),
+            ContainersService(sandbox),
+            StdioService(sandbox),
+            guest,
+            NetworkingService(network),
+            TracingService(tracing),
+        ),
+        bind(HEALTH, HealthService()),
+    ]

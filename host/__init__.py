@@ -1,0 +1,9 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What runs on the host: nothing here is ever in a guest.
+
+client/      calls a guest's agent: sandboxes, containers, processes
+ctl/         the program kata-agent-ctl
+guest/       local and VM guests, the vsock backend, the image, the tarball
+forwarder/   the program kata-trace-forwarder
+trace/       spans as a tree in a terminal, and as a page
+"""

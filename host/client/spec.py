@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The OCI specification for a container that asks for nothing special.
+
+What `docker run` gives a container: its own mounts, pids, names and IPC, the
+pseudo file systems, a small set of capabilities, and no look at the parts of
+/proc that tell about the machine. The network is the guest's, as in Kata.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
+
+from kata_protos import agent_pb2, oci_pb2
+
+OCI_VERSION: Final = "1.0.2"
+PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+TERM: Final = "xterm"
+
+NAMESPACES: Final = ("mount", "pid", "ipc", "uts")
+
+CAPABILITIES: Final = (
+    "CAP_AUDIT_WRITE",
+    "CAP_CHOWN",
+    "CAP_DAC_OVERRIDE",
+    "CAP_FOWNER",
+    "CAP_FSETID",
+    "CAP_KILL",
+    "CAP_MKNOD",
+    "CAP_NET_BIND_SERVICE",
+    "CAP_NET_RAW",
+    "CAP_SETFCAP",
+    "CAP_SETGID",
+    "CAP_SETPCAP",
+    "CAP_SETUID",
+    "CAP_SYS_CHROOT",
+)
+NOFILE: Final = (1024, 4096)
+"""Soft and hard limit of open files."""
+
+MASKED_PATHS: Final = (
+    "/proc/acpi",
+    "/proc/asound",
+    "/proc/kcore",
+    "/proc/keys",
+    "/proc/latency_stats",
+    "/proc/sched_debug",
+    "/proc/scsi",
+    "/proc/timer_list",
+    "/proc/timer_stats",
+    "/sys/firmware",
+)
+READONLY_PATHS: Final = (
+    "/proc/bus",
+    "/proc/fs",
+    "/proc/irq",
+    "/proc/sys",
+    "/proc/sysrq-trigger",
+)
+
+_SAFE: Final = ("nosuid", "noexec", "nodev")
+_MOUNTS: Final = (
+    ("/proc", "proc", _SAFE),
+    ("/dev", "tmpfs", ("nosuid", "strictatime", "mode=755", "size=65536k")),
+    (
+        "/dev/pts",
+        "devpts",
+        ("nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"),
+    ),
+    ("/dev/shm", "tmpfs", (*_SAFE, "mode=1777", "size=65536k")),
+    ("/dev/mqueue", "mqueue", _SAFE),
+    ("/sys", "sysfs", (*_SAFE, "ro")),
+    ("/sys/fs/cgroup", "cgroup", (*_SAFE, "relatime", "ro")),
+)
+"""Destination, type and options."""
+
+
+def default_process(
+    args: Sequence[str],
+    *,
+    env: Mapping[str, str] | None = None,
+    cwd: str = "/",
+    user: tuple[int, int] = (0, 0),
+    terminal: bool = False,
+) -> oci_pb2.Process:
+    """Return a process that runs `args` as `user` (uid, gid).
+
+    `env` is added to a plain environment with `PATH` and, on a terminal, `TERM`.
+    """
+    environment = {"PATH": PATH, **({"TERM": TERM} if terminal else {}), **(env or {})}
+    soft, hard = NOFILE
+    return oci_pb2.Process(
+        Terminal=terminal,
+        User=oci_pb2.User(UID=user[0], GID=user[1]),
+        Args=args,
+        Env=[f"{name}={value}" for name, value in environment.items()],
+        Cwd=cwd,
+        Capabilities=oci_pb2.LinuxCapabilities(
+            Bounding=CAPABILITIES, Effective=CAPABILITIES, Permitted=CAPABILITIES
+        ),
+        Rlimits=[oci_pb2.POSIXRlimit(Type="RLIMIT_NOFILE", Soft=soft, Hard=hard)],
+    )
+
+
+def default_spec(
+    container_id: str,
+    process: oci_pb2.Process,
+    *,
+    rootfs: str,
+    readonly: bool = False,
+    hostname: str = "",
+    mounts: Iterable[oci_pb2.Mount] = (),
+) -> oci_pb2.Spec:
+    """Return the specification of a container over `rootfs`, a path in the guest.
+
+    `mounts` come after the pseudo file systems, so they may lie on top of them.
+    """
+    return oci_pb2.Spec(
+        Version=OCI_VERSION,
+        Process=process,
+        Root=oci_pb2.Root(Path=rootfs, Readonly=readonly),
+        Hostname=hostname or container_id,
+        Mounts=[
+            *(
+                oci_pb2.Mount(
+                    destination=destination, source=type, type=type, options=options
+                )
+                for destination, type, options in _MOUNTS
+            ),
+            *mounts,
+        ],
+        Linux=oci_pb2.Linux(
+            CgroupsPath=f"/{container_id}",
+            Namespaces=[oci_pb2.LinuxNamespace(Type=name) for name in NAMESPACES],
+            # No device but those that every container gets.
+            Resources=oci_pb2.LinuxResources(
+                Devices=[oci_pb2.LinuxDeviceCgroup(Allow=False, Access="rwm")]
+            ),
+            MaskedPaths=MASKED_PATHS,
+            ReadonlyPaths=READONLY_PATHS,
+        ),
+    )
+
+
+def writable_layer(container_id: str, rootfs: str) -> tuple[agent_pb2.Storage, str]:
+    """Return a storage that puts a writable layer over `rootfs`, and its path.
+
+    The layer is the container's own and goes with it, so any number of containers
+    may have the same `rootfs` below them.
+    """
+    # overlayfs takes several layers, with these between them.
+    if set(rootfs) & set(":,\\"):
+        raise ValueError(f"rootfs '{rootfs}': the path must be without : , and \\")
+    path = f"/run/kata-containers/{container_id}/rootfs"
+    storage = agent_pb2.Storage(
+        driver="overlayfs",
+        source="overlay",
+        fstype="overlay",
+        options=["io.katacontainers.fs-opt.overlay-rw", f"lowerdir={rootfs}"],
+        mount_point=path,
+    )
+    return storage, path

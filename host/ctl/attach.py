@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Make a process in a guest look like a child of this one.
+
+Its streams are our standard streams, the signals we get go to it, its terminal
+has the size of ours, and its exit status is handed back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Final
+
+from kata_host.client.container_process import ContainerProcess, process_may_have_ended
+from kata_host.ctl import terminal
+from kata_host.ctl.host_stream import HostStream
+
+STDIN: Final = 0
+STDOUT: Final = 1
+STDERR: Final = 2
+END_OF_FILE: Final = b"\x04"
+"""Ctrl-D: how the end of our input is told to a terminal, termios(3), VEOF."""
+PASSED_ON: Final = (
+    signal.SIGHUP,
+    signal.SIGINT,
+    signal.SIGQUIT,
+    signal.SIGTERM,
+    signal.SIGUSR1,
+    signal.SIGUSR2,
+)
+"""Signals for the process. Those of job control stay ours."""
+
+
+async def attach(
+    process: ContainerProcess,
+    kill: Callable[[], Awaitable[None]],
+    *,
+    stdin: bool,
+    tty: bool,
+) -> int:
+    """Stay with a started process until it has ended; return its exit status.
+
+    A second SIGINT calls `kill`, since a process may ignore the first (PID 1 of a
+    container does, unless it handles the signal).
+    """
+    async with contextlib.AsyncExitStack() as stack:
+        if tty and os.isatty(STDIN):
+            stack.enter_context(terminal.raw(STDIN))
+        await stack.enter_async_context(_signals_passed_on(process, kill, tty=tty))
+        if stdin:
+            await stack.enter_async_context(_in_background(_feed(process, tty=tty)))
+        elif not tty:
+            await process.close_stdin()
+        streams = [(process.read_stdout(), STDOUT)]
+        if not tty:
+            streams.append((process.read_stderr(), STDERR))
+        if await _copy_output(streams):
+            return await process.wait()
+        await kill()
+        return 128 + signal.SIGPIPE
+
+
+async def _copy_output(streams: list[tuple[AsyncIterator[bytes], int]]) -> bool:
+    """Copy the output to its end; return whether we could write it all."""
+    complete = True
+    try:
+        async with asyncio.TaskGroup() as group:
+            for source, fd in streams:
+                group.create_task(_copy(source, fd))
+    except* BrokenPipeError:
+        complete = False
+    return complete
+
+
+async def _copy(source: AsyncIterator[bytes], fd: int) -> None:
+    with contextlib.closing(HostStream(fd, writing=True)) as sink:
+        async for data in source:
+            await sink.write(data)
+
+
+async def _feed(process: ContainerProcess, *, tty: bool) -> None:
+    """Pass our standard input on until it ends, or the process does."""
+    with contextlib.closing(HostStream(STDIN, writing=False)) as source:
+        with process_may_have_ended():
+            async for data in source:
+                await process.write_stdin(data)
+            if tty:
+                await process.write_stdin(END_OF_FILE)
+            else:
+                await process.close_stdin()
+
+
+@contextlib.asynccontextmanager
+async def _signals_passed_on(
+    process: ContainerProcess, kill: Callable[[], Awaitable[None]], *, tty: bool
+) -> AsyncIterator[None]:
+    received: asyncio.Queue[signal.Signals] = asyncio.Queue()
+
+    async def pass_on() -> None:
+        interrupted = False
+        while True:
+            number = await received.get()
+            with process_may_have_ended():
+                if number == signal.SIGWINCH:
+                    await process.resize(*terminal.size(STDIN))
+                elif number == signal.SIGINT and interrupted:
+                    await kill()
+                else:
+                    await process.signal(number)
+            interrupted = interrupted or number == signal.SIGINT
+
+    follows_size = tty and os.isatty(STDIN)
+    if follows_size:
+        received.put_nowait(signal.SIGWINCH)
+    numbers = (*PASSED_ON, signal.SIGWINCH) if follows_size else PASSED_ON
+    loop = asyncio.get_running_loop()
+    before = {number: signal.getsignal(number) for number in numbers}
+    try:
+        for number in numbers:
+            loop.add_signal_handler(number, received.put_nowait, number)
+        async with _in_background(pass_on()):
+            yield
+    finally:
+        for number in numbers:
+            loop.remove_signal_handler(number)
+            signal.signal(number, before[number])
+
+
+@contextlib.asynccontextmanager
+async def _in_background(work: Awaitable[None]) -> AsyncIterator[None]:
+    """Do `work` beside the block; drop what is left of it at the end."""
+    task = asyncio.ensure_future(work)
+    try:
+        yield
+        if task.done():
+            task.result()
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
+        if not task.cancelled():
+            task.exception()  # Seen, though the block's own error may hide it.

@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`kata-agent-ctl call`: any RPC of an agent, with JSON in and out."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import re
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kata_host.ctl.errors import CommandError
+
+if TYPE_CHECKING:
+    from kata_host.ctl.__main__ import Subparsers
+    from ttrpc.service import Method
+
+CONNECT_TIMEOUT = 30.0
+
+
+def add_parser(subparsers: Subparsers) -> None:
+    parser = subparsers.add_parser(
+        "call",
+        help="call any RPC of an agent",
+        usage="%(prog)s [options] METHOD [JSON|@FILE|-]",
+        description="Call a method of grpc.AgentService or grpc.Health with a request "
+        "in protobuf's JSON form, and print the response as JSON. A failed call prints "
+        "`CODE: message` and ends with status 1.",
+        epilog="METHOD is a name such as CreateSandbox, create-sandbox or "
+        "grpc.Health/Check; `list` prints all of them.",
+    )
+    parser.add_argument("--address", help="the agent's, as unix:///run/a.sock")
+    parser.add_argument(
+        "--timeout",
+        type=float,
+        metavar="SECONDS",
+        help="for the call, in the guest too (default: none)",
+    )
+    parser.add_argument("method", metavar="METHOD")
+    parser.add_argument(
+        "request", nargs="?", default="{}", metavar="JSON", help="default: {}"
+    )
+    parser.set_defaults(main=main)
+
+
+def main(options: argparse.Namespace) -> int:
+    methods = _methods()
+    if options.method == "list":
+        for full_name in sorted(methods):
+            print(full_name)
+        return 0
+    method = _find(methods, options.method)
+    if options.address is None:
+        raise CommandError("call: --address is needed")
+    request = _parse(method, _read(options.request))
+    response = asyncio.run(_call(options, method, request))
+    print(_to_json(response))
+    return 0
+
+
+def _methods() -> dict[str, Method[Any, Any]]:
+    """Return every method by its full name, without the leading slash."""
+    from kata_protos import agent_pb2, health_pb2
+    from ttrpc.service import Service
+
+    files = (agent_pb2.DESCRIPTOR, health_pb2.DESCRIPTOR)
+    services = [
+        Service.from_descriptor(descriptor)
+        for file in files
+        for descriptor in file.services_by_name.values()
+    ]
+    return {
+        method.full_method.removeprefix("/"): method
+        for service in services
+        for method in service.methods.values()
+    }
+
+
+def _find(methods: dict[str, Method[Any, Any]], name: str) -> Method[Any, Any]:
+    """Find a method by its name, in any case and with dashes, or its full name."""
+    wanted = name.removeprefix("/")
+    if wanted in methods:
+        return methods[wanted]
+    for method in methods.values():
+        if _plain(method.name) == _plain(wanted):
+            return method
+    raise CommandError(f"call: no method '{name}': see `call list`")
+
+
+def _plain(name: str) -> str:
+    return re.sub("[-_]", "", name).lower()
+
+
+def _read(argument: str) -> str:
+    """Return the JSON text: the argument, a file's (`@file`) or the input's (`-`)."""
+    if argument == "-":
+        return sys.stdin.read()
+    if not argument.startswith("@"):
+        return argument
+    try:
+        return Path(argument[1:]).read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise CommandError(f"call: {argument[1:]}: {error}") from error
+
+
+def _parse(method: Method[Any, Any], text: str) -> Any:
+    from google.protobuf import json_format
+
+    try:
+        return json_format.Parse(text, method.request_type())
+    except json_format.ParseError as error:
+        reason = " ".join(str(error).split())
+        raise CommandError(f"call: {method.name}: {reason}") from error
+
+
+async def _call(
+    options: argparse.Namespace, method: Method[Any, Any], request: Any
+) -> Any:
+    from kata_host.trace.client import client_interceptor
+    from ttrpc.aio import Client
+    from ttrpc.errors import TtrpcError
+
+    try:
+        connecting = Client.connect(
+            options.address,
+            timeout=options.timeout,
+            interceptors=[client_interceptor],
+        )
+        async with await connecting as client:
+            return await client.call(method, request, timeout=options.timeout)
+    except (TtrpcError, ValueError, OSError) as error:
+        raise CommandError(str(error)) from error
+
+
+def _to_json(response: Any) -> str:
+    from google.protobuf import json_format
+
+    text: str = json_format.MessageToJson(
+        response, preserving_proto_field_name=True, ensure_ascii=True
+    )
+    return text

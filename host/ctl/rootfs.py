@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The root file system of a container, from a directory, an archive or busybox."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from kata_host.ctl.errors import CommandError
+
+DIRECTORIES: Final = ("bin", "dev", "etc", "home", "proc", "root", "sys", "tmp", "var")
+ETC: Final = {
+    "passwd": "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534::/:/bin/false\n",
+    "group": "root:x:0:\ntty:x:5:\nnogroup:x:65534:\n",
+    "hosts": "127.0.0.1 localhost\n::1 localhost\n",
+}
+
+
+def check_source(source: Path | None) -> None:
+    """Raise `CommandError` unless `prepared` can make something of `source`."""
+    if source is not None and not source.is_dir() and not source.is_file():
+        raise CommandError(f"rootfs '{source}': no such directory or archive", 125)
+
+
+@contextlib.contextmanager
+def prepared(source: Path | None, scratch: Path | None = None) -> Iterator[Path]:
+    """Have a directory for the container's root during the block.
+
+    `source` is a directory, which is used where it is, an archive that tar can
+    read, or None for busybox; the latter two are unpacked into `scratch`, a path
+    where nothing is yet and somebody else cleans up, or into a temporary directory.
+
+    Raises `CommandError`.
+    """
+    check_source(source)
+    if source is not None and source.is_dir():
+        yield source.resolve()
+        return
+    with contextlib.ExitStack() as stack:
+        if scratch is None:
+            directory = tempfile.TemporaryDirectory(prefix="kata-rootfs-")
+            scratch = Path(stack.enter_context(directory), "rootfs")
+        yield make_busybox(scratch) if source is None else _unpack(source, scratch)
+
+
+def make_busybox(root: Path) -> Path:
+    """Make a small root file system with all of busybox's commands."""
+    busybox = shutil.which("busybox")
+    if busybox is None:
+        raise CommandError(
+            "rootfs: no busybox on this host: install busybox-static, or use --rootfs",
+            125,
+        )
+    for name in DIRECTORIES:
+        (root / name).mkdir(parents=True)
+    (root / "tmp").chmod(0o1777)
+    for name, text in ETC.items():
+        (root / "etc" / name).write_text(text)
+    shutil.copyfile(busybox, root / "bin" / "busybox")
+    (root / "bin" / "busybox").chmod(0o755)
+    for name in _applets(busybox):
+        if name != "busybox":
+            os.symlink("busybox", root / "bin" / name)
+    return root
+
+
+def _applets(busybox: str) -> list[str]:
+    listed = subprocess.run(
+        [busybox, "--list"], capture_output=True, text=True, check=True
+    )
+    return listed.stdout.split()
+
+
+def _unpack(archive: Path, root: Path) -> Path:
+    root.mkdir(parents=True)
+    # GNU tar takes off leading slashes, refuses "..", and makes symbolic links
+    # only after all files, so that no member is written through one.
+    command = ["tar", "--extract", "--preserve-permissions", "--numeric-owner"]
+    finished = subprocess.run(
+        [*command, f"--file={archive}", f"--directory={root}"],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+    )
+    if finished.returncode:
+        lines = finished.stderr.strip().splitlines() or ["tar failed"]
+        raise CommandError(f"rootfs '{archive}': {lines[0]}", 125)
+    return root

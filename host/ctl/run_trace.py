@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The trace of one command: collected from its guest, shown as a tree.
+
+The span at the top is ours: its context goes with every call, so that what the
+agent does hangs below it, though no OpenTelemetry is loaded here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import time
+from dataclasses import replace
+from typing import Any, Final
+
+from kata_host.forwarder.receiver import Receiver
+from kata_host.guest.guest import Guest
+from kata_host.trace.client import from_environment, inject
+from kata_host.trace.span_record import SpanRecord
+from kata_host.trace.tree import render
+from kata_tracing.kind import Kind
+from kata_tracing.propagation import TraceContext
+from ttrpc.context import CallContext
+from ttrpc.interceptor import Proceed
+
+TRACE_PORT: Final = 10240
+PATIENCE: Final = 5.0
+"""Seconds for an agent that was told to end: it sends its last spans then."""
+WIDTH: Final = 100
+COPY_FILE: Final = "grpc.AgentService/CopyFile"
+
+
+class Recording:
+    """Spans of a guest, and the one that stands for the command."""
+
+    def __init__(self, guest: Guest, name: str, started: int) -> None:
+        """`started` is when the command began, in nanoseconds since the epoch."""
+        self._guest = guest
+        self._name = name
+        self._parent = from_environment()
+        self._context = (
+            TraceContext.new() if self._parent is None else self._parent.child()
+        )
+        self._receiver = Receiver(f"{guest.socket}_{TRACE_PORT}")
+        self._started = started
+
+    async def interceptor(
+        self, request: Any, context: CallContext, proceed: Proceed
+    ) -> Any:
+        """Tell the agent whose child its spans are."""
+        inject(context, self._context)
+        return await proceed(request, context)
+
+    async def __aenter__(self) -> Recording:
+        await self._receiver.__aenter__()
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        """Wait for the last spans, and show all."""
+        ended = time.time_ns()
+        try:
+            if exc_info[0] is None:
+                await asyncio.to_thread(self._guest.ending, PATIENCE)
+        finally:
+            await self._receiver.__aexit__(*exc_info)
+        top = self._top(ended)
+        spans = _folded([_below(top, span) for span in self._receiver.spans()])
+        print(render([top, *spans], width=_width()), end="", file=sys.stderr)
+
+    def _top(self, ended: int) -> SpanRecord:
+        return SpanRecord(
+            trace_id=f"{self._context.trace_id:032x}",
+            span_id=f"{self._context.span_id:016x}",
+            parent_id="" if self._parent is None else f"{self._parent.span_id:016x}",
+            name=self._name,
+            start=self._started,
+            end=ended,
+            kind=Kind.CLIENT,
+        )
+
+
+def _folded(spans: list[SpanRecord]) -> list[SpanRecord]:
+    """Show the many calls that copy a root file system as one."""
+    copies = [span for span in spans if span.name == COPY_FILE]
+    if len(copies) < 2:
+        return spans
+    whole = replace(
+        copies[0],
+        name=f"{COPY_FILE} (x{len(copies)})",
+        start=min(span.start for span in copies),
+        end=max(span.end for span in copies),
+    )
+    return [whole, *(span for span in spans if span.name != COPY_FILE)]
+
+
+def _below(top: SpanRecord, span: SpanRecord) -> SpanRecord:
+    """Put what the guest did on nobody's behalf, as booting, below our span too."""
+    return replace(span, trace_id=top.trace_id, parent_id=span.parent_id or top.span_id)
+
+
+def _width() -> int:
+    try:
+        return os.get_terminal_size(sys.stderr.fileno()).columns
+    except OSError:
+        return WIDTH

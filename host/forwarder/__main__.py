@@ -1,0 +1,193 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`kata-trace-forwarder`: takes spans off the trace port of guests.
+
+It is needed for guests on vhost-vsock (QEMU), for many guests at once, or for a
+file. A collector that can listen on a unix socket needs no forwarder: TRACING.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import concurrent.futures.thread
+import encodings.idna
+import importlib.metadata
+import logging
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Final
+
+from kata_host.forwarder.batch import Answer, Batch, Sink
+from kata_host.forwarder.json_lines import MAX_SIZE, JsonLines
+from kata_host.forwarder.listen import (
+    SOCKET_MODE,
+    drop_privileges,
+    give_to_group,
+    listen,
+)
+from kata_host.forwarder.relay import Relay, Target
+from kata_host.forwarder.server import Limits, Listener, TraceServer
+
+log = logging.getLogger("kata-trace-forwarder")
+
+NOBODY: Final = "nobody"
+LOADED: Final = (concurrent.futures.thread, encodings.idna)
+"""asyncio imports them on first use, when Python's own files may be out of reach."""
+
+
+class Both:
+    """First the collector; what it took, the file gets too."""
+
+    def __init__(self, relay: Sink, file: Sink) -> None:
+        self._relay = relay
+        self._file = file
+
+    async def take(self, batch: Batch) -> Answer:
+        answer = await self._relay.take(batch)
+        if answer.is_taken:
+            # The guest is told what the collector said: it must not send again
+            # what only the file could not take.
+            kept = await self._file.take(batch)
+            if not kept.is_taken:
+                log.warning("file: a batch was not written (%d)", kept.status)
+        return answer
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the program; return its exit status."""
+    parser = _parser()
+    arguments = parser.parse_args(argv)
+    if arguments.to is None and arguments.file is None:
+        parser.error("nowhere to put spans: give --to, --file or both")
+    logging.basicConfig(
+        level=logging.DEBUG if arguments.debug else logging.INFO,
+        format="%(name)s: %(levelname)s: %(message)s",
+    )
+    try:
+        return asyncio.run(_run(arguments))
+    except (OSError, ValueError, KeyError) as error:
+        print(f"kata-trace-forwarder: {error}", file=sys.stderr)
+        return 1
+
+
+async def _run(arguments: argparse.Namespace) -> int:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    async with AsyncExitStack() as stack:
+        sink = _open_sink(arguments, stack)
+        listeners = [_listen(address, arguments, stack) for address in arguments.listen]
+        if os.geteuid() == 0:
+            drop_privileges(arguments.user)
+        limits = Limits(guest_connections=arguments.guest_connections)
+        await stack.enter_async_context(TraceServer(listeners, sink, limits=limits))
+        for listener in listeners:
+            log.info("listening on %s", listener.name)
+        await stop.wait()
+    return 0
+
+
+def _open_sink(arguments: argparse.Namespace, stack: AsyncExitStack) -> Sink:
+    file: Sink | None = None
+    if arguments.file is not None:
+        file = stack.enter_context(
+            JsonLines(arguments.file, max_size=arguments.max_file_size)
+        )
+    if arguments.to is None:
+        assert file is not None  # main sees to it
+        return file
+    relay = Relay(Target.parse(arguments.to))
+    return relay if file is None else Both(relay, file)
+
+
+def _listen(
+    address: str, arguments: argparse.Namespace, stack: AsyncExitStack
+) -> Listener:
+    listener = listen(address, mode=arguments.socket_mode)
+    stack.callback(listener.socket.close)
+    name = listener.socket.getsockname()
+    if isinstance(name, str):
+        path = Path(name)
+        stack.callback(_remove, path)
+        if arguments.socket_group is not None:
+            give_to_group(path, arguments.socket_group)
+    return listener
+
+
+def _remove(path: Path) -> None:
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        # Privileges are gone by now; the next start replaces a stale socket.
+        log.debug("%s: stays: %s", path, error)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="kata-trace-forwarder",
+        description="Take spans off the trace port of guests and hand them to a "
+        "collector (--to), to a file (--file), or to both.",
+    )
+    parser.add_argument(
+        "--listen",
+        action="append",
+        required=True,
+        metavar="ADDRESS",
+        help="unix:///path, hvsock:///path/of/the/guest.sock:10240 (listens on "
+        "/path/of/the/guest.sock_10240) or vsock://-1:10240; may be repeated",
+    )
+    parser.add_argument(
+        "--to",
+        metavar="URL",
+        help="the collector: http://127.0.0.1:4318 for OTLP, :14268 for Jaeger "
+        "Thrift, or unix:///path",
+    )
+    parser.add_argument(
+        "--file", type=Path, metavar="FILE", help="append OTLP/JSON, a batch a line"
+    )
+    parser.add_argument(
+        "--max-file-size",
+        type=int,
+        default=MAX_SIZE,
+        metavar="BYTES",
+        help="refuse what would make FILE larger (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--guest-connections",
+        type=int,
+        default=Limits().guest_connections,
+        metavar="N",
+        help="connections of one guest at a time (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--socket-mode",
+        type=lambda text: int(text, 8),
+        default=SOCKET_MODE,
+        metavar="MODE",
+        help="of the unix sockets, in octal (default: 600)",
+    )
+    parser.add_argument(
+        "--socket-group", metavar="GROUP", help="give the unix sockets to this group"
+    )
+    parser.add_argument(
+        "--user",
+        default=NOBODY,
+        help="become this user once the sockets are bound, if root "
+        "(default: %(default)s)",
+    )
+    parser.add_argument("--debug", action="store_true", help="log more")
+    parser.add_argument(
+        "--version",
+        action="version",
+        version=f"kata-trace-forwarder {importlib.metadata.version('kata-agent')}",
+    )
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

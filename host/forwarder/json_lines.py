@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Batches as OTLP/JSON, one a line: what the collector's `otlpjsonfile` reads.
+
+OTLP/JSON is protobuf's JSON but for ids, which are hex and not base64, and for
+enums, which are numbers (OpenTelemetry Protocol Specification, "JSON Protobuf
+Encoding").
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import logging
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Final, Self
+
+from google.protobuf.json_format import MessageToDict
+from google.protobuf.message import DecodeError
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
+    ExportTraceServiceRequest,
+)
+
+from kata_host.forwarder.batch import OTLP, TAKEN, Answer, Batch
+
+log = logging.getLogger(__name__)
+
+IDS: Final = ("traceId", "spanId", "parentSpanId")
+MAX_SIZE: Final = 1 << 30
+"""Bytes; the guests must not fill the host's disk."""
+
+
+class JsonLines:
+    """A file as a sink."""
+
+    def __init__(self, path: Path, *, max_size: int = MAX_SIZE) -> None:
+        """Open `path` to append to. Raises `OSError`."""
+        self._path = path
+        self._max_size = max_size
+        self._file = path.open("a", encoding="utf-8")
+        # In a thread, as a hostile batch takes seconds; in one, as it takes memory.
+        self._decoder = ThreadPoolExecutor(max_workers=1)
+
+    async def take(self, batch: Batch) -> Answer:
+        """Append a batch as one line (`Sink`)."""
+        if batch.route is not OTLP:
+            return Answer(415)
+        try:
+            loop = asyncio.get_running_loop()
+            line = await loop.run_in_executor(self._decoder, _to_line, batch.body)
+        except (DecodeError, RecursionError):
+            return Answer(400)
+        if self._file.tell() + len(line) + 1 > self._max_size:
+            log.warning(
+                "%s: %d bytes reached, batch refused", self._path, self._max_size
+            )
+            return Answer(507)
+        try:
+            self._file.write(line + "\n")
+            self._file.flush()
+        except OSError as error:
+            log.error("%s: %s", self._path, error)
+            return Answer(507)
+        return TAKEN
+
+    def close(self) -> None:
+        self._decoder.shutdown(wait=False, cancel_futures=True)
+        self._file.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+
+def _to_line(body: bytes) -> str:
+    return to_json(ExportTraceServiceRequest.FromString(body))
+
+
+def to_json(request: ExportTraceServiceRequest) -> str:
+    """Return a batch as OTLP/JSON, without line breaks."""
+    message = MessageToDict(request, use_integers_for_enums=True)
+    for resource_spans in message.get("resourceSpans", ()):
+        for scope_spans in resource_spans.get("scopeSpans", ()):
+            for span in scope_spans.get("spans", ()):
+                _to_hex(span)
+                for link in span.get("links", ()):
+                    _to_hex(link)
+    return json.dumps(message, separators=(",", ":"))
+
+
+def _to_hex(message: dict[str, Any]) -> None:
+    for key in IDS:
+        if key in message:
+            message[key] = base64.b64decode(message[key]).hex()

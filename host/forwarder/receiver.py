@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The trace port's host end inside a program: spans as objects."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Final, Self
+
+from google.protobuf.message import DecodeError
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
+    ExportTraceServiceRequest,
+)
+
+from kata_host.forwarder.batch import OTLP, TAKEN, Answer, Batch
+from kata_host.forwarder.listen import listen_unix
+from kata_host.forwarder.server import Limits, TraceServer
+from kata_host.trace.span_record import SpanRecord, from_otlp
+
+MAX_SPANS: Final = 100_000
+MAX_BYTES: Final = 64 << 20
+"""Kept in all, the bytes as encoded; a guest that sends more is refused, and counts
+what it lost."""
+
+
+class Receiver:
+    """Listens on a unix socket, usually `<guest socket>_10240`, and keeps spans.
+
+    OTLP only. It must listen before the guest's first span leaves, or the guest
+    keeps its spans and tries again.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        limits: Limits | None = None,
+        max_spans: int = MAX_SPANS,
+        max_bytes: int = MAX_BYTES,
+    ) -> None:
+        self._path = Path(path)
+        self._limits = limits
+        self._max_spans = max_spans
+        self._bytes_left = max_bytes
+        self._spans: list[SpanRecord] = []
+        self._arrived = asyncio.Condition()
+        self._stack = AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        listener = listen_unix(self._path)
+        self._stack.callback(self._path.unlink, missing_ok=True)
+        await self._stack.enter_async_context(
+            TraceServer([listener], self, limits=self._limits)
+        )
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        await self._stack.aclose()
+
+    @property
+    def path(self) -> str:
+        return os.fspath(self._path)
+
+    def spans(self) -> list[SpanRecord]:
+        """Return all spans that have arrived, in the order they came."""
+        return self._spans.copy()
+
+    async def wait_for(self, count: int) -> list[SpanRecord]:
+        """Wait until so many spans are here, and return all."""
+        async with self._arrived:
+            await self._arrived.wait_for(lambda: len(self._spans) >= count)
+        return self.spans()
+
+    async def take(self, batch: Batch) -> Answer:
+        """Keep a batch (`Sink`)."""
+        if batch.route is not OTLP:
+            return Answer(415)
+        try:
+            request = ExportTraceServiceRequest.FromString(batch.body)
+        except DecodeError:
+            return Answer(400)
+        count = sum(
+            len(it.spans) for s in request.resource_spans for it in s.scope_spans
+        )
+        size = len(batch.body)
+        if len(self._spans) + count > self._max_spans or size > self._bytes_left:
+            return Answer(413)
+        self._bytes_left -= size
+        spans = list(from_otlp(request))
+        async with self._arrived:
+            self._spans += spans
+            self._arrived.notify_all()
+        return TAKEN

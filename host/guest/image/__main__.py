@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`python -m kata_host.guest.image`: build the guest image and say where it is."""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+
+from kata_host.guest.image import build
+from kata_host.guest.image.apt import AptError
+from kata_host.guest.image.progress import Progress
+from kata_host.guest.image.python import PipError
+from kata_host.guest.kernel import KernelError
+
+
+def main() -> int:
+    """Build, or with `--if-missing` only when there is no image of this recipe."""
+    parser = argparse.ArgumentParser(
+        prog="python -m kata_host.guest.image", description=__doc__
+    )
+    parser.add_argument("--if-missing", action="store_true")
+    arguments = parser.parse_args()
+    make = build.ensure if arguments.if_missing else build.build
+    try:
+        image = make(Progress())
+    except (AptError, PipError, KernelError, OSError) as error:
+        print(f"guest image: {error}", file=sys.stderr)
+        return 1
+    except subprocess.CalledProcessError as error:
+        print(
+            f"guest image: {error.cmd[0]}: status {error.returncode}", file=sys.stderr
+        )
+        return 1
+    print(image.directory)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

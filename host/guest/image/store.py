@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where images are kept: `$XDG_CACHE_HOME/kata-agent/image-RECIPE`, one a recipe.
+
+vmlinux, initrd, root.erofs    what QEMU is given
+manifest.json                  what is in them, and their digests
+tree/                          the root file system, whose interpreter compiles
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from kata_host.guest.image import agent, tree
+from kata_host.guest.image.cpio import Archive
+from kata_host.guest.image.initrd import SOURCE
+from kata_host.guest.image.python import VERSION
+
+PARTS: Final = ("vmlinux", "initrd", "root.erofs")
+KEPT: Final = 3
+_RECIPE: Final = ("*.py", "*.txt", "../kernel.py")
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """A built image."""
+
+    directory: Path
+
+    @property
+    def kernel(self) -> Path:
+        return self.directory / "vmlinux"
+
+    @property
+    def initrd(self) -> Path:
+        return self.directory / "initrd"
+
+    @property
+    def root(self) -> Path:
+        return self.directory / "root.erofs"
+
+    @property
+    def tree(self) -> Path:
+        return self.directory / "tree"
+
+    @property
+    def manifest(self) -> dict[str, Any]:
+        content: dict[str, Any] = json.loads(
+            (self.directory / "manifest.json").read_text()
+        )
+        return content
+
+    def boot_archive(self) -> Path:
+        """Return an initrd that also carries our packages, if the image's are older.
+
+        It is kept, by the digest of the packages, until they change again.
+        """
+        digest = agent.digest()
+        if digest == self.manifest["agent"]:
+            return self.initrd
+        archive = self.directory / f"initrd-{digest[:16]}"
+        with locked():
+            if not archive.exists():
+                content = self.initrd.read_bytes() + self.source_archive()
+                for stale in self.directory.glob("initrd-*"):
+                    stale.unlink()
+                new = archive.with_suffix(".new")
+                new.write_bytes(content)
+                new.rename(archive)
+        return archive
+
+    def source_archive(self) -> bytes:
+        """Return an archive with our packages as they are now, compiled."""
+        with tempfile.TemporaryDirectory(prefix="kata-agent-") as directory:
+            source = Path(directory) / agent.HOME / "source"
+            agent.copy_source(source)
+            tree.compile_python(
+                self.tree, VERSION, {source: (2,)}, compiled_root=Path(directory)
+            )
+            archive = Archive()
+            archive.add_tree(source, SOURCE)
+            return archive.finish()
+
+
+def cache() -> Path:
+    """Return the directory in which images and downloads are kept."""
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "kata-agent"
+
+
+@contextmanager
+def locked() -> Iterator[None]:
+    """Let one process at a time change the cache."""
+    cache().mkdir(parents=True, exist_ok=True)
+    with open(cache() / "lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def recipe() -> str:
+    """Return what tells this builder from any other: its own files."""
+    here = Path(__file__).parent
+    total = hashlib.sha256()
+    for pattern in _RECIPE:
+        for path in sorted(here.glob(pattern)):
+            total.update(path.read_bytes())
+    return total.hexdigest()
+
+
+def place() -> Path:
+    """Return the directory of this builder's image, whether it is there or not."""
+    return cache() / f"image-{recipe()[:16]}"
+
+
+def find() -> Image | None:
+    """Return the image, if there is one that this builder made."""
+    image = Image(place())
+    return image if (image.directory / "manifest.json").exists() else None
+
+
+def remove_old() -> None:
+    """Remove all images but the newest; a source tree next to this may use its own."""
+    images = sorted(cache().glob("image-*"), key=lambda path: path.stat().st_mtime)
+    for old in images[:-KEPT]:
+        shutil.rmtree(old, ignore_errors=True)

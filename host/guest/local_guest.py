@@ -1,0 +1,210 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A guest without a VM: the agent as PID 1 of new namespaces on this host.
+
+For the first run, for tests and for developing a runtime: it starts in
+milliseconds, and to a client it looks like a VM behind a hybrid-vsock socket. It
+is no security boundary. `local_supervisor.py` is the process that holds it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Final, Self
+
+from kata_host.child import PACKAGES, module_command
+from kata_host.guest.guest import AGENT_PORT, GuestError
+
+SOCKET_NAME: Final = "guest.sock"
+CONSOLE_NAME: Final = "console.log"
+PROGRAMS: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+CMDLINE_NAME: Final = "cmdline"
+CONSOLE_TAIL: Final = 64 * 1024
+STOP_TIMEOUT: Final = 20.0
+SOCKET_PATH_LIMIT: Final = 107 - len(".d/4294967295")
+"""sun_path, unix(7), less the longest name that ports add."""
+
+_SUPERVISOR: Final = (
+    "import sys; sys.path.append({root!r});"
+    "from kata_host.guest.local_supervisor import main; main()"
+)
+
+
+class LocalGuest:
+    """A local guest in `directory`, which is made at start and removed at the end.
+
+    `command` and `environment` say how to run the agent, `cgroup` is the one
+    version it sees (`v1`, `v2`, or `auto` for the one the host uses). `shared` are
+    directories it needs to see although they are below /run, which is its own.
+    `parameters` are what a VM's kernel command line would hold for the agent.
+    With `echo`, the console goes to standard error instead of a file.
+    """
+
+    def __init__(
+        self,
+        directory: Path | None = None,
+        *,
+        command: Sequence[str] = (*module_command("kata_agent"),),
+        environment: Mapping[str, str] | None = None,
+        cgroup: str = "auto",
+        shared: Sequence[Path] = (),
+        parameters: Sequence[str] = (),
+        echo: bool = False,
+    ) -> None:
+        self.directory = directory or _new_directory()
+        self._command = list(command)
+        self._environment = dict(environment or {})
+        self._cgroup = cgroup
+        self._shared = [os.fspath(path) for path in shared]
+        self._parameters = list(parameters)
+        self._echo = echo
+        self._process: subprocess.Popen[str] | None = None
+        self._console: int | None = None
+        self._ending: str | None = None
+
+    @property
+    def socket(self) -> Path:
+        return self.directory / SOCKET_NAME
+
+    @property
+    def address(self) -> str:
+        return f"hvsock://{self.socket}:{AGENT_PORT}"
+
+    @property
+    def pid(self) -> int:
+        """The supervisor: SIGTERM ends the guest and removes all of it."""
+        if self._process is None:
+            raise GuestError(f"local guest {self.directory}: not started")
+        return self._process.pid
+
+    def start(self) -> None:
+        self._check()
+        try:
+            self.directory.mkdir(mode=0o700, exist_ok=True)
+            console = self.directory / CONSOLE_NAME
+            flags = os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC
+            self._console = os.open(console, flags, 0o600)
+            cmdline = self.directory / CMDLINE_NAME
+            cmdline.write_text(" ".join(self._parameters) + "\n")
+        except OSError as error:
+            raise GuestError(f"local guest {self.directory}: {error}") from error
+        self._process = _spawn_supervisor(
+            directory=os.fspath(self.directory),
+            socket_path=os.fspath(self.socket),
+            command=self._command,
+            environment=self._agent_environment(),
+            cgroup=self._cgroup,
+            shared=self._shared,
+            console=None if self._echo else os.fspath(console),
+            cmdline=os.fspath(cmdline),
+            controlled=True,
+        )
+        line = self._read_status()
+        if line != "ready":
+            self.stop()
+            reason = line.partition(": ")[2] or "its supervisor was killed"
+            raise GuestError(reason)
+
+    def ending(self, timeout: float = 0) -> str | None:
+        """Say how the guest ended; wait for that for up to `timeout` seconds."""
+        if self._process is None:
+            return self._ending
+        if self._ending is None:
+            assert self._process.stdout is not None
+            if not select.select([self._process.stdout], [], [], timeout)[0]:
+                return None
+            line = self._read_status()
+            self._ending = line.partition(": ")[2] or "its supervisor was killed"
+        return self._ending
+
+    def console_tail(self, lines: int = 20) -> Sequence[str]:
+        if self._console is None:
+            return []
+        size = os.fstat(self._console).st_size
+        data = os.pread(self._console, CONSOLE_TAIL, max(0, size - CONSOLE_TAIL))
+        return data.decode(errors="replace").splitlines()[-lines:]
+
+    def stop(self) -> None:
+        process, self._process = self._process, None
+        if process is not None:
+            assert process.stdin is not None
+            assert process.stdout is not None
+            process.stdin.close()
+            try:
+                process.wait(STOP_TIMEOUT)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+            process.stdout.close()
+            if process.returncode < 0:
+                self._clean_up()
+        if self._console is not None:
+            os.close(self._console)
+            self._console = None
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.stop()
+
+    def _check(self) -> None:
+        name = f"local guest {self.directory}"
+        if self._process is not None:
+            raise GuestError(f"{name}: already started")
+        if os.geteuid() != 0:
+            raise GuestError(f"{name}: needs root, for its namespaces and mounts")
+        if len(os.fsencode(self.socket)) > SOCKET_PATH_LIMIT:
+            raise GuestError(f"{name}: the path is too long for unix sockets")
+
+    def _agent_environment(self) -> dict[str, str]:
+        return {
+            "PATH": PROGRAMS,
+            "PYTHONPATH": os.fspath(PACKAGES),
+            "KATA_AGENT_SERVER_ADDR": f"unix://{self.socket}.d/{AGENT_PORT}",
+            "KATA_AGENT_LOCAL_SOCKET": os.fspath(self.socket),
+            **self._environment,
+        }
+
+    def _read_status(self) -> str:
+        assert self._process is not None
+        assert self._process.stdout is not None
+        return self._process.stdout.readline().rstrip("\n")
+
+    def _clean_up(self) -> None:
+        """Do the work of a supervisor that was killed."""
+        from kata_host.guest.local_supervisor import remove_tree
+
+        remove_tree(os.fspath(self.directory))
+        subprocess.run(_supervisor_command(), check=False)
+
+
+def _new_directory() -> Path:
+    """Choose a path that is nobody else's, and short enough for sockets."""
+    name = f"kata-local-{os.urandom(6).hex()}"
+    preferred = Path(os.environ.get("TMPDIR", "/tmp"), name)
+    fits = len(os.fsencode(preferred / SOCKET_NAME)) <= SOCKET_PATH_LIMIT
+    return preferred if fits else Path("/tmp", name)
+
+
+def _supervisor_command() -> list[str]:
+    # Neither site-packages nor the user's environment: they cost milliseconds.
+    script = _SUPERVISOR.format(root=os.fspath(PACKAGES))
+    return [sys.executable, "-I", "-S", "-c", script]
+
+
+def _spawn_supervisor(**options: object) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [*_supervisor_command(), json.dumps(options)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        # Ctrl-C at the terminal is for the host process to judge.
+        start_new_session=True,
+    )

@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From a forked child of the supervisor to the agent as PID 1 of a local guest.
+
+Runs between fork and exec, so it only makes system calls. Whatever the agent
+does to the system from here on ends with its namespaces, and what has no
+namespace (clock, kernel modules, sysfs) it is not allowed to touch.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import select
+import socket
+import struct
+from collections.abc import Sequence
+from typing import Final, NamedTuple, NoReturn
+
+from kata_host.guest import local_cgroup
+from kata_host.guest.local_syscall import (
+    CAP_SYS_BOOT,
+    CAP_SYS_MODULE,
+    CAP_SYS_TIME,
+    CLONE_NEWCGROUP,
+    CLONE_NEWIPC,
+    CLONE_NEWNET,
+    CLONE_NEWNS,
+    CLONE_NEWUTS,
+    MS_BIND,
+    MS_NODEV,
+    MS_NOEXEC,
+    MS_NOSUID,
+    MS_RDONLY,
+    MS_REC,
+    MS_REMOUNT,
+    PR_CAPBSET_DROP,
+    PR_SET_PDEATHSIG,
+    detach,
+    mount,
+    prctl,
+    unshare,
+)
+
+HOSTNAME: Final = "local-guest"
+SIGKILL: Final = 9
+# linux/sockios.h, linux/if.h
+SIOCSIFFLAGS: Final = 0x8914
+IFF_UP: Final = 0x1
+IFREQ: Final = struct.Struct("16sh22x")
+
+_NAMESPACES: Final = (
+    CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWNET
+)
+
+
+class Plan(NamedTuple):
+    """What the child becomes."""
+
+    command: Sequence[str]
+    environment: dict[str, str]
+    hierarchies: list[local_cgroup.Hierarchy]
+    cgroup: str
+    shared: Sequence[str]
+    """Directories of the host that the guest sees even if they are below /run."""
+    console: int
+    """Descriptor for the agent's standard output and error."""
+    supervisor: int
+    """Read end of a pipe that only the supervisor holds open."""
+    cmdline: str
+    """A file that the guest sees as `/proc/cmdline`: the host's is not for it."""
+
+
+def become_agent(plan: Plan) -> NoReturn:
+    """Turn the caller, PID 1 of a new pid namespace, into the agent of a guest."""
+    # The whole guest dies with its supervisor, however that ends.
+    prctl(PR_SET_PDEATHSIG, SIGKILL)
+    if select.select([plan.supervisor], [], [], 0)[0]:
+        raise ProcessLookupError("local guest: its supervisor has ended")
+    local_cgroup.enter(plan.hierarchies, plan.cgroup)
+    # After the move: the cgroup namespace is rooted where its first process is.
+    unshare(_NAMESPACES)
+    socket.sethostname(HOSTNAME)
+    _bring_up_loopback()
+    _mount_private_trees(plan)
+    for capability in (CAP_SYS_TIME, CAP_SYS_MODULE, CAP_SYS_BOOT):
+        prctl(PR_CAPBSET_DROP, capability)
+    null = os.open("/dev/null", os.O_RDONLY)
+    for source, target in ((null, 0), (plan.console, 1), (plan.console, 2)):
+        os.dup2(source, target)
+    os.chdir("/")
+    os.execvpe(plan.command[0], list(plan.command), plan.environment)
+
+
+def _mount_private_trees(plan: Plan) -> None:
+    # Opened before /run is covered.
+    shared = [
+        (path, os.open(path, os.O_PATH | os.O_CLOEXEC))
+        for path in map(os.path.realpath, plan.shared)
+        if path.startswith(("/run/", "/dev/shm/"))
+    ]
+    cmdline = os.open(plan.cmdline, os.O_PATH | os.O_CLOEXEC)
+    # Covered mounts would still be listed in mountinfo: off with them.
+    for path in ("/proc", "/sys", "/run", "/dev/shm"):
+        detach(path)
+    mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC)
+    mount(f"/proc/self/fd/{cmdline}", "/proc/cmdline", "", MS_BIND)
+    os.close(cmdline)
+    # A new sysfs shows the devices of the new network namespace. Read-only by its
+    # mount, not its superblock, which containers on the same network share.
+    mount("sysfs", "/sys", "sysfs", MS_NOSUID | MS_NODEV | MS_NOEXEC)
+    read_only = MS_REMOUNT | MS_BIND | MS_RDONLY
+    mount("", "/sys", "", read_only | MS_NOSUID | MS_NODEV | MS_NOEXEC)
+    local_cgroup.mount_hierarchies(plan.hierarchies)
+    if plan.hierarchies[0].is_v2:
+        local_cgroup.delegate()
+    mount("tmpfs", "/run", "tmpfs", MS_NOSUID | MS_NODEV, "mode=755")
+    mount("tmpfs", "/dev/shm", "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777")
+    for path, fd in shared:
+        os.makedirs(path, exist_ok=True)
+        mount(f"/proc/self/fd/{fd}", path, "", MS_BIND | MS_REC)
+
+
+def _bring_up_loopback() -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as query:
+        fcntl.ioctl(query, SIOCSIFFLAGS, IFREQ.pack(b"lo", IFF_UP))

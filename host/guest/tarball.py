@@ -1,0 +1,167 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`python -m kata_host.guest.tarball FILE`: the agent for Kata's guest images.
+
+    /usr/bin/kata-agent                      packaging/launcher.c, an ELF file
+    /usr/lib/kata-agent/bin                  python3, crun, ip
+    /usr/lib/kata-agent/lib                  libraries, ld.so, Python's own modules
+    /usr/lib/kata-agent/source, packages     ours, and what we depend on
+    /usr/lib/systemd/system                  kata-agent.service, kata-containers.target
+
+Nothing in it needs a package of the image it is unpacked over, nor that image's C
+library: the programs are those of the VM image, told to take their own. osbuilder
+takes the file as AGENT_TARBALL; with AGENT_INIT=yes the launcher becomes /sbin/init.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Final
+
+from kata_host.guest.image import build
+from kata_host.guest.image.agent import HOME, PROGRAM
+from kata_host.guest.image.progress import Progress
+from kata_host.guest.image.python import VERSION
+from kata_host.guest.image.store import Image
+
+PACKAGING: Final = Path(__file__).resolve().parents[2] / "packaging"
+UNITS: Final = ("kata-agent.service", "kata-containers.target")
+PROGRAMS: Final = {"python3": f"python{VERSION}", "crun": "crun", "ip": "ip"}
+LOADER: Final = "ld-linux-x86-64.so.2"
+LOADED_LATER: Final = ("libudev.so.1",)
+"""Libraries that Python opens by name."""
+_LIBRARIES: Final = "usr/lib/x86_64-linux-gnu"
+_STDLIB_UNWANTED: Final = shutil.ignore_patterns(
+    *("_pyrepl", "unittest", "multiprocessing", "xmlrpc", "sqlite3", "dbm", "curses"),
+    *("venv", "wsgiref", "turtle.py", "pydoc.py", "doctest.py", "config-*"),
+    *(
+        "_ssl.*",
+        "_hashlib.*",
+        "_dbm.*",
+        "_sqlite3.*",
+        "_curses*",
+        "_tkinter*",
+        "readline.*",
+    ),
+    # Of compiled files only what -OO reads.
+    f"*.cpython-{VERSION.replace('.', '')}.pyc",
+)
+_SAME_TAR: Final = ("--sort=name", "--owner=0", "--group=0", "--numeric-owner")
+
+
+def make(image: Image, target: Path) -> None:
+    """Write the tarball, compressed as its suffix says (`.tar.zst`)."""
+    with tempfile.TemporaryDirectory(prefix="kata-tarball-") as directory:
+        root = Path(directory, "root")
+        lay_out(image, root)
+        time = f"--mtime=@{image.manifest['source_date_epoch']}"
+        command = ["tar", "-c", "--auto-compress", f"--file={target}", *_SAME_TAR, time]
+        subprocess.run([*command, f"--directory={root}", "usr"], check=True)
+
+
+def lay_out(image: Image, root: Path) -> None:
+    """Make the tree that the tarball holds."""
+    home = root / HOME
+    for name in ("bin", "lib"):
+        (home / name).mkdir(parents=True)
+    _copy_python(image.tree, home)
+    for name, original in PROGRAMS.items():
+        _copy_program(image.tree / "usr/bin" / original, home / "bin" / name)
+    _copy_libraries(image.tree, home)
+    (home / "start.py").write_text(PROGRAM.partition("\n")[2])
+    build_launcher(root / "usr/bin/kata-agent")
+    units = root / "usr/lib/systemd/system"
+    units.mkdir(parents=True)
+    for unit in UNITS:
+        shutil.copyfile(PACKAGING / unit, units / unit)
+
+
+def build_launcher(target: Path) -> None:
+    """Compile `/usr/bin/kata-agent`."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    flags = [
+        "-static",
+        "-nostdlib",
+        "-Os",
+        "-fno-stack-protector",
+        "-Wl,--build-id=none",
+    ]
+    source = PACKAGING / "launcher.c"
+    subprocess.run(["cc", *flags, "-s", "-o", target, source], check=True)
+
+
+def _copy_python(tree: Path, home: Path) -> None:
+    stdlib = f"python{VERSION}"
+    shutil.copytree(
+        tree / "usr/lib" / stdlib,
+        home / "lib" / stdlib,
+        ignore=_STDLIB_UNWANTED,
+        symlinks=True,
+    )
+    for directory in ("source", "packages"):
+        shutil.copytree(tree / HOME / directory, home / directory)
+
+
+def _copy_program(source: Path, target: Path) -> None:
+    """Copy a program, and have it load our libraries and no others."""
+    shutil.copyfile(source.resolve(), target)
+    target.chmod(0o755)
+    # RPATH, not RUNPATH: it counts for what is opened later too (man 8 ld.so).
+    command = ["patchelf", "--force-rpath", "--set-rpath", f"/{HOME}/lib"]
+    command += ["--set-interpreter", f"/{HOME}/lib/{LOADER}"]
+    subprocess.run([*command, target], check=True)
+
+
+def _copy_libraries(tree: Path, home: Path) -> None:
+    modules = sorted((home / f"lib/python{VERSION}/lib-dynload").glob("*.so"))
+    modules += sorted(home.glob("packages/**/*.so"))
+    programs = [tree / "usr/bin" / name for name in PROGRAMS.values()]
+    later = [tree / _LIBRARIES / name for name in LOADED_LATER]
+    names = {LOADER, *LOADED_LATER}
+    names.update(_needed(tree, [*programs, *modules, *later]))
+    for name in sorted(names):
+        target = home / "lib" / name
+        shutil.copyfile((tree / _LIBRARIES / name).resolve(), target)
+        target.chmod(0o755)
+
+
+def _needed(tree: Path, files: Iterable[Path]) -> Iterator[str]:
+    """Yield the names of the libraries that files need, and that those need."""
+    libraries = tree / _LIBRARIES
+    loader = [str(libraries / LOADER), "--library-path", str(libraries), "--list"]
+    for file in files:
+        done = subprocess.run(
+            [*loader, str(file)], check=True, stdout=subprocess.PIPE, text=True
+        )
+        yield from re.findall(r"^\t([^/\s]+) => /", done.stdout, re.MULTILINE)
+
+
+def main() -> int:
+    """Build the tarball; print its size and digest."""
+    parser = argparse.ArgumentParser(prog="python -m kata_host.guest.tarball")
+    parser.add_argument("file", type=Path, help="such as kata-agent.tar.zst")
+    arguments = parser.parse_args()
+    progress = Progress()
+    try:
+        # Anew, if the sources have changed: the tarball holds the image's.
+        image = build.ensure_current(progress)
+        with progress.step("tarball"):
+            make(image, arguments.file)
+    except (OSError, subprocess.CalledProcessError) as error:
+        print(f"guest tarball: {error}", file=sys.stderr)
+        return 1
+    content = arguments.file.read_bytes()
+    digest = hashlib.sha256(content).hexdigest()
+    progress.note(f"{arguments.file}  {len(content) / 2**20:.1f} MiB  sha256 {digest}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

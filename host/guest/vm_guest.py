@@ -1,0 +1,301 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A guest in a virtual machine: QEMU, our vsock backend, and the image.
+
+    this process --+-- python -m kata_host.guest.vsock   (guest.sock for clients)
+                   '-- qemu-system-x86_64      (console.sock, qmp.sock)
+
+Both children are told by the kernel when the thread that called `start` dies, so
+call it from one that lives as long as the guest.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, BinaryIO, Final, Self
+
+from kata_host.child import child_environment, module_command
+from kata_host.guest.guest import AGENT_PORT, GuestError
+from kata_host.guest.image.store import Image, cache
+from kata_host.guest.vm_accelerator import choose
+from kata_host.guest.vm_command import Machine, Sockets, command
+from kata_host.guest.vm_qmp import Qmp, QmpError
+
+BOOT_TIMEOUT: Final = 60.0
+STOP_TIMEOUT: Final = 5.0
+CONSOLE_TAIL: Final = 64 * 1024
+PANIC: Final = "Kernel panic - "
+RETRY_INTERVAL: Final = 0.02
+_SUN_PATH_LIMIT: Final = 107 - len("_4294967295")
+
+
+class VmGuest:
+    """A VM in `directory`, which is made at start and removed at the end.
+
+    `initrd` and `ready_port` are for a guest whose PID 1 is not the agent.
+    """
+
+    def __init__(
+        self,
+        image: Image,
+        directory: Path | None = None,
+        *,
+        machine: Machine | None = None,
+        initrd: Path | None = None,
+        ready_port: int = AGENT_PORT,
+    ) -> None:
+        self.directory = directory or Path(tempfile.mkdtemp(prefix="kata-guest-"))
+        self.machine = machine or Machine()
+        self.sockets = Sockets(self.directory)
+        self._image = image
+        self._initrd = initrd
+        self._ready_port = ready_port
+        self._backend: subprocess.Popen[bytes] | None = None
+        self._qemu: subprocess.Popen[bytes] | None = None
+        self._qmp: Qmp | None = None
+        self._ending: str | None = None
+
+    @property
+    def socket(self) -> Path:
+        return self.sockets.hybrid
+
+    @property
+    def address(self) -> str:
+        return f"hvsock://{self.socket}:{AGENT_PORT}"
+
+    @property
+    def qemu_pid(self) -> int:
+        return self._running().pid
+
+    @property
+    def backend_pid(self) -> int:
+        if self._backend is None:
+            raise GuestError(f"vm {self.directory}: not started")
+        return self._backend.pid
+
+    @property
+    def qmp(self) -> Qmp:
+        """QEMU's monitor."""
+        self._running()
+        if self._qmp is None:
+            try:
+                self._qmp = Qmp(self.sockets.qmp)
+            except QmpError as error:
+                raise GuestError(f"vm {self.directory}: {error}") from error
+        return self._qmp
+
+    def start(self) -> None:
+        """Boot; return when the agent listens, or raise within a minute."""
+        self.launch()
+        self.wait_until_ready()
+
+    def launch(self) -> None:
+        """Start the backend and QEMU, and wait for neither kernel nor agent.
+
+        QEMU's own sockets take connections then, unless it has ended already.
+        """
+        try:
+            self.directory.mkdir(mode=0o700, exist_ok=True)
+            if len(os.fsencode(self.socket)) > _SUN_PATH_LIMIT:
+                raise GuestError(f"{self.socket}: too long for a unix socket")
+            self._backend = self._start_backend()
+            self._qemu = self._start_qemu()
+            # The last of its sockets.
+            while not self.sockets.qmp.exists() and self.ending() is None:
+                time.sleep(RETRY_INTERVAL)
+        except OSError as error:
+            self.stop()
+            raise GuestError(f"vm {self.directory}: {error}") from error
+        except BaseException:
+            self.stop()
+            raise
+
+    def wait_until_ready(self, timeout: float = BOOT_TIMEOUT) -> None:
+        """Block until somebody listens on the agent's port; else end the guest."""
+        deadline = time.monotonic() + timeout
+        try:
+            while not self._is_listening(deadline):
+                if ending := self.ending():
+                    raise GuestError(f"vm {self.directory}: {ending} while booting")
+                if time.monotonic() >= deadline:
+                    raise GuestError(
+                        f"vm {self.directory}: no agent on port {self._ready_port}"
+                        f" after {timeout:g} s"
+                    )
+                time.sleep(RETRY_INTERVAL)
+        except GuestError as error:
+            last = [*self._last_words(), *self._diagnostics()]
+            tail = "\n".join(f"    {line}" for line in last)
+            self.stop()
+            raise GuestError(f"{error}; its console ends with\n{tail}") from None
+
+    def ending(self, timeout: float = 0) -> str | None:
+        """Say in one line how the VM or its backend ended, or None while both run.
+
+        Waits for an end for up to `timeout` seconds.
+        """
+        if self._ending is None:
+            named = (("qemu", self._qemu), ("vsock", self._backend))
+            started = {name: process for name, process in named if process is not None}
+            if timeout:
+                _wait_for_one(started.values(), timeout)
+            if self._qemu is not None and self._backend_ended_in_order():
+                # Which it does when QEMU has closed their connection: QEMU's own
+                # end is the one to tell of.
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    self._qemu.wait(STOP_TIMEOUT)
+            for name, process in started.items():
+                if (status := process.poll()) is not None:
+                    self._ending = _describe(name, status)
+                    break
+        return self._ending
+
+    def wait(self, timeout: float) -> int:
+        """Wait for QEMU to end by itself; return its exit status."""
+        try:
+            return self._running().wait(timeout)
+        except subprocess.TimeoutExpired:
+            raise GuestError(
+                f"vm {self.directory}: still running after {timeout:g} s"
+            ) from None
+
+    def console_tail(self, lines: int = 20) -> Sequence[str]:
+        try:
+            with open(self.sockets.console_log, "rb") as log:
+                log.seek(max(0, os.fstat(log.fileno()).st_size - CONSOLE_TAIL))
+                return log.read().decode(errors="replace").splitlines()[-lines:]
+        except OSError:
+            return []
+
+    def stop(self) -> None:
+        if self._qmp is not None:
+            self._qmp.close()
+            self._qmp = None
+        for process in (self._qemu, self._backend):
+            if process is None:
+                continue
+            process.kill()
+            process.wait()
+            if process.stdout is not None:
+                process.stdout.close()
+        self._qemu = self._backend = None
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.stop()
+
+    def _running(self) -> subprocess.Popen[bytes]:
+        if self._qemu is None:
+            raise GuestError(f"vm {self.directory}: not started")
+        return self._qemu
+
+    def _start_backend(self) -> subprocess.Popen[bytes]:
+        arguments = [str(self.sockets.vhost), str(self.sockets.hybrid)]
+        with self._diagnostic_file() as log:
+            backend = _spawn(
+                module_command("kata_host.guest.vsock", *arguments),
+                stdout=subprocess.PIPE,
+                stderr=log,
+                env=child_environment(),
+            )
+        assert backend.stdout is not None
+        if backend.stdout.readline() != b"ready\n":
+            backend.wait()
+            backend.stdout.close()
+            reason = "\n".join(self._diagnostics())
+            raise GuestError(f"vm {self.directory}: vsock backend: {reason}")
+        return backend
+
+    def _command(self) -> list[str]:
+        return command(
+            self.machine,
+            self.sockets,
+            kernel=self._image.kernel,
+            initrd=self._initrd or self._image.boot_archive(),
+            root=self._image.root,
+            accelerator=choose(self._image.kernel, cache()),
+        )
+
+    def _start_qemu(self) -> subprocess.Popen[bytes]:
+        arguments = self._command()
+        if shutil.which(arguments[0]) is None:
+            raise GuestError(f"{arguments[0]}: not found (package qemu-system-x86)")
+        with self._diagnostic_file() as log:
+            return _spawn(arguments, stdout=log, stderr=log)
+
+    def _backend_ended_in_order(self) -> bool:
+        return self._backend is not None and self._backend.poll() == 0
+
+    def _is_listening(self, deadline: float) -> bool:
+        """Ask for the ready port: True for OK, False when nobody listens yet."""
+        with socket.socket(socket.AF_UNIX) as probe:
+            probe.settimeout(RETRY_INTERVAL)
+            try:
+                probe.connect(str(self.socket))
+                probe.sendall(b"CONNECT %d\n" % self._ready_port)
+                while time.monotonic() < deadline and self.ending() is None:
+                    try:
+                        return probe.recv(64).startswith(b"OK")
+                    except TimeoutError:
+                        continue  # The guest's driver is not up yet.
+            except OSError:
+                return False
+        return False
+
+    def _last_words(self, lines: int = 20) -> Sequence[str]:
+        """Return the end of the console, without a panic's registers and addresses."""
+        told = list(self.console_tail(1000))
+        panics = [number for number, line in enumerate(told) if PANIC in line]
+        return told[: panics[0] + 1][-lines:] if panics else told[-lines:]
+
+    def _diagnostic_file(self) -> BinaryIO:
+        return open(self.directory / "qemu.log", "ab")
+
+    def _diagnostics(self) -> list[str]:
+        try:
+            return (
+                (self.directory / "qemu.log").read_text(errors="replace").splitlines()
+            )
+        except OSError:
+            return []
+
+
+def _spawn(arguments: list[str], **options: Any) -> subprocess.Popen[bytes]:
+    """Start a process that is killed when this thread dies."""
+    return subprocess.Popen(
+        ["setpriv", "--pdeathsig", "KILL", "--", *arguments],
+        stdin=subprocess.DEVNULL,
+        start_new_session=True,
+        **options,
+    )
+
+
+def _wait_for_one(processes: Iterable[subprocess.Popen[bytes]], timeout: float) -> None:
+    """Wait until one of our children has ended, or for `timeout` seconds."""
+    with contextlib.ExitStack() as stack:
+        poll = select.poll()
+        for process in processes:
+            if process.poll() is not None:
+                return
+            pidfd = os.pidfd_open(process.pid)
+            stack.callback(os.close, pidfd)
+            poll.register(pidfd, select.POLLIN)
+        poll.poll(timeout * 1000)
+
+
+def _describe(name: str, status: int) -> str:
+    if status < 0:
+        return f"{name} was killed by signal {-status}"
+    return f"{name} ended with status {status}"

@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`python -m kata_host.guest.vsock VHOST-SOCKET HYBRID-SOCKET CID`: serve one guest.
+
+Prints `ready` when both sockets take connections; ends when QEMU does.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import resource
+import socket
+import sys
+from pathlib import Path
+
+from kata_host.guest.hybrid_server import BACKLOG
+from kata_host.guest.vsock.backend import Backend
+from kata_host.guest.vsock.memory import MemoryFault
+from kata_host.guest.vsock.vhost_user import ProtocolError
+from kata_host.guest.vsock.virtqueue import VirtqueueError
+
+FIRST_GUEST_CID = 3
+
+
+def _listen(path: Path, backlog: int) -> socket.socket:
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(str(path))
+    listener.listen(backlog)
+    return listener
+
+
+def main() -> int:
+    """Serve; return 1 when the guest or QEMU broke the protocol."""
+    parser = argparse.ArgumentParser(
+        prog="python -m kata_host.guest.vsock", description=__doc__
+    )
+    parser.add_argument("vhost", type=Path, help="the socket that QEMU connects to")
+    parser.add_argument("socket", type=Path, help="the socket that clients connect to")
+    parser.add_argument("cid", type=int, nargs="?", default=FIRST_GUEST_CID)
+    arguments = parser.parse_args()
+    logging.basicConfig(
+        level=logging.WARNING, format="kata_host.guest.vsock: %(message)s"
+    )
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+    with _listen(arguments.socket, BACKLOG) as listener:
+        with _listen(arguments.vhost, 1) as door:
+            print("ready", flush=True)
+            vhost, _ = door.accept()
+        with vhost:
+            backend = Backend(vhost, listener, arguments.socket, arguments.cid)
+            try:
+                backend.run()
+            except (VirtqueueError, MemoryFault, ProtocolError) as error:
+                print(f"kata_host.guest.vsock: {error}", file=sys.stderr)
+                return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

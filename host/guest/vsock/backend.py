@@ -1,0 +1,196 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The loop: kicks of the guest, requests of QEMU, clients of the unix socket."""
+
+from __future__ import annotations
+
+import logging
+import os
+import select
+import socket
+from pathlib import Path
+from typing import Final
+
+from kata_host.guest.hybrid_server import (
+    COMMAND_LIMIT,
+    CONNECTIONS_LIMIT,
+    parse_command,
+)
+from kata_host.guest.vsock.device import EDGES, Device, cut
+from kata_host.guest.vsock.packet import HEADER_SIZE, parse_header
+from kata_host.guest.vsock.poller import Poller
+from kata_host.guest.vsock.vhost_user import (
+    RECEIVE_QUEUE,
+    TRANSMIT_QUEUE,
+    Ring,
+    VhostUser,
+    config_space,
+)
+
+KNOCK_INTERVAL: Final = 0.01
+PACKETS_PER_TURN: Final = 256
+"""Of the guest, before its clients have their turn."""
+
+log = logging.getLogger(__name__)
+
+
+class Backend:
+    """Serves one guest: QEMU on `vhost`, clients on `listener`."""
+
+    def __init__(
+        self, vhost: socket.socket, listener: socket.socket, base: Path, guest_cid: int
+    ) -> None:
+        self._base = base
+        self._listener = listener
+        self._poller = Poller()
+        self._device = Device(guest_cid, self._connect_host, self._poller)
+        self._vhost = VhostUser(
+            vhost,
+            config_space(guest_cid),
+            watch_kick=self._watch_kick,
+            unwatch_kick=self._unwatch_kick,
+        )
+        self._knockers: set[socket.socket] = set()
+        """Clients that have not said CONNECT yet."""
+        self._serving = True
+        self._unfinished = False
+        self._poller.watch(vhost.fileno(), select.EPOLLIN, self._handle_qemu)
+        self._poller.watch(listener.fileno(), select.EPOLLIN, self._handle_listener)
+
+    def run(self) -> None:
+        """Serve until QEMU closes its socket.
+
+        Raises `VirtqueueError`, `MemoryFault` or `ProtocolError` when the guest or
+        QEMU cannot be served any longer.
+        """
+        while self._serving:
+            self._poller.turn(self._timeout())
+            if self._device.is_knocking:
+                self._device.knock()
+            self._take_packets()
+            self._give_packets()
+
+    def _timeout(self) -> float | None:
+        ring = self._vhost.rings[TRANSMIT_QUEUE]
+        if self._unfinished and ring.is_running and not self._device.is_congested:
+            return 0
+        return KNOCK_INTERVAL if self._device.is_knocking else None
+
+    def _handle_qemu(self, events: int) -> None:
+        try:
+            self._serving = self._vhost.serve()
+        except ConnectionError:
+            # QEMU was killed in the middle of a request.
+            self._serving = False
+
+    # The rings.
+
+    def _watch_kick(self, ring: Ring) -> None:
+        def handle(events: int) -> None:
+            if ring.kick is not None:
+                os.eventfd_read(ring.kick)
+            self._unfinished |= ring.index == TRANSMIT_QUEUE
+
+        if ring.kick is not None:
+            # What was offered before the ring was ours came without a kick.
+            self._unfinished = True
+            self._poller.watch(ring.kick, select.EPOLLIN, handle)
+
+    def _unwatch_kick(self, ring: Ring) -> None:
+        if ring.kick is not None:
+            self._poller.unwatch(ring.kick)
+
+    def _take_packets(self) -> None:
+        """Take what the guest sent, for one turn."""
+        ring = self._vhost.rings[TRANSMIT_QUEUE]
+        if not self._unfinished or not ring.is_running or ring.queue is None:
+            return
+        taken = 0
+        while taken < PACKETS_PER_TURN and not self._device.is_congested:
+            chain = ring.queue.pop()
+            if chain is None:
+                self._unfinished = False
+                break
+            self._take_packet(chain.buffers)
+            ring.queue.push(chain, 0)
+            taken += 1
+        if taken:
+            ring.interrupt()
+
+    def _take_packet(self, buffers: list[memoryview]) -> None:
+        try:
+            header = parse_header(b"".join(cut(buffers, 0, HEADER_SIZE)))
+        except ValueError as error:
+            log.warning("%s", error)
+            return
+        payload = cut(buffers, HEADER_SIZE, header.length)
+        if sum(map(len, payload)) < header.length:
+            log.warning("vsock packet: shorter than its header says")
+            return
+        self._device.receive(header, payload)
+
+    def _give_packets(self) -> None:
+        """Give the guest what there is for it, as far as it has buffers."""
+        ring = self._vhost.rings[RECEIVE_QUEUE]
+        if not ring.is_running or ring.queue is None:
+            return
+        given = False
+        while self._device.has_packets:
+            chain = ring.queue.pop()
+            if chain is None:
+                break
+            if chain.size <= HEADER_SIZE:
+                ring.queue.push(chain, 0)
+                continue
+            length = self._device.fill(chain.buffers)
+            if not length:
+                ring.queue.put_back()
+                break
+            ring.queue.push(chain, length)
+            given = True
+        if given:
+            ring.interrupt()
+
+    # The unix sockets.
+
+    def _connect_host(self, port: int) -> socket.socket:
+        connection = socket.socket(
+            socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK
+        )
+        try:
+            connection.connect(f"{self._base}_{port}")
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _handle_listener(self, events: int) -> None:
+        client, _ = self._listener.accept()
+        client.setblocking(False)
+        if len(self._knockers) >= CONNECTIONS_LIMIT:
+            client.close()
+            return
+        self._knockers.add(client)
+        self._poller.watch(
+            client.fileno(), EDGES, lambda events: self._handle_command(client)
+        )
+
+    def _handle_command(self, client: socket.socket) -> None:
+        """Read a client's first line, and not a byte more."""
+        try:
+            line = client.recv(COMMAND_LIMIT, socket.MSG_PEEK)
+            end = line.find(b"\n") + 1
+            if not end and 0 < len(line) < COMMAND_LIMIT:
+                return
+            port = parse_command(client.recv(end or COMMAND_LIMIT))
+        except BlockingIOError:
+            return
+        except (OSError, ValueError):
+            self._dismiss(client)
+            client.close()
+            return
+        self._dismiss(client)
+        self._device.connect(client, port)
+
+    def _dismiss(self, client: socket.socket) -> None:
+        self._knockers.discard(client)
+        self._poller.unwatch(client.fileno())

@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Spans as one HTML page: a waterfall that needs no network to be read."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from importlib.resources import files
+from typing import Any, Final
+
+from kata_host.trace.span_record import SpanRecord
+from kata_host.trace.tree import Node, build, format_duration, shorten
+from kata_tracing import semconv
+from kata_tracing.kind import Status
+
+TEMPLATE: Final = "page.html"
+MARK: Final = "/*SPANS*/[]"
+"""Where the template takes the spans."""
+HINTS: Final = (
+    semconv.CONTAINER_ID,
+    semconv.EXEC_ID,
+    "agent.storage.driver",
+    "agent.storage.fstype",
+    "agent.device.type",
+    "agent.uevent.name",
+    "network.interface.name",
+    "process.executable.name",
+)
+"""Attributes whose values stand behind a span's name."""
+
+
+def page(spans: Iterable[SpanRecord]) -> str:
+    """Return the page. What a guest wrote is text in it, never markup."""
+    rows = [row for root in build(spans) for row in _rows(root, None, 0)]
+    data = json.dumps(rows, ensure_ascii=True)
+    # Inside <script> only "</" and "<!--" mean anything to the HTML parser.
+    template = files("kata_host.trace").joinpath(TEMPLATE).read_text(encoding="utf-8")
+    return template.replace(MARK, data.replace("<", "\\u003c"), 1)
+
+
+def _hint(span: SpanRecord, parent: SpanRecord | None) -> str:
+    """Return what tells a call from others of its name."""
+    above = {} if parent is None else parent.attributes
+    words = [
+        shorten(str(value))
+        for key in HINTS
+        if (value := span.attributes.get(key)) and above.get(key) != value
+    ]
+    return " ".join(dict.fromkeys(words))
+
+
+def _rows(
+    node: Node, parent: SpanRecord | None, depth: int
+) -> Iterator[dict[str, Any]]:
+    span = node.span
+    yield {
+        "name": shorten(span.name),
+        "depth": depth,
+        "trace": span.trace_id,
+        "id": span.span_id,
+        # Microseconds: JavaScript's numbers do not hold nanoseconds since 1970.
+        "start": span.start / 1000,
+        "end": max(span.start, span.end) / 1000,
+        "time": format_duration(span.duration),
+        "failed": span.status is Status.ERROR,
+        "kind": span.kind.name.lower(),
+        "attributes": [
+            [shorten(k), shorten(str(v))] for k, v in span.attributes.items()
+        ],
+        "events": [[shorten(it.name), it.time / 1000] for it in span.events],
+        "hint": _hint(span, parent),
+    }
+    for child in node.children:
+        yield from _rows(child, span, depth + 1)

@@ -1,0 +1,236 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import pytest
+from google.protobuf.json_format import ParseDict
+
+from kata_agent.errors import InvalidArgument
+from kata_agent.oci.convert import (
+    hooks_to_oci,
+    process_to_oci,
+    resources_to_oci,
+    to_oci,
+)
+from kata_protos import oci_pb2
+
+
+def full() -> oci_pb2.Spec:
+    return ParseDict(
+        {
+            "Version": "1.1.0",
+            "Process": {
+                "Terminal": True,
+                "ConsoleSize": {"Height": 24, "Width": 80},
+                "User": {"UID": 1, "GID": 2, "AdditionalGids": [3], "Username": "u"},
+                "Args": ["a", "b"],
+                "Env": ["K=V"],
+                "Cwd": "/w",
+                "Capabilities": {"Bounding": ["CAP_KILL"]},
+                "Rlimits": [{"Type": "RLIMIT_CPU", "Hard": 2, "Soft": 1}],
+                "NoNewPrivileges": True,
+                "ApparmorProfile": "p",
+                "OOMScoreAdj": -5,
+                "SelinuxLabel": "l",
+            },
+            "Root": {"Path": "/r", "Readonly": True},
+            "Hostname": "h",
+            "Mounts": [
+                {
+                    "destination": "/d",
+                    "source": "s",
+                    "type": "tmpfs",
+                    "options": ["ro"],
+                }
+            ],
+            "Hooks": {"Prestart": [{"Path": "/h", "Args": ["h"], "Timeout": 3}]},
+            "Annotations": {"k": "v"},
+            "Linux": {
+                "UIDMappings": [{"HostID": 1, "ContainerID": 0, "Size": 5}],
+                "Sysctl": {"net.a": "1"},
+                "CgroupsPath": "/p",
+                "Namespaces": [{"Type": "ipc", "Path": "/n"}],
+                "Devices": [
+                    {
+                        "Path": "/dev/x",
+                        "Type": "c",
+                        "Major": 1,
+                        "Minor": 2,
+                        "FileMode": 438,
+                    }
+                ],
+                "Seccomp": {
+                    "DefaultAction": "SCMP_ACT_ALLOW",
+                    "Architectures": ["SCMP_ARCH_X86_64"],
+                    "Flags": ["SECCOMP_FILTER_FLAG_LOG"],
+                    "Syscalls": [
+                        {
+                            "Names": ["read"],
+                            "Action": "SCMP_ACT_ERRNO",
+                            "errnoret": 0,
+                            "Args": [{"Index": 1, "Value": 2, "Op": "SCMP_CMP_EQ"}],
+                        }
+                    ],
+                },
+                "RootfsPropagation": "rslave",
+                "MaskedPaths": ["/m"],
+                "ReadonlyPaths": ["/o"],
+                "MountLabel": "ml",
+            },
+        },
+        oci_pb2.Spec(),
+    )
+
+
+def test_everything_is_carried_over() -> None:
+    assert to_oci(full()) == {
+        "ociVersion": "1.1.0",
+        "process": {
+            "terminal": True,
+            "consoleSize": {"height": 24, "width": 80},
+            "user": {"uid": 1, "gid": 2, "additionalGids": [3], "username": "u"},
+            "args": ["a", "b"],
+            "env": ["K=V"],
+            "cwd": "/w",
+            "capabilities": {
+                "bounding": ["CAP_KILL"],
+                "effective": [],
+                "inheritable": [],
+                "permitted": [],
+                "ambient": [],
+            },
+            "rlimits": [{"type": "RLIMIT_CPU", "hard": 2, "soft": 1}],
+            "noNewPrivileges": True,
+            "apparmorProfile": "p",
+            "selinuxLabel": "l",
+            "oomScoreAdj": -5,
+        },
+        "root": {"path": "/r", "readonly": True},
+        "hostname": "h",
+        "mounts": [
+            {"destination": "/d", "source": "s", "type": "tmpfs", "options": ["ro"]}
+        ],
+        "hooks": {"prestart": [{"path": "/h", "args": ["h"], "timeout": 3}]},
+        "annotations": {"k": "v"},
+        "linux": {
+            "uidMappings": [{"containerID": 0, "hostID": 1, "size": 5}],
+            "sysctl": {"net.a": "1"},
+            "resources": {},
+            "cgroupsPath": "/p",
+            "namespaces": [{"type": "ipc", "path": "/n"}],
+            "devices": [
+                {
+                    "path": "/dev/x",
+                    "type": "c",
+                    "major": 1,
+                    "minor": 2,
+                    "uid": 0,
+                    "gid": 0,
+                    "fileMode": 438,
+                }
+            ],
+            "seccomp": {
+                "defaultAction": "SCMP_ACT_ALLOW",
+                "architectures": ["SCMP_ARCH_X86_64"],
+                "flags": ["SECCOMP_FILTER_FLAG_LOG"],
+                "syscalls": [
+                    {
+                        "names": ["read"],
+                        "action": "SCMP_ACT_ERRNO",
+                        # Set to zero is not the same as not set.
+                        "errnoRet": 0,
+                        "args": [
+                            {
+                                "index": 1,
+                                "value": 2,
+                                "valueTwo": 0,
+                                "op": "SCMP_CMP_EQ",
+                            }
+                        ],
+                    }
+                ],
+            },
+            "rootfsPropagation": "rslave",
+            "maskedPaths": ["/m"],
+            "readonlyPaths": ["/o"],
+            "mountLabel": "ml",
+        },
+    }
+
+
+@pytest.mark.parametrize("part", ["Process", "Root", "Linux"])
+def test_necessary_parts(part: str) -> None:
+    spec = full()
+    spec.ClearField(part)  # type: ignore[arg-type]  # a literal in the stubs
+    with pytest.raises(InvalidArgument, match=f"^spec: no {part.lower()}$"):
+        to_oci(spec)
+
+
+def test_a_process_needs_arguments() -> None:
+    with pytest.raises(InvalidArgument, match="^process: no arguments$"):
+        process_to_oci(oci_pb2.Process())
+
+
+def test_zero_means_absent_where_it_is_optional() -> None:
+    resources = oci_pb2.LinuxResources()
+    for part in ("Memory", "CPU", "Pids", "BlockIO", "Network"):
+        getattr(resources, part).SetInParent()
+    assert resources_to_oci(resources) == {}
+    hooks = oci_pb2.Hooks()
+    hooks.Poststop.add(Path="/h")
+    assert hooks_to_oci(hooks) == {"poststop": [{"path": "/h"}]}
+    process = process_to_oci(oci_pb2.Process(Args=["a"]))
+    assert process["oomScoreAdj"] == 0
+    assert process["cwd"] == "/"
+    assert "consoleSize" not in process
+    assert "capabilities" not in process
+
+
+def test_resources() -> None:
+    resources = oci_pb2.LinuxResources()
+    resources.Memory.Limit = -1
+    resources.Memory.DisableOOMKiller = True
+    resources.CPU.Cpus = "0-3"
+    resources.Pids.Limit = -1
+    resources.BlockIO.Weight = 100
+    resources.BlockIO.ThrottleReadBpsDevice.add(Major=8, Minor=1, Rate=9)
+    resources.HugepageLimits.add(Pagesize="2MB", Limit=7)
+    assert resources_to_oci(resources) == {
+        "memory": {"limit": -1, "disableOOMKiller": True},
+        "cpu": {"cpus": "0-3"},
+        "pids": {"limit": -1},
+        "blockIO": {
+            "weight": 100,
+            "throttleReadBpsDevice": [{"major": 8, "minor": 1, "rate": 9}],
+        },
+        "hugepageLimits": [{"pageSize": "2MB", "limit": 7}],
+    }
+
+
+@pytest.mark.parametrize(
+    ("rule", "expected"),
+    [
+        # Wildcards that lost their presence, where that is harmless.
+        ({"Access": "rwm"}, {"allow": False, "type": "a", "access": "rwm"}),
+        (
+            {"Allow": True, "Type": "c", "Access": "m"},
+            {"allow": True, "type": "c", "access": "m"},
+        ),
+        # Never every device for a rule that opens.
+        (
+            {"Allow": True, "Type": "b", "Access": "rwm"},
+            {"allow": True, "type": "b", "access": "rwm", "major": 0, "minor": 0},
+        ),
+        (
+            {"Allow": True, "Type": "c", "Major": 136, "Minor": -1, "Access": "rwm"},
+            {"allow": True, "type": "c", "major": 136, "access": "rwm"},
+        ),
+        (
+            {"Allow": True, "Type": "c", "Major": 1, "Minor": 3, "Access": "rw"},
+            {"allow": True, "type": "c", "major": 1, "minor": 3, "access": "rw"},
+        ),
+    ],
+)
+def test_device_rules(rule: dict[str, object], expected: dict[str, object]) -> None:
+    resources = oci_pb2.LinuxResources()
+    ParseDict(rule, resources.Devices.add())
+    assert resources_to_oci(resources)["devices"] == [expected]

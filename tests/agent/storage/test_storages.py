@@ -1,0 +1,221 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Storages as a whole: checks, who uses them, and what is undone when."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from kata_agent.errors import Internal, InvalidArgument
+from kata_agent.options.config import Config
+from kata_agent.reaper import Reaper
+from kata_agent.storage.context import Site
+from kata_agent.storage.storages import DRIVERS, HANDLERS, Storages, check
+from kata_protos.agent_pb2 import Storage
+from tests.helpers.sysfs import Sysfs
+
+
+class Driver:
+    """A driver that writes down what it is asked for, as `+name` and `-name`."""
+
+    def __init__(self) -> None:
+        self.log: list[str] = []
+        self.failing = ""
+        self.gate = asyncio.Event()
+        self.gate.set()
+
+    async def __call__(self, storage: Storage, site: Site) -> None:
+        name = Path(storage.mount_point).name
+        await self.gate.wait()
+        if name == self.failing:
+            raise Internal(f"{name} is broken")
+        self.log.append(f"+{name}")
+        site.cleanup.callback(self.log.append, f"-{name}")
+
+
+@pytest.fixture
+async def sysfs(tmp_path: Path) -> AsyncIterator[Sysfs]:
+    sysfs = Sysfs(tmp_path)
+    yield sysfs
+    sysfs.monitor.close()
+
+
+@pytest.fixture
+async def storages(sysfs: Sysfs) -> AsyncIterator[Storages]:
+    with Reaper() as reaper:
+        yield Storages(sysfs.paths, sysfs.uevents, Config(), reaper)
+
+
+@pytest.fixture
+async def driver(monkeypatch: pytest.MonkeyPatch) -> Driver:
+    driver = Driver()
+    for name in ("fake", "ephemeral"):
+        monkeypatch.setitem(HANDLERS, name, driver)
+    return driver
+
+
+def make(
+    sysfs: Sysfs, *names: str, driver: str = "fake", **more: bool
+) -> list[Storage]:
+    return [
+        Storage(
+            driver=driver,
+            source="source",
+            fstype="fs",
+            mount_point=f"{sysfs.paths.sandbox}/{name}",
+            **more,
+        )
+        for name in names
+    ]
+
+
+async def test_what_was_added_last_is_removed_first(
+    sysfs: Sysfs, storages: Storages, driver: Driver
+) -> None:
+    points = await storages.add(make(sysfs, "a", "b"), "c1")
+    assert [Path(point).name for point in points] == ["a", "b"]
+    await storages.remove_for("c1")
+    assert driver.log == ["+a", "+b", "-b", "-a"]
+    await storages.remove_for("c1")
+    assert len(driver.log) == 4
+
+
+async def test_the_last_user_removes(
+    sysfs: Sysfs, storages: Storages, driver: Driver
+) -> None:
+    await storages.add(make(sysfs, "a"), "c1")
+    # However it is written, and as often as one likes.
+    same = make(sysfs, "./a/", "a")
+    await storages.add(same, "c2")
+    await storages.remove_for("c1")
+    assert driver.log == ["+a"]
+    await storages.remove_for("c2")
+    assert driver.log == ["+a", "-a"]
+    await storages.add(make(sysfs, "a"), "c3")
+    assert driver.log == ["+a", "-a", "+a"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "shared"), [("ephemeral", False), ("fake", True)], ids=["driver", "flag"]
+)
+async def test_some_stay_until_the_sandbox_ends(
+    sysfs: Sysfs, storages: Storages, driver: Driver, kind: str, shared: bool
+) -> None:
+    await storages.add(make(sysfs, "a", driver=kind, shared=shared), "c1")
+    await storages.remove_for("c1")
+    await storages.add(make(sysfs, "a", driver=kind, shared=shared), "c2")
+    await storages.add(make(sysfs, "b"), None)
+    assert driver.log == ["+a", "+b"]
+    await storages.remove_all()
+    assert driver.log == ["+a", "+b", "-b", "-a"]
+
+
+async def test_a_failure_undoes_what_the_call_began(
+    sysfs: Sysfs, storages: Storages, driver: Driver
+) -> None:
+    await storages.add(make(sysfs, "old", driver="ephemeral"), "c1")
+    driver.failing = "c"
+    with pytest.raises(Internal, match="c is broken"):
+        await storages.add(
+            [
+                *make(sysfs, "old", driver="ephemeral"),
+                *make(sysfs, "new", driver="ephemeral"),
+                *make(sysfs, "b", "c", "d"),
+            ],
+            "c2",
+        )
+    assert driver.log == ["+old", "+new", "+b", "-b", "-new"]
+    # It can be tried again.
+    driver.failing = ""
+    await storages.add(make(sysfs, "c"), "c2")
+    assert driver.log[-1] == "+c"
+
+
+async def test_two_want_the_same_at_once(
+    sysfs: Sysfs, storages: Storages, driver: Driver
+) -> None:
+    driver.gate.clear()
+    both = [
+        asyncio.create_task(storages.add(make(sysfs, "a"), name))
+        for name in ("c1", "c2")
+    ]
+    while len(storages._entries) < 1:
+        await asyncio.sleep(0)
+    driver.gate.set()
+    await asyncio.gather(*both)
+    assert driver.log == ["+a"]
+
+
+async def test_the_second_tries_when_the_first_fails(
+    sysfs: Sysfs, storages: Storages, driver: Driver
+) -> None:
+    driver.gate.clear()
+    first, second = (
+        asyncio.create_task(storages.add(make(sysfs, "a"), name))
+        for name in ("c1", "c2")
+    )
+    while not storages._entries:
+        await asyncio.sleep(0)
+    first.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await first
+    driver.gate.set()
+    await second
+    assert driver.log == ["+a"]
+    await storages.remove_for("c2")
+    assert driver.log == ["+a", "-a"]
+
+
+async def test_a_cleanup_that_fails_does_not_stop_the_others(
+    sysfs: Sysfs,
+    storages: Storages,
+    driver: Driver,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail() -> None:
+        raise Internal("busy")
+
+    async def stubborn(storage: Storage, site: Site) -> None:
+        site.cleanup.callback(fail)
+
+    monkeypatch.setitem(HANDLERS, "stubborn", stubborn)
+    await storages.add(make(sysfs, "a"), "c1")
+    await storages.add(make(sysfs, "b", driver="stubborn"), "c1")
+    with pytest.raises(Internal, match="busy"):
+        await storages.remove_for("c1")
+    assert driver.log == ["+a", "-a"]
+
+
+async def test_only_ephemeral_ones_are_updated(
+    sysfs: Sysfs, storages: Storages, driver: Driver
+) -> None:
+    with pytest.raises(InvalidArgument, match="driver 'fake' is not ephemeral"):
+        await storages.update_ephemeral(make(sysfs, "a"))
+    await storages.update_ephemeral(make(sysfs, "a", driver="ephemeral"))
+    assert driver.log == ["+a"]
+
+
+def test_checks(sysfs: Sysfs) -> None:
+    point = f"{sysfs.paths.sandbox}/a"
+    for storage, error in (
+        (Storage(), "storage '': unknown driver ''"),
+        (Storage(driver="x", mount_point=point), "unknown driver 'x'"),
+        (Storage(driver="blk"), "no mount point"),
+        (Storage(driver="blk", mount_point="/etc/a"), "not below"),
+        (Storage(driver="blk", mount_point=point), "no file system type"),
+        (Storage(driver="blk", mount_point=point, fstype="ext4"), "no source"),
+        (Storage(driver="bind", mount_point=point), "no source"),
+        (Storage(driver="watchable-bind", mount_point=point), "no source"),
+    ):
+        with pytest.raises(InvalidArgument, match=error):
+            check(sysfs.paths, storage)
+    for driver in ("ephemeral", "overlayfs"):
+        check(sysfs.paths, Storage(driver=driver, mount_point=point, fstype="x"))
+    check(sysfs.paths, Storage(driver="local", mount_point=point))
+
+
+def test_drivers_are_sorted_for_who_asks() -> None:
+    assert sorted(DRIVERS) == DRIVERS

@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from google.protobuf.empty_pb2 import Empty
+
+from kata_host.client.upload import CHUNK, upload
+from kata_protos import agent_pb2
+from kata_protos.agent_ttrpc import AgentServiceBase, AgentServiceClient
+from ttrpc.aio import Client, Server
+from ttrpc.context import CallContext
+from ttrpc.errors import StatusError
+from ttrpc.service import bind
+
+
+class Copies(AgentServiceBase):
+    """Keeps what it is sent, in order; refuses names that hold `refused`."""
+
+    def __init__(self) -> None:
+        self.requests: list[agent_pb2.CopyFileRequest] = []
+
+    async def copy_file(
+        self, request: agent_pb2.CopyFileRequest, context: CallContext
+    ) -> Empty:
+        if "refused" in request.path:
+            raise PermissionError(request.path)
+        self.requests.append(request)
+        return Empty()
+
+    def names(self) -> list[str]:
+        return [request.path for request in self.requests]
+
+    def content(self, name: str) -> bytes:
+        parts = [request for request in self.requests if request.path == name]
+        assert [part.offset for part in parts] == sorted(part.offset for part in parts)
+        assert parts[-1].offset + len(parts[-1].data) == parts[-1].file_size
+        return b"".join(part.data for part in parts)
+
+
+@pytest.fixture
+def copies() -> Copies:
+    return Copies()
+
+
+@pytest.fixture
+async def agent(copies: Copies, tmp_path: Path) -> AsyncIterator[AgentServiceClient]:
+    service = agent_pb2.DESCRIPTOR.services_by_name["AgentService"]
+    server = Server([bind(service, copies)])
+    await server.listen(f"unix://{tmp_path}/s")
+    async with await Client.connect(f"unix://{tmp_path}/s") as client:
+        yield AgentServiceClient(client)
+    await server.shutdown(timeout=5)
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    root = tmp_path / "tree"
+    (root / "bin/deep").mkdir(parents=True)
+    (root / "bin/small").write_bytes(b"hello")
+    (root / "bin/small").chmod(0o751)
+    (root / "bin/empty").touch()
+    (root / "bin/deep/big").write_bytes(os.urandom(2 * CHUNK + 7))
+    (root / "link").symlink_to("bin/small")
+    (root / "to-directory").symlink_to("bin")
+    os.mkfifo(root / "fifo")
+    return root
+
+
+async def test_a_tree_arrives_whole(
+    agent: AgentServiceClient, copies: Copies, tree: Path
+) -> None:
+    await upload(agent, tree, "/t")
+    for name in ("bin/small", "bin/empty", "bin/deep/big"):
+        assert copies.content(f"/t/{name}") == (tree / name).read_bytes()
+    assert copies.content("/t/link") == b"bin/small"
+    assert copies.content("/t/to-directory") == b"bin"
+    assert "/t/fifo" not in copies.names()
+    modes = {request.path: request.file_mode for request in copies.requests}
+    assert modes["/t/bin/small"] == stat.S_IFREG | 0o751
+    assert stat.S_ISLNK(modes["/t/link"])
+    assert stat.S_ISDIR(modes["/t"])
+
+
+async def test_a_directory_comes_before_what_is_in_it(
+    agent: AgentServiceClient, copies: Copies, tree: Path
+) -> None:
+    await upload(agent, tree, "/t")
+    names = copies.names()
+    assert names[0] == "/t"
+    assert names.index("/t/bin") < names.index("/t/bin/deep")
+    assert names.index("/t/bin/deep") < names.index("/t/bin/deep/big")
+
+
+async def test_a_single_file_will_do(
+    agent: AgentServiceClient, copies: Copies, tree: Path
+) -> None:
+    await upload(agent, tree / "bin/small", "/t/file")
+    assert copies.content("/t/file") == b"hello"
+
+
+async def test_a_refusal_ends_the_upload(agent: AgentServiceClient, tree: Path) -> None:
+    (tree / "refused").touch()
+    with pytest.RaisesGroup(StatusError):
+        await upload(agent, tree, "/t")

@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`kata-agent-ctl trace` against real tracing RPCs, behind a hybrid-vsock door."""
+
+import asyncio
+import os
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+from google.protobuf.empty_pb2 import Empty
+
+from kata_agent.rpc.status import to_status
+from kata_agent.rpc.tracing import TracingService
+from kata_protos import agent_pb2
+from kata_tracing.interceptor import server_interceptor
+from kata_tracing.setup import Tracing
+from kata_tracing.span import span
+from tests.helpers.trace_port import FakeCollector
+from ttrpc.aio import Client, Server
+from ttrpc.context import CallContext
+from ttrpc.service import bind
+
+SERVICE = agent_pb2.DESCRIPTOR.services_by_name["AgentService"]
+
+
+class Pausing:
+    def pause_container(
+        self, request: agent_pb2.PauseContainerRequest, context: CallContext
+    ) -> Empty:
+        with span("cgroup.freeze", subsystem="container", what="\x1b[31m<script>"):
+            return Empty()
+
+
+async def door(path: Path, server: Server) -> asyncio.Server:
+    """Answer `CONNECT 1024` and hand the connection to the server."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        assert await reader.readline() == b"CONNECT 1024\n"
+        writer.write(b"OK 1\n")
+        await writer.drain()
+        ours, theirs = await asyncio.open_unix_connection(f"{path}.inner")
+
+        async def copy(source: asyncio.StreamReader, to: asyncio.StreamWriter) -> None:
+            while data := await source.read(65536):
+                to.write(data)
+            to.close()
+
+        await asyncio.gather(copy(reader, theirs), copy(ours, writer))
+
+    await server.listen(f"unix://{path}.inner")
+    return await asyncio.start_unix_server(serve, path)
+
+
+async def test_live_and_as_a_page(tmp_path: Path) -> None:
+    path = tmp_path / "guest.sock"
+    port = FakeCollector(Path(f"{path}_10240"))
+    tracing = Tracing(port.connect)
+    server = Server(
+        [bind(SERVICE, TracingService(tracing), Pausing())],
+        interceptors=[server_interceptor(tracing, to_status)],
+        status_of=to_status,
+    )
+    async with await door(path, server):
+        page = tmp_path / "trace.html"
+        program = await asyncio.create_subprocess_exec(
+            sys.executable,
+            *("-m", "kata_host.ctl", "trace", f"--address=hvsock://{path}:1024"),
+            f"--html={page}",
+            stdout=asyncio.subprocess.PIPE,
+            env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        )
+        while tracing.tracer is None:
+            await asyncio.sleep(0.01)
+        async with await Client.connect(f"unix://{path}.inner") as client:
+            from kata_protos.agent_ttrpc import AgentServiceClient
+
+            request = agent_pb2.PauseContainerRequest(container_id="c1")
+            await AgentServiceClient(client).pause_container(request)
+        assert program.stdout is not None
+        first = (await program.stdout.readline()).decode()
+        assert first.startswith("grpc.AgentService/PauseContainer container.id=c1")
+        second = (await program.stdout.readline()).decode()
+        assert second.startswith("└─ cgroup.freeze")
+        assert "\x1b" not in second
+        program.send_signal(signal.SIGINT)
+        assert await program.wait() == 0
+        assert tracing.tracer is None
+    await server.shutdown(1)
+    text = page.read_text()
+    assert "grpc.AgentService/PauseContainer" in text
+    assert "<script>" in text
+    assert text.count("<script>") == 1
+    assert "http" not in text.replace("http-equiv", "")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "name"),
+    [
+        (["--address=hvsock:///no/where:1024"], "/no/where_10240"),
+        (["--address=hvsock:///x:1024", "--html=/no/such/page"], "/no/such/page"),
+    ],
+)
+async def test_what_is_not_there_is_named(arguments: list[str], name: str) -> None:
+    program = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "kata_host.ctl", "trace", *arguments),
+        stderr=asyncio.subprocess.PIPE,
+    )
+    _, error = await program.communicate()
+    assert program.returncode == 1
+    assert name in error.decode()
+    assert "Traceback" not in error.decode()
+
+
+@pytest.mark.parametrize("address", ["nonsense", "unix:///x"])
+async def test_bad_addresses(address: str) -> None:
+    program = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "kata_host.ctl", "trace", f"--address={address}"),
+        stderr=asyncio.subprocess.PIPE,
+    )
+    _, error = await program.communicate()
+    assert program.returncode == 2
+    assert address in error.decode()
+    assert "Traceback" not in error.decode()

@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The forwarder as a program, and a real collector behind it and without it."""
+
+import json
+import subprocess
+from contextlib import AbstractContextManager, ExitStack
+from pathlib import Path
+
+import pytest
+
+from kata_host.forwarder.receiver import Receiver
+from kata_tracing.setup import Tracing
+from kata_tracing.span import span
+from tests.helpers.collector import (
+    FORWARDER,
+    eventually,
+    free_port,
+    program,
+    rotel,
+    socat,
+    tcp_to,
+)
+from tests.helpers.trace_port import FakeCollector
+
+
+async def emit(tracing: Tracing, first: int, count: int) -> None:
+    for number in range(first, first + count, 2):
+        with span(f"outer.{number}", subsystem="test", **{"container.id": "c1"}):
+            with span(f"inner.{number}", subsystem="test") as it:
+                it.event("hop", n=number)
+
+
+@pytest.mark.parametrize("way", ["socat", "forwarder"])
+async def test_a_real_collector_gets_every_span(tmp_path: Path, way: str) -> None:
+    """Late at first, then away for a while; attributes and parents arrive intact."""
+    port, sink_port = free_port(), free_port()
+    guest = FakeCollector(tmp_path / "guest.sock_10240")  # only for its connect
+    tracing = Tracing(guest.connect, flush_timeout=20)
+    if way == "socat":
+        relay: AbstractContextManager[object] = socat(tmp_path / "guest.sock", port)
+    else:
+        relay = program(
+            *FORWARDER,
+            f"--listen=hvsock://{tmp_path}/guest.sock:10240",
+            f"--to=http://127.0.0.1:{port}",
+            "--user=root",
+        )
+    with ExitStack() as stack:
+        receiver = Receiver(tmp_path / "sink")
+        async with receiver:
+            stack.enter_context(tcp_to(tmp_path / "sink", sink_port))
+            await tracing.start("collated")
+            await emit(tracing, 0, 200)  # Nobody is there yet.
+            stack.enter_context(relay)
+            eventually(guest.path.exists, way)
+            with rotel(tmp_path, port, sink_port):
+                assert await tracing.flush()
+                await receiver.wait_for(200)
+            await emit(tracing, 200, 200)  # The collector is away.
+            with rotel(tmp_path, port, sink_port):
+                assert await tracing.flush()
+                await receiver.wait_for(400)
+            await tracing.stop()
+            spans = {it.name: it for it in receiver.spans()}
+            stack.close()
+    counters = tracing.counters()
+    assert (counters.ended, counters.sent) == (400, 400)
+    assert len(spans) == 400
+    for number in range(0, 400, 2):
+        outer, inner = spans[f"outer.{number}"], spans[f"inner.{number}"]
+        assert inner.parent_id == outer.span_id
+        assert outer.attributes == {"container.id": "c1", "subsystem": "test"}
+        assert inner.events[0].attributes == {"n": number}
+        assert outer.service == "kata-agent"
+
+
+async def test_a_file_of_json_lines(tmp_path: Path) -> None:
+    guest = FakeCollector(tmp_path / "guest.sock_10240")
+    file = tmp_path / "spans.jsonl"
+    tracing = Tracing(guest.connect, flush_timeout=20)
+    with program(
+        *FORWARDER,
+        f"--listen=unix://{guest.path}",
+        f"--file={file}",
+        "--user=root",
+    ):
+        await tracing.start("collated")
+        await emit(tracing, 0, 2)
+        await tracing.stop()
+    lines = [json.loads(line) for line in file.read_text().splitlines()]
+    found = [
+        it
+        for line in lines
+        for resource in line["resourceSpans"]
+        for scope in resource["scopeSpans"]
+        for it in scope["spans"]
+    ]
+    inner, outer = found
+    assert [inner["name"], outer["name"]] == ["inner.0", "outer.0"]
+    assert inner["parentSpanId"] == outer["spanId"]
+    assert len(outer["traceId"]) == 32
+    int(outer["traceId"], 16)
+    assert outer["kind"] == 1
+    assert not guest.path.exists()
+
+
+def test_help_and_version() -> None:
+    for option in ("--help", "--version"):
+        done = subprocess.run(
+            [*FORWARDER, option], check=True, capture_output=True, text=True
+        )
+        assert done.stdout.startswith(("usage: kata-trace-", "kata-trace-forwarder "))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--listen=unix:///x"], "nowhere to put spans"),
+        (["--listen=tcp://x:1", "--file=/dev/null"], "unknown scheme 'tcp'"),
+        (["--listen=unix:///x/y/z", "--file=/dev/null"], "No such file"),
+        (["--listen=unix:///x", "--to=ftp://x"], "collector 'ftp://x'"),
+    ],
+)
+def test_bad_arguments(arguments: list[str], words: str) -> None:
+    done = subprocess.run([*FORWARDER, *arguments], capture_output=True, text=True)
+    assert done.returncode != 0
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr

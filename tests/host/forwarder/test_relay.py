@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the collector answers, the guest is told; no answer is "come again"."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from kata_host.forwarder.batch import AGAIN, JAEGER, OTLP, Batch
+from kata_host.forwarder.relay import Relay, Target
+from kata_tracing import http1
+from tests.helpers.trace_port import HANG, OK, FakeCollector, fake_collector
+
+BATCH = Batch(OTLP, "application/x-protobuf", b"body", "guest")
+
+
+@pytest.fixture
+def collector(tmp_path: Path) -> Iterator[FakeCollector]:
+    with fake_collector(tmp_path / "collector") as it:
+        yield it
+
+
+def relay_to(collector: FakeCollector) -> Relay:
+    return Relay(Target.parse(f"unix://{collector.path}"), timeout=0.5)
+
+
+async def test_a_batch_arrives_as_it_was(collector: FakeCollector) -> None:
+    assert (await relay_to(collector).take(BATCH)).status == 200
+    (request,) = collector.requests
+    assert request.body == b"body"
+    assert request.target == ("POST", "/v1/traces")
+    assert request.headers["content-type"] == "application/x-protobuf"
+
+
+async def test_jaegers_path_has_its_format(collector: FakeCollector) -> None:
+    batch = Batch(JAEGER, "application/x-thrift", b"body", "guest")
+    assert (await relay_to(collector).take(batch)).status == 200
+    assert collector.requests[0].target[1] == "/api/traces?format=jaeger.thrift"
+
+
+@pytest.mark.parametrize("status", [400, 404, 413, 429, 500, 503])
+async def test_the_collectors_own_answer(collector: FakeCollector, status: int) -> None:
+    headers = {"Retry-After": "7", "Set-Cookie": "x=y", "Content-Type": "text/plain"}
+    collector.answers = [http1.response(status, "Whatever", headers, b"words")]
+    answer = await relay_to(collector).take(BATCH)
+    assert (answer.status, answer.body) == (status, b"words")
+    # What the guest has no use for stays on the host.
+    assert answer.headers == {"Content-Type": "text/plain", "Retry-After": "7"}
+
+
+@pytest.mark.parametrize(
+    "said", [HANG, b"SSH-2.0-x\r\n\r\n", b"x" * 100_000], ids=["hung", "ssh", "flood"]
+)
+async def test_no_answer_is_come_again(collector: FakeCollector, said: bytes) -> None:
+    collector.answers = [said, OK]
+    relay = relay_to(collector)
+    assert await relay.take(BATCH) == AGAIN
+    assert (await relay.take(BATCH)).status == 200
+
+
+async def test_nobody_there_is_come_again(tmp_path: Path) -> None:
+    assert await Relay(Target.parse(f"unix://{tmp_path}/x")).take(BATCH) == AGAIN
+
+
+@pytest.mark.parametrize(
+    ("url", "target"),
+    [
+        ("http://127.0.0.1:4318", Target("127.0.0.1", 4318)),
+        ("http://[::1]:14268/", Target("::1", 14268)),
+        ("http://collector", Target("collector", 4318)),
+        ("http://a:1/b/c/", Target("a", 1, prefix="/b/c")),
+        ("unix:///run/x", Target("localhost", 0, path="/run/x")),
+    ],
+)
+def test_urls(url: str, target: Target) -> None:
+    assert Target.parse(url) == target
+
+
+@pytest.mark.parametrize(
+    "url", ["https://a:1", "a:1", "http://", "unix://a/b", "http://a?b=c", "http://a:b"]
+)
+def test_urls_that_are_none(url: str) -> None:
+    with pytest.raises(ValueError, match=r"collector|Port"):
+        Target.parse(url)
