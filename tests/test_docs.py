@@ -60,3 +60,15 @@ def test_links_within_the_repository_lead_somewhere(page: Path) -> None:
         if "://" not in link and not (ROOT / page.parent / link).exists()
     ]
     assert not dead
+
+
+def test_the_state_machines_are_drawn_from_the_code() -> None:
+    made = subprocess.run(
+        [sys.executable, "-c", "import states; print(states.page(), end='')"],
+        cwd=ROOT / "docs" / "tools",
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    shown = (ROOT / "docs" / "states.md").read_text()
+    assert shown == made.stdout, "run `python docs/tools/states.py`"
