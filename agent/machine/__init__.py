@@ -5,6 +5,6 @@ details, memory_info         what there is
 cpu_memory, plugged          CPUs and memory brought online, soon or late
 widen_cpusets                and let the containers have them
 clock, entropy               set and reseeded
-copy_file, ranges            files from the host, in chunks
+file_copies, partial_file, ranges  files from the host, in chunks
 swap, volume, stale_mounts   disks and shares
 """

@@ -10,7 +10,6 @@ from google.protobuf.empty_pb2 import Empty
 from kata_agent.blocking import blocking
 from kata_agent.device.hotplug import Hotplug
 from kata_agent.machine.clock import set_time
-from kata_agent.machine.copy_file import FileCopies
 from kata_agent.machine.cpu_memory import probe_memory
 from kata_agent.machine.details import guest_details
 from kata_agent.machine.entropy import reseed
@@ -33,7 +32,6 @@ class GuestService:
         self,
         sandbox: Sandbox,
         hotplug: Hotplug,
-        files: FileCopies,
         *,
         device_handlers: Sequence[str],
         storage_handlers: Sequence[str],
@@ -46,7 +44,7 @@ class GuestService:
             hotplug.uevents,
             lambda: [(c.cgroup_path, c.wanted_cpus) for c in sandbox.containers],
         )
-        self._files = files
+        self._files = sandbox.files
         self._metrics = Metrics(hotplug.paths, count_spans)
         # Each is a thread that works: many at once would keep the event loop waiting.
         self._scrapes = Slots(1)

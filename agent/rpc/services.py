@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from kata_agent.device.devices import HANDLERS as DEVICE_HANDLERS
 from kata_agent.device.hotplug import Hotplug
-from kata_agent.machine.copy_file import FileCopies
 from kata_agent.network.network import Network
 from kata_agent.rpc.containers import ContainersService
 from kata_agent.rpc.execution import ExecutionService
@@ -34,7 +33,6 @@ def services(
     guest = GuestService(
         sandbox,
         hotplug,
-        FileCopies(hotplug.paths),
         device_handlers=sorted(DEVICE_HANDLERS),
         storage_handlers=DRIVERS,
         count_spans=tracing.counters,

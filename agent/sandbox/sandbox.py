@@ -32,6 +32,7 @@ from kata_agent.errors import (
     InvalidState,
     Timeout,
 )
+from kata_agent.machine.file_copies import FileCopies
 from kata_agent.oci.adapt import Preparation, fit_process, inherit, prepare
 from kata_agent.oci.convert import Spec, process_to_oci, resources_to_oci, to_oci
 from kata_agent.oci.resources import can_filter_devices, fit_resources, take_mknod
@@ -83,6 +84,8 @@ class Sandbox:
         self.oom_events: Final = OomEvents()
         self.destroyed: Final = asyncio.Event()
         """Set when DestroySandbox is done: the agent may end."""
+        self.files: Final = FileCopies(paths)
+        """What `CopyFile` puts into the guest."""
         self._config = config
         self._paths = paths
         self._reaper = reaper
@@ -154,6 +157,8 @@ class Sandbox:
                 results = await asyncio.gather(
                     *map(self._begin_removal, self.containers), return_exceptions=True
                 )
+                # Before the shared directory is unmounted, which they would keep busy.
+                await blocking(self.files.discard_partial)
                 await self._surroundings.take_down()
             finally:
                 self._is_ending = False

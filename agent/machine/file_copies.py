@@ -2,12 +2,13 @@
 """CopyFile: files, directories and symbolic links that the host puts into the guest.
 
 Everything happens below one directory, which a container may share and fill with
-symlinks of its own: names are resolved by the kernel beneath that directory, and the
-last one is only ever used inside its opened parent (`kata_agent.linux.beneath`).
+symlinks of its own. So the kernel resolves each name beneath that directory, and the
+last part of a name is only ever used inside its opened parent
+(`kata_agent.linux.beneath`).
 
-A file comes in chunks and is built under a name of its own beside its place. It
-appears there, whole, when every byte has come; the order of the chunks is free. Chunk
-0 of a file that has one already starts it anew.
+A file arrives in chunks, in any order, and is built under a temporary name. The file
+appears in its place, whole, when every byte has been written. A second chunk at offset
+0 starts the file anew.
 """
 
 from __future__ import annotations
@@ -26,55 +27,30 @@ from typing import Final
 from kata_agent.blocking import blocking
 from kata_agent.errors import InvalidArgument
 from kata_agent.linux.beneath import make_directories, open_directory, opened, proc_path
-from kata_agent.linux.tree import remove_directory
-from kata_agent.machine.ranges import add_range
+from kata_agent.machine.partial_file import PartialFile, put_in_place, temporary_name
 from kata_agent.system_paths import SystemPaths
 from kata_protos.agent_pb2 import CopyFileRequest
 
 log = logging.getLogger(__name__)
 
 PARTIAL_LIMIT: Final = 64
-"""Files that may be half there at a time; the oldest goes for the next."""
+"""Partial files that are kept at a time; one more removes the oldest."""
 
 DIRECTORY_MODE: Final = 0o755
-"""For parents, when the request says nothing."""
+"""The mode of new parent directories when the request gives none."""
 
 
 @dataclass(slots=True)
-class _Partial:
-    """A file that is being received: its descriptors, its name for now, its bytes."""
-
-    parent: int
-    name: str
-    fd: int
-    size: int
-    received: list[tuple[int, int]] = field(default_factory=list)
-
-    def is_whole(self) -> bool:
-        return self.size == 0 or self.received == [(0, self.size)]
-
-    def has(self, offset: int) -> bool:
-        return any(start <= offset < end for start, end in self.received)
-
-    def close(self) -> None:
-        os.close(self.fd)
-        os.close(self.parent)
-
-    def discard(self) -> None:
-        try:
-            os.unlink(self.name, dir_fd=self.parent)
-        except OSError as error:
-            log.warning("partial file stays", extra={"error": str(error)})
-        self.close()
-
-
-@dataclass(slots=True)
-class _Target:
-    """A path that files are received for; its lock is for the chunks of one file."""
+class _Destination:
+    """A path that chunks arrive for."""
 
     lock: threading.Lock = field(default_factory=threading.Lock)
-    partial: _Partial | None = None
+    """Held while one chunk is written."""
+    partial: PartialFile | None = None
     users: int = 0
+    """Calls that write a chunk, or wait for `lock`."""
+    is_given_up: bool = False
+    """The last of those calls discards the partial file."""
 
 
 class FileCopies:
@@ -83,7 +59,7 @@ class FileCopies:
     def __init__(self, paths: SystemPaths) -> None:
         self._root = PurePosixPath(paths.shared)
         self._lock = threading.Lock()
-        self._targets: dict[str, _Target] = {}
+        self._destinations: dict[str, _Destination] = {}
 
     async def copy(self, request: CopyFileRequest) -> None:
         """Carry out one request. Raises `InvalidArgument` or `OSError`."""
@@ -92,7 +68,7 @@ class FileCopies:
         try:
             await blocking(self._copy, path, request)
         except OSError as error:
-            # What openat2 says of a path that leads out (man 2 openat2).
+            # openat2's errors for a path that leads out (man 2 openat2).
             if error.errno in (errno.EXDEV, errno.ELOOP):
                 raise InvalidArgument(
                     f"file '{request.path}': leaves the shared directory"
@@ -100,10 +76,14 @@ class FileCopies:
             raise
 
     def discard_partial(self) -> None:
-        """Forget every file that is half there; for the end of a sandbox."""
+        """Remove every partial file, since the sandbox ends. Blocks.
+
+        A file whose chunk is being written at this moment goes right after it.
+        """
         with self._lock:
-            for target in self._targets.values():
-                self._discard_if_idle(target)
+            for path, destination in list(self._destinations.items()):
+                destination.is_given_up = True
+                self._discard_if_idle(path, destination)
 
     def _relative(self, path: str) -> str:
         parts = PurePosixPath(path).parts
@@ -120,13 +100,13 @@ class FileCopies:
                 case stat.S_IFDIR:
                     _make_directory(root, path, request)
                 case stat.S_IFLNK:
-                    _make_symlink(root, path, request, _temporary_name())
+                    _make_symlink(root, path, request)
                 case _:
                     self._receive(root, path, request)
 
     def _receive(self, root: int, path: str, request: CopyFileRequest) -> None:
-        with self._target(path) as target, target.lock:
-            partial = target.partial
+        with self._destination(path) as destination, destination.lock:
+            partial = destination.partial
             if partial is not None and (
                 partial.size != request.file_size
                 or (request.offset == 0 and partial.has(0))
@@ -134,46 +114,52 @@ class FileCopies:
                 partial.discard()
                 partial = None
             if partial is None:
-                partial = _start(root, path, request, _temporary_name())
-            target.partial = None
+                parent = _open_parent(root, path, request)
+                partial = PartialFile.create(parent, request.file_size)
+            destination.partial = None
             try:
-                _write(partial, request)
+                partial.write(request.data, request.offset)
                 if partial.is_whole():
-                    _finish(partial, path, request)
+                    partial.finish(
+                        _split(path)[1],
+                        uid=request.uid,
+                        gid=request.gid,
+                        mode=request.file_mode & 0o7777,
+                    )
                     return
             except BaseException:
                 partial.discard()
                 raise
-            target.partial = partial
+            destination.partial = partial
 
     @contextmanager
-    def _target(self, path: str) -> Iterator[_Target]:
+    def _destination(self, path: str) -> Iterator[_Destination]:
         with self._lock:
-            target = self._targets.setdefault(path, _Target())
-            target.users += 1
-            if len(self._targets) > PARTIAL_LIMIT:
-                self._discard_oldest()
+            destination = self._destinations.setdefault(path, _Destination())
+            destination.users += 1
+            if len(self._destinations) > PARTIAL_LIMIT:
+                self._give_up_oldest()
         try:
-            yield target
+            yield destination
         finally:
             with self._lock:
-                target.users -= 1
-                if not target.users and target.partial is None:
-                    del self._targets[path]
+                destination.users -= 1
+                if destination.partial is None or destination.is_given_up:
+                    self._discard_if_idle(path, destination)
 
-    def _discard_oldest(self) -> None:
-        for path, target in self._targets.items():
-            if not target.users:
-                log.warning("partial file given up for another", extra={"path": path})
-                self._discard_if_idle(target)
-                del self._targets[path]
+    def _give_up_oldest(self) -> None:
+        for path, destination in self._destinations.items():
+            if not destination.users:
+                log.warning("partial file discarded: too many", extra={"path": path})
+                self._discard_if_idle(path, destination)
                 return
 
-    @staticmethod
-    def _discard_if_idle(target: _Target) -> None:
-        if not target.users and target.partial is not None:
-            target.partial.discard()
-            target.partial = None
+    def _discard_if_idle(self, path: str, destination: _Destination) -> None:
+        if destination.users:
+            return
+        if destination.partial is not None:
+            destination.partial.discard()
+        del self._destinations[path]
 
 
 def _check(request: CopyFileRequest) -> None:
@@ -195,11 +181,6 @@ def _check(request: CopyFileRequest) -> None:
             )
 
 
-def _temporary_name() -> str:
-    # Unguessable, so that a container cannot have the name taken before us.
-    return f".copy-{os.urandom(8).hex()}"
-
-
 def _split(path: str) -> tuple[str, str]:
     parent, _, name = path.rpartition("/")
     return parent, name
@@ -211,51 +192,14 @@ def _open_parent(root: int, path: str, request: CopyFileRequest) -> int:
     parent, made = make_directories(root, _split(path)[0], mode=mode)
     try:
         if made:
-            # Only the innermost is the file's own; mkdir's mode was cut by the umask.
+            # Only the innermost directory gets the file's owner. Its mode is set
+            # again, because the umask has cut the mode that mkdir was given.
             os.chown(proc_path(parent), request.uid, request.gid)
             os.chmod(proc_path(parent), mode)
     except BaseException:
         os.close(parent)
         raise
     return parent
-
-
-def _start(root: int, path: str, request: CopyFileRequest, name: str) -> _Partial:
-    parent = _open_parent(root, path, request)
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    try:
-        fd = os.open(name, flags, 0o600, dir_fd=parent)
-    except BaseException:
-        os.close(parent)
-        raise
-    return _Partial(parent, name, fd, request.file_size)
-
-
-def _write(partial: _Partial, request: CopyFileRequest) -> None:
-    offset = request.offset
-    view = memoryview(request.data)
-    while view:
-        written = os.pwrite(partial.fd, view, offset)
-        offset += written
-        view = view[written:]
-    partial.received = add_range(partial.received, request.offset, offset)
-
-
-def _finish(partial: _Partial, path: str, request: CopyFileRequest) -> None:
-    # In this order: a change of owner takes the set-user-ID bit away.
-    os.fchown(partial.fd, request.uid, request.gid)
-    os.fchmod(partial.fd, request.file_mode & 0o7777)
-    _put_in_place(partial.parent, partial.name, _split(path)[1])
-    partial.close()
-
-
-def _put_in_place(parent: int, temporary: str, name: str) -> None:
-    """Rename over what is there, if need be a whole directory."""
-    try:
-        os.rename(temporary, name, src_dir_fd=parent, dst_dir_fd=parent)
-    except IsADirectoryError:
-        remove_directory(parent, name)
-        os.rename(temporary, name, src_dir_fd=parent, dst_dir_fd=parent)
 
 
 def _make_directory(root: int, path: str, request: CopyFileRequest) -> None:
@@ -274,18 +218,19 @@ def _make_directory(root: int, path: str, request: CopyFileRequest) -> None:
             os.fchmod(directory, request.file_mode & 0o7777)
 
 
-def _make_symlink(root: int, path: str, request: CopyFileRequest, name: str) -> None:
+def _make_symlink(root: int, path: str, request: CopyFileRequest) -> None:
+    temporary = temporary_name()
     with opened(_open_parent(root, path, request)) as parent:
-        os.symlink(request.data, name, dir_fd=parent)
+        os.symlink(request.data, temporary, dir_fd=parent)
         try:
             os.chown(
-                name,
+                temporary,
                 request.uid,
                 request.gid,
                 dir_fd=parent,
                 follow_symlinks=False,
             )
-            _put_in_place(parent, name, _split(path)[1])
+            put_in_place(parent, temporary, _split(path)[1])
         except BaseException:
-            os.unlink(name, dir_fd=parent)
+            os.unlink(temporary, dir_fd=parent)
             raise

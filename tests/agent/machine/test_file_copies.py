@@ -18,7 +18,7 @@ import pytest
 
 from kata_agent.errors import InvalidArgument
 from kata_agent.linux.mount import mount
-from kata_agent.machine.copy_file import PARTIAL_LIMIT, FileCopies
+from kata_agent.machine.file_copies import PARTIAL_LIMIT, FileCopies
 from kata_agent.system_paths import SystemPaths
 from kata_protos.agent_pb2 import CopyFileRequest
 from tests.helpers.namespace import World, in_namespaces
@@ -176,6 +176,26 @@ class TestFiles:
         assert len(guest.names()) == PARTIAL_LIMIT
         assert len(caplog.records) == 3
         guest.copies.discard_partial()
+        assert guest.names() == []
+
+    async def test_a_chunk_under_way_is_discarded_after_it(
+        self, guest: Guest, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        writing, go_on = threading.Event(), threading.Event()
+        pwrite = os.pwrite
+
+        def wait(fd: int, data: bytes, offset: int) -> int:
+            writing.set()
+            assert go_on.wait(20)
+            return pwrite(fd, data, offset)
+
+        monkeypatch.setattr(os, "pwrite", wait)
+        copying = asyncio.create_task(guest.copy("f", b"x", file_size=2))
+        assert await asyncio.to_thread(writing.wait, 20)
+        guest.copies.discard_partial()
+        assert len(guest.names()) == 1
+        go_on.set()
+        await copying
         assert guest.names() == []
 
 
