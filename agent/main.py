@@ -165,6 +165,7 @@ async def serve(
                     console.serve_terminal(paths.dev / "console")
             uevents = Uevents(paths)
             ending.callback(uevents.close)
+            hotplug = Hotplug(paths, uevents, config.hotplug_timeout)
             accepted = StreamListener()
             ending.callback(accepted.close)
             streams_port = config.passfd_listener_port
@@ -179,12 +180,11 @@ async def serve(
                     state=paths.runtime,
                     pivot_root=can_pivot_root(paths),
                 ),
-                Storages(paths, uevents, config, reaper),
-                Devices(paths, uevents, config),
+                Storages(hotplug, reaper),
+                Devices(hotplug),
                 streams=streams,
             )
             ending.push_async_callback(sandbox.end)
-            hotplug = Hotplug(paths, uevents, config.hotplug_timeout)
             server = Server(
                 services(sandbox, Network(reaper, hotplug), hotplug, tracing),
                 interceptors=[

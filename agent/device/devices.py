@@ -17,10 +17,7 @@ from kata_agent.device.hotplug import Hotplug
 from kata_agent.device.node import DeviceNode, Found
 from kata_agent.device.renumber import renumber
 from kata_agent.device.rules import complete_rules, read_own_disks
-from kata_agent.device.uevent import Uevents
 from kata_agent.errors import InvalidArgument
-from kata_agent.options.config import Config
-from kata_agent.system_paths import SystemPaths
 from kata_protos.agent_pb2 import Device
 from kata_tracing.span import span
 
@@ -44,9 +41,8 @@ HANDLERS: Final[dict[str, DeviceHandler]] = {
 class Devices:
     """Finds devices, and writes the guest's view of them into container specs."""
 
-    def __init__(self, paths: SystemPaths, uevents: Uevents, config: Config) -> None:
-        self._paths = paths
-        self._hotplug = Hotplug(paths, uevents, config.hotplug_timeout)
+    def __init__(self, hotplug: Hotplug) -> None:
+        self._hotplug = hotplug
         self._pci_addresses: dict[str, str] = {}
 
     async def add(self, messages: Sequence[Device], spec: dict[str, Any]) -> None:
@@ -71,7 +67,7 @@ class Devices:
             self._pci_addresses.update(found.pci_addresses)
             if found.node is not None:
                 nodes[message.container_path] = found.node
-        own_disks = await blocking(read_own_disks, self._paths)
+        own_disks = await blocking(read_own_disks, self._hotplug.paths)
         renumber(spec, nodes)
         complete_rules(spec, own_disks)
         if process := spec.get("process"):

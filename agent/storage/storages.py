@@ -21,10 +21,8 @@ from typing import Final, Protocol
 
 from kata_agent.blocking import blocking
 from kata_agent.device.hotplug import Hotplug
-from kata_agent.device.uevent import Uevents
 from kata_agent.errors import InvalidArgument
 from kata_agent.linux.mount import MS_REMOUNT, parse_options
-from kata_agent.options.config import Config
 from kata_agent.storage import (
     bind,
     block,
@@ -101,11 +99,9 @@ class _Use:
 class Storages:
     """Every storage of the sandbox, by mount point."""
 
-    def __init__(
-        self, paths: SystemPaths, uevents: Uevents, config: Config, reaper: Programs
-    ) -> None:
-        self._paths = paths
-        self._hotplug = Hotplug(paths, uevents, config.hotplug_timeout)
+    def __init__(self, hotplug: Hotplug, reaper: Programs) -> None:
+        self._paths = hotplug.paths
+        self._hotplug = hotplug
         self._programs = reaper
         self._entries: dict[str, _Entry] = {}
 

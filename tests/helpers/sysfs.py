@@ -8,6 +8,7 @@ import os
 from collections import deque
 from pathlib import Path
 
+from kata_agent.device.hotplug import Hotplug
 from kata_agent.device.uevent import Uevent, Uevents
 from kata_agent.system_paths import SystemPaths
 
@@ -54,6 +55,10 @@ class Sysfs:
             directory.mkdir()
         self.monitor = FakeMonitor()
         self.uevents = Uevents(self.paths, lambda: self.monitor)
+
+    def hotplug(self, timeout: float = 30.0) -> Hotplug:
+        """Wait for devices of this tree, each for `timeout` seconds."""
+        return Hotplug(self.paths, self.uevents, timeout)
 
     def add(self, subsystem: str, devpath: str, *, node: bool = True) -> Uevent:
         """Put a device into the tree; return its event, which is not sent."""

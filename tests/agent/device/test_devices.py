@@ -15,7 +15,6 @@ from kata_agent.device.hotplug import Hotplug
 from kata_agent.device.network import wait_for_interface
 from kata_agent.device.node import DeviceNode, Found, node_at, read_node
 from kata_agent.errors import InvalidArgument, NotFound, Timeout
-from kata_agent.options.config import Config
 from kata_protos.agent_pb2 import Device
 from tests.helpers.sysfs import Sysfs
 
@@ -81,7 +80,7 @@ def devices(sysfs: Sysfs, monkeypatch: pytest.MonkeyPatch) -> Devices:
         return Found(DeviceNode("c", 200, int(device.id)), addresses)
 
     monkeypatch.setitem(HANDLERS, "fake", find)
-    return Devices(sysfs.paths, sysfs.uevents, Config())
+    return Devices(sysfs.hotplug())
 
 
 def request(*ids: str) -> list[Device]:

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from kata_agent.device.hotplug import Hotplug
 from kata_agent.device.uevent import Uevents
 from kata_agent.errors import AgentError, InvalidArgument, NotFound
 from kata_agent.linux.mount import read_mounts
-from kata_agent.options.config import Config
 from kata_agent.reaper import Reaper
 from kata_agent.storage.mount_point import (
     make_place,
@@ -44,7 +44,7 @@ async def open_storages() -> AsyncIterator[Storages]:
     (OUTSIDE / "secret").chmod(0o600)
     with Reaper() as reaper:
         uevents = Uevents(paths)
-        yield Storages(paths, uevents, Config(), reaper)
+        yield Storages(Hotplug(paths, uevents, 3), reaper)
         uevents.close()
     assert outside_is_untouched()
 

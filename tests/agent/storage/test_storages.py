@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from kata_agent.errors import Internal, InvalidArgument
-from kata_agent.options.config import Config
 from kata_agent.reaper import Reaper
 from kata_agent.storage.context import Site
 from kata_agent.storage.storages import DRIVERS, HANDLERS, Storages, check
@@ -46,7 +45,7 @@ async def sysfs(tmp_path: Path) -> AsyncIterator[Sysfs]:
 @pytest.fixture
 async def storages(sysfs: Sysfs) -> AsyncIterator[Storages]:
     with Reaper() as reaper:
-        yield Storages(sysfs.paths, sysfs.uevents, Config(), reaper)
+        yield Storages(sysfs.hotplug(), reaper)
 
 
 @pytest.fixture

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from kata_agent.device.hotplug import Hotplug
 from kata_agent.device.uevent import Uevents
 from kata_agent.errors import InvalidArgument, NotFound
 from kata_agent.linux.mount import read_mounts
-from kata_agent.options.config import Config
 from kata_agent.reaper import Reaper
 from kata_agent.storage import watch
 from kata_agent.storage.storages import Storages
@@ -40,7 +40,7 @@ def storages(reaper: Reaper) -> Storages:
     paths = SystemPaths()
     ORIGINAL.mkdir(parents=True)
     (ORIGINAL / "a").write_text("one")
-    return Storages(paths, Uevents(paths), Config(), reaper)
+    return Storages(Hotplug(paths, Uevents(paths), 3), reaper)
 
 
 async def until_copied(text: str) -> None:
