@@ -5,8 +5,11 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-DEBIAN_READY := $(VENV)/.debian-ready
 PROTOS_OUT ?= src
+DIST ?= dist
+GUEST_PYTHON := /usr/bin/python3
+BENCH := $(VENV)/guest
+BENCH_READY := $(BENCH)/.ready
 
 # What the guests and the tests run: see CONTRIBUTING.md, "Dependencies".
 DEBIAN_RUN := crun busybox-static iproute2 python3-venv
@@ -60,6 +63,15 @@ tarball: ready-image ## Build what a builder of Kata's images unpacks: kata-agen
 run-vm: ready-image ## Run a container in a VM guest
 	$(BIN)/kata-agent-ctl run --vm -- uname -a
 
+# --- distribute ---
+
+.PHONY: dist
+dist: $(READY) ## Build and check the wheels and sdists of both distributions, in DIST
+	@rm -rf $(DIST)
+	$(BIN)/python -m build --outdir $(DIST) ttrpc
+	$(BIN)/python -m build --outdir $(DIST) .
+	$(BIN)/twine check --strict $(DIST)/*
+
 # --- check ---
 
 .PHONY: conformance
@@ -103,23 +115,29 @@ fuzz: $(READY) ## Fuzz what comes off a socket for a minute
 	PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --editable ./ttrpc --editable '.[fuzz]'
 	$(BIN)/python -m fuzz.frames -max_total_time=60
 
+# Measured is Debian's Python, which the guest has, whichever one the tests run on.
+$(BENCH_READY): $(READY)
+	@test -x $(BENCH)/bin/python || $(GUEST_PYTHON) -m venv $(BENCH)
+	$(BENCH)/bin/python -m pip install --quiet --upgrade pip
+	$(BENCH)/bin/python -m pip install --quiet --editable ./ttrpc --editable '.[jaeger]' pytest
+	@touch $@
+
 .PHONY: bench-ttrpc bench-budget bench-tracing bench-containers bench-boot
 .PHONY: bench-control bench-stdio bench-scale
-bench-ttrpc: $(READY) ## Compare our ttrpc with Go's, cell by cell
-	PYTHONPATH=$(CURDIR)/src:$(CURDIR):$$($(BIN)/python -c 'import site; print(site.getsitepackages()[0])') \
-		/usr/bin/python3 -m bench.ttrpc --write
-bench-tracing: $(READY) ## Measure what a span costs, and calls with a hung collector
-	$(BIN)/python -m bench.tracing --write
-bench-containers: $(READY) ## Compare containers over RPC with crun by itself
-	$(BIN)/python -m bench.containers --write
-bench-control: $(READY) ## Measure Check and SignalProcess while everything else hangs
-	$(BIN)/python -m bench.control --write
-bench-stdio: $(READY) ## Check 10,000 execs and 1 GiB each way, compare with a bare pipe
-	$(BIN)/python -m bench.stdio --write
-bench-scale: $(READY) ## Run 500 containers in one sandbox
-	$(BIN)/python -m bench.scale --write
-bench-boot: ready-image ## Measure a VM's way to the first answered Check
-	$(BIN)/python -m bench.boot --write
-bench-budget: $(READY) ## Check start-up and memory against the budget
-	$(BIN)/python -m bench.budget
-	$(BIN)/python -m bench.containers
+bench-ttrpc: $(BENCH_READY) ## Compare our ttrpc with Go's, cell by cell
+	$(BENCH)/bin/python -m bench.ttrpc --write
+bench-tracing: $(BENCH_READY) ## Measure what a span costs, and calls with a hung collector
+	$(BENCH)/bin/python -m bench.tracing --write
+bench-containers: $(BENCH_READY) ## Compare containers over RPC with crun by itself
+	$(BENCH)/bin/python -m bench.containers --write
+bench-control: $(BENCH_READY) ## Measure Check and SignalProcess while everything else hangs
+	$(BENCH)/bin/python -m bench.control --write
+bench-stdio: $(BENCH_READY) ## Check 10,000 execs and 1 GiB each way, compare with a bare pipe
+	$(BENCH)/bin/python -m bench.stdio --write
+bench-scale: $(BENCH_READY) ## Run 500 containers in one sandbox
+	$(BENCH)/bin/python -m bench.scale --write
+bench-boot: ready-image $(BENCH_READY) ## Measure a VM's way to the first answered Check
+	$(BENCH)/bin/python -m bench.boot --write
+bench-budget: $(BENCH_READY) ## Check start-up and memory against the budget
+	$(BENCH)/bin/python -m bench.budget
+	$(BENCH)/bin/python -m bench.containers

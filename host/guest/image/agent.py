@@ -21,7 +21,6 @@ from kata_host.child import PACKAGES
 
 HOME: Final = "usr/lib/kata-agent"
 IMPORT_NAMES: Final = ("kata_agent", "kata_protos", "kata_tracing", "ttrpc")
-_SUFFIXES: Final = frozenset({".py", ".json", ".txt"})
 
 PROGRAM: Final = f"""\
 #!/usr/bin/python3 -ISOO
@@ -36,15 +35,14 @@ sys.exit(main())
 
 
 def files() -> Iterator[tuple[Path, str]]:
-    """Yield each file of ours that the guest needs, and its name below `source`."""
+    """Yield every module of the guest's packages, and its name below `source`."""
     for package in IMPORT_NAMES:
-        for path in sorted((PACKAGES / package).rglob("*")):
-            if path.suffix in _SUFFIXES:
-                yield path, path.relative_to(PACKAGES).as_posix()
+        for path in sorted((PACKAGES / package).rglob("*.py")):
+            yield path, path.relative_to(PACKAGES).as_posix()
 
 
 def digest() -> str:
-    """Return what tells this source tree from any other."""
+    """Return a SHA-256 in hex that changes whenever a module or the program does."""
     total = hashlib.sha256(PROGRAM.encode())
     for path, name in files():
         total.update(f"{name}\0".encode() + hashlib.sha256(path.read_bytes()).digest())

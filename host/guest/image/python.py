@@ -4,12 +4,13 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 import tarfile
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
+
+from kata_host.child import child_environment, module_command
 
 VERSION: Final = "3.13"
 """Of the guest's interpreter; Debian 13 has no other."""
@@ -90,9 +91,11 @@ def _download(directory: Path, requirements: Path, *options: str) -> None:
         return
     for stale in directory.iterdir():
         stale.unlink()
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
+    command = module_command("pip", "download", "--quiet", "--no-deps")
     command += ["--disable-pip-version-check", "--require-hashes"]
     command += [*options, f"--dest={directory}", f"--requirement={requirements}"]
-    done = subprocess.run(command, capture_output=True, text=True)
+    done = subprocess.run(
+        command, capture_output=True, text=True, env=child_environment()
+    )
     if done.returncode:
         raise PipError(f"pip download:\n{done.stderr.strip()}")

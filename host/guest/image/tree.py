@@ -140,7 +140,7 @@ def compile_python(
     """
     libraries = tree / "usr/lib/x86_64-linux-gnu"
     command: list[str | Path] = [tree / "usr/lib64/ld-linux-x86-64.so.2"]
-    command += ["--library-path", libraries, tree / f"usr/bin/python{python}", "-SB"]
+    command += ["--library-path", libraries, tree / f"usr/bin/python{python}", "-PSB"]
     command += ["-m", "compileall", "-q", "-s", compiled_root or tree]
     # -B and -f: else what compileall imports is compiled in its own way.
     command += ["-f", "--invalidation-mode", "unchecked-hash"]
