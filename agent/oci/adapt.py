@@ -41,6 +41,7 @@ RLIMITS: Final = frozenset(
 )
 """man 2 getrlimit"""
 RUNTIME_ANNOTATIONS: Final = ("run.oci.", "module.wasm.", "org.criu.", "org.systemd.")
+"""Prefixes of the annotations that crun (crun(1), "run.oci") and runc act on."""
 APPARMOR: Final = "module/apparmor/parameters/enabled"
 
 
@@ -67,6 +68,8 @@ def prepare(
     paths: SystemPaths,
 ) -> None:
     """Do all the steps. May block. Raises `AgentError` for what cannot be done."""
+    # First, because `merge_hooks` sets annotations of this kind.
+    drop_runtime_annotations(spec)
     check_rootfs(wanted.container_id, spec["root"]["path"])
     process = spec["process"]
     files = wanted.cgroup_files
@@ -125,10 +128,11 @@ def add_essential_mounts(spec: Spec) -> None:
 
 
 def drop_runtime_annotations(spec: Spec) -> None:
-    """Remove what would change how the runtime works.
+    """Remove the annotations that change how the OCI runtime works.
 
-    Users may set annotations of their containers; those of crun choose another
-    program to run them, or files of the guest to write to (crun(1), "run.oci").
+    The users of a cluster set annotations on their containers. With these they would
+    replace the seccomp filter (`run.oci.seccomp_bpf_data`), choose another handler
+    (`run.oci.handler`) or write to files of the guest (`run.oci.hooks.stdout`).
     """
     annotations = spec.get("annotations", {})
     for name in list(annotations):

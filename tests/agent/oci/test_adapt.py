@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -15,9 +16,10 @@ from kata_agent.linux.mount import (
     MS_REMOUNT,
     mount,
 )
-from kata_agent.oci.adapt import add_essential_mounts, drop_runtime_annotations
+from kata_agent.oci.adapt import add_essential_mounts
 from kata_agent.oci.convert import Spec
 from kata_agent.sandbox.sandbox import Sandbox
+from kata_agent.system_paths import SystemPaths
 from kata_protos import agent_pb2
 from tests.helpers.domain import (
     ROOTFS,
@@ -67,12 +69,45 @@ async def test_a_bind_mount_forbids_what_its_source_does(world: World) -> None:
             await sandbox.create_container(request)
 
 
-def test_annotations_of_the_runtime_are_dropped() -> None:
-    kept = {"io.kubernetes.cri.container-name": "x"}
-    spec: Spec = {"annotations": {"run.oci.handler": "krun", **kept}}
-    drop_runtime_annotations(spec)
-    assert spec == {"annotations": kept}
-    drop_runtime_annotations({})
+@in_namespaces("v2")
+async def test_annotations_of_the_runtime_never_reach_it(world: World) -> None:
+    """The bundle has those of the user, and those that the agent sets itself."""
+    kept = {"io.kubernetes.cri.container-name": "x", "run.ocean": "y"}
+    steering = {
+        "run.oci.handler": "krun",
+        "run.oci.hooks.stdout": "/run/stolen",
+        "run.oci.seccomp_bpf_data": "BgAAAAAA/38=",
+        "module.wasm.image/variant": "compat",
+        "org.criu.config": "/run/stolen",
+        "org.systemd.property.TasksMax": "1",
+    }
+    async with open_sandbox() as sandbox:
+        request = container_request("c1", "true")
+        request.OCI.Annotations.update(kept | steering)
+        request.OCI.Hooks.Prestart.add(Path="/bin/true")
+        await sandbox.create_container(request)
+        bundle = SystemPaths().sandbox / "c1"
+        config = json.loads((bundle / "config.json").read_text())
+        output = str(bundle / "hooks.log")
+        assert config["annotations"] == {
+            **kept,
+            "run.oci.hooks.stdout": output,
+            "run.oci.hooks.stderr": output,
+        }
+
+
+@in_namespaces("v2")
+async def test_an_annotation_does_not_replace_the_seccomp_filter(world: World) -> None:
+    async with open_sandbox() as sandbox:
+        request = container_request("c1", "busybox", "mkdir", "/tmp/x")
+        seccomp = request.OCI.Linux.Seccomp
+        seccomp.DefaultAction = "SCMP_ACT_ALLOW"
+        rule = seccomp.Syscalls.add(Action="SCMP_ACT_ERRNO")
+        rule.Names.extend(["mkdir", "mkdirat"])
+        # One instruction of BPF: allow (SECCOMP_RET_ALLOW, man 2 seccomp).
+        request.OCI.Annotations["run.oci.seccomp_bpf_data"] = "BgAAAAAA/38="
+        output = await output_of(sandbox, request)
+        assert "Operation not permitted" in output
 
 
 @in_namespaces("v1", "v2")

@@ -27,6 +27,14 @@ async def created(s: Subject) -> None:
     await s.created("c1")
 
 
+@case("CreateContainer", "happy")
+async def annotation_that_steers_crun(s: Subject) -> None:
+    # crun would fail, because it connects to this socket.
+    request = s.creation("c1")
+    request.OCI.Annotations["run.oci.pidfd_receiver"] = "/nowhere"
+    await s.agent.create_container(request)
+
+
 @case("CreateContainer", "bad request", INVALID, "invalid id", INTERNAL)
 async def traversal(s: Subject) -> None:
     await s.created("../x")
