@@ -16,17 +16,19 @@ from typing import Any, Final
 from google.protobuf.message import DecodeError
 
 from bench.ttrpc.peer_pb2 import DESCRIPTOR
+from ttrpc.bound_service import BoundService
 from ttrpc.client_connection import ClientConnection
 from ttrpc.decoder import FrameDecoder
 from ttrpc.dump import describe, read_capture
-from ttrpc.envelope import METADATA_LIMIT, Pairs, Payload, RequestDecoder, UnknownMethod
+from ttrpc.envelope import METADATA_LIMIT, Payload, RequestDecoder, UnknownMethod
 from ttrpc.envelope_pb2 import Request, Response
 from ttrpc.errors import StatusError, TtrpcError
 from ttrpc.frame import HEADER_SIZE, HEADER_STRUCT, RESPONSE
+from ttrpc.metadata import Pairs
 from ttrpc.outbox import Outbox
 from ttrpc.route import Route, Routes
 from ttrpc.server_connection import ServerConnection
-from ttrpc.service import BoundService, Cardinality, Method, Service
+from ttrpc.service import Cardinality, Method, Service
 from ttrpc.stream import Stream
 
 LIMIT: Final = 80 << 10

@@ -16,8 +16,9 @@ if TYPE_CHECKING:
 
     from kata_protos import csi_pb2
     from kata_protos import types_pb2
-    from ttrpc.aio.client import Client, Pairs
-    from ttrpc.context import CallContext
+    from ttrpc.aio.client import Client
+    from ttrpc.call_context import CallContext
+    from ttrpc.metadata import MetadataLike
     from ttrpc.service import Method
     from ttrpc.sync.client import Client as SyncClient
 
@@ -391,7 +392,7 @@ class AgentServiceClient:
         request: agent_pb2.CreateContainerRequest,
         *,
         timeout: float | None = None,
-        metadata: Pairs | None = None,
+        metadata: MetadataLike | None = None,
     ) -> empty_pb2.Empty:
         method: Method[
             agent_pb2.CreateContainerRequest,
@@ -409,7 +410,7 @@ class AgentServiceClient:
         request: agent_pb2.StartContainerRequest,
         *,
         timeout: float | None = None,
-        metadata: Pairs | None = None,
+        metadata: MetadataLike | None = None,
     ) -> empty_pb2.Empty:
         method: Method[
             agent_pb2.StartContainerRequest,
@@ -427,7 +428,7 @@ class AgentServiceClient:
         request: agent_pb2.RemoveContainerRequest,
         *,
         timeout: float | None = None,
-        metadata: Pairs | None = None,
+        metadata: MetadataLike | None = None,
     ) -> empty_pb2.Empty:
         method: Method[
             agent_pb2.RemoveContainerRequest,
@@ -445,7 +446,7 @@ class AgentServiceClient:
         request: agent_pb2.ExecProcessRequest,
         *,
         timeout: float | None = None,
-        metadata: Pairs | None = None,
+        metadata: MetadataLike | None = None,
     ) -> empty_pb2.Empty:
         method: Method[
             agent_pb2.ExecProcessRequest,
@@ -463,7 +464,7 @@ class AgentServiceClient:
         request: agent_pb2.SignalProcessRequest,
         *,
         timeout: float | None = None,
-        metadata: Pairs | None = None,
+        metadata: MetadataLike | None = None,
     ) -> empty_pb2.Empty:
         method: Method[
             agent_pb2.SignalProcessRequest,
@@ -481,7 +482,7 @@ class AgentServiceClient:
         request: agent_pb2.WaitProcessRequest,
         *,
         timeout: float | None = None,
-        metadata: Pairs | None = None,
+        metadata: MetadataLike | None = None,
     ) -> agent_pb2.WaitProcessResponse:
         method: Method[
             agent_pb2.WaitProcessRequest,
@@ -499,7 +500,7 @@ class AgentServiceClient:
         request: agent_pb2.UpdateContainerRequest,
         *,
         timeout: float | None = None,
-        metadata: Pairs | None = None,
+        metadata: MetadataLike | None = None,
     ) -> empty_pb2.Empty:
         method: Method[
             agent_pb2.UpdateContainerRequest,
@@ -517,7 +518,7 @@ class AgentServiceClient:
         request: agent_pb2.UpdateEphemeralMountsRequest,
         *,
         timeout: float | None = None,
-        metadata: Pairs | None = None,
+        metadata: MetadataLike | None = None,
     ) -> empty_pb2.Empty:
         method: Method[
             agent_pb2.UpdateEphemeralMountsRequest,
@@ -535,7 +536,7 @@ class AgentServiceClient:
         request: agent_pb2.StatsContainerRequest,
         *,
         timeout: float | None = None,
-        metadata: Pairs | None = None,
+        metadata: MetadataLike | None = None,
     ) -> agent_pb2.StatsContainerResponse:
         method: Method[
             agent_pb2.StatsContainerRequest,
@@ -553,7 +554,7 @@ class AgentServiceClient:
         request: agent_pb2.PauseContainerRequest,
         *,
         timeout: float | None = None,
-        metadata: Pairs | None = None,
+        metadata: MetadataLike | None = None,
     ) -> empty_pb2.Empty:
         method: Method[
             agent_pb2.PauseContainerRequest,
@@ -571,7 +572,7 @@ class AgentServiceClient:
         request: agent_pb2.ResumeContainerRequest,
         *,
         timeout: float | None = None,
-        metadata: Pairs | None = None,
+        metadata: MetadataLike | None = None,
     ) -> empty_pb2.Empty:
         method: Method[
             agent_pb2.ResumeContainerRequest,
@@ -589,7 +590,7 @@ class AgentServiceClient:
         request: agent_pb2.RemoveStaleVirtiofsShareMountsRequest,
         *,
         timeout: float | None = None,
-        metadata: Pairs | None = None,
+        metadata: MetadataLike | None = None,
     ) -> empty_pb2.Empty:
         method: Method[
             agent_pb2.RemoveStaleVirtiofsShareMountsRequest,
@@ -607,7 +608,7 @@ class AgentServiceClient:
         request: agent_pb2.GetDiagnosticDataRequest,
         *,
         timeout: float | None = None,
-        metadata: Pairs | None = None,
+        metadata: MetadataLike | None = None,
     ) -> agent_pb2.GetDiagnosticDataResponse:
         method: Method[
             agent_pb2.GetDiagnosticDataRequest,
@@ -625,7 +626,7 @@ class AgentServiceClient:
         request: agent_pb2.WriteStreamRequest,
         *,
         timeout: float | None = None,
-        metadata: Pairs | None = None,
+        metadata: MetadataLike | None = None,
     ) -> agent_pb2.WriteStreamResponse:
         method: Method[
             agent_pb2.WriteStreamRequest,
@@ -643,7 +644,7 @@ class AgentServiceClient:
         request: agent_pb2.ReadStreamRequest,
         *,
         timeout: float | None = None,
-        metadata: Pairs | None = None,
+        metadata: MetadataLike | None = None,
     ) -> agent_pb2.ReadStreamResponse:
         method: Method[
             agent_pb2.ReadStreamRequest,
@@ -661,7 +662,7 @@ class AgentServiceClient:
         request: agent_pb2.ReadStreamRequest,
         *,
         timeout: float | None = None,
-        metadata: Pairs | None = None,
+        metadata: MetadataLike | None = None,
     ) -> agent_pb2.ReadStreamResponse:
         method: Method[
             agent_pb2.ReadStreamRequest,
@@ -679,7 +680,7 @@ class AgentServiceClient:
         request: agent_pb2.CloseStdinRequest,
         *,
         timeout: float | None = None,
-        metadata: Pairs | None = None,
+        metadata: MetadataLike | None = None,
     ) -> empty_pb2.Empty:
         method: Method[
             agent_pb2.CloseStdinRequest,
@@ -697,7 +698,7 @@ class AgentServiceClient:
         request: agent_pb2.TtyWinResizeRequest,
         *,
         timeout: float | None = None,
-        metadata: Pairs | None = None,
+        metadata: MetadataLike | None = None,
     ) -> empty_pb2.Empty:
         method: Method[
             agent_pb2.TtyWinResizeRequest,
@@ -715,7 +716,7 @@ class AgentServiceClient:
         request: agent_pb2.UpdateInterfaceRequest,
         *,
         timeout: float | None = None,
-        metadata: Pairs | None = None,
+        metadata: MetadataLike | None = None,
     ) -> types_pb2.Interface:
         method: Method[
             agent_pb2.UpdateInterfaceRequest,
@@ -733,7 +734,7 @@ class AgentServiceClient:
         request: agent_pb2.UpdateRoutesRequest,
         *,
         timeout: float | None = None,
-        metadata: Pairs | None = None,
+        metadata: MetadataLike | None = None,
     ) -> agent_pb2.Routes:
         method: Method[
             agent_pb2.UpdateRoutesRequest,
@@ -751,7 +752,7 @@ class AgentServiceClient:
         request: agent_pb2.ListInterfacesRequest,
         *,
         timeout: float | None = None,
-        metadata: Pairs | None = None,
+        metadata: MetadataLike | None = None,
     ) -> agent_pb2.Interfaces:
         method: Method[
             agent_pb2.ListInterfacesRequest,
@@ -769,7 +770,7 @@ class AgentServiceClient:
         request: agent_pb2.ListRoutesRequest,
         *,
         timeout: float | None = None,
-        metadata: Pairs | None = None,
+        metadata: MetadataLike | None = None,
     ) -> agent_pb2.Routes:
         method: Method[
             agent_pb2.ListRoutesRequest,
@@ -787,7 +788,7 @@ class AgentServiceClient:
         request: agent_pb2.AddARPNeighborsRequest,
         *,
         timeout: float | None = None,
-        metadata: Pairs | None = None,
+        metadata: MetadataLike | None = None,
     ) -> empty_pb2.Empty:
         method: Method[
             agent_pb2.AddARPNeighborsRequest,
@@ -805,7 +806,7 @@ class AgentServiceClient:
         request: agent_pb2.GetIPTablesRequest,
         *,
         timeout: float | None = None,
-        metadata: Pairs | None = None,
+        metadata: MetadataLike | None = None,
     ) -> agent_pb2.GetIPTablesResponse:
         method: Method[
             agent_pb2.GetIPTablesRequest,
@@ -823,7 +824,7 @@ class AgentServiceClient:
         request: agent_pb2.SetIPTablesRequest,
         *,
         timeout: float | None = None,
-        metadata: Pairs | None = None,
+        metadata: MetadataLike | None = None,
     ) -> agent_pb2.SetIPTablesResponse:
         method: Method[
             agent_pb2.SetIPTablesRequest,
@@ -841,7 +842,7 @@ class AgentServiceClient:
         request: agent_pb2.GetMetricsRequest,
         *,
         timeout: float | None = None,
-        metadata: Pairs | None = None,
+        metadata: MetadataLike | None = None,
     ) -> agent_pb2.Metrics:
         method: Method[
             agent_pb2.GetMetricsRequest,
@@ -859,7 +860,7 @@ class AgentServiceClient:
         request: agent_pb2.MemAgentMemcgConfig,
         *,
         timeout: float | None = None,
-        metadata: Pairs | None = None,
+        metadata: MetadataLike | None = None,
     ) -> empty_pb2.Empty:
         method: Method[
             agent_pb2.MemAgentMemcgConfig,
@@ -877,7 +878,7 @@ class AgentServiceClient:
         request: agent_pb2.MemAgentCompactConfig,
         *,
         timeout: float | None = None,
-        metadata: Pairs | None = None,
+        metadata: MetadataLike | None = None,
     ) -> empty_pb2.Empty:
         method: Method[
             agent_pb2.MemAgentCompactConfig,
@@ -895,7 +896,7 @@ class AgentServiceClient:
         request: agent_pb2.CreateSandboxRequest,
         *,
         timeout: float | None = None,
-        metadata: Pairs | None = None,
+        metadata: MetadataLike | None = None,
     ) -> empty_pb2.Empty:
         method: Method[
             agent_pb2.CreateSandboxRequest,
@@ -913,7 +914,7 @@ class AgentServiceClient:
         request: agent_pb2.DestroySandboxRequest,
         *,
         timeout: float | None = None,
-        metadata: Pairs | None = None,
+        metadata: MetadataLike | None = None,
     ) -> empty_pb2.Empty:
         method: Method[
             agent_pb2.DestroySandboxRequest,
@@ -931,7 +932,7 @@ class AgentServiceClient:
         request: agent_pb2.OnlineCPUMemRequest,
         *,
         timeout: float | None = None,
-        metadata: Pairs | None = None,
+        metadata: MetadataLike | None = None,
     ) -> empty_pb2.Empty:
         method: Method[
             agent_pb2.OnlineCPUMemRequest,
@@ -949,7 +950,7 @@ class AgentServiceClient:
         request: agent_pb2.ReseedRandomDevRequest,
         *,
         timeout: float | None = None,
-        metadata: Pairs | None = None,
+        metadata: MetadataLike | None = None,
     ) -> empty_pb2.Empty:
         method: Method[
             agent_pb2.ReseedRandomDevRequest,
@@ -967,7 +968,7 @@ class AgentServiceClient:
         request: agent_pb2.GuestDetailsRequest,
         *,
         timeout: float | None = None,
-        metadata: Pairs | None = None,
+        metadata: MetadataLike | None = None,
     ) -> agent_pb2.GuestDetailsResponse:
         method: Method[
             agent_pb2.GuestDetailsRequest,
@@ -985,7 +986,7 @@ class AgentServiceClient:
         request: agent_pb2.MemHotplugByProbeRequest,
         *,
         timeout: float | None = None,
-        metadata: Pairs | None = None,
+        metadata: MetadataLike | None = None,
     ) -> empty_pb2.Empty:
         method: Method[
             agent_pb2.MemHotplugByProbeRequest,
@@ -1003,7 +1004,7 @@ class AgentServiceClient:
         request: agent_pb2.SetGuestDateTimeRequest,
         *,
         timeout: float | None = None,
-        metadata: Pairs | None = None,
+        metadata: MetadataLike | None = None,
     ) -> empty_pb2.Empty:
         method: Method[
             agent_pb2.SetGuestDateTimeRequest,
@@ -1021,7 +1022,7 @@ class AgentServiceClient:
         request: agent_pb2.CopyFileRequest,
         *,
         timeout: float | None = None,
-        metadata: Pairs | None = None,
+        metadata: MetadataLike | None = None,
     ) -> empty_pb2.Empty:
         method: Method[
             agent_pb2.CopyFileRequest,
@@ -1039,7 +1040,7 @@ class AgentServiceClient:
         request: agent_pb2.GetOOMEventRequest,
         *,
         timeout: float | None = None,
-        metadata: Pairs | None = None,
+        metadata: MetadataLike | None = None,
     ) -> agent_pb2.OOMEvent:
         method: Method[
             agent_pb2.GetOOMEventRequest,
@@ -1057,7 +1058,7 @@ class AgentServiceClient:
         request: agent_pb2.AddSwapRequest,
         *,
         timeout: float | None = None,
-        metadata: Pairs | None = None,
+        metadata: MetadataLike | None = None,
     ) -> empty_pb2.Empty:
         method: Method[
             agent_pb2.AddSwapRequest,
@@ -1075,7 +1076,7 @@ class AgentServiceClient:
         request: agent_pb2.AddSwapPathRequest,
         *,
         timeout: float | None = None,
-        metadata: Pairs | None = None,
+        metadata: MetadataLike | None = None,
     ) -> empty_pb2.Empty:
         method: Method[
             agent_pb2.AddSwapPathRequest,
@@ -1093,7 +1094,7 @@ class AgentServiceClient:
         request: agent_pb2.VolumeStatsRequest,
         *,
         timeout: float | None = None,
-        metadata: Pairs | None = None,
+        metadata: MetadataLike | None = None,
     ) -> csi_pb2.VolumeStatsResponse:
         method: Method[
             agent_pb2.VolumeStatsRequest,
@@ -1111,7 +1112,7 @@ class AgentServiceClient:
         request: agent_pb2.ResizeVolumeRequest,
         *,
         timeout: float | None = None,
-        metadata: Pairs | None = None,
+        metadata: MetadataLike | None = None,
     ) -> empty_pb2.Empty:
         method: Method[
             agent_pb2.ResizeVolumeRequest,
@@ -1129,7 +1130,7 @@ class AgentServiceClient:
         request: agent_pb2.SetPolicyRequest,
         *,
         timeout: float | None = None,
-        metadata: Pairs | None = None,
+        metadata: MetadataLike | None = None,
     ) -> empty_pb2.Empty:
         method: Method[
             agent_pb2.SetPolicyRequest,
@@ -1147,7 +1148,7 @@ class AgentServiceClient:
         request: agent_pb2.ListProcessesRequest,
         *,
         timeout: float | None = None,
-        metadata: Pairs | None = None,
+        metadata: MetadataLike | None = None,
     ) -> agent_pb2.ListProcessesResponse:
         method: Method[
             agent_pb2.ListProcessesRequest,
@@ -1165,7 +1166,7 @@ class AgentServiceClient:
         request: agent_pb2.StartTracingRequest,
         *,
         timeout: float | None = None,
-        metadata: Pairs | None = None,
+        metadata: MetadataLike | None = None,
     ) -> empty_pb2.Empty:
         method: Method[
             agent_pb2.StartTracingRequest,
@@ -1183,7 +1184,7 @@ class AgentServiceClient:
         request: agent_pb2.StopTracingRequest,
         *,
         timeout: float | None = None,
-        metadata: Pairs | None = None,
+        metadata: MetadataLike | None = None,
     ) -> empty_pb2.Empty:
         method: Method[
             agent_pb2.StopTracingRequest,
@@ -1208,7 +1209,7 @@ class AgentServiceSyncClient:
         request: agent_pb2.CreateContainerRequest,
         *,
         timeout: float | None = None,
-        metadata: Pairs | None = None,
+        metadata: MetadataLike | None = None,
     ) -> empty_pb2.Empty:
         method: Method[
             agent_pb2.CreateContainerRequest,
@@ -1226,7 +1227,7 @@ class AgentServiceSyncClient:
         request: agent_pb2.StartContainerRequest,
         *,
         timeout: float | None = None,
-        metadata: Pairs | None = None,
+        metadata: MetadataLike | None = None,
     ) -> empty_pb2.Empty:
         method: Method[
             agent_pb2.StartContainerRequest,
@@ -1244,7 +1245,7 @@ class AgentServiceSyncClient:
         request: agent_pb2.RemoveContainerRequest,
         *,
         timeout: float | None = None,
-        metadata: Pairs | None = None,
+        metadata: MetadataLike | None = None,
     ) -> empty_pb2.Empty:
         method: Method[
             agent_pb2.RemoveContainerRequest,
@@ -1262,7 +1263,7 @@ class AgentServiceSyncClient:
         request: agent_pb2.ExecProcessRequest,
         *,
         timeout: float | None = None,
-        metadata: Pairs | None = None,
+        metadata: MetadataLike | None = None,
     ) -> empty_pb2.Empty:
         method: Method[
             agent_pb2.ExecProcessRequest,
@@ -1280,7 +1281,7 @@ class AgentServiceSyncClient:
         request: agent_pb2.SignalProcessRequest,
         *,
         timeout: float | None = None,
-        metadata: Pairs | None = None,
+        metadata: MetadataLike | None = None,
     ) -> empty_pb2.Empty:
         method: Method[
             agent_pb2.SignalProcessRequest,
@@ -1298,7 +1299,7 @@ class AgentServiceSyncClient:
         request: agent_pb2.WaitProcessRequest,
         *,
         timeout: float | None = None,
-        metadata: Pairs | None = None,
+        metadata: MetadataLike | None = None,
     ) -> agent_pb2.WaitProcessResponse:
         method: Method[
             agent_pb2.WaitProcessRequest,
@@ -1316,7 +1317,7 @@ class AgentServiceSyncClient:
         request: agent_pb2.UpdateContainerRequest,
         *,
         timeout: float | None = None,
-        metadata: Pairs | None = None,
+        metadata: MetadataLike | None = None,
     ) -> empty_pb2.Empty:
         method: Method[
             agent_pb2.UpdateContainerRequest,
@@ -1334,7 +1335,7 @@ class AgentServiceSyncClient:
         request: agent_pb2.UpdateEphemeralMountsRequest,
         *,
         timeout: float | None = None,
-        metadata: Pairs | None = None,
+        metadata: MetadataLike | None = None,
     ) -> empty_pb2.Empty:
         method: Method[
             agent_pb2.UpdateEphemeralMountsRequest,
@@ -1352,7 +1353,7 @@ class AgentServiceSyncClient:
         request: agent_pb2.StatsContainerRequest,
         *,
         timeout: float | None = None,
-        metadata: Pairs | None = None,
+        metadata: MetadataLike | None = None,
     ) -> agent_pb2.StatsContainerResponse:
         method: Method[
             agent_pb2.StatsContainerRequest,
@@ -1370,7 +1371,7 @@ class AgentServiceSyncClient:
         request: agent_pb2.PauseContainerRequest,
         *,
         timeout: float | None = None,
-        metadata: Pairs | None = None,
+        metadata: MetadataLike | None = None,
     ) -> empty_pb2.Empty:
         method: Method[
             agent_pb2.PauseContainerRequest,
@@ -1388,7 +1389,7 @@ class AgentServiceSyncClient:
         request: agent_pb2.ResumeContainerRequest,
         *,
         timeout: float | None = None,
-        metadata: Pairs | None = None,
+        metadata: MetadataLike | None = None,
     ) -> empty_pb2.Empty:
         method: Method[
             agent_pb2.ResumeContainerRequest,
@@ -1406,7 +1407,7 @@ class AgentServiceSyncClient:
         request: agent_pb2.RemoveStaleVirtiofsShareMountsRequest,
         *,
         timeout: float | None = None,
-        metadata: Pairs | None = None,
+        metadata: MetadataLike | None = None,
     ) -> empty_pb2.Empty:
         method: Method[
             agent_pb2.RemoveStaleVirtiofsShareMountsRequest,
@@ -1424,7 +1425,7 @@ class AgentServiceSyncClient:
         request: agent_pb2.GetDiagnosticDataRequest,
         *,
         timeout: float | None = None,
-        metadata: Pairs | None = None,
+        metadata: MetadataLike | None = None,
     ) -> agent_pb2.GetDiagnosticDataResponse:
         method: Method[
             agent_pb2.GetDiagnosticDataRequest,
@@ -1442,7 +1443,7 @@ class AgentServiceSyncClient:
         request: agent_pb2.WriteStreamRequest,
         *,
         timeout: float | None = None,
-        metadata: Pairs | None = None,
+        metadata: MetadataLike | None = None,
     ) -> agent_pb2.WriteStreamResponse:
         method: Method[
             agent_pb2.WriteStreamRequest,
@@ -1460,7 +1461,7 @@ class AgentServiceSyncClient:
         request: agent_pb2.ReadStreamRequest,
         *,
         timeout: float | None = None,
-        metadata: Pairs | None = None,
+        metadata: MetadataLike | None = None,
     ) -> agent_pb2.ReadStreamResponse:
         method: Method[
             agent_pb2.ReadStreamRequest,
@@ -1478,7 +1479,7 @@ class AgentServiceSyncClient:
         request: agent_pb2.ReadStreamRequest,
         *,
         timeout: float | None = None,
-        metadata: Pairs | None = None,
+        metadata: MetadataLike | None = None,
     ) -> agent_pb2.ReadStreamResponse:
         method: Method[
             agent_pb2.ReadStreamRequest,
@@ -1496,7 +1497,7 @@ class AgentServiceSyncClient:
         request: agent_pb2.CloseStdinRequest,
         *,
         timeout: float | None = None,
-        metadata: Pairs | None = None,
+        metadata: MetadataLike | None = None,
     ) -> empty_pb2.Empty:
         method: Method[
             agent_pb2.CloseStdinRequest,
@@ -1514,7 +1515,7 @@ class AgentServiceSyncClient:
         request: agent_pb2.TtyWinResizeRequest,
         *,
         timeout: float | None = None,
-        metadata: Pairs | None = None,
+        metadata: MetadataLike | None = None,
     ) -> empty_pb2.Empty:
         method: Method[
             agent_pb2.TtyWinResizeRequest,
@@ -1532,7 +1533,7 @@ class AgentServiceSyncClient:
         request: agent_pb2.UpdateInterfaceRequest,
         *,
         timeout: float | None = None,
-        metadata: Pairs | None = None,
+        metadata: MetadataLike | None = None,
     ) -> types_pb2.Interface:
         method: Method[
             agent_pb2.UpdateInterfaceRequest,
@@ -1550,7 +1551,7 @@ class AgentServiceSyncClient:
         request: agent_pb2.UpdateRoutesRequest,
         *,
         timeout: float | None = None,
-        metadata: Pairs | None = None,
+        metadata: MetadataLike | None = None,
     ) -> agent_pb2.Routes:
         method: Method[
             agent_pb2.UpdateRoutesRequest,
@@ -1568,7 +1569,7 @@ class AgentServiceSyncClient:
         request: agent_pb2.ListInterfacesRequest,
         *,
         timeout: float | None = None,
-        metadata: Pairs | None = None,
+        metadata: MetadataLike | None = None,
     ) -> agent_pb2.Interfaces:
         method: Method[
             agent_pb2.ListInterfacesRequest,
@@ -1586,7 +1587,7 @@ class AgentServiceSyncClient:
         request: agent_pb2.ListRoutesRequest,
         *,
         timeout: float | None = None,
-        metadata: Pairs | None = None,
+        metadata: MetadataLike | None = None,
     ) -> agent_pb2.Routes:
         method: Method[
             agent_pb2.ListRoutesRequest,
@@ -1604,7 +1605,7 @@ class AgentServiceSyncClient:
         request: agent_pb2.AddARPNeighborsRequest,
         *,
         timeout: float | None = None,
-        metadata: Pairs | None = None,
+        metadata: MetadataLike | None = None,
     ) -> empty_pb2.Empty:
         method: Method[
             agent_pb2.AddARPNeighborsRequest,
@@ -1622,7 +1623,7 @@ class AgentServiceSyncClient:
         request: agent_pb2.GetIPTablesRequest,
         *,
         timeout: float | None = None,
-        metadata: Pairs | None = None,
+        metadata: MetadataLike | None = None,
     ) -> agent_pb2.GetIPTablesResponse:
         method: Method[
             agent_pb2.GetIPTablesRequest,
@@ -1640,7 +1641,7 @@ class AgentServiceSyncClient:
         request: agent_pb2.SetIPTablesRequest,
         *,
         timeout: float | None = None,
-        metadata: Pairs | None = None,
+        metadata: MetadataLike | None = None,
     ) -> agent_pb2.SetIPTablesResponse:
         method: Method[
             agent_pb2.SetIPTablesRequest,
@@ -1658,7 +1659,7 @@ class AgentServiceSyncClient:
         request: agent_pb2.GetMetricsRequest,
         *,
         timeout: float | None = None,
-        metadata: Pairs | None = None,
+        metadata: MetadataLike | None = None,
     ) -> agent_pb2.Metrics:
         method: Method[
             agent_pb2.GetMetricsRequest,
@@ -1676,7 +1677,7 @@ class AgentServiceSyncClient:
         request: agent_pb2.MemAgentMemcgConfig,
         *,
         timeout: float | None = None,
-        metadata: Pairs | None = None,
+        metadata: MetadataLike | None = None,
     ) -> empty_pb2.Empty:
         method: Method[
             agent_pb2.MemAgentMemcgConfig,
@@ -1694,7 +1695,7 @@ class AgentServiceSyncClient:
         request: agent_pb2.MemAgentCompactConfig,
         *,
         timeout: float | None = None,
-        metadata: Pairs | None = None,
+        metadata: MetadataLike | None = None,
     ) -> empty_pb2.Empty:
         method: Method[
             agent_pb2.MemAgentCompactConfig,
@@ -1712,7 +1713,7 @@ class AgentServiceSyncClient:
         request: agent_pb2.CreateSandboxRequest,
         *,
         timeout: float | None = None,
-        metadata: Pairs | None = None,
+        metadata: MetadataLike | None = None,
     ) -> empty_pb2.Empty:
         method: Method[
             agent_pb2.CreateSandboxRequest,
@@ -1730,7 +1731,7 @@ class AgentServiceSyncClient:
         request: agent_pb2.DestroySandboxRequest,
         *,
         timeout: float | None = None,
-        metadata: Pairs | None = None,
+        metadata: MetadataLike | None = None,
     ) -> empty_pb2.Empty:
         method: Method[
             agent_pb2.DestroySandboxRequest,
@@ -1748,7 +1749,7 @@ class AgentServiceSyncClient:
         request: agent_pb2.OnlineCPUMemRequest,
         *,
         timeout: float | None = None,
-        metadata: Pairs | None = None,
+        metadata: MetadataLike | None = None,
     ) -> empty_pb2.Empty:
         method: Method[
             agent_pb2.OnlineCPUMemRequest,
@@ -1766,7 +1767,7 @@ class AgentServiceSyncClient:
         request: agent_pb2.ReseedRandomDevRequest,
         *,
         timeout: float | None = None,
-        metadata: Pairs | None = None,
+        metadata: MetadataLike | None = None,
     ) -> empty_pb2.Empty:
         method: Method[
             agent_pb2.ReseedRandomDevRequest,
@@ -1784,7 +1785,7 @@ class AgentServiceSyncClient:
         request: agent_pb2.GuestDetailsRequest,
         *,
         timeout: float | None = None,
-        metadata: Pairs | None = None,
+        metadata: MetadataLike | None = None,
     ) -> agent_pb2.GuestDetailsResponse:
         method: Method[
             agent_pb2.GuestDetailsRequest,
@@ -1802,7 +1803,7 @@ class AgentServiceSyncClient:
         request: agent_pb2.MemHotplugByProbeRequest,
         *,
         timeout: float | None = None,
-        metadata: Pairs | None = None,
+        metadata: MetadataLike | None = None,
     ) -> empty_pb2.Empty:
         method: Method[
             agent_pb2.MemHotplugByProbeRequest,
@@ -1820,7 +1821,7 @@ class AgentServiceSyncClient:
         request: agent_pb2.SetGuestDateTimeRequest,
         *,
         timeout: float | None = None,
-        metadata: Pairs | None = None,
+        metadata: MetadataLike | None = None,
     ) -> empty_pb2.Empty:
         method: Method[
             agent_pb2.SetGuestDateTimeRequest,
@@ -1838,7 +1839,7 @@ class AgentServiceSyncClient:
         request: agent_pb2.CopyFileRequest,
         *,
         timeout: float | None = None,
-        metadata: Pairs | None = None,
+        metadata: MetadataLike | None = None,
     ) -> empty_pb2.Empty:
         method: Method[
             agent_pb2.CopyFileRequest,
@@ -1856,7 +1857,7 @@ class AgentServiceSyncClient:
         request: agent_pb2.GetOOMEventRequest,
         *,
         timeout: float | None = None,
-        metadata: Pairs | None = None,
+        metadata: MetadataLike | None = None,
     ) -> agent_pb2.OOMEvent:
         method: Method[
             agent_pb2.GetOOMEventRequest,
@@ -1874,7 +1875,7 @@ class AgentServiceSyncClient:
         request: agent_pb2.AddSwapRequest,
         *,
         timeout: float | None = None,
-        metadata: Pairs | None = None,
+        metadata: MetadataLike | None = None,
     ) -> empty_pb2.Empty:
         method: Method[
             agent_pb2.AddSwapRequest,
@@ -1892,7 +1893,7 @@ class AgentServiceSyncClient:
         request: agent_pb2.AddSwapPathRequest,
         *,
         timeout: float | None = None,
-        metadata: Pairs | None = None,
+        metadata: MetadataLike | None = None,
     ) -> empty_pb2.Empty:
         method: Method[
             agent_pb2.AddSwapPathRequest,
@@ -1910,7 +1911,7 @@ class AgentServiceSyncClient:
         request: agent_pb2.VolumeStatsRequest,
         *,
         timeout: float | None = None,
-        metadata: Pairs | None = None,
+        metadata: MetadataLike | None = None,
     ) -> csi_pb2.VolumeStatsResponse:
         method: Method[
             agent_pb2.VolumeStatsRequest,
@@ -1928,7 +1929,7 @@ class AgentServiceSyncClient:
         request: agent_pb2.ResizeVolumeRequest,
         *,
         timeout: float | None = None,
-        metadata: Pairs | None = None,
+        metadata: MetadataLike | None = None,
     ) -> empty_pb2.Empty:
         method: Method[
             agent_pb2.ResizeVolumeRequest,
@@ -1946,7 +1947,7 @@ class AgentServiceSyncClient:
         request: agent_pb2.SetPolicyRequest,
         *,
         timeout: float | None = None,
-        metadata: Pairs | None = None,
+        metadata: MetadataLike | None = None,
     ) -> empty_pb2.Empty:
         method: Method[
             agent_pb2.SetPolicyRequest,
@@ -1964,7 +1965,7 @@ class AgentServiceSyncClient:
         request: agent_pb2.ListProcessesRequest,
         *,
         timeout: float | None = None,
-        metadata: Pairs | None = None,
+        metadata: MetadataLike | None = None,
     ) -> agent_pb2.ListProcessesResponse:
         method: Method[
             agent_pb2.ListProcessesRequest,
@@ -1982,7 +1983,7 @@ class AgentServiceSyncClient:
         request: agent_pb2.StartTracingRequest,
         *,
         timeout: float | None = None,
-        metadata: Pairs | None = None,
+        metadata: MetadataLike | None = None,
     ) -> empty_pb2.Empty:
         method: Method[
             agent_pb2.StartTracingRequest,
@@ -2000,7 +2001,7 @@ class AgentServiceSyncClient:
         request: agent_pb2.StopTracingRequest,
         *,
         timeout: float | None = None,
-        metadata: Pairs | None = None,
+        metadata: MetadataLike | None = None,
     ) -> empty_pb2.Empty:
         method: Method[
             agent_pb2.StopTracingRequest,

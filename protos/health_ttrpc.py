@@ -12,8 +12,9 @@ from ttrpc.service import Service, unimplemented
 if TYPE_CHECKING:
     from collections.abc import Awaitable
 
-    from ttrpc.aio.client import Client, Pairs
-    from ttrpc.context import CallContext
+    from ttrpc.aio.client import Client
+    from ttrpc.call_context import CallContext
+    from ttrpc.metadata import MetadataLike
     from ttrpc.service import Method
     from ttrpc.sync.client import Client as SyncClient
 
@@ -57,7 +58,7 @@ class HealthClient:
         request: health_pb2.CheckRequest,
         *,
         timeout: float | None = None,
-        metadata: Pairs | None = None,
+        metadata: MetadataLike | None = None,
     ) -> health_pb2.HealthCheckResponse:
         method: Method[
             health_pb2.CheckRequest,
@@ -75,7 +76,7 @@ class HealthClient:
         request: health_pb2.CheckRequest,
         *,
         timeout: float | None = None,
-        metadata: Pairs | None = None,
+        metadata: MetadataLike | None = None,
     ) -> health_pb2.VersionCheckResponse:
         method: Method[
             health_pb2.CheckRequest,
@@ -100,7 +101,7 @@ class HealthSyncClient:
         request: health_pb2.CheckRequest,
         *,
         timeout: float | None = None,
-        metadata: Pairs | None = None,
+        metadata: MetadataLike | None = None,
     ) -> health_pb2.HealthCheckResponse:
         method: Method[
             health_pb2.CheckRequest,
@@ -118,7 +119,7 @@ class HealthSyncClient:
         request: health_pb2.CheckRequest,
         *,
         timeout: float | None = None,
-        metadata: Pairs | None = None,
+        metadata: MetadataLike | None = None,
     ) -> health_pb2.VersionCheckResponse:
         method: Method[
             health_pb2.CheckRequest,

@@ -27,6 +27,7 @@ def test_every_branch_of_the_core_is_tested(tmp_path: Path) -> None:
             *("-p", "no:cacheprovider", "--cov", "--cov-report", "term"),
             *("--cov-config", TESTS / "core.coveragerc"),
             *sorted(TESTS.glob("test_*.py")),
+            TESTS / "plugin",
         ],
         cwd=ROOT,
         env={**os.environ, "COVERAGE_FILE": str(tmp_path / "coverage")},

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from kata_tracing import semconv
 from kata_tracing.setup import Kind, Tracing
+from ttrpc.call_context import CallContext
 from ttrpc.codes import Code
-from ttrpc.context import CallContext
 from ttrpc.errors import StatusError
 from ttrpc.interceptor import Interceptor, Proceed
 

@@ -14,8 +14,9 @@ from ttrpc.version import VERSION as __version__
 
 if TYPE_CHECKING:
     from ttrpc.address import parse_address
+    from ttrpc.bound_service import BoundService, bind
+    from ttrpc.call_context import CallContext, Peer, PeerCredentials
     from ttrpc.codes import Code
-    from ttrpc.context import CallContext, Peer, PeerCredentials
     from ttrpc.deadline import Deadline
     from ttrpc.errors import (
         Closed,
@@ -33,13 +34,14 @@ if TYPE_CHECKING:
     from ttrpc.interceptor import Interceptor, Proceed
     from ttrpc.limits import Limits
     from ttrpc.metadata import Metadata
-    from ttrpc.service import BoundService, Cardinality, Method, Service, bind
+    from ttrpc.service import Cardinality, Method, Service
     from ttrpc.status import to_status
 
 _MODULES = {
     "ttrpc.address": ("parse_address",),
+    "ttrpc.bound_service": ("BoundService", "bind"),
     "ttrpc.codes": ("Code",),
-    "ttrpc.context": ("CallContext", "Peer", "PeerCredentials"),
+    "ttrpc.call_context": ("CallContext", "Peer", "PeerCredentials"),
     "ttrpc.deadline": ("Deadline",),
     "ttrpc.errors": (
         "Closed",
@@ -57,7 +59,7 @@ _MODULES = {
     "ttrpc.interceptor": ("Interceptor", "Proceed"),
     "ttrpc.limits": ("Limits",),
     "ttrpc.metadata": ("Metadata",),
-    "ttrpc.service": ("BoundService", "Cardinality", "Method", "Service", "bind"),
+    "ttrpc.service": ("Cardinality", "Method", "Service"),
     "ttrpc.status": ("to_status",),
 }
 _HOMES = {name: module for module, names in _MODULES.items() for name in names}

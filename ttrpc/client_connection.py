@@ -14,7 +14,7 @@ from typing import Any, Final, Protocol
 from google.protobuf.message import DecodeError
 
 from ttrpc.decoder import OVERSIZED
-from ttrpc.envelope import Pairs, Payload, decode_response, encode_request, request_head
+from ttrpc.envelope import Payload, decode_response, encode_request, request_head
 from ttrpc.errors import (
     Closed,
     LocalProtocolError,
@@ -32,6 +32,7 @@ from ttrpc.frame import (
     REQUEST,
     RESPONSE,
 )
+from ttrpc.metadata import Pairs
 from ttrpc.outbox import Outbox
 from ttrpc.service import Cardinality, Method
 from ttrpc.stream import Stream, StreamEvent

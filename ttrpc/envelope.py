@@ -9,7 +9,6 @@ less. Whatever does not look like that is left to protobuf.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 
@@ -18,9 +17,9 @@ from google.protobuf.message import DecodeError
 from ttrpc.codes import Code
 from ttrpc.envelope_pb2 import KeyValue, Request, Response, Status
 from ttrpc.errors import StatusError
+from ttrpc.metadata import Pairs
 
 T = TypeVar("T")
-Pairs = Iterable[tuple[str, str]]
 Payload = bytes | memoryview
 
 # Tags: field number << 3 | wire type 2, length-delimited.

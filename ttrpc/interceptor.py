@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeVar
 
-from ttrpc.context import CallContext
+from ttrpc.call_context import CallContext
 
 Proceed = Callable[[Any, CallContext], Awaitable[Any]]
 """Goes on with the call: the next interceptor or the handler."""

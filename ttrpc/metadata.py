@@ -4,6 +4,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from typing import TypeAlias
+
+Pairs: TypeAlias = Iterable[tuple[str, str]]
+"""Keys and their values, in the order sent."""
+MetadataLike: TypeAlias = Mapping[str, str] | Pairs
+"""Metadata as a caller may write it."""
 
 
 class Metadata:
@@ -15,9 +21,7 @@ class Metadata:
 
     __slots__ = ("_pairs",)
 
-    def __init__(
-        self, pairs: Mapping[str, str] | Iterable[tuple[str, str]] = ()
-    ) -> None:
+    def __init__(self, pairs: MetadataLike = ()) -> None:
         if isinstance(pairs, Mapping):
             pairs = pairs.items()
         self._pairs = [(key.lower(), value) for key, value in pairs]

@@ -9,10 +9,11 @@ from typing import Any
 
 from google.protobuf.message import Message
 
-from ttrpc.context import CallContext
+from ttrpc.bound_service import BoundService, Handler, is_coroutine
+from ttrpc.call_context import CallContext
 from ttrpc.envelope import RequestDecoder
 from ttrpc.interceptor import Interceptor, Proceed, chain
-from ttrpc.service import BoundService, Cardinality, Handler, Method, is_coroutine
+from ttrpc.service import Cardinality, Method
 
 
 @dataclass(frozen=True, slots=True, eq=False)

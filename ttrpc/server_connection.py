@@ -14,9 +14,10 @@ from typing import Final, Protocol
 
 from ttrpc.codes import Code
 from ttrpc.decoder import OVERSIZED
-from ttrpc.envelope import Pairs, Payload, UnknownMethod, encode_error, response_head
+from ttrpc.envelope import Payload, UnknownMethod, encode_error, response_head
 from ttrpc.errors import OversizedMessage, StatusError, StreamClosed
 from ttrpc.frame import DATA, MESSAGE_LIMIT, NO_DATA, REMOTE_CLOSED, REQUEST, RESPONSE
+from ttrpc.metadata import Pairs
 from ttrpc.outbox import Outbox
 from ttrpc.route import Route, Routes
 from ttrpc.stream import Stream, StreamEvent

@@ -1,13 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Services and methods, read from protobuf descriptors, and who serves them."""
+"""Services and methods, read from protobuf descriptors."""
 
 from __future__ import annotations
 
 import enum
-import inspect
 import keyword
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -22,11 +21,6 @@ if TYPE_CHECKING:
 
 RequestT = TypeVar("RequestT", bound=Message)
 ResponseT = TypeVar("ResponseT", bound=Message)
-
-Handler = Callable[[Any, Any], Any]
-"""What serves a method: `handler(request, context)`, or, where the method
-streams, `handler(stream, context)`. Plain functions give the response, coroutine
-functions are awaited for it."""
 
 
 class Cardinality(enum.Enum):
@@ -102,55 +96,8 @@ class Service:
         return cls(descriptor.full_name, {method.name: method for method in methods})
 
 
-@dataclass(frozen=True, slots=True)
-class BoundService:
-    """A service and the handlers that serve it."""
-
-    service: Service
-    handlers: Mapping[str, Handler]
-    """By the method's bare name. A method that is absent is UNIMPLEMENTED."""
-
-
-def bind(
-    service: Service | ServiceDescriptor, *implementations: object
-) -> BoundService:
-    """Find for each method of `service` the one implementation that defines it.
-
-    The handler of `CreateContainer` is the attribute `create_container`. What a
-    generated base class defines does not count, overriding it does.
-
-    Raises:
-        ValueError: two implementations define one method, or a streaming
-            method's handler is not a coroutine function.
-    """
-    if not isinstance(service, Service):
-        service = Service.from_descriptor(service)
-    handlers: dict[str, Handler] = {}
-    for method in service.methods.values():
-        found = [it for it in implementations if _implements(it, method.python_name)]
-        if len(found) > 1:
-            names = " and ".join(type(it).__name__ for it in found)
-            raise ValueError(f"{method.full_method}: implemented by {names}")
-        if not found:
-            continue
-        handler: Handler = getattr(found[0], method.python_name)
-        if method.cardinality is not Cardinality.UNARY_UNARY and not is_coroutine(
-            handler
-        ):
-            raise ValueError(f"{method.full_method}: a stream's handler must be async")
-        handlers[method.name] = handler
-    return BoundService(service, handlers)
-
-
-def is_coroutine(handler: Handler) -> bool:
-    """Tell whether calling `handler` gives a coroutine."""
-    return inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(
-        getattr(handler, "__call__", None)  # noqa: B004  # an instance may define it async
-    )
-
-
 def unimplemented(name: str) -> StatusError:
-    """Return the answer for a method that nobody serves, in Go's words."""
+    """Return the error for a method that has no handler, with Go's text."""
     return StatusError(Code.UNIMPLEMENTED, f"method {name}")
 
 
@@ -164,10 +111,3 @@ def snake_case(name: str) -> str:
     """`GetOOMEvent` -> `get_oom_event`, `AddARPNeighbors` -> `add_arp_neighbors`."""
     name = re.sub("(.)([A-Z][a-z]+)", r"\1_\2", name)
     return re.sub("([a-z0-9])([A-Z])", r"\1_\2", name).lower()
-
-
-def _implements(implementation: object, name: str) -> bool:
-    for cls in type(implementation).__mro__:
-        if name in cls.__dict__:
-            return "__ttrpc_service__" not in cls.__dict__
-    return hasattr(implementation, name)

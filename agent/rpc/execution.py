@@ -10,7 +10,7 @@ from kata_agent.errors import InvalidArgument
 from kata_agent.sandbox.sandbox import Sandbox
 from kata_protos import agent_pb2
 from kata_protos.agent_ttrpc import AgentServiceBase
-from ttrpc.context import CallContext
+from ttrpc.call_context import CallContext
 
 AGENT_PIDNS_FIELD = 8
 """`agent_pidns`, a bool, of 1.x; in 4.x the number is a repeated message's, so a

@@ -22,7 +22,7 @@ from kata_agent.runtime.concurrency import Slots
 from kata_agent.sandbox.sandbox import Sandbox
 from kata_protos import agent_pb2, csi_pb2
 from kata_tracing.counters import Counters
-from ttrpc.context import CallContext
+from ttrpc.call_context import CallContext
 
 
 class GuestService:

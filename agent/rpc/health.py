@@ -6,7 +6,7 @@ from __future__ import annotations
 from kata_agent.version import API_VERSION, VERSION
 from kata_protos import health_pb2
 from kata_protos.health_ttrpc import HealthBase
-from ttrpc.context import CallContext
+from ttrpc.call_context import CallContext
 
 
 class HealthService(HealthBase):

@@ -12,8 +12,8 @@ from collections.abc import Callable
 from typing import Any
 
 from kata_agent.rpc.status import is_defect
+from ttrpc.call_context import CallContext
 from ttrpc.codes import Code
-from ttrpc.context import CallContext
 from ttrpc.errors import StatusError
 from ttrpc.interceptor import Interceptor, Proceed
 

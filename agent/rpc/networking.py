@@ -9,7 +9,7 @@ from kata_agent.errors import InvalidArgument
 from kata_agent.network.network import Network
 from kata_protos import agent_pb2, types_pb2
 from kata_protos.agent_ttrpc import AgentServiceBase
-from ttrpc.context import CallContext
+from ttrpc.call_context import CallContext
 
 
 class NetworkingService(AgentServiceBase):

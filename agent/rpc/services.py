@@ -23,7 +23,7 @@ from kata_agent.storage.storages import DRIVERS
 from kata_protos.agent_ttrpc import AGENT_SERVICE
 from kata_protos.health_ttrpc import HEALTH
 from kata_tracing.setup import Tracing
-from ttrpc.service import BoundService, bind
+from ttrpc.bound_service import BoundService, bind
 
 
 def services(

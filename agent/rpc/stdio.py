@@ -10,7 +10,7 @@ from kata_agent.errors import Unavailable
 from kata_agent.sandbox.sandbox import Sandbox
 from kata_protos import agent_pb2
 from kata_protos.agent_ttrpc import AgentServiceBase
-from ttrpc.context import CallContext
+from ttrpc.call_context import CallContext
 
 
 class StdioService(AgentServiceBase):

@@ -8,7 +8,7 @@ from google.protobuf.empty_pb2 import Empty
 from kata_agent.errors import InvalidState
 from kata_protos import agent_pb2
 from kata_tracing.setup import Tracing, TracingState
-from ttrpc.context import CallContext
+from ttrpc.call_context import CallContext
 
 
 class TracingService:

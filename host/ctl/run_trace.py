@@ -21,7 +21,7 @@ from kata_host.trace.span_record import SpanRecord
 from kata_host.trace.tree import render
 from kata_tracing.kind import Kind
 from kata_tracing.propagation import TraceContext
-from ttrpc.context import CallContext
+from ttrpc.call_context import CallContext
 from ttrpc.interceptor import Proceed
 
 TRACE_PORT: Final = 10240

@@ -18,8 +18,8 @@ from typing import Any
 
 from kata_tracing import semconv
 from kata_tracing.propagation import TRACEPARENT, TraceContext, extract
+from ttrpc.call_context import CallContext
 from ttrpc.codes import Code
-from ttrpc.context import CallContext
 from ttrpc.interceptor import Proceed
 
 

@@ -14,8 +14,8 @@ from kata_tracing.kind import Kind, Status
 from kata_tracing.setup import Tracing
 from kata_tracing.span import span
 from tests.helpers.trace_port import FakeCollector, fake_collector
+from ttrpc.call_context import CallContext
 from ttrpc.codes import Code
-from ttrpc.context import CallContext
 from ttrpc.errors import StatusError
 from ttrpc.service import Service
 

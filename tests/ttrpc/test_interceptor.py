@@ -4,7 +4,7 @@ from __future__ import annotations
 from typing import Any
 
 from tests.helpers.peer import ECHO
-from ttrpc.context import CallContext
+from ttrpc.call_context import CallContext
 from ttrpc.interceptor import chain
 
 CONTEXT = CallContext(ECHO["Echo"])

@@ -7,10 +7,11 @@ import pytest
 from google.protobuf.wrappers_pb2 import BytesValue
 
 from tests.helpers.peer import ECHO
-from ttrpc.context import CallContext
+from ttrpc.bound_service import BoundService, Handler
+from ttrpc.call_context import CallContext
 from ttrpc.envelope_pb2 import Request
 from ttrpc.route import Route, Routes
-from ttrpc.service import BoundService, Handler, Service
+from ttrpc.service import Service
 
 SERVICE = Service("peer.v1.Echo", ECHO)
 CONTEXT = CallContext(ECHO["Echo"])

@@ -9,10 +9,11 @@ from google.protobuf.any_pb2 import Any as AnyMessage
 from bench.ttrpc.service import services
 from ttrpc.codes import Code
 from ttrpc.decoder import OVERSIZED, FrameDecoder
-from ttrpc.envelope import Pairs, Payload
+from ttrpc.envelope import Payload
 from ttrpc.envelope_pb2 import Request, Response
 from ttrpc.errors import OversizedMessage, StatusError, StreamClosed
 from ttrpc.frame import DATA, NO_DATA, REMOTE_CLOSED, REQUEST, RESPONSE
+from ttrpc.metadata import Pairs
 from ttrpc.route import Route, Routes
 from ttrpc.server_connection import ServerConnection
 from ttrpc.stream import Stream

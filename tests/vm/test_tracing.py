@@ -40,7 +40,7 @@ from tests.helpers.catalogue import ROOT
 from tests.helpers.collector import eventually
 from tests.helpers.shell import Shell
 from tests.helpers.trace_port import fake_collector
-from ttrpc.context import CallContext
+from ttrpc.call_context import CallContext
 from ttrpc.interceptor import Proceed
 
 pytestmark = [pytest.mark.vm, pytest.mark.slow]

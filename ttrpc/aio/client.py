@@ -15,15 +15,14 @@ from ttrpc.address import Address
 from ttrpc.aio.client_session import ClientSession
 from ttrpc.aio.client_stream import ClientStream
 from ttrpc.aio.dial import dial
+from ttrpc.call_context import CallContext, Peer
 from ttrpc.codes import Code
-from ttrpc.context import CallContext, Peer
 from ttrpc.deadline import Deadline
 from ttrpc.errors import Closed, RemoteProtocolError, StatusError
 from ttrpc.interceptor import Interceptor, chain
 from ttrpc.limits import Limits
+from ttrpc.metadata import MetadataLike
 from ttrpc.service import Method, RequestT, ResponseT
-
-Pairs = Mapping[str, str] | Sequence[tuple[str, str]]
 
 
 class Client:
@@ -105,7 +104,7 @@ class Client:
         request: RequestT,
         *,
         timeout: float | None = None,
-        metadata: Pairs | None = None,
+        metadata: MetadataLike | None = None,
     ) -> ResponseT:
         """Call a unary method and return its response.
 
@@ -130,7 +129,7 @@ class Client:
         request: RequestT | None = None,
         *,
         timeout: float | None = None,
-        metadata: Pairs | None = None,
+        metadata: MetadataLike | None = None,
     ) -> ClientStream[RequestT, ResponseT]:
         """Open a stream. `request` is the one message of a client that streams not.
 
@@ -166,13 +165,16 @@ class Client:
         await self.close()
 
     def _context(
-        self, method: Method[Any, Any], timeout: float | None, metadata: Pairs | None
+        self,
+        method: Method[Any, Any],
+        timeout: float | None,
+        metadata: MetadataLike | None,
     ) -> CallContext:
         deadline = None
         if timeout is not None:
             deadline = Deadline.after(timeout, now=self._loop.time())
         if isinstance(metadata, Mapping):
-            metadata = list(metadata.items())
+            metadata = metadata.items()
         return CallContext(
             method, deadline=deadline, peer=self._peer, metadata=metadata or ()
         )

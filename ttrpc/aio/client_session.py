@@ -11,9 +11,10 @@ from ttrpc.aio.inbox import Inbox
 from ttrpc.aio.transport import Transport
 from ttrpc.aio.wakeup import Wakeup
 from ttrpc.client_connection import ClientConnection
-from ttrpc.envelope import Pairs, Payload
+from ttrpc.envelope import Payload
 from ttrpc.errors import Closed, StreamFull
 from ttrpc.limits import Limits
+from ttrpc.metadata import Pairs
 from ttrpc.quota import Quota, Share
 from ttrpc.service import Method
 from ttrpc.stream import Stream

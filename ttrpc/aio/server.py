@@ -15,13 +15,13 @@ from ttrpc.address import Address
 from ttrpc.aio.dial import SocketFile, listen
 from ttrpc.aio.server_session import ServerSession
 from ttrpc.backoff import Backoff
-from ttrpc.context import Peer, PeerCredentials
+from ttrpc.bound_service import BoundService
+from ttrpc.call_context import Peer, PeerCredentials
 from ttrpc.errors import ServerClosed, StatusError
 from ttrpc.interceptor import Interceptor
 from ttrpc.limits import Limits
 from ttrpc.quota import Quota
 from ttrpc.route import Routes
-from ttrpc.service import BoundService
 from ttrpc.status import to_status
 
 log = logging.getLogger(__name__)

@@ -20,11 +20,12 @@ from google.protobuf.message import DecodeError
 from ttrpc.aio.inbox import OVERHEAD, Inbox
 from ttrpc.aio.server_stream import ServerStream
 from ttrpc.aio.transport import Transport
+from ttrpc.call_context import CallContext, Peer
 from ttrpc.codes import Code
-from ttrpc.context import CallContext, Peer
 from ttrpc.deadline import Deadline
-from ttrpc.envelope import Pairs, Payload
+from ttrpc.envelope import Payload
 from ttrpc.errors import Closed, StatusError, StreamFull
+from ttrpc.metadata import Pairs
 from ttrpc.quota import FREE, Share
 from ttrpc.route import Route, awaited
 from ttrpc.server_connection import ServerConnection

@@ -12,17 +12,17 @@ from typing import Any, Self, cast
 from google.protobuf.message import DecodeError, Message
 
 from ttrpc.address import Address
-from ttrpc.context import CallContext, Peer
+from ttrpc.call_context import CallContext, Peer
 from ttrpc.deadline import Deadline
 from ttrpc.errors import Closed, RemoteProtocolError
 from ttrpc.interceptor import chain
 from ttrpc.limits import Limits
+from ttrpc.metadata import MetadataLike
 from ttrpc.service import Method, RequestT, ResponseT
 from ttrpc.sync.client_stream import ClientStream, timed_out
 from ttrpc.sync.dial import dial
 from ttrpc.sync.session import Session
 
-Pairs = Mapping[str, str] | Sequence[tuple[str, str]]
 Proceed = Callable[[Any, CallContext], Any]
 Interceptor = Callable[[Any, CallContext, Proceed], Any]
 """As `ttrpc.interceptor` describes it, but a plain function."""
@@ -88,7 +88,7 @@ class Client:
         request: RequestT,
         *,
         timeout: float | None = None,
-        metadata: Pairs | None = None,
+        metadata: MetadataLike | None = None,
     ) -> ResponseT:
         """Call a unary method and return its response."""
         context = self._context(method, timeout, metadata)
@@ -100,7 +100,7 @@ class Client:
         request: RequestT | None = None,
         *,
         timeout: float | None = None,
-        metadata: Pairs | None = None,
+        metadata: MetadataLike | None = None,
     ) -> ClientStream[RequestT, ResponseT]:
         """Open a stream. `request` is the one message of a client that streams not."""
         if (request is None) is not method.cardinality.client_streaming:
@@ -126,13 +126,16 @@ class Client:
         self.close()
 
     def _context(
-        self, method: Method[Any, Any], timeout: float | None, metadata: Pairs | None
+        self,
+        method: Method[Any, Any],
+        timeout: float | None,
+        metadata: MetadataLike | None,
     ) -> CallContext:
         deadline = None
         if timeout is not None:
             deadline = Deadline.after(timeout, now=time.monotonic())
         if isinstance(metadata, Mapping):
-            metadata = list(metadata.items())
+            metadata = metadata.items()
         return CallContext(
             method, deadline=deadline, peer=self._peer, metadata=metadata or ()
         )

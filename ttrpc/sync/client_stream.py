@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
 
-    from ttrpc.context import CallContext
+    from ttrpc.call_context import CallContext
     from ttrpc.stream import Stream
     from ttrpc.sync.session import Session
 

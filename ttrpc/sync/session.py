@@ -16,9 +16,10 @@ from typing import Any
 from ttrpc.client_connection import ClientConnection
 from ttrpc.deadline import Deadline
 from ttrpc.decoder import FrameDecoder
-from ttrpc.envelope import Pairs, Payload
+from ttrpc.envelope import Payload
 from ttrpc.errors import Closed, StreamFull, TtrpcError
 from ttrpc.limits import Limits
+from ttrpc.metadata import Pairs
 from ttrpc.quota import FREE
 from ttrpc.service import Method
 from ttrpc.stream import Stream

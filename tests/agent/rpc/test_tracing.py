@@ -14,10 +14,10 @@ from kata_tracing.interceptor import server_interceptor
 from kata_tracing.setup import Tracing
 from tests.helpers.trace_port import fake_collector
 from ttrpc.aio import Client, Server
+from ttrpc.bound_service import bind
+from ttrpc.call_context import CallContext
 from ttrpc.codes import Code
-from ttrpc.context import CallContext
 from ttrpc.errors import StatusError
-from ttrpc.service import bind
 
 
 class Pausing:

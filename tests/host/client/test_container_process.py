@@ -17,10 +17,10 @@ from kata_host.client.container_process import (
 from kata_protos import agent_pb2
 from kata_protos.agent_ttrpc import AgentServiceBase, AgentServiceClient
 from ttrpc.aio import Client, Server
+from ttrpc.bound_service import bind
+from ttrpc.call_context import CallContext
 from ttrpc.codes import Code
-from ttrpc.context import CallContext
 from ttrpc.errors import RemoteProtocolError, StatusError
-from ttrpc.service import bind
 
 
 class Liar(AgentServiceBase):

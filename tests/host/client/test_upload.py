@@ -13,9 +13,9 @@ from kata_host.client.upload import CHUNK, upload
 from kata_protos import agent_pb2
 from kata_protos.agent_ttrpc import AgentServiceBase, AgentServiceClient
 from ttrpc.aio import Client, Server
-from ttrpc.context import CallContext
+from ttrpc.bound_service import bind
+from ttrpc.call_context import CallContext
 from ttrpc.errors import StatusError
-from ttrpc.service import bind
 
 
 class Copies(AgentServiceBase):

@@ -18,8 +18,8 @@ from kata_tracing.setup import Tracing
 from kata_tracing.span import span
 from tests.helpers.trace_port import FakeCollector
 from ttrpc.aio import Client, Server
-from ttrpc.context import CallContext
-from ttrpc.service import bind
+from ttrpc.bound_service import bind
+from ttrpc.call_context import CallContext
 
 SERVICE = agent_pb2.DESCRIPTOR.services_by_name["AgentService"]
 

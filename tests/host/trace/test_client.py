@@ -25,8 +25,8 @@ from opentelemetry.trace import (
 import kata_host.trace.client
 from kata_host.trace.client import client_interceptor, sync_client_interceptor
 from kata_protos import agent_pb2
+from ttrpc.call_context import CallContext
 from ttrpc.codes import Code
-from ttrpc.context import CallContext
 from ttrpc.errors import StatusError
 from ttrpc.service import Service
 

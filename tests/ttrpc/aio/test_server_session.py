@@ -25,9 +25,9 @@ from ttrpc import (
 from ttrpc.aio import Client, Server
 from ttrpc.aio import server_session as module
 from ttrpc.aio.testing import connected
+from ttrpc.bound_service import Handler
 from ttrpc.decoder import FrameDecoder
 from ttrpc.envelope import decode_response
-from ttrpc.service import Handler
 
 HI = BytesValue(value=b"hi")
 BIG = BytesValue(value=bytes(100_000))

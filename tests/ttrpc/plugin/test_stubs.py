@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
-import io
 import subprocess
 import sys
 import types
@@ -9,20 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from google.protobuf.compiler.plugin_pb2 import (
-    CodeGeneratorRequest,
-    CodeGeneratorResponse,
-)
-from google.protobuf.descriptor_pb2 import FileDescriptorSet
 from google.protobuf.wrappers_pb2 import BytesValue, UInt64Value
 
+from tests.helpers.protoc import PEER, ROOT, request_for
 from ttrpc import CallContext, Code, StatusError, bind
 from ttrpc.aio import Server
 from ttrpc.aio.testing import connected
-from ttrpc.plugin import constant_name, generate, main
-
-ROOT = Path(__file__).parents[2]
-PEER = "bench/ttrpc/peer.proto"
+from ttrpc.plugin.protoc import generate
+from ttrpc.plugin.stubs import constant_name, local_names
 
 ODD = r'''
 syntax = "proto3";
@@ -47,22 +40,6 @@ service HTTPThing {
 service Nothing {}
 '''
 SHARED = 'syntax = "proto3"; package {0}; message Shared {{ int32 {0} = 1; }}'
-
-
-def request_for(*names: str, root: Path = ROOT) -> CodeGeneratorRequest:
-    """Return what protoc would ask, with everything that the files import."""
-    result = subprocess.run(
-        [
-            *(sys.executable, "-m", "grpc_tools.protoc", f"-I{root}"),
-            f"-I{ROOT / 'src'}",
-            *("--include_imports", "--include_source_info"),
-            *("--descriptor_set_out=/dev/stdout", *names),
-        ],
-        check=True,
-        capture_output=True,
-    )
-    files = FileDescriptorSet.FromString(result.stdout).file
-    return CodeGeneratorRequest(file_to_generate=names, proto_file=files)
 
 
 @pytest.fixture
@@ -150,33 +127,13 @@ def test_comments_of_any_kind_are_docstrings(odd: Path) -> None:
     assert methods["import_"].co_consts[0].startswith(text)
 
 
-def test_only_what_is_asked_for_and_has_services_is_generated() -> None:
-    request = request_for(PEER, "kata_protos/types.proto", "kata_protos/health.proto")
-    request.file_to_generate.remove("kata_protos/health.proto")
-    assert [file.name for file in generate(request).file] == [
-        "bench/ttrpc/peer_ttrpc.py"
-    ]
-
-
-def test_an_option_is_refused() -> None:
-    request = CodeGeneratorRequest(parameter="paths=source_relative")
-    response = generate(request)
-    assert response.error == "there are no options, so not 'paths=source_relative'"
-    assert not response.file
-
-
-def test_protoc_is_answered_on_standard_output(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    request = request_for("kata_protos/health.proto")
-    stdin, stdout = io.BytesIO(request.SerializeToString()), io.BytesIO()
-    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(stdin))
-    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(stdout))
-    main()
-    response = CodeGeneratorResponse.FromString(stdout.getvalue())
-    assert response == generate(request)
-    kept = (ROOT / "protos" / "health_ttrpc.py").read_text()
-    assert response.file[0].content == kept
+def test_modules_that_share_a_last_name_are_told_apart() -> None:
+    modules = {"one.shared_pb2", "two.shared_pb2", "pets.cat_pb2"}
+    assert local_names(modules) == {
+        "one.shared_pb2": "one_shared_pb2",
+        "two.shared_pb2": "two_shared_pb2",
+        "pets.cat_pb2": "cat_pb2",
+    }
 
 
 def test_a_constant_has_a_constants_name() -> None:

@@ -1,33 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-"""protoc-gen-pyttrpc: typed clients and server bases for the services of a .proto.
-
-    protoc --python_out=. --pyi_out=. --pyttrpc_out=. protos/agent.proto
-
-writes `protos/agent_ttrpc.py` next to `protos/agent_pb2.py`. For each service it
-holds the `Service`, a base class for servers, and two clients, one for
-`ttrpc.aio` and one for `ttrpc.sync`.
-"""
+"""The text of a generated `..._ttrpc.py`."""
 
 from __future__ import annotations
 
 import re
-import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator, Set
+from collections.abc import Iterator, Set
 from typing import Final
 
-from google.protobuf.compiler.plugin_pb2 import (
-    CodeGeneratorRequest,
-    CodeGeneratorResponse,
-)
 from google.protobuf.descriptor_pb2 import (
-    DescriptorProto,
-    Edition,
     FileDescriptorProto,
     MethodDescriptorProto,
     ServiceDescriptorProto,
 )
 
+from ttrpc.plugin.message_types import MessageTypes, python_path
 from ttrpc.service import python_name, snake_case
 
 SERVICE_FIELD: Final = 6
@@ -52,8 +39,9 @@ if TYPE_CHECKING:
 {type_imports}'''
 
 TYPE_IMPORTS: Final = (
-    "from ttrpc.aio.client import Client, Pairs",
-    "from ttrpc.context import CallContext",
+    "from ttrpc.aio.client import Client",
+    "from ttrpc.call_context import CallContext",
+    "from ttrpc.metadata import MetadataLike",
     "from ttrpc.service import Method",
     "from ttrpc.sync.client import Client as SyncClient",
 )
@@ -64,74 +52,13 @@ STREAM_IMPORTS: Final = (
 )
 
 
-def main() -> None:
-    """Answer protoc: a request on standard input, the files on standard output."""
-    request = CodeGeneratorRequest.FromString(sys.stdin.buffer.read())
-    sys.stdout.buffer.write(generate(request).SerializeToString())
-
-
-def generate(request: CodeGeneratorRequest) -> CodeGeneratorResponse:
-    """Return one file for each .proto that has services."""
-    if request.parameter:
-        refusal = f"there are no options, so not {request.parameter!r}"
-        return CodeGeneratorResponse(error=refusal)
-    response = CodeGeneratorResponse(
-        # Services are the same in all of them.
-        supported_features=CodeGeneratorResponse.FEATURE_PROTO3_OPTIONAL
-        | CodeGeneratorResponse.FEATURE_SUPPORTS_EDITIONS,
-        minimum_edition=Edition.EDITION_PROTO2,
-        maximum_edition=Edition.EDITION_2024,
-    )
-    types = MessageTypes(request.proto_file)
-    for file in request.proto_file:
-        if file.name in request.file_to_generate and file.service:
-            response.file.add(
-                name=f"{_stem(file)}_ttrpc.py", content=Stubs(file, types).text()
-            )
-    return response
-
-
-class MessageTypes:
-    """Where each message lives in Python."""
-
-    def __init__(self, files: Iterable[FileDescriptorProto]) -> None:
-        self._modules: dict[str, str] = {}
-        self._names: dict[str, str] = {}
-        for file in files:
-            prefix = f".{file.package}" if file.package else ""
-            for message in file.message_type:
-                self._add(file, message, prefix, "")
-
-    def _add(
-        self,
-        file: FileDescriptorProto,
-        message: DescriptorProto,
-        prefix: str,
-        outer: str,
-    ) -> None:
-        full_name = f"{prefix}.{message.name}"
-        name = f"{outer}{message.name}"
-        self._modules[full_name] = f"{_stem(file).replace('/', '.')}_pb2"
-        self._names[full_name] = name
-        for nested in message.nested_type:
-            self._add(file, nested, full_name, f"{name}.")
-
-    def module(self, full_name: str) -> str:
-        """`.grpc.CheckRequest` -> `kata_protos.health_pb2`."""
-        return self._modules[full_name]
-
-    def name(self, full_name: str) -> str:
-        """`.oci.Spec.Inner` -> `Spec.Inner`."""
-        return self._names[full_name]
-
-
 class Stubs:
     """The stubs of one .proto file."""
 
     def __init__(self, file: FileDescriptorProto, types: MessageTypes) -> None:
         self._file = file
         self._types = types
-        self._own = f"{_stem(file).replace('/', '.')}_pb2"
+        self._own = f"{python_path(file).replace('/', '.')}_pb2"
         self._local = local_names(
             {
                 types.module(name)
@@ -259,7 +186,7 @@ class Stubs:
             yield f"        request: {request},"
         yield "        *,"
         yield "        timeout: float | None = None,"
-        yield "        metadata: Pairs | None = None,"
+        yield "        metadata: MetadataLike | None = None,"
         yield f"    ) -> {returns}:"
         yield "        method: Method["
         yield f"            {request},"
@@ -314,11 +241,6 @@ def local_names(modules: Set[str]) -> dict[str, str]:
 def constant_name(service: str) -> str:
     """`AgentService` -> `AGENT_SERVICE`."""
     return snake_case(service).upper()
-
-
-def _stem(file: FileDescriptorProto) -> str:
-    # protoc's own Python generator turns dashes into underscores.
-    return file.name.removesuffix(".proto").replace("-", "_")
 
 
 def _quote(name: str) -> str:

@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 from tests.helpers.peer import ECHO
-from ttrpc.context import CallContext
+from ttrpc.call_context import CallContext
 
 
 def test_metadata_that_an_interceptor_adds_is_sent() -> None:

@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A service together with the handlers that serve it."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ttrpc.service import Cardinality, Service
+
+if TYPE_CHECKING:
+    from google.protobuf.descriptor import ServiceDescriptor
+
+Handler = Callable[[Any, Any], Any]
+"""Serves a method: `handler(request, context)`, or `handler(stream, context)` where
+either side streams. A plain function returns the response; a coroutine function is
+awaited for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class BoundService:
+    """A service and the handlers that serve it."""
+
+    service: Service
+    handlers: Mapping[str, Handler]
+    """By the method's bare name. A method that is absent is UNIMPLEMENTED."""
+
+
+def bind(
+    service: Service | ServiceDescriptor, *implementations: object
+) -> BoundService:
+    """Find for each method of `service` the one implementation that defines it.
+
+    The handler of `CreateContainer` is the attribute `create_container`. A method
+    that only a generated base class defines is not served; one that overrides it is.
+
+    Raises:
+        ValueError: two implementations define one method, or a streaming
+            method's handler is not a coroutine function.
+    """
+    if not isinstance(service, Service):
+        service = Service.from_descriptor(service)
+    handlers: dict[str, Handler] = {}
+    for method in service.methods.values():
+        found = [it for it in implementations if _implements(it, method.python_name)]
+        if len(found) > 1:
+            names = " and ".join(type(it).__name__ for it in found)
+            raise ValueError(f"{method.full_method}: implemented by {names}")
+        if not found:
+            continue
+        handler: Handler = getattr(found[0], method.python_name)
+        if method.cardinality is not Cardinality.UNARY_UNARY and not is_coroutine(
+            handler
+        ):
+            raise ValueError(f"{method.full_method}: a stream's handler must be async")
+        handlers[method.name] = handler
+    return BoundService(service, handlers)
+
+
+def is_coroutine(handler: Handler) -> bool:
+    """Tell whether calling `handler` gives a coroutine."""
+    return inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(
+        getattr(handler, "__call__", None)  # noqa: B004  # an instance may define it async
+    )
+
+
+def _implements(implementation: object, name: str) -> bool:
+    for cls in type(implementation).__mro__:
+        if name in cls.__dict__:
+            return "__ttrpc_service__" not in cls.__dict__
+    return hasattr(implementation, name)
