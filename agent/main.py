@@ -54,7 +54,7 @@ from kata_agent.system_paths import SystemPaths
 from kata_agent.version import VERSION
 from kata_tracing.interceptor import server_interceptor
 from kata_tracing.setup import Tracing
-from kata_tracing.span import record, span
+from kata_tracing.span import add_span, span
 from ttrpc.aio.server import Server
 
 log = logging.getLogger(__name__)
@@ -150,10 +150,10 @@ async def serve(
         if config.trace != "off":
             await tracing.start(config.trace)
         with tracing.boot(since=started_ns):
-            record(
+            add_span(
                 "system.prepare", subsystem="agent", start=started_ns, end=prepared_ns
             )
-            record("tracing.start", subsystem="agent", start=prepared_ns)
+            add_span("tracing.start", subsystem="agent", start=prepared_ns)
             reaper = ending.enter_context(Reaper())
             # First: it is for the day when what follows fails.
             if config.debug_console:

@@ -29,6 +29,7 @@ from kata_agent.errors import NotFound, Timeout
 from kata_agent.linux.pidfd import open_pidfd
 from kata_agent.linux.prctl import set_child_subreaper
 from kata_agent.linux.spawn import spawn
+from kata_tracing import semconv
 from kata_tracing.span import span
 
 log = logging.getLogger(__name__)
@@ -202,8 +203,8 @@ class Reaper:
         with (
             span(
                 "program.run",
+                {semconv.PROCESS_EXECUTABLE_NAME: name},
                 subsystem="process",
-                **{"process.executable.name": name},
             ) as step,
             _memory_file(stdin) as source,
             _memory_file() as out,
@@ -223,7 +224,7 @@ class Reaper:
                 if child.exit_code is None:
                     with contextlib.suppress(ProcessLookupError):
                         child.send_signal(signal.SIGKILL)
-            step.set("process.exit.code", status)
+            step.set_attribute(semconv.PROCESS_EXIT_CODE, status)
             return Completed(
                 status, os.pread(out, OUTPUT_LIMIT, 0), os.pread(err, OUTPUT_LIMIT, 0)
             )

@@ -166,6 +166,6 @@ def _conclude(
     else:
         code = status_of(failure).code
     name = code.name if isinstance(code, Code) else str(code)
-    span.set(semconv.RPC_RESPONSE_STATUS_CODE, name)
+    span.set_attribute(semconv.RPC_RESPONSE_STATUS_CODE, name)
     if code in SERVER_FAULTS:
         span.fail(name)

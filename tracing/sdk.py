@@ -32,9 +32,6 @@ from kata_tracing.data import SpanData
 from kata_tracing.kind import Kind
 from kata_tracing.propagation import TraceContext
 
-SCOPE: Final = "kata-agent"
-"""The instrumentation scope's name."""
-
 _KINDS: Final = {Kind[kind.name]: kind for kind in SpanKind}
 _UNSET: Final = Status(StatusCode.UNSET)
 _ERROR: Final = Status(StatusCode.ERROR)
@@ -49,13 +46,13 @@ class Translator:
         self._resource = Resource(
             {
                 **attributes,
-                "telemetry.sdk.name": "opentelemetry",
-                "telemetry.sdk.language": "python",
-                "telemetry.sdk.version": __version__,
+                semconv.TELEMETRY_SDK_NAME: "opentelemetry",
+                semconv.TELEMETRY_SDK_LANGUAGE: "python",
+                semconv.TELEMETRY_SDK_VERSION: __version__,
             }
         )
         version = str(attributes.get(semconv.SERVICE_VERSION, ""))
-        self._scope = InstrumentationScope(SCOPE, version)
+        self._scope = InstrumentationScope(semconv.SERVICE, version)
 
     def span(self, data: SpanData) -> ReadableSpan:
         """Make the SDK's span of one that has ended."""

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Spans for the code that does the work, free when tracing is off.
 
-    with span("container.create", subsystem="container", **{"container.id": cid}):
+    with span("cgroup.freeze", {semconv.CONTAINER_ID: cid}, subsystem="container"):
         ...
 
 While tracing is off, which is nearly always, `span` is one branch that returns
@@ -29,7 +29,7 @@ class Span(Protocol):
     and `errno` for an `OSError`) and goes on. Its message stays out.
     """
 
-    def set(self, key: str, value: Attribute) -> None:
+    def set_attribute(self, key: str, value: Attribute) -> None:
         """Add an attribute that was not known at the start."""
 
     def event(self, name: str, **attributes: Attribute) -> None:
@@ -52,7 +52,7 @@ class Tracer(Protocol):
         self, name: str, subsystem: str, attributes: dict[str, Attribute]
     ) -> Span: ...
 
-    def record(
+    def add_span(
         self,
         name: str,
         subsystem: str,
@@ -68,7 +68,7 @@ class _NoSpan:
 
     __slots__ = ()
 
-    def set(self, key: str, value: Attribute) -> None:
+    def set_attribute(self, key: str, value: Attribute) -> None:
         return None
 
     def event(self, name: str, **attributes: Attribute) -> None:
@@ -90,17 +90,22 @@ NO_SPAN: Final[Span] = _NoSpan()
 _tracer: Tracer | None = None
 
 
-def span(name: str, *, subsystem: str, **attributes: Attribute) -> Span:
+def span(
+    name: str,
+    attributes: Mapping[str, Attribute] | None = None,
+    *,
+    subsystem: str,
+) -> Span:
     """Return a span to be used in a `with` statement, a no-op when tracing is off.
 
     It is a child of the span around it, in the same task or thread.
     """
     if _tracer is None:
         return NO_SPAN
-    return _tracer.span(name, subsystem, attributes)
+    return _tracer.span(name, subsystem, dict(attributes or {}))
 
 
-def record(
+def add_span(
     name: str,
     attributes: Mapping[str, Attribute] | None = None,
     *,
@@ -114,7 +119,7 @@ def record(
     and `end` are of `time.monotonic_ns`; None is now.
     """
     if _tracer is not None:
-        _tracer.record(name, subsystem, dict(attributes or {}), start=start, end=end)
+        _tracer.add_span(name, subsystem, dict(attributes or {}), start=start, end=end)
 
 
 def use_tracer(tracer: Tracer | None) -> None:

@@ -45,7 +45,7 @@ class Tracer:
         """Begin a step inside the agent, a child of the current span."""
         return self._step(name, subsystem, attributes, None)
 
-    def record(
+    def add_span(
         self,
         name: str,
         subsystem: str,
@@ -54,7 +54,7 @@ class Tracer:
         start: int,
         end: int | None,
     ) -> None:
-        """Make a step that is over (`kata_tracing.span.record`)."""
+        """Make a step that is over (`kata_tracing.span.add_span`)."""
         self._step(name, subsystem, attributes, start).end(end)
 
     def _step(
@@ -169,7 +169,7 @@ class OpenSpan:
     def context(self) -> TraceContext:
         return self._data.context
 
-    def set(self, key: str, value: Attribute) -> None:
+    def set_attribute(self, key: str, value: Attribute) -> None:
         attributes = self._data.attributes
         if self.has_ended:
             return
@@ -190,7 +190,7 @@ class OpenSpan:
     def fail(self, error_type: str) -> None:
         """Mark the span as failed."""
         self._data.failed = True
-        self.set(semconv.ERROR_TYPE, error_type)
+        self.set_attribute(semconv.ERROR_TYPE, error_type)
 
     def end(self, at: int | None = None) -> None:
         """End it, now or `at` a time of the monotonic clock, in nanoseconds."""
@@ -229,7 +229,7 @@ class OpenSpan:
             self.fail(error_type(error))
             if isinstance(error, OSError) and error.errno is not None:
                 name = errno.errorcode.get(error.errno, str(error.errno))
-                self.set(semconv.ERRNO, name)
+                self.set_attribute(semconv.ERRNO, name)
         self.end()
 
 

@@ -39,7 +39,8 @@ from kata_agent.reaper import Child, Reaper
 from kata_agent.runtime.runtime import Runtime, StandardFiles
 from kata_agent.system_paths import SystemPaths
 from kata_protos import agent_pb2
-from kata_tracing.span import record, span
+from kata_tracing import semconv
+from kata_tracing.span import add_span, span
 
 log = logging.getLogger(__name__)
 
@@ -139,7 +140,9 @@ class Container:
         self.spec = spec
         self._poststart = spec.get("hooks", {}).pop(RUN_BY_AGENT, [])
         await blocking(self._bundle.write, spec)
-        with span("process.create", subsystem="container", **{"container.id": self.id}):
+        with span(
+            "process.create", {semconv.CONTAINER_ID: self.id}, subsystem="container"
+        ):
             self._init = await self._quoting_hooks(
                 self._launch(
                     self.id,
@@ -202,7 +205,9 @@ class Container:
         self.check("start")
         # Before the first instruction, so that no kill is missed.
         self._stop_oom_watch = self.cgroup.watch_oom(on_oom)
-        with span("process.start", subsystem="container", **{"container.id": self.id}):
+        with span(
+            "process.start", {semconv.CONTAINER_ID: self.id}, subsystem="container"
+        ):
             assert self._init is not None
             self._trace_run(self.id, self._init)
             try:
@@ -249,8 +254,8 @@ class Container:
             self.processes.reserve(exec_id),
             span(
                 "process.exec",
+                {semconv.CONTAINER_ID: self.id, semconv.EXEC_ID: exec_id},
                 subsystem="container",
-                **{"container.id": self.id, "agent.exec.id": exec_id},
             ),
         ):
             child = await self._launch(exec_id, process["terminal"], start, streams)
@@ -260,13 +265,13 @@ class Container:
         """Have the exit of a process make a span, from now on until then."""
 
         def exited(started: int, exit_code: int) -> None:
-            record(
+            add_span(
                 "process.run",
                 {
-                    "container.id": self.id,
-                    "agent.exec.id": exec_id,
-                    "process.pid": child.pid,
-                    "process.exit.code": exit_code,
+                    semconv.CONTAINER_ID: self.id,
+                    semconv.EXEC_ID: exec_id,
+                    semconv.PROCESS_PID: child.pid,
+                    semconv.PROCESS_EXIT_CODE: exit_code,
                 },
                 subsystem="container",
                 start=started,
@@ -277,7 +282,9 @@ class Container:
     async def pause(self) -> None:
         """Freeze every process; confirmed by the kernel."""
         self.check("pause")
-        with span("cgroup.freeze", subsystem="container", **{"container.id": self.id}):
+        with span(
+            "cgroup.freeze", {semconv.CONTAINER_ID: self.id}, subsystem="container"
+        ):
             try:
                 await self.cgroup.freeze(FREEZE_TIMEOUT)
             except BaseException:
@@ -288,7 +295,9 @@ class Container:
     async def resume(self) -> None:
         """Let a paused container go on."""
         self.check("resume")
-        with span("cgroup.thaw", subsystem="container", **{"container.id": self.id}):
+        with span(
+            "cgroup.thaw", {semconv.CONTAINER_ID: self.id}, subsystem="container"
+        ):
             await self.cgroup.thaw()
         self.state = self._before_pause
 
@@ -354,7 +363,9 @@ class Container:
         """
         if self.state is ContainerState.REMOVED:
             return
-        with span("container.kill", subsystem="container", **{"container.id": self.id}):
+        with span(
+            "container.kill", {semconv.CONTAINER_ID: self.id}, subsystem="container"
+        ):
             if self._init is not None:
                 # A runtime that was stopped half-way leaves the init elsewhere.
                 self.processes.signal_all(signal.SIGKILL)
@@ -366,7 +377,9 @@ class Container:
             self._stop_oom_watch = None
         async with slots:
             await self._runtime.delete(self.id, force=True)
-        with span("cgroup.remove", subsystem="container", **{"container.id": self.id}):
+        with span(
+            "cgroup.remove", {semconv.CONTAINER_ID: self.id}, subsystem="container"
+        ):
             await self.cgroup.remove()
         await blocking(self._bundle.remove)
         self.state = ContainerState.REMOVED

@@ -19,6 +19,7 @@ from typing import Final
 from kata_agent.errors import AgentError, Internal
 from kata_agent.oci.convert import Spec
 from kata_agent.reaper import Reaper
+from kata_tracing import semconv
 from kata_tracing.span import span
 
 log = logging.getLogger(__name__)
@@ -59,7 +60,7 @@ async def run_hooks(hooks: Sequence[Spec], state: Spec, reaper: Reaper) -> None:
     Raises `Internal` with its output at the first that fails.
     """
     for hook in hooks:
-        with span("hook.run", subsystem="container", **{"agent.hook": hook["path"]}):
+        with span("hook.run", {semconv.HOOK: hook["path"]}, subsystem="container"):
             await _run_hook(hook, state, reaper)
 
 

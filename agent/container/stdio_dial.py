@@ -19,6 +19,7 @@ from kata_agent.blocking import blocking
 from kata_agent.container.stdio import Input, Output, Stdio
 from kata_agent.errors import Internal, Unavailable
 from kata_agent.ports import Ports
+from kata_tracing import semconv
 from kata_tracing.span import span
 
 CONNECT_TIMEOUT: Final = 10.0
@@ -72,8 +73,8 @@ class StreamSockets:
             try:
                 with span(
                     "stream.connect",
+                    {semconv.STREAM: name, semconv.PORT: port},
                     subsystem="container",
-                    **{"agent.stream": name, "agent.port": port},
                 ):
                     connection = await _open(source, port)
             except OSError as error:

@@ -19,6 +19,7 @@ from kata_agent.device.renumber import renumber
 from kata_agent.device.rules import complete_rules, read_own_disks
 from kata_agent.errors import InvalidArgument
 from kata_protos.agent_pb2 import Device
+from kata_tracing import semconv
 from kata_tracing.span import span
 
 
@@ -60,8 +61,8 @@ class Devices:
                 raise InvalidArgument(f"device {message.container_path!r}: given twice")
             with span(
                 "device.find",
+                {semconv.DEVICE_TYPE: message.type, semconv.DEVICE_ID: message.id},
                 subsystem="device",
-                **{"agent.device.type": message.type, "agent.device.id": message.id},
             ):
                 found = await HANDLERS[message.type](self._hotplug, message)
             self._pci_addresses.update(found.pci_addresses)

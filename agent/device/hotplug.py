@@ -9,6 +9,7 @@ from pathlib import Path
 
 from kata_agent.device.uevent import Uevent, UeventMatcher, Uevents
 from kata_agent.system_paths import SystemPaths
+from kata_tracing import semconv
 from kata_tracing.span import span
 
 
@@ -27,12 +28,12 @@ class Hotplug:
         """Return the event of a matching device; see `Uevents.wait_for`."""
         with span(
             "device.wait",
+            {semconv.UEVENT_SUBSYSTEM: matcher.subsystem},
             subsystem="device",
-            **{"agent.uevent.subsystem": matcher.subsystem},
         ) as step:
             event = await self.uevents.wait_for(matcher, self.timeout, prompt=prompt)
-            step.set("agent.uevent.path", event.devpath)
-            step.set("agent.uevent.name", event.name)
+            step.set_attribute(semconv.UEVENT_PATH, event.devpath)
+            step.set_attribute(semconv.UEVENT_NAME, event.name)
             return event
 
     async def wait_for_node(
@@ -48,7 +49,7 @@ class Hotplug:
         """Make attempts until one succeeds; see `Uevents.retry`."""
         with span(
             "device.wait",
+            {semconv.UEVENT_SUBSYSTEM: matcher.subsystem},
             subsystem="device",
-            **{"agent.uevent.subsystem": matcher.subsystem},
         ):
             await self.uevents.retry(attempt, matcher, self.timeout)

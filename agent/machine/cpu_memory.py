@@ -19,6 +19,7 @@ from typing import Final
 from kata_agent.blocking import blocking
 from kata_agent.errors import Internal, Timeout, Unimplemented
 from kata_agent.system_paths import SystemPaths
+from kata_tracing import semconv
 from kata_tracing.span import span
 
 log = logging.getLogger(__name__)
@@ -38,7 +39,7 @@ async def bring_online(paths: SystemPaths, cpus: int, *, cpu_only: bool) -> None
     """
     directory = paths.sys / "devices/system/cpu"
     if cpus:
-        with span("cpu.online", subsystem="device", **{"agent.cpus": cpus}):
+        with span("cpu.online", {semconv.CPUS: cpus}, subsystem="device"):
             await _bring_cpus_online(directory, cpus)
     if not cpu_only:
         with span("memory.online", subsystem="device"):

@@ -20,6 +20,7 @@ from kata_agent.device.uevent import Uevent, UeventMatcher, Uevents
 from kata_agent.machine.cpu_memory import bring_online
 from kata_agent.machine.widen_cpusets import widen_cpusets
 from kata_agent.system_paths import SystemPaths
+from kata_tracing import semconv
 from kata_tracing.span import span
 
 log = logging.getLogger(__name__)
@@ -78,8 +79,8 @@ class Plugged:
     async def _add_cpu(self, event: Uevent) -> None:
         with span(
             "cpu.online",
+            {semconv.UEVENT_PATH: event.devpath},
             subsystem="device",
-            **{"agent.uevent.path": event.devpath},
         ):
             await blocking(self._switch_on, event)
             await self._widen()
@@ -87,8 +88,8 @@ class Plugged:
     async def _add_memory(self, event: Uevent) -> None:
         with span(
             "memory.online",
+            {semconv.UEVENT_PATH: event.devpath},
             subsystem="device",
-            **{"agent.uevent.path": event.devpath},
         ):
             await blocking(self._switch_on, event)
 

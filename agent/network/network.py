@@ -22,6 +22,7 @@ from kata_agent.network.neighbour import add_neighbours
 from kata_agent.network.route import list_routes, update_routes
 from kata_agent.reaper import Reaper
 from kata_protos import agent_pb2, types_pb2
+from kata_tracing import semconv
 from kata_tracing.span import span
 
 
@@ -40,8 +41,8 @@ class Network:
         """Configure one interface; return `message`."""
         with span(
             "network.update_interface",
+            {semconv.NETWORK_INTERFACE_NAME: message.name},
             subsystem="network",
-            **{"network.interface.name": message.name},
         ):
             wanted = to_wanted(message)
             # A device that does not come holds up nobody else.
@@ -56,8 +57,8 @@ class Network:
         """Add or replace routes; return all there are then."""
         with span(
             "network.update_routes",
+            {semconv.COUNT: len(messages)},
             subsystem="network",
-            **{"agent.count": len(messages)},
         ):
             async with self._changing:
                 return await update_routes(self._reaper, self._paths, messages)
@@ -66,8 +67,8 @@ class Network:
         """Add or replace neighbours."""
         with span(
             "network.add_neighbours",
+            {semconv.COUNT: len(messages)},
             subsystem="network",
-            **{"agent.count": len(messages)},
         ):
             async with self._changing:
                 await add_neighbours(self._reaper, self._paths, messages)

@@ -20,6 +20,7 @@ from typing import ClassVar, Final
 from kata_agent.errors import Internal
 from kata_agent.reaper import Child, Reaper
 from kata_agent.runtime.runtime import Json, StandardFiles
+from kata_tracing import semconv
 from kata_tracing.span import span
 
 log = logging.getLogger(__name__)
@@ -121,8 +122,8 @@ class CommandLineRuntime:
         """Run a verb; return what it complained about though it succeeded."""
         step = span(
             f"runtime.{arguments[0]}",
+            {semconv.CONTAINER_ID: container_id},
             subsystem="runtime",
-            **{"container.id": container_id},
         )
         with step, _memory_file() as messages:
             child = self._reaper.spawn(

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from kata_agent.errors import Internal, InvalidArgument
 from kata_agent.reaper import Reaper
 from kata_protos.agent_pb2 import KernelModule
+from kata_tracing import semconv
 from kata_tracing.span import span
 
 log = logging.getLogger(__name__)
@@ -20,7 +21,7 @@ async def load_modules(reaper: Reaper, modules: Iterable[KernelModule]) -> None:
         # modprobe would take a leading dash for an option of its own.
         if not module.name or module.name.startswith("-"):
             raise InvalidArgument(f"kernel module {module.name!r}: not a name")
-        with span("module.load", subsystem="sandbox", **{"agent.module": module.name}):
+        with span("module.load", {semconv.MODULE: module.name}, subsystem="sandbox"):
             completed = await reaper.run(
                 ["modprobe", "-v", "--", module.name, *module.parameters]
             )

@@ -46,6 +46,7 @@ from kata_agent.sandbox.shared import Storages, Surroundings
 from kata_agent.sandbox.shared_mount import share_mount
 from kata_agent.system_paths import SystemPaths
 from kata_protos import agent_pb2, oci_pb2
+from kata_tracing import semconv
 from kata_tracing.span import span
 
 log = logging.getLogger(__name__)
@@ -280,7 +281,7 @@ class Sandbox:
             cgroup_files=self._cgroup_files,
         )
         with span(
-            "spec.prepare", subsystem="container", **{"container.id": container.id}
+            "spec.prepare", {semconv.CONTAINER_ID: container.id}, subsystem="container"
         ):
             await blocking(
                 prepare,

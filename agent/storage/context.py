@@ -23,6 +23,7 @@ from kata_agent.storage.mount_point import (
 )
 from kata_agent.system_paths import SystemPaths
 from kata_protos.agent_pb2 import Storage
+from kata_tracing import semconv
 from kata_tracing.span import span
 
 P = ParamSpec("P")
@@ -74,7 +75,7 @@ class Site:
         place = self.place_of(storage)
         fstype = "bind" if is_bind(storage.fstype, options) else storage.fstype
         with span(
-            "storage.mount", subsystem="storage", **{"agent.storage.fstype": fstype}
+            "storage.mount", {semconv.STORAGE_FSTYPE: fstype}, subsystem="storage"
         ):
             if fstype == "bind":
                 await self.keep(bind, self.paths, place, source, options)

@@ -41,6 +41,7 @@ from kata_agent.storage.group import split_group
 from kata_agent.storage.mount_point import place_of, remount
 from kata_agent.system_paths import SystemPaths
 from kata_protos.agent_pb2 import Storage
+from kata_tracing import semconv
 from kata_tracing.span import span
 
 log = logging.getLogger(__name__)
@@ -196,11 +197,11 @@ class Storages:
     async def _put_in_place(self, storage: Storage, user: str | None) -> AsyncExitStack:
         with span(
             "storage.add",
-            subsystem="storage",
-            **{
-                "agent.storage.driver": storage.driver,
-                "agent.storage.point": storage.mount_point,
+            {
+                semconv.STORAGE_DRIVER: storage.driver,
+                semconv.STORAGE_POINT: storage.mount_point,
             },
+            subsystem="storage",
         ):
             async with AsyncExitStack() as cleanup:
                 site = Site(
@@ -233,8 +234,8 @@ class Storages:
             if entry.cleanup is not None:
                 with span(
                     "storage.remove",
+                    {semconv.STORAGE_POINT: point},
                     subsystem="storage",
-                    **{"agent.storage.point": point},
                 ):
                     await entry.cleanup.aclose()
 

@@ -19,12 +19,12 @@ MARK: Final = "/*SPANS*/[]"
 HINTS: Final = (
     semconv.CONTAINER_ID,
     semconv.EXEC_ID,
-    "agent.storage.driver",
-    "agent.storage.fstype",
-    "agent.device.type",
-    "agent.uevent.name",
-    "network.interface.name",
-    "process.executable.name",
+    semconv.STORAGE_DRIVER,
+    semconv.STORAGE_FSTYPE,
+    semconv.DEVICE_TYPE,
+    semconv.UEVENT_NAME,
+    semconv.NETWORK_INTERFACE_NAME,
+    semconv.PROCESS_EXECUTABLE_NAME,
 )
 """Attributes whose values stand behind a span's name."""
 

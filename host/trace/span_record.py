@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 
+from kata_tracing import semconv
 from kata_tracing.kind import Kind, Status
 
 if TYPE_CHECKING:
@@ -62,7 +63,9 @@ class SpanRecord:
 def from_otlp(request: ExportTraceServiceRequest) -> Iterator[SpanRecord]:
     """Read the spans of a batch."""
     for resource_spans in request.resource_spans:
-        service = _attributes(resource_spans.resource.attributes).get("service.name")
+        service = _attributes(resource_spans.resource.attributes).get(
+            semconv.SERVICE_NAME
+        )
         for scope_spans in resource_spans.scope_spans:
             for span in scope_spans.spans:
                 yield SpanRecord(

@@ -201,10 +201,10 @@ async def test_failures_say_their_type_and_not_their_text(
 async def test_odd_attributes_do_no_harm(collector: FakeCollector) -> None:
     tracing = Tracing(collector.connect)
     await tracing.start("collated")
-    with span("a", subsystem="test", path="/\udcff", long="x" * 5000) as it:
-        it.set("later", "\udc80")
+    with span("a", {"path": "/\udcff", "long": "x" * 5000}, subsystem="test") as it:
+        it.set_attribute("later", "\udc80")
         for number in range(100):
-            it.set(f"k{number}", number)
+            it.set_attribute(f"k{number}", number)
             it.event("e", n=number)
     await tracing.stop()
     (found,) = collector.spans()

@@ -6,11 +6,11 @@ from kata_tracing.span import NO_SPAN, span, tracing_is_on, use_tracer
 
 
 def test_off_is_one_shared_object() -> None:
-    first = span("container.create", subsystem="container", **{"container.id": "a"})
+    first = span("container.create", {"container.id": "a"}, subsystem="container")
     second = span("process.start", subsystem="process")
     assert first is second is NO_SPAN
     with first as inside:
-        inside.set("key", 1)
+        inside.set_attribute("key", 1)
         inside.event("hop", count=2)
     assert not tracing_is_on()
 
@@ -26,7 +26,7 @@ def test_on_makes_spans_of_the_tracer() -> None:
     use_tracer(Tracer())
     try:
         assert tracing_is_on()
-        span("a.b", subsystem="s", **{"container.id": "c"})
+        span("a.b", {"container.id": "c"}, subsystem="s")
     finally:
         use_tracer(None)
     assert calls == [("a.b", "s", {"container.id": "c"})]

@@ -10,7 +10,7 @@ import pytest
 
 from kata_tracing.data import MAX_ATTRIBUTES, MAX_EVENTS, MAX_TEXT, SpanData
 from kata_tracing.propagation import TraceContext
-from kata_tracing.span import record, span, use_tracer
+from kata_tracing.span import add_span, span, use_tracer
 from kata_tracing.tracer import Tracer
 
 
@@ -72,7 +72,7 @@ def test_what_the_caller_does_not_sample(port: Port, tracer: Tracer) -> None:
 def test_a_span_has_bounds(port: Port, tracer: Tracer) -> None:
     with tracer.span("a", "s", {"long": "x" * 5000, "odd": "\udcff"}) as it:
         for number in range(100):
-            it.set(f"k{number}", "y" * 5000)
+            it.set_attribute(f"k{number}", "y" * 5000)
             it.event("e", text="z" * 5000)
     (data,) = port.spans
     assert len(data.attributes) == MAX_ATTRIBUTES
@@ -89,7 +89,7 @@ def test_a_span_has_bounds(port: Port, tracer: Tracer) -> None:
 def test_an_ended_span_is_over(port: Port, tracer: Tracer) -> None:
     it = tracer.span("a", "s", {})
     it.end()
-    it.set("key", 1)
+    it.set_attribute("key", 1)
     it.event("late")
     it.end()
     (data,) = port.spans
@@ -101,11 +101,11 @@ def test_a_step_that_is_over(port: Port, tracer: Tracer) -> None:
     use_tracer(tracer)
     try:
         now = time.monotonic_ns()
-        record("a.b", {"key": 1}, subsystem="s", start=now - 500, end=now - 200)
-        record("a.c", subsystem="s", start=now)
+        add_span("a.b", {"key": 1}, subsystem="s", start=now - 500, end=now - 200)
+        add_span("a.c", subsystem="s", start=now)
     finally:
         use_tracer(None)
-    record("lost", subsystem="s", start=0)
+    add_span("lost", subsystem="s", start=0)
     first, second = port.spans
     assert first.end - first.start == 300
     assert first.attributes == {"key": 1, "subsystem": "s"}
@@ -121,7 +121,7 @@ async def test_a_callback_after_its_call_links_to_it(
     done = asyncio.Event()
 
     def on_exit(_: object) -> None:
-        record("process.run", subsystem="s", start=time.monotonic_ns())
+        add_span("process.run", subsystem="s", start=time.monotonic_ns())
         done.set()
 
     use_tracer(tracer)

@@ -16,6 +16,7 @@ from opentelemetry.trace import SpanKind, StatusCode
 from thrift.protocol.TBinaryProtocol import TBinaryProtocol
 from thrift.transport.TTransport import TMemoryBuffer
 
+from kata_tracing import semconv
 from kata_tracing.encoding import jaeger_types as thrift
 from kata_tracing.encoding.encoding import JAEGER, Encoding
 from kata_tracing.propagation import SAMPLED
@@ -52,7 +53,7 @@ def rejected(body: bytes) -> int:
 
 def _process(resource: Resource) -> Any:
     attributes = dict(resource.attributes)
-    name = attributes.pop("service.name", "unknown_service")
+    name = attributes.pop(semconv.SERVICE_NAME, "unknown_service")
     return thrift.Process(serviceName=str(name), tags=_tags(attributes))
 
 

@@ -28,7 +28,7 @@ class Pausing:
     def pause_container(
         self, request: agent_pb2.PauseContainerRequest, context: CallContext
     ) -> Empty:
-        with span("cgroup.freeze", subsystem="container", what="\x1b[31m<script>"):
+        with span("cgroup.freeze", {"what": "\x1b[31m<script>"}, subsystem="container"):
             return Empty()
 
 

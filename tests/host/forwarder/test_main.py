@@ -25,7 +25,7 @@ from tests.helpers.trace_port import FakeCollector
 
 async def emit(tracing: Tracing, first: int, count: int) -> None:
     for number in range(first, first + count, 2):
-        with span(f"outer.{number}", subsystem="test", **{"container.id": "c1"}):
+        with span(f"outer.{number}", {"container.id": "c1"}, subsystem="test"):
             with span(f"inner.{number}", subsystem="test") as it:
                 it.event("hop", n=number)
 
