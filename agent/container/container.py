@@ -33,7 +33,7 @@ from kata_agent.container.stdio_dial import StreamPorts, StreamSockets, StreamSo
 from kata_agent.errors import Internal, InvalidArgument, InvalidState
 from kata_agent.network.stats import read_network_stats
 from kata_agent.oci.convert import Spec
-from kata_agent.oci.resources import merge_resources, take_unlimited
+from kata_agent.oci.resources import merge_resources, pop_unlimited
 from kata_agent.oci.working_directory import check_after, check_before
 from kata_agent.reaper import Child, Reaper
 from kata_agent.runtime.runtime import Runtime, StandardFiles
@@ -305,7 +305,7 @@ class Container:
         """Apply OCI resources; what they do not name stays."""
         self.check("update")
         limits = copy.deepcopy(resources)
-        for name in take_unlimited(limits):
+        for name in pop_unlimited(limits):
             await blocking(self.cgroup.lift, name)
         await self._runtime.update(self.id, limits)
         merge_resources(self.spec["linux"]["resources"], resources)

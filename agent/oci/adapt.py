@@ -22,7 +22,7 @@ from kata_agent.oci.resources import (
     can_filter_devices,
     fit_resources,
     forbid_device_nodes,
-    take_unlimited,
+    pop_unlimited,
 )
 from kata_agent.oci.sysctl import split_network, write_network
 from kata_agent.oci.user import apply_user
@@ -80,7 +80,7 @@ def prepare(
     fit_process(process, wanted.container_id, paths)
     apply_user(process, wanted.string_user, spec["root"]["path"])
     fit_resources(spec["linux"]["resources"], paths, files)
-    take_unlimited(spec["linux"]["resources"])
+    pop_unlimited(spec["linux"]["resources"])
     if not can_filter_devices(paths, unified=files.unified):
         log.warning(
             "no device filter without CAP_SYS_RESOURCE: container cannot make nodes",

@@ -136,7 +136,7 @@ LIFTABLE: Final = (
 """Limits of which a negative number means none (runtime-spec, config-linux.md)."""
 
 
-def take_unlimited(resources: Spec) -> list[str]:
+def pop_unlimited(resources: Spec) -> list[str]:
     """Remove those that are to be no limit, and return their names.
 
     crun 1.8 hands the kernel some of the negative numbers, which it refuses. A new
@@ -171,10 +171,10 @@ def forbid_device_nodes(spec: Spec) -> None:
     The container then opens only the nodes that it was given.
     """
     spec["linux"]["resources"].pop("devices", None)
-    take_mknod(spec["process"])
+    drop_mknod(spec["process"])
 
 
-def take_mknod(process: Spec) -> None:
+def drop_mknod(process: Spec) -> None:
     """Remove CAP_MKNOD from a process's capabilities."""
     sets = process.get("capabilities", {})
     for kind, names in sets.items():

@@ -35,7 +35,7 @@ from kata_agent.errors import (
 from kata_agent.machine.file_copies import FileCopies
 from kata_agent.oci.adapt import Preparation, fit_process, inherit, prepare
 from kata_agent.oci.convert import Spec, process_to_oci, resources_to_oci, to_oci
-from kata_agent.oci.resources import can_filter_devices, fit_resources, take_mknod
+from kata_agent.oci.resources import can_filter_devices, drop_mknod, fit_resources
 from kata_agent.oci.user import apply_user
 from kata_agent.options.config import Config
 from kata_agent.reaper import Reaper
@@ -317,7 +317,7 @@ class Sandbox:
         rootfs = container.spec["root"]["path"]
         await blocking(apply_user, process, request.string_user, rootfs)
         if not can_filter_devices(self._paths, unified=self._cgroup_files.unified):
-            take_mknod(process)
+            drop_mknod(process)
         streams = StreamPorts(
             request.stdin_port, request.stdout_port, request.stderr_port
         )

@@ -15,10 +15,10 @@ from kata_agent.cgroup.supported import ChildFiles
 from kata_agent.oci.convert import Spec
 from kata_agent.oci.resources import (
     can_filter_devices,
+    drop_mknod,
     fit_resources,
     merge_resources,
-    take_mknod,
-    take_unlimited,
+    pop_unlimited,
 )
 from kata_agent.sandbox.sandbox import Sandbox
 from kata_agent.system_paths import SystemPaths
@@ -79,7 +79,7 @@ def test_negative_numbers_are_no_limits() -> None:
     }
     # The kernel keeps memory and swap together above memory alone.
     lifted = ["memory.swap", "memory.limit", "cpu.quota"]
-    assert take_unlimited(resources) == lifted
+    assert pop_unlimited(resources) == lifted
     assert resources == {"memory": {"reservation": 5}, "pids": {"limit": 0}}
 
 
@@ -101,9 +101,9 @@ def test_mknod_is_taken_from_every_set() -> None:
             "ambient": ["CAP_MKNOD"],
         }
     }
-    take_mknod(process)
+    drop_mknod(process)
     assert process == {"capabilities": {"bounding": ["CAP_KILL"], "ambient": []}}
-    take_mknod({})
+    drop_mknod({})
 
 
 def test_an_update_leaves_what_it_does_not_name() -> None:
