@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Final
 
 from bench.document import replace_section
-from kata_host.client.agent_client import AgentClient
+from kata_host.client import AgentClient
 from kata_host.guest.image.build import ensure_current
 from kata_host.guest.image.initrd import HANDOVER
 from kata_host.guest.image.progress import Progress
@@ -84,7 +84,7 @@ def boot(image: Image) -> Boot:
 
 
 async def _check(address: str) -> None:
-    async with await AgentClient.connect(address, timeout=TIMEOUT) as client:
+    async with AgentClient.connect(address, timeout=TIMEOUT) as client:
         await client.check(TIMEOUT)
 
 

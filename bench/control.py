@@ -28,7 +28,7 @@ from typing import Any, Final
 
 from bench.document import replace_section
 from bench.stage import Stage, open_stage
-from kata_host.client.agent_client import AgentClient
+from kata_host.client import AgentClient
 from kata_host.client.spec import default_process
 from kata_protos import agent_pb2, oci_pb2
 from ttrpc.envelope_pb2 import Request
@@ -155,7 +155,7 @@ async def measure(stage: Stage, calls: int = CALLS) -> dict[str, list[float]]:
     found: dict[str, list[float]] = {"Check": [], "SignalProcess": []}
     address = f"unix://{stage.agent_socket}"
     target = await stage.started("target", "sleep", "100000")
-    async with await AgentClient.connect(address) as client:
+    async with AgentClient.connect(address) as client:
         init = client.container(target.id).init
         for _ in range(calls):
             began = time.perf_counter()

@@ -20,8 +20,7 @@ from typing import Final
 
 from bench.document import replace_section
 from bench.stage import Footprint, Stage, agent_pid, footprint, open_stage, resident
-from kata_host.client.agent_client import communicate
-from kata_host.client.container import Container
+from kata_host.client import GuestContainer
 
 CONTAINERS: Final = 500
 AT_ONCE: Final = 100
@@ -49,11 +48,11 @@ class Figures:
     """Each: written to, read, waited for and removed."""
 
 
-async def fill(stage: Stage, count: int, at_once: int) -> list[Container]:
+async def fill(stage: Stage, count: int, at_once: int) -> list[GuestContainer]:
     """Create and start `count` containers that wait for a line."""
     slots = asyncio.Semaphore(at_once)
 
-    async def one(number: int) -> Container:
+    async def one(number: int) -> GuestContainer:
         script = f"read line; echo out {number}; echo err >&2; exit {number % 251}"
         async with slots:
             return await stage.started(f"many-{number}", "sh", "-c", script)
@@ -61,11 +60,11 @@ async def fill(stage: Stage, count: int, at_once: int) -> list[Container]:
     return await asyncio.gather(*map(one, range(count)))
 
 
-async def finish(containers: list[Container]) -> None:
+async def finish(containers: list[GuestContainer]) -> None:
     """Have each end, check what it says, remove it. Raises `AssertionError`."""
 
-    async def one(number: int, container: Container) -> None:
-        result = await communicate(container.init, b"\n")
+    async def one(number: int, container: GuestContainer) -> None:
+        result = await container.init.communicate(b"\n")
         found = (result.status, result.stdout, result.stderr)
         assert found == (number % 251, b"out %d\n" % number, b"err\n"), found
         await container.remove()

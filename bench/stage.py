@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kata_host.child import module_command
-from kata_host.client.agent_client import AgentClient
-from kata_host.client.container import Container
+from kata_host.client import AgentClient, GuestContainer
 from kata_host.client.spec import default_process, default_spec
 from kata_host.ctl.rootfs import make_busybox
 from kata_host.guest.guest import AGENT_PORT
@@ -39,7 +38,7 @@ class Stage:
 
     async def created(
         self, name: str, *args: str, ports: Mapping[str, int] | None = None
-    ) -> Container:
+    ) -> GuestContainer:
         """Create a container; `ports` are the host's for its streams."""
         request = agent_pb2.CreateContainerRequest(
             container_id=name, exec_id=name, OCI=self.spec(name, *args)
@@ -51,7 +50,7 @@ class Stage:
 
     async def started(
         self, name: str, *args: str, ports: Mapping[str, int] | None = None
-    ) -> Container:
+    ) -> GuestContainer:
         """Create and start a container."""
         container = await self.created(name, *args, ports=ports)
         await container.start()
@@ -67,7 +66,7 @@ async def open_stage(
         rootfs = make_busybox(Path(name) / "rootfs")
         with LocalGuest(Path(name) / "guest", command=command) as guest:
             address = f"unix://{guest.socket}.d/{AGENT_PORT}"
-            async with await AgentClient.connect(address) as client:
+            async with AgentClient.connect(address) as client:
                 await client.create_sandbox("bench", share_pids=False)
                 yield Stage(guest, client, rootfs)
                 await client.destroy_sandbox()

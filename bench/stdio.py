@@ -27,8 +27,7 @@ from typing import Final
 
 from bench.document import replace_section
 from bench.stage import Stage, open_stage
-from kata_host.client.agent_client import communicate
-from kata_host.client.container import Container
+from kata_host.client import GuestContainer
 from kata_host.client.spec import default_process
 from kata_protos import agent_pb2
 
@@ -92,7 +91,7 @@ async def execute_many(stage: Stage, count: int, at_once: int = AT_ONCE) -> floa
             process = await container.exec(
                 f"e{number}", default_process(["sh", "-c", script])
             )
-            result = await communicate(process)
+            result = await process.communicate()
             expected = (
                 number % 251,
                 b"out %d\n" % number,
@@ -158,7 +157,7 @@ async def write_by_polling(
     for _ in range(data.times):
         await container.init.write_stdin(data.block)
     await container.init.close_stdin()
-    said = await communicate(container.init)
+    said = await container.init.communicate()
     seconds = time.perf_counter() - began
     await container.remove()
     return seconds, said.stdout
@@ -175,7 +174,7 @@ async def write_by_port(stage: Stage, data: Data, program: str) -> tuple[float, 
             began = time.perf_counter()
             await asyncio.to_thread(_send_all, connection, data)
             connection.shutdown(socket.SHUT_WR)
-            said = await communicate(container.init)
+            said = await container.init.communicate()
             seconds = time.perf_counter() - began
     await container.remove()
     return seconds, said.stdout
@@ -209,7 +208,7 @@ def _name() -> str:
     return f"stdio-{next(_numbers)}"
 
 
-async def _end(container: Container, began: float) -> float:
+async def _end(container: GuestContainer, began: float) -> float:
     assert await container.init.wait() == 0
     seconds = time.perf_counter() - began
     await container.remove()

@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from bench.document import replace_section
-from kata_host.client.agent_client import AgentClient
+from kata_host.client import AgentClient
 from kata_host.client.spec import default_process, default_spec
 from kata_host.ctl.rootfs import make_busybox
 from kata_host.guest.local_guest import LocalGuest

@@ -1,21 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A process in a container, seen from outside: its streams, signals and end."""
+"""A process in a container, as the host handles it: its streams, signals and end."""
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Final
 
+from kata_host.client.result import Result
 from kata_protos import agent_pb2
 from kata_protos.agent_ttrpc import AgentServiceClient
 from ttrpc.codes import Code
 from ttrpc.errors import RemoteProtocolError, StatusError
 
 READ_SIZE: Final = 256 << 10
-"""Bytes asked for at a time; an answer has what is there."""
+"""Bytes that one read asks for; the response holds those that are there."""
 WRITE_SIZE: Final = 256 << 10
-"""Bytes sent at a time; a message holds 4 MiB."""
+"""Bytes that one write sends; a message may hold 4 MiB."""
 
 ENDED: Final = frozenset(
     {
@@ -23,18 +25,21 @@ ENDED: Final = frozenset(
         Code.INVALID_ARGUMENT,
         Code.FAILED_PRECONDITION,
         Code.UNAVAILABLE,
-        # The agents of Kata 2.x to 4.x, for input to a closed pipe.
+        # Kata's agents 2.x to 4.x answer so to input for a closed pipe.
         Code.INTERNAL,
     }
 )
-"""Answers to input, signals and sizes for a process that has ended meanwhile."""
+"""Codes of answers to input, signals and sizes for a process that has ended."""
 
 _Read = Callable[[agent_pb2.ReadStreamRequest], Awaitable[agent_pb2.ReadStreamResponse]]
 
 
 @contextlib.contextmanager
 def process_may_have_ended() -> Iterator[None]:
-    """Ignore that something came too late for a process: its end says all."""
+    """Ignore the error of a call that came after the process had ended.
+
+    `ContainerProcess.wait` reports how the process ended.
+    """
     try:
         yield
     except StatusError as error:
@@ -43,9 +48,10 @@ def process_may_have_ended() -> Iterator[None]:
 
 
 class ContainerProcess:
-    """The init process of a container, whose exec id is the container's id, or an exec.
+    """The first process of a container, or an exec.
 
-    Output is to be read to its end before `wait`: that call ends the streams.
+    The exec id of the first process is the container's id. Read the output to its end
+    before `wait`, because that call ends the streams.
     """
 
     def __init__(
@@ -56,7 +62,10 @@ class ContainerProcess:
         self._agent = agent
 
     def read_stdout(self) -> AsyncIterator[bytes]:
-        """Yield standard output as it comes, until its end; with a terminal, all."""
+        """Yield standard output as it comes, until its end.
+
+        A process on a terminal has no other output.
+        """
         return self._read(self._agent.read_stdout)
 
     def read_stderr(self) -> AsyncIterator[bytes]:
@@ -64,7 +73,7 @@ class ContainerProcess:
         return self._read(self._agent.read_stderr)
 
     async def write_stdin(self, data: bytes) -> None:
-        """Write all of `data`; waits while the process does not read."""
+        """Write all of `data`; wait while the process does not read."""
         view = memoryview(data)
         while view:
             await self._agent.write_stdin(
@@ -77,6 +86,7 @@ class ContainerProcess:
             view = view[WRITE_SIZE:]
 
     async def close_stdin(self) -> None:
+        """End standard input."""
         await self._agent.close_stdin(
             agent_pb2.CloseStdinRequest(
                 container_id=self.container_id, exec_id=self.exec_id
@@ -84,6 +94,7 @@ class ContainerProcess:
         )
 
     async def signal(self, number: int) -> None:
+        """Send a signal to this process alone."""
         await self._agent.signal_process(
             agent_pb2.SignalProcessRequest(
                 container_id=self.container_id, exec_id=self.exec_id, signal=number
@@ -91,6 +102,7 @@ class ContainerProcess:
         )
 
     async def resize(self, rows: int, columns: int) -> None:
+        """Set the size of the process's terminal, in characters."""
         await self._agent.tty_win_resize(
             agent_pb2.TtyWinResizeRequest(
                 container_id=self.container_id,
@@ -101,7 +113,7 @@ class ContainerProcess:
         )
 
     async def wait(self) -> int:
-        """Return the exit status: the process's own, or 128+n for signal n."""
+        """Wait for the end; return the exit status, or 128+n if signal n ended it."""
         response = await self._agent.wait_process(
             agent_pb2.WaitProcessRequest(
                 container_id=self.container_id, exec_id=self.exec_id
@@ -109,15 +121,37 @@ class ContainerProcess:
         )
         return response.status
 
+    async def communicate(self, input: bytes = b"") -> Result:
+        """Write `input`, read all output, and wait for the end."""
+
+        async def feed() -> None:
+            with process_may_have_ended():
+                await self.write_stdin(input)
+                await self.close_stdin()
+
+        feeding = asyncio.create_task(feed())
+        try:
+            stdout, stderr = await asyncio.gather(
+                _collect(self.read_stdout()), _collect(self.read_stderr())
+            )
+            return Result(await self.wait(), stdout, stderr)
+        finally:
+            feeding.cancel()
+            await asyncio.wait([feeding])
+
     async def _read(self, read: _Read) -> AsyncIterator[bytes]:
         request = agent_pb2.ReadStreamRequest(
             container_id=self.container_id, exec_id=self.exec_id, len=READ_SIZE
         )
         while data := (await read(request)).data:
-            # The guest is not trusted: it might have been taken over.
+            # The guest is not trusted, because an attacker may control it.
             if len(data) > READ_SIZE:
                 raise RemoteProtocolError(
                     f"container '{self.container_id}': {len(data)} bytes of output, "
-                    f"asked for {READ_SIZE}"
+                    f"more than the {READ_SIZE} requested"
                 )
             yield data
+
+
+async def _collect(chunks: AsyncIterator[bytes]) -> bytes:
+    return b"".join([chunk async for chunk in chunks])

@@ -40,13 +40,13 @@ def main(options: argparse.Namespace) -> int:
 
 
 async def _copy(address: str, source: Path, name: str) -> str:
-    from kata_host.client.agent_client import AgentClient
+    from kata_host.client import AgentClient
     from kata_host.client.upload import SHARED, upload
     from ttrpc.errors import TtrpcError
 
     target = f"{SHARED}/{name}"
     try:
-        async with await AgentClient.connect(address, timeout=5) as client:
+        async with AgentClient.connect(address, timeout=5) as client:
             await upload(client.agent, source, target)
     except* (TtrpcError, ValueError, OSError) as group:
         error: BaseException = group

@@ -41,7 +41,7 @@ def main(options: argparse.Namespace) -> int:
 
 
 async def _exec(options: argparse.Namespace) -> int:
-    from kata_host.client.agent_client import new_id
+    from kata_host.client.identifier import new_id
     from kata_host.client.spec import default_process
     from kata_host.ctl import terminal
     from kata_host.ctl.attach import STDIN, attach

@@ -194,11 +194,11 @@ def _hold(order: dict[str, object]) -> str:
 
 
 async def _wait_for_agent(address: str) -> None:
-    from kata_host.client.agent_client import AgentClient
+    from kata_host.client import AgentClient
     from ttrpc.errors import TtrpcError
 
     try:
-        async with await AgentClient.connect(address, timeout=ANSWER_TIMEOUT) as agent:
+        async with AgentClient.connect(address, timeout=ANSWER_TIMEOUT) as agent:
             await agent.check(ANSWER_TIMEOUT)
     except (TtrpcError, OSError) as error:
         raise CommandError(str(error)) from error

@@ -34,7 +34,7 @@ def main(options: argparse.Namespace) -> int:
 
 
 async def _list(options: argparse.Namespace) -> str:
-    from kata_host.client.agent_client import AgentClient
+    from kata_host.client import AgentClient
     from kata_protos import agent_pb2
     from ttrpc.errors import TtrpcError
 
@@ -44,7 +44,7 @@ async def _list(options: argparse.Namespace) -> str:
         args=options.options,
     )
     try:
-        async with await AgentClient.connect(options.address, timeout=5) as client:
+        async with AgentClient.connect(options.address, timeout=5) as client:
             response = await client.agent.list_processes(request)
     except (TtrpcError, ValueError, OSError) as error:
         raise CommandError(str(error)) from error

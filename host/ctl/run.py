@@ -24,7 +24,7 @@ from kata_host.ctl.errors import CommandError
 from kata_host.ctl.signals import ended_by_signals
 
 if TYPE_CHECKING:
-    from kata_host.client.agent_client import AgentClient
+    from kata_host.client import AgentClient
     from kata_host.ctl.__main__ import Subparsers
     from kata_host.ctl.target import Target
 
@@ -118,7 +118,7 @@ async def _run(
     rootfs: Path | None,
     started: int,
 ) -> int:
-    from kata_host.client.agent_client import new_id
+    from kata_host.client.identifier import new_id
 
     name = new_id()
     async with contextlib.AsyncExitStack() as stack:

@@ -6,15 +6,15 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Coroutine, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import AsyncIterator, Awaitable, Iterator, Sequence
+from typing import TYPE_CHECKING, Final
 
 from kata_host.ctl.errors import CommandError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from kata_host.client.agent_client import AgentClient
+    from kata_host.client import AgentClient
     from kata_host.guest.guest import Guest
     from ttrpc.interceptor import Interceptor
 
@@ -50,7 +50,7 @@ class Target:
         self, interceptors: Sequence[Interceptor] = ()
     ) -> AsyncIterator[AgentClient]:
         """Connect; what goes wrong in the block becomes a `CommandError`."""
-        from kata_host.client.agent_client import AgentClient
+        from kata_host.client import AgentClient
         from ttrpc.errors import TtrpcError
 
         try:
@@ -65,10 +65,10 @@ class Target:
             raise self._explain(error) from error
 
     async def _unless_guest_ends(
-        self, connecting: Coroutine[Any, Any, AgentClient]
+        self, connecting: Awaitable[AgentClient]
     ) -> AgentClient:
         """Do not wait for an agent whose guest has ended."""
-        task = asyncio.create_task(connecting)
+        task = asyncio.ensure_future(connecting)
         try:
             while not (await asyncio.wait([task], timeout=0.05))[0]:
                 if self.guest is not None and self.guest.ending() is not None:

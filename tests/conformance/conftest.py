@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from kata_host.client.agent_client import AgentClient
+from kata_host.client import AgentClient
 from kata_host.client.upload import SHARED, upload
 from kata_host.ctl.rootfs import make_busybox
 from kata_host.guest.local_guest import LocalGuest

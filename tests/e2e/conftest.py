@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from kata_host.client.agent_client import AgentClient
+from kata_host.client import AgentClient
 from kata_host.ctl.rootfs import make_busybox
 from kata_host.guest.local_guest import LocalGuest
 from tests.helpers.namespace import require_root
@@ -118,7 +118,7 @@ def guest(scratch: Path) -> Iterator[LocalGuest]:
 
 @pytest.fixture
 async def client(guest: LocalGuest) -> Any:
-    async with await AgentClient.connect(guest.address) as client:
+    async with AgentClient.connect(guest.address) as client:
         await client.create_sandbox("e2e")
         yield client
         try:

@@ -15,8 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from kata_host.client.agent_client import AgentClient, Result, communicate
-from kata_host.client.container import Container
+from kata_host.client import AgentClient, GuestContainer, Result
 from kata_host.client.spec import CAPABILITIES, default_process, default_spec
 from kata_host.guest.local_guest import LocalGuest
 from kata_protos import agent_pb2, oci_pb2
@@ -57,12 +56,12 @@ async def run(client: AgentClient, spec: oci_pb2.Spec) -> Result:
     container = await client.create_container("c1", spec, share_pids=False)
     try:
         await container.start()
-        return await communicate(container.init)
+        return await container.init.communicate()
     finally:
         await container.remove()
 
 
-async def sleeper(client: AgentClient, rootfs: Path, *granted: str) -> Container:
+async def sleeper(client: AgentClient, rootfs: Path, *granted: str) -> GuestContainer:
     spec = spec_of(rootfs, "sleep", "1000")
     grant(spec.Process, *granted)
     container = await client.create_container("c1", spec, share_pids=False)
@@ -70,9 +69,9 @@ async def sleeper(client: AgentClient, rootfs: Path, *granted: str) -> Container
     return container
 
 
-async def inside(container: Container, script: str) -> str:
+async def inside(container: GuestContainer, script: str) -> str:
     process = default_process(["sh", "-c", script])
-    result = await communicate(await container.exec("inside", process))
+    result = await (await container.exec("inside", process)).communicate()
     return (result.stdout + result.stderr).decode()
 
 
@@ -109,7 +108,7 @@ async def test_a_working_directory_never_leads_outside(
             executed = await container.exec(f"e{number}", process)
         except StatusError:
             continue
-        result = await communicate(executed)
+        result = await executed.communicate()
         assert SECRET.encode() not in result.stdout, place
     await container.remove()
     for place in places:
@@ -204,7 +203,7 @@ async def test_a_program_cannot_reach_the_runtime_that_starts_it(
             executed = await container.exec(f"e{number}", default_process([program]))
         except StatusError:
             continue
-        await communicate(executed)
+        await executed.communicate()
     watch = "for p in /proc/[0-9]*; do (echo x > $p/exe) 2>/dev/null; done; echo done"
     assert "done" in await inside(container, watch)
     await container.remove()
@@ -232,10 +231,12 @@ async def test_a_proc_that_the_container_faked_gives_an_exec_nothing(
     await container.remove()
 
 
-async def inside_with(container: Container, script: str, *capabilities: str) -> str:
+async def inside_with(
+    container: GuestContainer, script: str, *capabilities: str
+) -> str:
     process = default_process(["sh", "-c", script])
     grant(process, *capabilities)
-    result = await communicate(await container.exec("inside", process))
+    result = await (await container.exec("inside", process)).communicate()
     return (result.stdout + result.stderr).decode()
 
 

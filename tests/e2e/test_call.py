@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from kata_host.client.agent_client import AgentClient
+from kata_host.client import AgentClient
 from kata_host.client.spec import default_process, default_spec, writable_layer
 from kata_host.guest.local_guest import LocalGuest
 from tests.e2e.conftest import Completed, Ctl

@@ -9,9 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from kata_host.client.agent_client import AgentClient, communicate
-from kata_host.client.blocking_agent_client import BlockingAgentClient
-from kata_host.client.container import Container
+from kata_host.client import AgentClient, BlockingAgentClient, GuestContainer
 from kata_host.client.spec import default_process, default_spec, writable_layer
 from kata_host.guest.local_guest import LocalGuest
 from ttrpc.errors import Closed, StatusError
@@ -22,7 +20,7 @@ def rootfs(guest: LocalGuest) -> str:
     return str(guest.directory / "rootfs")
 
 
-async def new_container(client: AgentClient, rootfs: str, *args: str) -> Container:
+async def new_container(client: AgentClient, rootfs: str, *args: str) -> GuestContainer:
     storage, root = writable_layer("c1", rootfs)
     spec = default_spec("c1", default_process(args), rootfs=root)
     container = await client.create_container("c1", spec, [storage])
@@ -79,7 +77,7 @@ async def test_an_exec_has_streams_and_a_status_of_its_own(
     container = await new_container(client, rootfs, "sleep", "1000")
     script = default_process(["sh", "-c", "cat; echo err >&2; exit 4"])
     executed = await container.exec("e1", script)
-    result = await communicate(executed, b"in")
+    result = await executed.communicate(b"in")
     assert (result.status, result.stdout, result.stderr) == (4, b"in", b"err\n")
     await container.remove()
 
@@ -97,7 +95,7 @@ async def test_a_container_is_killed_as_a_whole(
     script = "trap '' TERM INT; sleep 1000 & sleep 1000"
     container = await new_container(client, rootfs, "sh", "-c", script)
     await container.kill()
-    result = await communicate(container.init)
+    result = await container.init.communicate()
     assert result.status == 137
     await container.remove()
 
@@ -146,10 +144,10 @@ async def test_two_clients_share_an_agent(
     guest: LocalGuest, client: AgentClient, rootfs: str
 ) -> None:
     container = await new_container(client, rootfs, "sleep", "1000")
-    async with await AgentClient.connect(guest.address) as other:
+    async with AgentClient.connect(guest.address) as other:
         await other.check(timeout=10)
         seen = await other.container("c1").exec("e1", default_process(["echo", "hi"]))
-        assert (await communicate(seen)).stdout == b"hi\n"
+        assert (await seen.communicate()).stdout == b"hi\n"
     await container.remove()
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from kata_host.client.agent_client import AgentClient
+from kata_host.client import AgentClient
 from kata_host.guest.local_guest import LocalGuest
 from tests.e2e.conftest import Ctl
 

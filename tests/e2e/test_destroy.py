@@ -11,7 +11,7 @@ import pytest
 
 from bench.control import hang_in_fuse
 from bench.stage import Stage, agent_pid
-from kata_host.client.agent_client import AgentClient
+from kata_host.client import AgentClient
 from kata_host.client.spec import default_process
 from kata_host.guest.local_guest import LocalGuest
 from kata_protos import agent_pb2
@@ -20,7 +20,7 @@ BOMB = "while :; do sleep 1000 & done"
 
 
 async def test_everything_that_runs_ends_with_the_sandbox(guest: LocalGuest) -> None:
-    async with await AgentClient.connect(guest.address) as client:
+    async with AgentClient.connect(guest.address) as client:
         await client.create_sandbox("e2e", share_pids=False)
         stage = Stage(guest, client, guest.directory / "rootfs")
         paused = await stage.started("paused", "sh", "-c", "while :; do :; done")
@@ -48,7 +48,7 @@ async def test_everything_that_runs_ends_with_the_sandbox(guest: LocalGuest) -> 
 async def test_an_agent_that_is_killed_leaves_nothing_either(
     guest: LocalGuest, number: signal.Signals
 ) -> None:
-    async with await AgentClient.connect(guest.address) as client:
+    async with AgentClient.connect(guest.address) as client:
         await client.create_sandbox("e2e", share_pids=False)
         stage = Stage(guest, client, guest.directory / "rootfs")
         await stage.started("c1", "sh", "-c", "sleep 1000 & sleep 1000")

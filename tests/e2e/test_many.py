@@ -8,7 +8,7 @@ import asyncio
 import pytest
 
 from bench.stage import footprint
-from kata_host.client.agent_client import AgentClient
+from kata_host.client import AgentClient
 from kata_host.guest.local_guest import LocalGuest
 
 RUNS = 200

@@ -21,8 +21,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from kata_host.client.agent_client import AgentClient
-from kata_host.client.blocking_agent_client import BlockingAgentClient
+from kata_host.client import AgentClient, BlockingAgentClient
 from kata_host.client.spec import default_process, default_spec, writable_layer
 from kata_host.ctl.rootfs import make_busybox
 from kata_host.forwarder import Receiver
@@ -143,7 +142,7 @@ async def test_a_real_collector_gets_a_whole_life(
     async with traced(scratch) as guest, Receiver(tmp_path / "sink") as receiver:
         with ExitStack() as stack:
             stack.enter_context(tcp_to(tmp_path / "sink", sink))
-            async with await AgentClient.connect(guest.address) as client:
+            async with AgentClient.connect(guest.address) as client:
                 life = Life(guest, client)
                 await life.begin()
                 stack.enter_context(way(guest.socket, port))
@@ -173,7 +172,7 @@ async def test_a_real_collector_that_hangs_for_a_while(
             stack.enter_context(tcp_to(tmp_path / "sink", sink))
             stack.enter_context(way(guest.socket, port))
             collector = stack.enter_context(rotel(tmp_path, port, sink))
-            async with await AgentClient.connect(guest.address) as client:
+            async with AgentClient.connect(guest.address) as client:
                 life = Life(guest, client)
                 collector.send_signal(signal.SIGSTOP)
                 await life.begin()
@@ -217,7 +216,7 @@ async def test_what_is_lost_is_counted(
     async with traced(scratch) as guest:
         with fake_collector(Path(f"{guest.socket}_10240")) as collector:
             collector.answers = answers
-            async with await AgentClient.connect(guest.address) as client:
+            async with AgentClient.connect(guest.address) as client:
                 life = Life(guest, client)
                 await life.begin()
                 await life.go_on()
@@ -252,7 +251,7 @@ async def check_metrics(client: AgentClient) -> None:
 
 async def test_a_collector_that_never_comes(scratch: Path) -> None:
     async with traced(scratch) as guest:
-        async with await AgentClient.connect(guest.address) as client:
+        async with AgentClient.connect(guest.address) as client:
             life = Life(guest, client)
             await life.begin()
             await life.go_on()
@@ -268,7 +267,7 @@ async def test_tracing_by_calls(scratch: Path) -> None:
         socket = Path(f"{guest.socket}_10240")
         collector = FakeCollector(socket)
         collector.start()
-        async with await AgentClient.connect(guest.address) as client:
+        async with AgentClient.connect(guest.address) as client:
             start, stop = (
                 agent_pb2.StartTracingRequest(),
                 agent_pb2.StopTracingRequest(),
@@ -310,7 +309,7 @@ CONTEXTS: Final[dict[str, tuple[dict[str, str], tuple[str, str] | None]]] = {
 async def test_whatever_a_client_sends_its_call_is_served(scratch: Path) -> None:
     async with traced(scratch, "collated") as guest:
         with fake_collector(Path(f"{guest.socket}_10240")) as collector:
-            async with await AgentClient.connect(guest.address) as client:
+            async with AgentClient.connect(guest.address) as client:
                 for name, (metadata, _) in CONTEXTS.items():
                     # An id that nobody has: it tells the spans apart.
                     request = agent_pb2.StatsContainerRequest(container_id=name)

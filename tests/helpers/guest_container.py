@@ -7,8 +7,7 @@ import contextlib
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Final
 
-from kata_host.client.agent_client import AgentClient, Result, communicate
-from kata_host.client.container import Container
+from kata_host.client import AgentClient, GuestContainer, Result
 from kata_host.client.spec import default_process, default_spec, writable_layer
 from kata_protos import agent_pb2, oci_pb2
 from kata_protos.agent_pb2 import Device, Storage
@@ -66,7 +65,7 @@ def bind(source: str, destination: str = VOLUME) -> oci_pb2.Mount:
 @contextlib.asynccontextmanager
 async def started(
     client: AgentClient, message: agent_pb2.CreateContainerRequest
-) -> AsyncIterator[Container]:
+) -> AsyncIterator[GuestContainer]:
     """Create and start a container for the block, and remove it after."""
     await client.agent.create_container(message)
     container = client.container(message.container_id)
@@ -80,7 +79,7 @@ async def started(
 async def run(client: AgentClient, message: agent_pb2.CreateContainerRequest) -> Result:
     """Run a container to its end."""
     async with started(client, message) as container:
-        return await communicate(container.init)
+        return await container.init.communicate()
 
 
 async def output(client: AgentClient, message: agent_pb2.CreateContainerRequest) -> str:
@@ -90,9 +89,9 @@ async def output(client: AgentClient, message: agent_pb2.CreateContainerRequest)
     return result.stdout.decode()
 
 
-async def inside(client: AgentClient, container: Container, script: str) -> str:
+async def inside(client: AgentClient, container: GuestContainer, script: str) -> str:
     """Run a script that must succeed in a running container."""
     process = default_process(["sh", "-c", script])
-    result = await communicate(await container.exec(new_name("exec-"), process))
+    result = await (await container.exec(new_name("exec-"), process)).communicate()
     assert result.status == 0, result
     return result.stdout.decode()

@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from kata_host.client.agent_client import AgentClient
-from kata_host.client.blocking_agent_client import BlockingAgentClient
+from kata_host.client import AgentClient, BlockingAgentClient
 from kata_host.guest.image.store import Image
 from kata_host.guest.vm_command import Machine
 from kata_host.guest.vm_guest import VmGuest
@@ -78,7 +77,7 @@ def guest(image: Image, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Vm
 @pytest.fixture
 async def client(guest: VmGuest) -> AsyncIterator[AgentClient]:
     """A connection to the shared guest's agent."""
-    async with await AgentClient.connect(guest.address) as client:
+    async with AgentClient.connect(guest.address) as client:
         yield client
 
 
@@ -131,7 +130,7 @@ def machine(machines: dict[str, VmGuest], request: pytest.FixtureRequest) -> VmG
 @pytest.fixture
 async def machine_client(machine: VmGuest) -> AsyncIterator[AgentClient]:
     """A connection to that machine's agent."""
-    async with await AgentClient.connect(machine.address) as client:
+    async with AgentClient.connect(machine.address) as client:
         yield client
 
 

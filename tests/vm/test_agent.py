@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from kata_host.client.agent_client import AgentClient
+from kata_host.client import AgentClient
 
 pytestmark = pytest.mark.vm
 

@@ -8,7 +8,7 @@ import re
 
 import pytest
 
-from kata_host.client.agent_client import AgentClient
+from kata_host.client import AgentClient
 from kata_host.guest.image.store import Image
 from kata_host.guest.vm_guest import VmGuest
 from tests.helpers import vm
@@ -95,7 +95,7 @@ async def test_bad_options_cost_a_warning_each_and_sigterm_powers_off(
     directory = tmp_path_factory.mktemp("options")
     words = (*words, "agent.debug_console_vport=1026")
     with vm.agent_guest(image, directory, *words) as guest:
-        async with await AgentClient.connect(guest.address) as client:
+        async with AgentClient.connect(guest.address) as client:
             await client.check()
         text = "\n".join(guest.console_tail(5000))
         warned = re.findall(r'"msg": "(?:option \'|/no/such)[^"]*"', text)

@@ -11,8 +11,7 @@ import json
 
 import pytest
 
-from kata_host.client.agent_client import AgentClient
-from kata_host.client.container import Container
+from kata_host.client import AgentClient, GuestContainer
 from kata_protos import agent_pb2, oci_pb2
 from tests.helpers.guest_container import inside, request, started
 from tests.helpers.shell import Shell
@@ -57,28 +56,32 @@ def fill(resources: oci_pb2.LinuxResources, factor: int) -> dict[str, str]:
     }
 
 
-async def read(client: AgentClient, container: Container, *files: str) -> list[str]:
+async def read(
+    client: AgentClient, container: GuestContainer, *files: str
+) -> list[str]:
     """Read files of a container's cgroup, which is the root of its namespace."""
     script = f"cd /sys/fs/cgroup && cat {' '.join(files)}"
     return (await inside(client, container, script)).splitlines()
 
 
 async def assert_set(
-    client: AgentClient, container: Container, expected: dict[str, str]
+    client: AgentClient, container: GuestContainer, expected: dict[str, str]
 ) -> None:
     found = await read(client, container, *expected)
     assert dict(zip(expected, found, strict=True)) == expected
 
 
 async def update(
-    client: AgentClient, container: Container, resources: oci_pb2.LinuxResources
+    client: AgentClient, container: GuestContainer, resources: oci_pb2.LinuxResources
 ) -> None:
     await client.agent.update_container(
         agent_pb2.UpdateContainerRequest(container_id=container.id, resources=resources)
     )
 
 
-async def stats(client: AgentClient, container: Container) -> agent_pb2.CgroupStats:
+async def stats(
+    client: AgentClient, container: GuestContainer
+) -> agent_pb2.CgroupStats:
     response = await client.agent.stats_container(
         agent_pb2.StatsContainerRequest(container_id=container.id)
     )

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from kata_host.client.agent_client import AgentClient
+from kata_host.client import AgentClient
 from kata_host.client.spec import default_process
 from kata_host.guest.vm_guest import VmGuest
 from kata_protos import agent_pb2
@@ -67,7 +67,7 @@ async def test_cpus_reach_the_containers_that_run(
 
 
 async def test_cpus_that_do_not_come(machines: dict[str, VmGuest]) -> None:
-    async with await AgentClient.connect(machines["v2"].address) as client:
+    async with AgentClient.connect(machines["v2"].address) as client:
         with pytest.raises(StatusError) as caught:
             await bring_online(client, 9, cpu_only=True)
         assert caught.value.code == Code.DEADLINE_EXCEEDED

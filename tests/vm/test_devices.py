@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from kata_host.client.agent_client import AgentClient
+from kata_host.client import AgentClient
 from kata_host.guest.vm_guest import VmGuest
 from kata_protos.agent_pb2 import Device
 from kata_protos.oci_pb2 import LinuxDevice, LinuxDeviceCgroup
@@ -121,7 +121,7 @@ MISSING = {
 async def test_devices_that_do_not_come_and_bad_ones(
     machines: dict[str, VmGuest],
 ) -> None:
-    async with await AgentClient.connect(machines["v2"].address) as client:
+    async with AgentClient.connect(machines["v2"].address) as client:
 
         async def fail(kind: str, address: str, path: str) -> str:
             device = Device(
@@ -154,7 +154,7 @@ def passing(machines: dict[str, VmGuest]) -> VmGuest:
 
 @pytest.fixture
 async def passing_client(passing: VmGuest) -> AsyncIterator[AgentClient]:
-    async with await AgentClient.connect(passing.address) as client:
+    async with AgentClient.connect(passing.address) as client:
         yield client
 
 

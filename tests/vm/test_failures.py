@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from kata_host.client.agent_client import AgentClient
+from kata_host.client import AgentClient
 from kata_host.client.spec import default_process, default_spec, writable_layer
 from kata_host.guest.guest import GuestError
 from kata_host.guest.image.store import Image
@@ -46,7 +46,7 @@ def booting(
 
 async def test_a_burst_of_connections_while_booting(booting: VmGuest) -> None:
     async def ask() -> None:
-        async with await AgentClient.connect(booting.address, timeout=100) as client:
+        async with AgentClient.connect(booting.address, timeout=100) as client:
             await client.check(100)
 
     await asyncio.gather(*(ask() for _ in range(BURST)))
@@ -77,7 +77,7 @@ def test_who_has_no_more_to_ask_still_gets_answers(booting: VmGuest) -> None:
 
 async def fails_in_the_middle(guest: VmGuest, victim: int) -> None:
     """Kill a process of the guest's while calls wait: they end, and say so."""
-    async with await AgentClient.connect(guest.address) as client:
+    async with AgentClient.connect(guest.address) as client:
         await client.create_sandbox("failures")
         storage, root = writable_layer("waits", "/")
         spec = default_spec("waits", default_process(["sleep", "1000"]), rootfs=root)

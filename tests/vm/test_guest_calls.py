@@ -18,7 +18,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from kata_agent.machine.virtiofs_refresh import TIMEOUT
-from kata_host.client.agent_client import AgentClient
+from kata_host.client import AgentClient
 from kata_host.client.upload import SHARED, upload
 from kata_protos import agent_pb2
 from kata_protos.agent_pb2 import CopyFileRequest, KernelModule, Storage

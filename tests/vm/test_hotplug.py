@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from kata_host.client.agent_client import AgentClient
+from kata_host.client import AgentClient
 from kata_host.guest.image.store import Image
 from kata_protos import agent_pb2, types_pb2
 from kata_protos.agent_pb2 import Device, Storage
@@ -120,7 +120,7 @@ async def test_disks_on_virtio_mmio(image: Image, tmp_path: Path) -> None:
     subprocess.run([*EXT4, disk], check=True)
     options = ("agent.hotplug_timeout=1s", "agent.unified_cgroup_hierarchy=1")
     with MicroVm(image, tmp_path, disk, *options) as guest:
-        async with await AgentClient.connect(guest.address) as client:
+        async with AgentClient.connect(guest.address) as client:
             await client.create_sandbox("vm")
             assert await mounted(client, storage("mmioblk", "/dev/vdb")) == "/dev/vdb"
             device = Device(

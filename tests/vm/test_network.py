@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from kata_host.client.agent_client import AgentClient, communicate
+from kata_host.client import AgentClient
 from kata_host.client.spec import default_process, default_spec, writable_layer
 from kata_host.guest.vm_command import BRIDGE, BRIDGE_SLOT
 from kata_host.guest.vm_guest import VmGuest
@@ -370,7 +370,7 @@ async def test_thousands_of_routes_do_not_hold_up_others(
         for n in range(4096)
     ]
     waits = []
-    async with await AgentClient.connect(guest.address) as other:
+    async with AgentClient.connect(guest.address) as other:
         adding = asyncio.create_task(route(client, *routes))
         while not adding.done():
             start = time.monotonic()
@@ -395,7 +395,7 @@ async def run(client: AgentClient, script: str, *capabilities: str) -> str:
     storage, root = writable_layer("net", "/")
     spec = default_spec("net", process, rootfs=root)
     async with client.started_container("net", spec, [storage]) as container:
-        return (await communicate(container.init)).stdout.decode()
+        return (await container.init.communicate()).stdout.decode()
 
 
 async def test_containers_share_the_network_and_cannot_change_it(

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from kata_host.client.agent_client import AgentClient, communicate
+from kata_host.client import AgentClient
 from kata_host.client.spec import default_process, default_spec, writable_layer
 from kata_host.guest.image.store import Image
 from kata_host.guest.vm_guest import VmGuest
@@ -206,7 +206,7 @@ def test_devmode_leaves_a_core_file_and_implies_debug(
 
 
 async def time_to_give_up(guest: VmGuest) -> tuple[float, StatusError]:
-    async with await AgentClient.connect(guest.address) as client:
+    async with AgentClient.connect(guest.address) as client:
         await client.create_sandbox("timeout")
         storage = agent_pb2.Storage(
             driver="blk",
@@ -265,14 +265,14 @@ async def test_a_cpuset_that_the_guest_does_not_have_is_ignored(
 ) -> None:
     """CPUs 2 to 4 on a guest with two CPUs, with cgroup v1 and v2."""
     for guest in pair:
-        async with await AgentClient.connect(guest.address) as client:
+        async with AgentClient.connect(guest.address) as client:
             command = ["grep", "Cpus_allowed_list", "/proc/self/status"]
             asked = spec(command)
             asked.Linux.Resources.CPU.Cpus = "2-4"
             storage, root = writable_layer("c-1", "/")
             asked.Root.Path = root
             async with client.started_container("c-1", asked, [storage]) as c:
-                result = await communicate(c.init)
+                result = await c.init.communicate()
             assert (result.status, result.stdout.split()[-1]) == (0, b"0-1")
 
 

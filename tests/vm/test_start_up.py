@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from kata_host.client.agent_client import AgentClient
+from kata_host.client import AgentClient
 from kata_host.client.spec import default_process
 from kata_host.client.upload import upload
 from kata_host.ctl.rootfs import make_busybox
@@ -294,7 +294,7 @@ class Output:
 @contextlib.asynccontextmanager
 async def runtime(guest: VmGuest, habits: Habits) -> AsyncIterator[Runtime]:
     """A runtime that has reached the agent and watches it."""
-    async with await AgentClient.connect(guest.address) as client:
+    async with AgentClient.connect(guest.address) as client:
         runtime = Runtime(client, habits)
         await client.check(30)
         monitor = asyncio.create_task(runtime.monitor())
@@ -478,7 +478,7 @@ async def test_a_pod_of_the_go_runtime(
         await go.signal(9, "", SANDBOX)
         assert await go.wait(SANDBOX, SANDBOX) == 137
         await go.remove(SANDBOX)
-    async with await AgentClient.connect(guest.address) as client:
+    async with AgentClient.connect(guest.address) as client:
         polling = asyncio.create_task(
             client.agent.get_oom_event(agent_pb2.GetOOMEventRequest())
         )

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from kata_host.client.agent_client import AgentClient
+from kata_host.client import AgentClient
 from kata_protos import agent_pb2
 from kata_protos.agent_pb2 import FSGroup, Storage
 from kata_protos.types_pb2 import OnRootMismatch

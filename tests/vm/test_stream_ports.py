@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from kata_host.client.agent_client import AgentClient
+from kata_host.client import AgentClient
 from kata_host.guest.vm_guest import VmGuest
 from tests.helpers.guest_container import request
 from ttrpc.errors import StatusError

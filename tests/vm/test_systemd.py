@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from kata_host.client.agent_client import AgentClient
+from kata_host.client import AgentClient
 from kata_host.guest import tarball
 from kata_host.guest.image import build, store
 from kata_host.guest.image.agent import HOME
@@ -76,7 +76,7 @@ def systemd_guest(systemd_image: Image, tmp_path: Path) -> Iterator[VmGuest]:
 async def test_the_service_runs_containers_and_powers_off_at_its_end(
     systemd_guest: VmGuest,
 ) -> None:
-    async with await AgentClient.connect(systemd_guest.address) as client:
+    async with AgentClient.connect(systemd_guest.address) as client:
         await client.create_sandbox("systemd")
         result = await client.run(["sh", "-c", "echo out; exit 7"], rootfs="/")
         assert (result.status, result.stdout) == (7, b"out\n")

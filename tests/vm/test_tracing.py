@@ -20,7 +20,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceRequest,
 )
 
-from kata_host.client.agent_client import AgentClient, communicate
+from kata_host.client import AgentClient
 from kata_host.client.spec import default_process, default_spec, writable_layer
 from kata_host.forwarder import Receiver
 from kata_host.guest.image.agent import HOME
@@ -102,7 +102,7 @@ async def live(client: AgentClient) -> None:
         await client.agent.set_guest_date_time(
             agent_pb2.SetGuestDateTimeRequest(Sec=yesterday)
         )
-        assert (await communicate(container.init)).stdout == b"out\n"
+        assert (await container.init.communicate()).stdout == b"out\n"
     await client.destroy_sandbox()
 
 
@@ -235,7 +235,7 @@ async def test_jaegers_encoding(image: Image, tmp_path: Path) -> None:
             collector.answers = [http1.response(200, "OK", {})]
             await asyncio.to_thread(guest.wait_until_ready)
             await asyncio.to_thread(check_forwarder, guest)
-            async with await AgentClient.connect(guest.address) as client:
+            async with AgentClient.connect(guest.address) as client:
                 await client.create_sandbox("vm-jaeger")
             with Shell(vm.connect(guest.socket, vm.CONSOLE)) as shell:
                 shell.type("kill -TERM 1\n")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from kata_host.client.agent_client import AgentClient
+from kata_host.client import AgentClient
 from kata_host.guest.vm_guest import VmGuest
 from kata_protos import agent_pb2, csi_pb2
 from kata_protos.agent_pb2 import Storage

@@ -15,7 +15,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from kata_agent.version import VERSION
-from kata_host.client.agent_client import AgentClient
+from kata_host.client import AgentClient
 from kata_host.guest.local_guest import LocalGuest
 from kata_protos import agent_pb2
 from tests.helpers.namespace import require_root
@@ -48,7 +48,7 @@ def guest(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalGuest]:
 
 @pytest.fixture
 async def client(guest: LocalGuest) -> AsyncIterator[AgentClient]:
-    async with await AgentClient.connect(guest.address) as client:
+    async with AgentClient.connect(guest.address) as client:
         yield client
 
 

@@ -22,7 +22,7 @@ from typing import Final
 
 from google.protobuf.empty_pb2 import Empty
 
-from kata_host.client.agent_client import AgentClient
+from kata_host.client import AgentClient
 from kata_host.client.spec import default_process, default_spec
 from kata_protos import agent_pb2
 from ttrpc.aio import Client
@@ -271,7 +271,7 @@ class Subject:
 
         ttrpc has no other way to cancel: a client that stops waiting tells nobody.
         """
-        async with await AgentClient.connect(self.address) as client:
+        async with AgentClient.connect(self.address) as client:
             other = Subject(client, self.address, self.rootfs, is_ours=self.is_ours)
             task = asyncio.ensure_future(call(other))
             await other.settled()

@@ -1,15 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A container in a guest, seen from outside."""
+"""A container in a guest, as the host handles it."""
 
 from __future__ import annotations
+
+import signal
 
 from kata_host.client.container_process import ContainerProcess
 from kata_protos import agent_pb2, oci_pb2
 from kata_protos.agent_ttrpc import AgentServiceClient
 
 
-class Container:
-    """A container that was created; `init` is its first process."""
+class GuestContainer:
+    """A container that the agent has created; `init` is its first process.
+
+    Every method raises `StatusError` if the agent refuses, and `Closed` if the
+    connection is lost.
+    """
 
     def __init__(self, agent: AgentServiceClient, container_id: str) -> None:
         self.id = container_id
@@ -17,11 +23,15 @@ class Container:
         self._agent = agent
 
     async def start(self) -> None:
+        """Start the first process."""
         request = agent_pb2.StartContainerRequest(container_id=self.id)
         await self._agent.start_container(request)
 
     async def exec(self, exec_id: str, process: oci_pb2.Process) -> ContainerProcess:
-        """Start one more process in the container, under a name of its own."""
+        """Start one more process in the container.
+
+        No other process of the container may have the id `exec_id`.
+        """
         request = agent_pb2.ExecProcessRequest(
             container_id=self.id, exec_id=exec_id, process=process
         )
@@ -30,11 +40,13 @@ class Container:
 
     async def kill(self) -> None:
         """Send SIGKILL to every process of the container."""
-        # "" is the whole container, for this signal.
-        request = agent_pb2.SignalProcessRequest(container_id=self.id, signal=9)
+        # Without an exec id, SIGKILL is for the whole container.
+        request = agent_pb2.SignalProcessRequest(
+            container_id=self.id, signal=signal.SIGKILL
+        )
         await self._agent.signal_process(request)
 
     async def remove(self) -> None:
-        """End what still runs and remove all traces of the container."""
+        """End every process of the container and remove the container."""
         request = agent_pb2.RemoveContainerRequest(container_id=self.id)
         await self._agent.remove_container(request)

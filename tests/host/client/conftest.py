@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: Apache-2.0
+"""An agent that keeps the requests it gets and answers them with nothing."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from google.protobuf.empty_pb2 import Empty
+
+from kata_protos import agent_pb2, health_pb2
+from ttrpc.aio import Server
+from ttrpc.codes import Code
+from ttrpc.context import CallContext
+from ttrpc.errors import StatusError
+from ttrpc.service import bind
+
+
+class FakeAgent:
+    """Serves grpc.AgentService and grpc.Health. Calls named in `refused` fail."""
+
+    def __init__(self) -> None:
+        self.requests: list[Any] = []
+        self.refused: set[str] = set()
+
+    def names(self) -> list[str]:
+        return [
+            type(request).__name__.removesuffix("Request") for request in self.requests
+        ]
+
+    async def _keep(self, request: Any, context: CallContext) -> Empty:
+        self.requests.append(request)
+        if context.method.name in self.refused:
+            raise StatusError(Code.INTERNAL, f"{context.method.name} refused")
+        return Empty()
+
+    create_sandbox = _keep
+    destroy_sandbox = _keep
+    create_container = _keep
+    start_container = _keep
+    exec_process = _keep
+    signal_process = _keep
+    remove_container = _keep
+    close_stdin = _keep
+
+    async def write_stdin(
+        self, request: agent_pb2.WriteStreamRequest, context: CallContext
+    ) -> agent_pb2.WriteStreamResponse:
+        self.requests.append(request)
+        return agent_pb2.WriteStreamResponse(len=len(request.data))
+
+    async def read_stdout(
+        self, request: agent_pb2.ReadStreamRequest, context: CallContext
+    ) -> agent_pb2.ReadStreamResponse:
+        return agent_pb2.ReadStreamResponse()
+
+    read_stderr = read_stdout
+
+    async def wait_process(
+        self, request: agent_pb2.WaitProcessRequest, context: CallContext
+    ) -> agent_pb2.WaitProcessResponse:
+        return agent_pb2.WaitProcessResponse(status=7)
+
+    async def check(
+        self, request: health_pb2.CheckRequest, context: CallContext
+    ) -> health_pb2.HealthCheckResponse:
+        return health_pb2.HealthCheckResponse()
+
+    async def version(
+        self, request: health_pb2.CheckRequest, context: CallContext
+    ) -> health_pb2.VersionCheckResponse:
+        return health_pb2.VersionCheckResponse(agent_version="1.2.3")
+
+
+@pytest.fixture
+def agent() -> FakeAgent:
+    return FakeAgent()
+
+
+@pytest.fixture
+async def address(agent: FakeAgent, tmp_path: Path) -> AsyncIterator[str]:
+    services = [
+        agent_pb2.DESCRIPTOR.services_by_name["AgentService"],
+        health_pb2.DESCRIPTOR.services_by_name["Health"],
+    ]
+    server = Server([bind(service, agent) for service in services])
+    await server.listen(f"unix://{tmp_path}/agent")
+    yield f"unix://{tmp_path}/agent"
+    await server.shutdown(timeout=5)
