@@ -12,8 +12,8 @@ from google.protobuf.empty_pb2 import Empty
 
 from kata_protos import agent_pb2, health_pb2
 from ttrpc.aio import Server
+from ttrpc.call_context import CallContext
 from ttrpc.codes import Code
-from ttrpc.context import CallContext
 from ttrpc.errors import StatusError
 from ttrpc.service import bind
 
