@@ -12,10 +12,10 @@ from google.protobuf.empty_pb2 import Empty
 
 from kata_protos import agent_pb2, health_pb2
 from ttrpc.aio import Server
+from ttrpc.bound_service import bind
 from ttrpc.call_context import CallContext
 from ttrpc.codes import Code
 from ttrpc.errors import StatusError
-from ttrpc.service import bind
 
 
 class FakeAgent:
