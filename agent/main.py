@@ -48,6 +48,7 @@ from kata_agent.rpc.log import log_interceptor
 from kata_agent.rpc.services import services
 from kata_agent.rpc.status import to_status
 from kata_agent.runtime.registry import to_runtime
+from kata_agent.sandbox.guest import Guest
 from kata_agent.sandbox.sandbox import Sandbox
 from kata_agent.storage.storages import DRIVERS, Storages
 from kata_agent.system_paths import SystemPaths
@@ -171,18 +172,20 @@ async def serve(
             streams_port = config.passfd_listener_port
             streams = accepted if streams_port else DialledStreams(ports)
             sandbox = Sandbox(
-                config,
-                paths,
-                reaper,
-                to_runtime(
-                    config.runtime,
-                    reaper=reaper,
-                    state=paths.runtime,
-                    pivot_root=can_pivot_root(paths),
-                ),
-                Storages(hotplug, reaper),
-                Devices(hotplug),
-                streams=streams,
+                Guest(
+                    config,
+                    paths,
+                    reaper,
+                    to_runtime(
+                        config.runtime,
+                        reaper=reaper,
+                        state=paths.runtime,
+                        pivot_root=can_pivot_root(paths),
+                    ),
+                    Storages(hotplug, reaper),
+                    Devices(hotplug),
+                    streams,
+                )
             )
             ending.push_async_callback(sandbox.end)
             server = Server(

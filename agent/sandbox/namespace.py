@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import enum
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -38,6 +39,16 @@ _OWN: Final = ("mount", "cgroup", "user", "time")
 """Kinds that a container never shares."""
 
 
+class PidNamespace(enum.Enum):
+    """The pid namespace that a container runs in."""
+
+    OWN = enum.auto()
+    SHARED = enum.auto()
+    """One for all containers of the sandbox that ask for it."""
+    AGENT = enum.auto()
+    """The agent's own (`agent_pidns` of Kata 1.x)."""
+
+
 class SandboxNamespaces:
     """Pins them, unpins them, and puts them into specs."""
 
@@ -48,7 +59,7 @@ class SandboxNamespaces:
         self._reaper = reaper
         self._pinned: list[Path] = []
         self._pause: Child | None = None
-        self._sharing_pid = asyncio.Lock()
+        self._pid_lock = asyncio.Lock()
         self._hostname = ""
 
     async def pin(self, hostname: str) -> None:
@@ -78,7 +89,7 @@ class SandboxNamespaces:
 
     async def share_pid(self) -> None:
         """Make the shared pid namespace, once."""
-        async with self._sharing_pid:
+        async with self._pid_lock:
             if self._pause is None:
                 with span("namespace.share_pid", subsystem="sandbox"):
                     await self._start_pause()
@@ -111,11 +122,12 @@ class SandboxNamespaces:
                 await blocking(unmount, file, MNT_DETACH)
                 file.unlink()
 
-    def apply(self, spec: Spec, *, pid: str, unified: bool) -> None:
-        """Rewrite a spec's namespaces; `pid` is `own`, `shared` or `agent`.
+    def apply(self, spec: Spec, *, pid: PidNamespace, unified: bool) -> None:
+        """Rewrite a spec's namespaces; `unified` is said of the guest's cgroups.
 
         The network is the guest's. Raises `InvalidArgument` for a path to a
-        namespace that is not shared: it would be whatever lies there.
+        namespace of a kind that is never shared, because the path could lead to the
+        agent's own.
         """
         kept = []
         for namespace in spec["linux"]["namespaces"]:
@@ -133,9 +145,9 @@ class SandboxNamespaces:
         kept += [{"type": "mount"}] if "mount" not in kinds else []
         kept += [{"type": "cgroup"}] if unified and "cgroup" not in kinds else []
         kept += [self._shared("ipc"), self._shared("uts")]
-        if pid == "shared":
+        if pid is PidNamespace.SHARED:
             kept.append(self._shared("pid"))
-        elif pid == "own":
+        elif pid is PidNamespace.OWN:
             kept.append({"type": "pid"})
         spec["linux"]["namespaces"] = kept
         if self._hostname:

@@ -7,9 +7,10 @@ import asyncio
 import os
 import time
 from pathlib import Path, PurePosixPath
-from typing import Final, Protocol
+from typing import Final
 
 from kata_agent.blocking import blocking
+from kata_agent.container.container import Container
 from kata_agent.errors import InvalidArgument, Timeout
 from kata_agent.linux.beneath import opened
 from kata_agent.linux.mount import read_mounts
@@ -18,42 +19,44 @@ from kata_protos.agent_pb2 import SharedMount
 from kata_tracing.span import span
 
 WAIT_SECONDS: Final = 10.0
+"""The time that the source container has to make the mount."""
 PAUSE_SECONDS: Final = 0.1
+"""The time between two readings of the source container's mounts."""
 
 
-class Host(Protocol):
-    """A container that has mounts: `kata_agent.container.container.Container`."""
+async def share_mount(
+    message: SharedMount, source: Container, target: Container
+) -> None:
+    """Mount a copy of `source`'s mount in `target`, once `source` has made the mount.
 
-    @property
-    def proc(self) -> Path:
-        """The directory of its init in `/proc`. Raises `AgentError` without one."""
-        ...
-
-
-async def share_mount(message: SharedMount, source: Host, target: Host) -> None:
-    """Mount a copy of `source`'s mount in `target`, once `source` has made it.
-
-    Raises `Timeout` when it does not within ten seconds.
+    Raises `InvalidArgument` for a path that is not absolute, `Timeout` when `source`
+    does not mount anything within `WAIT_SECONDS`.
     """
-    what = f"shared mount {message.name!r}"
+    subject = f"shared mount {message.name!r}"
     for path in (message.src_path, message.dst_path):
         if not path.startswith("/") or ".." in path.split("/"):
-            raise InvalidArgument(f"{what}: path {path!r} is not absolute")
+            raise InvalidArgument(f"{subject}: path {path!r} is not absolute")
     wanted = PurePosixPath(message.src_path)
     deadline = time.monotonic() + WAIT_SECONDS
     while not await blocking(_is_mounted, source.proc, wanted):
         if time.monotonic() >= deadline:
             raise Timeout(
-                f"{what}: nothing mounted on {message.src_path!r} "
+                f"{subject}: nothing mounted on {message.src_path!r} "
                 f"of container {message.src_ctr!r} within {WAIT_SECONDS:g} s"
             )
         await asyncio.sleep(PAUSE_SECONDS)
     with (
         span("mount.share", subsystem="storage"),
-        opened(_open_namespace(source)) as origin,
-        opened(_open_namespace(target)) as goal,
+        opened(_open_namespace(source)) as source_namespace,
+        opened(_open_namespace(target)) as target_namespace,
     ):
-        await blocking(copy_mount, origin, message.src_path, goal, message.dst_path)
+        await blocking(
+            copy_mount,
+            source_namespace,
+            message.src_path,
+            target_namespace,
+            message.dst_path,
+        )
 
 
 def _is_mounted(proc: Path, point: PurePosixPath) -> bool:
@@ -61,6 +64,9 @@ def _is_mounted(proc: Path, point: PurePosixPath) -> bool:
     return any(PurePosixPath(mount.point) == point for mount in mounts)
 
 
-def _open_namespace(host: Host) -> int:
-    """Open its mount namespace; not in a thread, so that the pid is still its own."""
-    return os.open(host.proc / "ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
+def _open_namespace(container: Container) -> int:
+    """Open a container's mount namespace.
+
+    Not in a thread: nothing reaps the init in between, so that the pid is its own.
+    """
+    return os.open(container.proc / "ns/mnt", os.O_RDONLY | os.O_CLOEXEC)

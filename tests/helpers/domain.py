@@ -18,6 +18,7 @@ from kata_agent.oci.convert import Spec
 from kata_agent.options.config import Config
 from kata_agent.reaper import Reaper
 from kata_agent.runtime.registry import to_runtime
+from kata_agent.sandbox.guest import Guest
 from kata_agent.sandbox.sandbox import Sandbox
 from kata_agent.system_paths import SystemPaths
 from kata_protos import agent_pb2
@@ -69,16 +70,17 @@ async def open_sandbox(
     """A sandbox that was created, and is destroyed at the end."""
     make_rootfs()
     paths = SystemPaths()
-    config = config or Config()
     with Reaper() as reaper:
         sandbox = Sandbox(
-            config,
-            paths,
-            reaper,
-            to_runtime(runtime, reaper=reaper, state=paths.runtime),
-            NoStorages(),
-            NoDevices(),
-            streams=streams,
+            Guest(
+                config or Config(),
+                paths,
+                reaper,
+                to_runtime(runtime, reaper=reaper, state=paths.runtime),
+                NoStorages(),
+                NoDevices(),
+                streams,
+            )
         )
         await sandbox.create(agent_pb2.CreateSandboxRequest(sandbox_id="sandbox"))
         try:

@@ -104,7 +104,7 @@ async def test_what_cannot_be_ended_does_not_keep_the_agent(world: World) -> Non
         await dead.wait()
 
     async with open_sandbox() as sandbox:
-        storages = sandbox._storages
+        storages = sandbox._guest.storages
         remove_all, storages.remove_all = storages.remove_all, hang  # type: ignore[method-assign]
         with pytest.raises(
             Timeout, match="sandbox 'sandbox': not destroyed within 0.05 s"
@@ -124,7 +124,7 @@ async def test_the_end_goes_on_after_an_error(world: World) -> None:
         raise Internal("busy")
 
     async with open_sandbox() as sandbox:
-        storages = sandbox._storages
+        storages = sandbox._guest.storages
         remove_all, storages.remove_all = storages.remove_all, fail  # type: ignore[method-assign]
         await sandbox.end()
         assert sandbox.destroyed.is_set()
@@ -381,7 +381,7 @@ async def test_a_storage_that_cannot_be_released_keeps_no_container(
             raise OSError(16, "busy")
 
         await started(sandbox, "c1", "sleep", "1000")
-        storages = sandbox._storages
+        storages = sandbox._guest.storages
         storages.remove_for = fail  # type: ignore[method-assign]
         with pytest.raises(OSError, match="busy"):
             await sandbox.remove_container("c1")

@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The `process` of a spec, fitted to this kernel and to its container."""
+
+from __future__ import annotations
+
+import logging
+from typing import Final
+
+from kata_agent.oci.convert import Spec
+from kata_agent.system_paths import SystemPaths
+
+log = logging.getLogger(__name__)
+
+RLIMITS: Final = frozenset(
+    f"RLIMIT_{name}"
+    for name in (
+        "CPU FSIZE DATA STACK CORE RSS NPROC NOFILE MEMLOCK AS LOCKS SIGPENDING "
+        "MSGQUEUE NICE RTPRIO RTTIME"
+    ).split()
+)
+"""man 2 getrlimit"""
+APPARMOR: Final = "module/apparmor/parameters/enabled"
+
+
+INHERITED: Final = ("capabilities", "rlimits", "apparmorProfile", "selinuxLabel")
+"""What an exec has from its container unless it says otherwise."""
+
+
+def inherit(process: Spec, init: Spec) -> None:
+    """Give an exec what runtimes leave out and mean to be the container's."""
+    for name in INHERITED:
+        if name in init:
+            process.setdefault(name, init[name])
+    process["noNewPrivileges"] |= init["noNewPrivileges"]
+    # Zero is what is sent for nothing (`kata_agent.oci`).
+    process["oomScoreAdj"] = process["oomScoreAdj"] or init["oomScoreAdj"]
+
+
+def fit_process(process: Spec, container_id: str, paths: SystemPaths) -> None:
+    """Drop what this kernel does not have and the runtime would fail at."""
+    limits = process.get("rlimits", [])
+    unknown = [limit["type"] for limit in limits if limit["type"] not in RLIMITS]
+    if unknown:
+        log.warning(
+            "unknown resource limits dropped",
+            extra={"container_id": container_id, "limits": unknown},
+        )
+        process["rlimits"] = [limit for limit in limits if limit["type"] in RLIMITS]
+    if "apparmorProfile" in process and not _has_apparmor(paths):
+        del process["apparmorProfile"]
+        log.info("guest without AppArmor", extra={"container_id": container_id})
+
+
+def _has_apparmor(paths: SystemPaths) -> bool:
+    file = paths.sys / APPARMOR
+    return file.exists() and file.read_text().strip() == "Y"

@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From a CreateContainer request to a container that the runtime has created."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from contextlib import AsyncExitStack
+from typing import Final
+
+from kata_agent.blocking import blocking
+from kata_agent.cgroup.open import open_cgroup, to_path
+from kata_agent.cgroup.supported import ChildFiles
+from kata_agent.cgroup.watches import Watches
+from kata_agent.container.bundle import Bundle
+from kata_agent.container.container import Container
+from kata_agent.container.stdio_dial import StreamPorts
+from kata_agent.errors import InvalidArgument
+from kata_agent.oci.adapt import Preparation, prepare_spec
+from kata_agent.oci.convert import Spec
+from kata_agent.runtime.concurrency import Slots
+from kata_agent.sandbox.guest import Guest
+from kata_agent.sandbox.namespace import PidNamespace
+from kata_agent.sandbox.sandbox_setup import SandboxSetup
+from kata_agent.sandbox.shared_mount import share_mount
+from kata_protos import agent_pb2
+from kata_tracing import semconv
+from kata_tracing.span import span
+
+
+class ContainerBuilder:
+    """Builds containers, each up to the moment before its program runs."""
+
+    def __init__(self, guest: Guest, setup: SandboxSetup, slots: Slots) -> None:
+        self.cgroup_files: Final = ChildFiles(guest.paths.cgroup)
+        self.watches: Final = Watches()
+        """The cgroup files that are watched for out-of-memory events."""
+        self._guest = guest
+        self._setup = setup
+        self._slots = slots
+
+    def new(
+        self, container_id: str, spec: Spec, others: Iterable[Container]
+    ) -> Container:
+        """Return a container that only has its names.
+
+        Raises `InvalidArgument` if its cgroup is that of one of `others`.
+        """
+        path = to_path(spec["linux"]["cgroupsPath"], container_id)
+        for other in others:
+            if other.cgroup_path == path:
+                # The agent kills a container by its cgroup.
+                raise InvalidArgument(
+                    f"container {container_id!r}: cgroup {str(path)!r} is that of "
+                    f"container {other.id!r}"
+                )
+        guest = self._guest
+        return Container(
+            container_id,
+            runtime=guest.runtime,
+            reaper=guest.reaper,
+            bundle=Bundle(guest.paths.sandbox, container_id),
+            cgroup=open_cgroup(guest.paths.cgroup, path, self.watches),
+            cgroup_path=path,
+            paths=guest.paths,
+            pipe_size=guest.config.container_pipe_size,
+            streams=guest.streams,
+        )
+
+    async def build(
+        self,
+        container: Container,
+        request: agent_pb2.CreateContainerRequest,
+        spec: Spec,
+        *,
+        find: Callable[[str], Container],
+        agent_pid: bool,
+    ) -> None:
+        """Wait for devices, mount storages, adapt the spec and call the runtime.
+
+        `find` returns the container with an id; `agent_pid` puts this one into the
+        agent's own pid namespace. A failure undoes every step.
+        """
+        streams = StreamPorts(
+            request.stdin_port, request.stdout_port, request.stderr_port
+        )
+        guest = self._guest
+        async with AsyncExitStack() as undo:
+            undo.push_async_callback(guest.storages.remove_for, container.id)
+            undo.push_async_callback(container.remove)
+            await guest.devices.add(request.devices, spec)
+            await guest.storages.add(request.storages, container.id)
+            await self._prepare(
+                container, request, spec, self._pid_namespace(request, agent_pid)
+            )
+            async with self._slots.place():
+                await container.create(spec, streams)
+            for mount in request.shared_mounts:
+                await share_mount(mount, find(mount.src_ctr), container)
+            undo.pop_all()
+
+    def _pid_namespace(
+        self, request: agent_pb2.CreateContainerRequest, agent_pid: bool
+    ) -> PidNamespace:
+        if agent_pid:
+            return PidNamespace.AGENT
+        # 1.x says it once for the sandbox, 4.x with each container.
+        if self._setup.shares_pid or request.sandbox_pidns:
+            return PidNamespace.SHARED
+        return PidNamespace.OWN
+
+    async def _prepare(
+        self,
+        container: Container,
+        request: agent_pb2.CreateContainerRequest,
+        spec: Spec,
+        pid: PidNamespace,
+    ) -> None:
+        if pid is PidNamespace.SHARED:
+            await self._setup.namespaces.share_pid()
+        cpu = spec["linux"]["resources"].get("cpu", {})
+        container.wanted_cpus = cpu.get("cpus", "")
+        preparation = Preparation(
+            container_id=container.id,
+            cgroup_path=container.cgroup_path,
+            string_user=request.string_user,
+            hook_output=container.hook_output,
+            pid=pid,
+            cgroup_files=self.cgroup_files,
+            namespaces=self._setup.namespaces,
+            guest_hooks=self._setup.guest_hooks,
+            paths=self._guest.paths,
+        )
+        with span(
+            "spec.prepare", {semconv.CONTAINER_ID: container.id}, subsystem="container"
+        ):
+            await blocking(prepare_spec, spec, preparation)
