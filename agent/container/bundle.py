@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from kata_agent.errors import InvalidArgument, NotFound
-from kata_agent.oci.convert import Spec
+from kata_agent.oci.spec import Spec
 
 
 class Bundle:

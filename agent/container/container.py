@@ -32,8 +32,8 @@ from kata_agent.container.signals import ignores_term
 from kata_agent.container.stdio_dial import StreamPorts, StreamSockets, StreamSource
 from kata_agent.errors import Internal, InvalidArgument, InvalidState
 from kata_agent.network.stats import read_network_stats
-from kata_agent.oci.convert import Spec
 from kata_agent.oci.resources import merge_resources, pop_unlimited
+from kata_agent.oci.spec import Spec
 from kata_agent.oci.working_directory import check_after, check_before
 from kata_agent.reaper import Child, Reaper
 from kata_agent.runtime.runtime import Runtime, StandardFiles

@@ -8,7 +8,7 @@ import stat
 from typing import Final
 
 from kata_agent.errors import InvalidArgument
-from kata_agent.oci.convert import Spec
+from kata_agent.oci.spec import Spec
 
 TERMINATION_LOG: Final = "termination_log"
 _ANNOTATION: Final = "io.kubernetes.container.terminationMessagePath"

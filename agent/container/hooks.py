@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from kata_agent.errors import AgentError, Internal
-from kata_agent.oci.convert import Spec
+from kata_agent.oci.spec import Spec
 from kata_agent.reaper import Reaper
 from kata_tracing import semconv
 from kata_tracing.span import span

@@ -16,7 +16,6 @@ from kata_agent.cgroup.supported import ChildFiles
 from kata_agent.container.bundle import check_rootfs
 from kata_agent.container.hooks import merge_hooks
 from kata_agent.oci.annotations import drop_runtime_annotations
-from kata_agent.oci.convert import Spec
 from kata_agent.oci.mounts import add_essential_mounts, keep_mount_flags
 from kata_agent.oci.process import fit_process, inherit
 from kata_agent.oci.resources import (
@@ -26,6 +25,7 @@ from kata_agent.oci.resources import (
     forbid_device_nodes,
     pop_unlimited,
 )
+from kata_agent.oci.spec import Spec
 from kata_agent.oci.sysctl import split_network, write_network
 from kata_agent.oci.user import apply_user
 from kata_agent.sandbox.namespace import PidNamespace, SandboxNamespaces

@@ -6,7 +6,7 @@ from __future__ import annotations
 import logging
 from typing import Final
 
-from kata_agent.oci.convert import Spec
+from kata_agent.oci.spec import Spec
 
 log = logging.getLogger(__name__)
 

@@ -1,28 +1,25 @@
 # SPDX-License-Identifier: Apache-2.0
 """From the wire's OCI messages to the OCI runtime's JSON.
 
-proto3 scalars have no presence: a field that was never set reads as zero. Where
-the OCI specification says *optional*, zero therefore means absent here; the
-only exception is `oomScoreAdj`, where zero is the sensible setting and absence
-would inherit the agent's own protection.
-
-What a spec must become to run in this sandbox is in `kata_agent.oci.adapt`.
+A field of a message that is zero or empty is left out where the OCI specification
+says *optional* (`kata_agent.oci.presence`). The only exception is `oomScoreAdj`: zero
+is the sensible setting, and without it the container would inherit the agent's own
+protection.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, Final
+from typing import Final
 
 from kata_agent.errors import InvalidArgument
+from kata_agent.oci.convert_resources import resources_to_oci
+from kata_agent.oci.convert_seccomp import seccomp_to_oci
+from kata_agent.oci.presence import only_set, only_set_or_none, without_none
+from kata_agent.oci.spec import Spec
 from kata_protos import oci_pb2
 
-Spec = dict[str, Any]
-"""An OCI runtime specification (or a part of it), as `config.json` holds it."""
-
 OCI_VERSION: Final = "1.0.2"
-_ANY_NUMBER: Final = -1
-"""How clients write the wildcard of a device rule's major or minor."""
 
 
 def to_oci(message: oci_pb2.Spec) -> Spec:
@@ -30,7 +27,7 @@ def to_oci(message: oci_pb2.Spec) -> Spec:
     for part in ("Process", "Root", "Linux"):
         if not message.HasField(part):
             raise InvalidArgument(f"spec: no {part.lower()}")
-    return _without_absent(
+    return without_none(
         {
             "ociVersion": message.Version or OCI_VERSION,
             "process": process_to_oci(message.Process),
@@ -49,13 +46,13 @@ def process_to_oci(message: oci_pb2.Process) -> Spec:
     if not message.Args:
         raise InvalidArgument("process: no arguments")
     console = message.ConsoleSize
-    return _without_absent(
+    return without_none(
         {
             "terminal": message.Terminal,
             "consoleSize": {"height": console.Height, "width": console.Width}
             if console.Height and console.Width
             else None,
-            "user": _without_absent(
+            "user": without_none(
                 {
                     "uid": message.User.UID,
                     "gid": message.User.GID,
@@ -82,49 +79,6 @@ def process_to_oci(message: oci_pb2.Process) -> Spec:
     )
 
 
-def resources_to_oci(message: oci_pb2.LinuxResources) -> Spec:
-    """Return the `linux.resources` part; what is not set is not there."""
-    memory, cpu, pids = message.Memory, message.CPU, message.Pids
-    network = message.Network
-    return _without_absent(
-        {
-            "devices": [_device_rule_to_oci(rule) for rule in message.Devices] or None,
-            "memory": _set_only(
-                limit=memory.Limit,
-                reservation=memory.Reservation,
-                swap=memory.Swap,
-                kernel=memory.Kernel,
-                kernelTCP=memory.KernelTCP,
-                swappiness=memory.Swappiness,
-                disableOOMKiller=memory.DisableOOMKiller,
-            ),
-            "cpu": _set_only(
-                shares=cpu.Shares,
-                quota=cpu.Quota,
-                period=cpu.Period,
-                realtimeRuntime=cpu.RealtimeRuntime,
-                realtimePeriod=cpu.RealtimePeriod,
-                cpus=cpu.Cpus,
-                mems=cpu.Mems,
-            ),
-            "pids": _set_only(limit=pids.Limit),
-            "blockIO": _block_io_to_oci(message.BlockIO),
-            "hugepageLimits": [
-                {"pageSize": limit.Pagesize, "limit": limit.Limit}
-                for limit in message.HugepageLimits
-            ]
-            or None,
-            "network": _set_only(
-                classID=network.ClassID,
-                priorities=[
-                    {"name": priority.Name, "priority": priority.Priority}
-                    for priority in network.Priorities
-                ],
-            ),
-        }
-    )
-
-
 def hooks_to_oci(message: oci_pb2.Hooks) -> Spec:
     """Return the `hooks` part, without the kinds that have none."""
     kinds = {
@@ -138,9 +92,7 @@ def hooks_to_oci(message: oci_pb2.Hooks) -> Spec:
     return {
         kind: [
             {"path": hook.Path}
-            | _set_only_or_empty(
-                args=list(hook.Args), env=list(hook.Env), timeout=hook.Timeout
-            )
+            | only_set(args=list(hook.Args), env=list(hook.Env), timeout=hook.Timeout)
             for hook in hooks
         ]
         for kind, hooks in kinds.items()
@@ -149,7 +101,7 @@ def hooks_to_oci(message: oci_pb2.Hooks) -> Spec:
 
 
 def _linux_to_oci(message: oci_pb2.Linux) -> Spec:
-    return _without_absent(
+    return without_none(
         {
             "uidMappings": _mappings_to_oci(message.UIDMappings),
             "gidMappings": _mappings_to_oci(message.GIDMappings),
@@ -157,24 +109,22 @@ def _linux_to_oci(message: oci_pb2.Linux) -> Spec:
             "resources": resources_to_oci(message.Resources),
             "cgroupsPath": message.CgroupsPath,
             "namespaces": [
-                _without_absent(
-                    {"type": namespace.Type, "path": namespace.Path or None}
-                )
+                without_none({"type": namespace.Type, "path": namespace.Path or None})
                 for namespace in message.Namespaces
             ],
             "devices": [_device_to_oci(device) for device in message.Devices] or None,
-            "seccomp": _seccomp_to_oci(message.Seccomp),
+            "seccomp": seccomp_to_oci(message.Seccomp),
             "rootfsPropagation": message.RootfsPropagation or None,
             "maskedPaths": list(message.MaskedPaths) or None,
             "readonlyPaths": list(message.ReadonlyPaths) or None,
             "mountLabel": message.MountLabel or None,
-            "intelRdt": _set_only(l3CacheSchema=message.IntelRdt.L3CacheSchema),
+            "intelRdt": only_set_or_none(l3CacheSchema=message.IntelRdt.L3CacheSchema),
         }
     )
 
 
 def _mount_to_oci(message: oci_pb2.Mount) -> Spec:
-    return _without_absent(
+    return without_none(
         {
             "destination": message.destination,
             "source": message.source or None,
@@ -214,95 +164,6 @@ def _device_to_oci(message: oci_pb2.LinuxDevice) -> Spec:
         "minor": message.Minor,
         "uid": message.UID,
         "gid": message.GID,
-        # A device that nobody could open was never meant.
-        **_set_only_or_empty(fileMode=message.FileMode),
+        # Zero would be a device that no user may open.
+        **only_set(fileMode=message.FileMode),
     }
-
-
-def _device_rule_to_oci(message: oci_pb2.LinuxDeviceCgroup) -> Spec:
-    rule: Spec = {
-        "allow": message.Allow,
-        "type": message.Type or "a",
-        "access": message.Access,
-    }
-    # Major 0 is no device: it is a wildcard that lost its presence on the wire.
-    # It is read as one only where that cannot open anything.
-    harmless = not message.Allow or message.Access == "m" or rule["type"] == "a"
-    if message.Major == _ANY_NUMBER or (message.Major == 0 and harmless):
-        if message.Minor > 0:
-            rule["minor"] = message.Minor
-        return rule
-    rule["major"] = message.Major
-    if message.Minor != _ANY_NUMBER:
-        rule["minor"] = message.Minor
-    return rule
-
-
-def _block_io_to_oci(message: oci_pb2.LinuxBlockIO) -> Spec | None:
-    throttles = {
-        "throttleReadBpsDevice": message.ThrottleReadBpsDevice,
-        "throttleWriteBpsDevice": message.ThrottleWriteBpsDevice,
-        "throttleReadIOPSDevice": message.ThrottleReadIOPSDevice,
-        "throttleWriteIOPSDevice": message.ThrottleWriteIOPSDevice,
-    }
-    return _set_only(
-        weight=message.Weight,
-        leafWeight=message.LeafWeight,
-        weightDevice=[
-            {"major": device.Major, "minor": device.Minor}
-            | _set_only_or_empty(weight=device.Weight, leafWeight=device.LeafWeight)
-            for device in message.WeightDevice
-        ],
-        **{
-            name: [
-                {"major": device.Major, "minor": device.Minor, "rate": device.Rate}
-                for device in devices
-            ]
-            for name, devices in throttles.items()
-        },
-    )
-
-
-def _seccomp_to_oci(message: oci_pb2.LinuxSeccomp) -> Spec | None:
-    if not message.DefaultAction and not message.Syscalls:
-        return None
-    return _without_absent(
-        {
-            "defaultAction": message.DefaultAction,
-            "architectures": list(message.Architectures) or None,
-            "flags": list(message.Flags) or None,
-            "syscalls": [_seccomp_rule_to_oci(rule) for rule in message.Syscalls],
-        }
-    )
-
-
-def _seccomp_rule_to_oci(message: oci_pb2.LinuxSyscall) -> Spec:
-    return _without_absent(
-        {
-            "names": list(message.Names),
-            "action": message.Action,
-            "errnoRet": message.errnoret if message.HasField("errnoret") else None,
-            "args": [
-                {
-                    "index": argument.Index,
-                    "value": argument.Value,
-                    "valueTwo": argument.ValueTwo,
-                    "op": argument.Op,
-                }
-                for argument in message.Args
-            ]
-            or None,
-        }
-    )
-
-
-def _without_absent(part: Spec) -> Spec:
-    return {name: value for name, value in part.items() if value is not None}
-
-
-def _set_only(**fields: Any) -> Spec | None:
-    return _set_only_or_empty(**fields) or None
-
-
-def _set_only_or_empty(**fields: Any) -> Spec:
-    return {name: value for name, value in fields.items() if value}

@@ -10,7 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from kata_agent.errors import InvalidArgument
-from kata_agent.oci.convert import Spec
+from kata_agent.oci.spec import Spec
 
 
 def parse_list(text: str) -> set[int]:

@@ -7,7 +7,7 @@ import os
 from pathlib import PurePosixPath
 from typing import Final
 
-from kata_agent.oci.convert import Spec
+from kata_agent.oci.spec import Spec
 
 _DEV: Final = {
     "destination": "/dev",

@@ -6,7 +6,7 @@ from __future__ import annotations
 import logging
 from typing import Final
 
-from kata_agent.oci.convert import Spec
+from kata_agent.oci.spec import Spec
 from kata_agent.system_paths import SystemPaths
 
 log = logging.getLogger(__name__)
@@ -32,7 +32,7 @@ def inherit(process: Spec, init: Spec) -> None:
         if name in init:
             process.setdefault(name, init[name])
     process["noNewPrivileges"] |= init["noNewPrivileges"]
-    # Zero is what is sent for nothing (`kata_agent.oci`).
+    # Zero may mean that the field was not sent (`kata_agent.oci.presence`).
     process["oomScoreAdj"] = process["oomScoreAdj"] or init["oomScoreAdj"]
 
 

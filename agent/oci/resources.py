@@ -15,8 +15,8 @@ from typing import Final
 
 from kata_agent.cgroup.supported import ChildFiles
 from kata_agent.linux.prctl import CAP_SYS_RESOURCE, has_capability
-from kata_agent.oci.convert import Spec
 from kata_agent.oci.cpuset import clamp_cpuset
+from kata_agent.oci.spec import Spec
 from kata_agent.system_paths import SystemPaths
 
 log = logging.getLogger(__name__)

@@ -13,7 +13,7 @@ from typing import Final
 
 from kata_agent.errors import InvalidArgument
 from kata_agent.linux.openat2 import open_beneath
-from kata_agent.oci.convert import Spec
+from kata_agent.oci.spec import Spec
 
 _NETWORK: Final = "net/"
 

@@ -13,7 +13,7 @@ from typing import Final
 
 from kata_agent.errors import InvalidArgument
 from kata_agent.linux.openat2 import open_in_root
-from kata_agent.oci.convert import Spec
+from kata_agent.oci.spec import Spec
 from kata_protos import agent_pb2
 
 FILE_LIMIT: Final = 1 << 20

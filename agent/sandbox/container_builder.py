@@ -16,7 +16,7 @@ from kata_agent.container.container import Container
 from kata_agent.container.stdio_dial import StreamPorts
 from kata_agent.errors import InvalidArgument
 from kata_agent.oci.adapt import Preparation, prepare_spec
-from kata_agent.oci.convert import Spec
+from kata_agent.oci.spec import Spec
 from kata_agent.runtime.concurrency import Slots
 from kata_agent.sandbox.guest import Guest
 from kata_agent.sandbox.namespace import PidNamespace

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from kata_agent.container.stdio_dial import StreamSource
-from kata_agent.oci.convert import Spec
+from kata_agent.oci.spec import Spec
 from kata_agent.options.config import Config
 from kata_agent.reaper import Reaper
 from kata_agent.runtime.runtime import Runtime

@@ -27,7 +27,7 @@ from kata_agent.linux.namespace import (
     pin_new,
     set_hostname,
 )
-from kata_agent.oci.convert import Spec
+from kata_agent.oci.spec import Spec
 from kata_agent.reaper import Child, Reaper
 from kata_agent.sandbox.pause import start_pause
 from kata_agent.system_paths import SystemPaths

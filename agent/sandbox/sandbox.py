@@ -30,8 +30,10 @@ from kata_agent.errors import (
 )
 from kata_agent.machine.file_copies import FileCopies
 from kata_agent.oci.adapt import prepare_exec
-from kata_agent.oci.convert import Spec, process_to_oci, resources_to_oci, to_oci
+from kata_agent.oci.convert import process_to_oci, to_oci
+from kata_agent.oci.convert_resources import resources_to_oci
 from kata_agent.oci.resources import fit_resources
+from kata_agent.oci.spec import Spec
 from kata_agent.runtime.concurrency import Slots
 from kata_agent.sandbox.container_builder import ContainerBuilder
 from kata_agent.sandbox.guest import Guest

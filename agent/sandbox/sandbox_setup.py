@@ -10,7 +10,7 @@ from typing import Final
 
 from kata_agent.blocking import blocking
 from kata_agent.container.hooks import find_guest_hooks
-from kata_agent.oci.convert import Spec
+from kata_agent.oci.spec import Spec
 from kata_agent.sandbox.guest import Guest
 from kata_agent.sandbox.kernel_modules import load_modules
 from kata_agent.sandbox.namespace import SandboxNamespaces

@@ -14,7 +14,7 @@ import pytest
 from kata_agent.container.container import Container
 from kata_agent.container.stdio_dial import StreamSource
 from kata_agent.device.rules import complete_rules
-from kata_agent.oci.convert import Spec
+from kata_agent.oci.spec import Spec
 from kata_agent.options.config import Config
 from kata_agent.reaper import Reaper
 from kata_agent.runtime.registry import to_runtime

@@ -10,7 +10,7 @@ import pytest
 
 from kata_agent.container.hooks import find_guest_hooks, merge_hooks, read_output
 from kata_agent.errors import Internal
-from kata_agent.oci.convert import Spec
+from kata_agent.oci.spec import Spec
 from kata_protos import agent_pb2
 from tests.helpers.domain import (
     container_request,

@@ -16,8 +16,8 @@ from kata_agent.linux.mount import (
     MS_REMOUNT,
     mount,
 )
-from kata_agent.oci.convert import Spec
 from kata_agent.oci.mounts import add_essential_mounts
+from kata_agent.oci.spec import Spec
 from kata_agent.sandbox.sandbox import Sandbox
 from kata_agent.system_paths import SystemPaths
 from kata_protos import agent_pb2

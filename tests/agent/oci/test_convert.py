@@ -5,12 +5,8 @@ import pytest
 from google.protobuf.json_format import ParseDict
 
 from kata_agent.errors import InvalidArgument
-from kata_agent.oci.convert import (
-    hooks_to_oci,
-    process_to_oci,
-    resources_to_oci,
-    to_oci,
-)
+from kata_agent.oci.convert import hooks_to_oci, process_to_oci, to_oci
+from kata_agent.oci.convert_resources import resources_to_oci
 from kata_protos import oci_pb2
 
 

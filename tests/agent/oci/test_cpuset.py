@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kata_agent.errors import InvalidArgument
-from kata_agent.oci.convert import Spec
 from kata_agent.oci.cpuset import clamp_cpuset, parse_list, serialize_list
+from kata_agent.oci.spec import Spec
 
 
 @given(st.sets(st.integers(0, 300)))

@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 
 from kata_agent.cgroup.supported import ChildFiles
-from kata_agent.oci.convert import Spec
 from kata_agent.oci.resources import (
     can_filter_devices,
     drop_mknod,
@@ -20,6 +19,7 @@ from kata_agent.oci.resources import (
     merge_resources,
     pop_unlimited,
 )
+from kata_agent.oci.spec import Spec
 from kata_agent.sandbox.sandbox import Sandbox
 from kata_agent.system_paths import SystemPaths
 from kata_protos import oci_pb2

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from kata_agent.errors import InvalidArgument
-from kata_agent.oci.convert import Spec
+from kata_agent.oci.spec import Spec
 from kata_agent.oci.sysctl import split_network, to_file, write_network
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from kata_agent.errors import InvalidArgument
-from kata_agent.oci.convert import Spec
+from kata_agent.oci.spec import Spec
 from kata_agent.oci.user import apply_user
 from kata_protos import agent_pb2
 
