@@ -12,14 +12,21 @@ from typing import Final
 
 import pytest
 
-ROOT: Final = Path(__file__).parents[1]
+from tests.helpers.documented_names import is_missing, names
+from tests.helpers.source_tree import ROOT
+
 PAGE: Final = ROOT / "docs" / "ttrpc.md"
 BLOCK: Final = re.compile(r"^```(\w+)\n(.*?)^```$", re.M | re.S)
 FILE: Final = re.compile(r"(?:#|//) (\S+)\n")
 LINK: Final = re.compile(r"\]\(([^)#]+)[^)]*\)")
 PAGES: Final = sorted(
     path.relative_to(ROOT)
-    for path in (*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("*/README.md"))
+    for path in (
+        *ROOT.glob("*.md"),
+        *ROOT.glob("docs/**/*.md"),
+        *ROOT.glob("*/README.md"),
+        ROOT / "tests" / "conformance" / "README.md",
+    )
 )
 
 
@@ -60,6 +67,26 @@ def test_links_within_the_repository_lead_somewhere(page: Path) -> None:
         if "://" not in link and not (ROOT / page.parent / link).exists()
     ]
     assert not dead
+
+
+@pytest.mark.parametrize("page", PAGES, ids=str)
+def test_names_in_the_documentation_are_those_of_the_tree(page: Path) -> None:
+    missing = [name for name in names(ROOT / page) if is_missing(name)]
+    assert not missing
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "agent/nowhere.py",
+        "agent/reaper.py:Reaper.nothing",
+        "agent/nowhere.py:Reaper",
+        "kata_agent.nowhere",
+        "ttrpc.aio.Nothing",
+    ],
+)
+def test_a_name_that_is_not_in_the_tree_is_seen(name: str) -> None:
+    assert is_missing(name)
 
 
 def test_the_state_machines_are_drawn_from_the_code() -> None:

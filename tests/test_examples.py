@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The examples run, print what they promise, and have no error of types."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from kata_host.guest.local_guest import LocalGuest
+from tests.helpers.namespace import require_root
+from tests.helpers.source_tree import ROOT
+
+EXAMPLES: Final = ROOT / "examples"
+SERVICE: Final = EXAMPLES / "ttrpc_service"
+PROGRAMS: Final = Path(sys.executable).parent
+PATIENCE: Final = 60
+
+
+def run(program: Path, *arguments: str) -> list[str]:
+    """Return the lines that an example prints; it may print nothing else."""
+    result = subprocess.run(
+        [sys.executable, program.name, *arguments],
+        cwd=program.parent,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+    )
+    assert not result.stderr
+    assert result.returncode == 0
+    return result.stdout.splitlines()
+
+
+@pytest.mark.root
+def test_a_container_runs_in_a_local_guest() -> None:
+    require_root()
+    first, *rest = run(EXAMPLES / "run_container.py")
+    assert re.fullmatch(r"agent \S+ API \S+", first)
+    assert rest == ["0 hello", "7 12"]
+
+
+@pytest.mark.root
+def test_a_process_is_talked_to_while_it_runs() -> None:
+    require_root()
+    assert run(EXAMPLES / "stream_stdio.py") == [
+        "stdout: you said one",
+        "stdout: you said two",
+        "stderr: bye",
+        "status: 3",
+    ]
+
+
+@pytest.mark.root
+def test_a_trace_shows_the_steps_in_the_guest() -> None:
+    require_root()
+    lines = run(EXAMPLES / "trace_run.py")
+    calls = [line.split()[0] for line in lines if line.startswith("grpc.")]
+    assert calls[:2] == [
+        "grpc.AgentService/CreateSandbox",
+        "grpc.AgentService/CreateContainer",
+    ]
+    assert any("runtime.create" in line for line in lines)
+    assert any(line.startswith("process.run") for line in lines)
+
+
+@pytest.mark.root
+def test_an_agent_is_called_by_type_and_by_name() -> None:
+    require_root()
+    with LocalGuest() as guest:
+        version, error, metrics = run(EXAMPLES / "call_agent.py", guest.address)
+    assert version.startswith("agent version: ")
+    assert error == "error: INVALID_ARGUMENT and a text: container 'none': not found"
+    assert re.fullmatch(r"lines of metrics: \d\d+", metrics)
+
+
+@pytest.fixture
+def words() -> Iterator[str]:
+    """The address of the example's own service, which serves during the test."""
+    address = f"unix://@words-{os.getpid()}"
+    server = subprocess.Popen(
+        [sys.executable, "server.py", address],
+        cwd=SERVICE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert server.stdout is not None
+    assert server.stdout.readline() == f"serving {address}\n"
+    yield address
+    server.terminate()
+    assert server.wait(PATIENCE) == 0
+    server.stdout.close()
+
+
+def test_a_service_of_ones_own_is_called_with_asyncio(words: str) -> None:
+    assert run(SERVICE / "client.py", words) == [
+        "words: 3",
+        "error: INVALID_ARGUMENT: text: empty",
+        "word: one",
+        "word: by",
+        "word: one",
+        "total: 5",
+    ]
+
+
+def test_a_service_of_ones_own_is_called_by_a_script(words: str) -> None:
+    assert run(SERVICE / "script.py", words) == ["words: 3", "word: a", "word: stream"]
+
+
+def test_the_stubs_are_what_the_plugin_makes(tmp_path: Path) -> None:
+    made = [f"--{kind}_out={tmp_path}" for kind in ("python", "pyi", "pyttrpc")]
+    subprocess.run(
+        [sys.executable, "-m", "grpc_tools.protoc", "-I.", *made, "words.proto"],
+        cwd=SERVICE,
+        env={**os.environ, "PATH": f"{PROGRAMS}:{os.environ['PATH']}"},
+        check=True,
+    )
+    for file in tmp_path.iterdir():
+        assert file.read_text() == (SERVICE / file.name).read_text()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "checker",
+    [
+        ["mypy", "--strict", "--explicit-package-bases"],
+        ["pyright", "--level", "error"],
+    ],
+    ids=["mypy", "pyright"],
+)
+@pytest.mark.parametrize("folder", [EXAMPLES, SERVICE], ids=lambda path: path.name)
+def test_types_have_no_error(folder: Path, checker: list[str]) -> None:
+    program, *options = checker
+    result = subprocess.run(
+        [
+            PROGRAMS / program,
+            *options,
+            *(path.name for path in folder.glob("*.py") if "pb2" not in path.name),
+        ],
+        cwd=folder,
+        # pyright asks the interpreter that PATH finds for its libraries.
+        env={**os.environ, "PATH": f"{PROGRAMS}:{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    if result.returncode != 0:
+        pytest.fail(result.stdout + result.stderr, pytrace=False)
