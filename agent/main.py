@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The agent from its first line to its last: boots, wires, serves, ends.
+"""The agent from its first line to its last: boot, wire, serve, end.
 
-    options -> log -> (PID 1: the system) -> sandbox -> server -> wait -> undo it all
+    options -> log -> (PID 1: the system) -> sandbox -> server -> wait -> undo all steps
 
-Each step that has something to undo says so to `ending`, which undoes them in
-reverse, however the agent ends.
+A step with something to undo tells `ending`, which undoes the steps in reverse order,
+however the agent ends.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from kata_agent.boot.announce import announce, now
+from kata_agent.boot.announce import announce, boottime
 from kata_agent.boot.core_dumps import enable_core_dumps
 from kata_agent.boot.end import power_off
 from kata_agent.boot.filesystems import mount_filesystems
@@ -29,7 +29,7 @@ from kata_agent.boot.init import is_init, prepare_system
 from kata_agent.boot.root import can_pivot_root
 from kata_agent.console.debug_console import DebugConsole
 from kata_agent.container.stdio_accept import StreamListener
-from kata_agent.container.stdio_dial import DialledStreams
+from kata_agent.container.stdio_dial import DialledStreams, StreamSource
 from kata_agent.device.devices import HANDLERS as DEVICE_HANDLERS
 from kata_agent.device.devices import Devices
 from kata_agent.device.hotplug import Hotplug
@@ -61,24 +61,27 @@ from ttrpc.aio.server import Server
 log = logging.getLogger(__name__)
 
 LARGE_BLOCK: Final = 2 << 20
+"""Bytes: the allocator takes blocks of up to this size from the heap."""
 FREE_MEMORY_KEPT: Final = 4 << 20
-"""Bytes. A process's stream is messages of some 256 KiB, each a few copies of it;
-most of the time went into page faults (bench.stdio)."""
+"""Bytes that the heap keeps free. A process's stream comes in messages of some 256 KiB
+and each is copied a few times; without this, page faults take most of the time
+(bench.stdio)."""
 LONGEST_TURN: Final = 0.0005
-"""Seconds that a thread which works (GetMetrics, a statistic) may keep the event loop
-waiting; the interpreter's own value is ten times as long."""
+"""Seconds that a working thread (GetMetrics, a statistic) may keep the event loop
+waiting; the interpreter's default is ten times as long."""
 SHUTDOWN_TIMEOUT: Final = 1.0
 """Seconds that calls in flight have once the sandbox is destroyed: long polls end
 by then, and some runtimes kill the VM 3 s after DestroySandbox."""
 VSOCK_TIMEOUT: Final = 30.0
+"""Seconds to wait for the vsock device at boot."""
 VSOCK_INTERVAL: Final = 0.02
-"""Seconds to wait for the vsock device at boot, and between two looks."""
+"""Seconds between two attempts to listen on it."""
 
 
 def run(*, listen: str | None = None, config_file: str | None = None) -> int:
-    """Be the agent; return the exit status of the process. As PID 1 never return."""
-    started, started_ns = now(), time.monotonic_ns()
-    # Else it would be the interpreter's.
+    """Run the agent and return its exit status; as PID 1 of a machine never return."""
+    started_boottime, started_monotonic_ns = boottime(), time.monotonic_ns()
+    # Otherwise ps shows the interpreter's name.
     set_process_name("kata-agent")
     keep_large_blocks(LARGE_BLOCK, FREE_MEMORY_KEPT)
     sys.setswitchinterval(LONGEST_TURN)
@@ -96,7 +99,7 @@ def run(*, listen: str | None = None, config_file: str | None = None) -> int:
         return 2
     agent_log = setup_log(config.log_level)
     if config.log_vport:
-        # Before anything is logged, so that the port has it all.
+        # Before the first line is logged, so that the port has every line.
         agent_log.serve_port(to_ports(config), config.log_vport)
     for warning in (*warnings, *more):
         log.warning(warning)
@@ -110,8 +113,8 @@ def run(*, listen: str | None = None, config_file: str | None = None) -> int:
                 config,
                 paths,
                 listen=listen or config.server_addr,
-                started=started,
-                started_ns=started_ns,
+                started_boottime=started_boottime,
+                started_monotonic_ns=started_monotonic_ns,
             )
         )
         status = 0
@@ -130,40 +133,36 @@ async def serve(
     paths: SystemPaths,
     *,
     listen: str,
-    started: float,
-    started_ns: int,
+    started_boottime: float,
+    started_monotonic_ns: int,
 ) -> None:
     """Serve until the sandbox is destroyed or a signal says to stop.
 
-    Raises `ValueError` for a bad address, `OSError` when it cannot be had.
+    The agent's first act was at `started_boottime` seconds of CLOCK_BOOTTIME and at
+    `started_monotonic_ns` of CLOCK_MONOTONIC. Raises `ValueError` for an invalid
+    address, `OSError` for one that the agent cannot listen on.
     """
     prepared_ns = time.monotonic_ns()
     stopping = handle_signals(debug=config.debug)
     ports = to_ports(config)
     async with AsyncExitStack() as ending:
-        tracing = Tracing(
-            lambda timeout: ports.connect(config.trace_vport, timeout),
-            encoding=config.trace_encoding,
-            flush_timeout=config.trace_flush_ms / 1000,
-            version=VERSION,
-        )
+        tracing = to_tracing(config, ports)
         ending.push_async_callback(tracing.stop)
         if config.trace != "off":
             await tracing.start(config.trace)
-        with tracing.boot(since=started_ns):
+        with tracing.boot(since=started_monotonic_ns):
             add_span(
-                "system.prepare", subsystem="agent", start=started_ns, end=prepared_ns
+                "system.prepare",
+                subsystem="agent",
+                start=started_monotonic_ns,
+                end=prepared_ns,
             )
             add_span("tracing.start", subsystem="agent", start=prepared_ns)
             reaper = ending.enter_context(Reaper())
-            # First: it is for the day when what follows fails.
             if config.debug_console:
-                console = DebugConsole(reaper)
+                # First, so that it works even if a later step fails.
+                console = start_console(config, paths, ports, reaper)
                 ending.push_async_callback(console.close)
-                if config.debug_console_vport:
-                    console.serve_port(ports, config.debug_console_vport)
-                else:
-                    console.serve_terminal(paths.dev / "console")
             uevents = Uevents(paths)
             ending.callback(uevents.close)
             hotplug = Hotplug(paths, uevents, config.hotplug_timeout)
@@ -171,35 +170,13 @@ async def serve(
             ending.callback(accepted.close)
             streams_port = config.passfd_listener_port
             streams = accepted if streams_port else DialledStreams(ports)
-            sandbox = Sandbox(
-                Guest(
-                    config,
-                    paths,
-                    reaper,
-                    to_runtime(
-                        config.runtime,
-                        reaper=reaper,
-                        state=paths.runtime,
-                        pivot_root=can_pivot_root(paths),
-                    ),
-                    Storages(hotplug, reaper),
-                    Devices(hotplug),
-                    streams,
-                )
-            )
+            sandbox = Sandbox(to_guest(config, paths, reaper, hotplug, streams))
             ending.push_async_callback(sandbox.end)
-            server = Server(
-                services(sandbox, Network(reaper, hotplug), hotplug, tracing),
-                interceptors=[
-                    server_interceptor(tracing, to_status),
-                    log_interceptor(to_status),
-                ],
-                status_of=to_status,
-            )
+            server = to_server(sandbox, Network(reaper, hotplug), hotplug, tracing)
             ending.push_async_callback(shutdown, server, tracing)
             with span("server.listen", subsystem="agent"):
                 if streams_port:
-                    # Before anybody can ask for a stream.
+                    # Before any client can ask for a stream.
                     await listen_when_possible(
                         listen, lambda: accepted.listen(ports.listen(streams_port))
                     )
@@ -207,35 +184,90 @@ async def serve(
         announce(
             paths,
             config,
-            started=started,
+            started=started_boottime,
             device_handlers=sorted(DEVICE_HANDLERS),
             storage_handlers=DRIVERS,
         )
         await first_of(stopping, sandbox.destroyed)
 
 
+def to_tracing(config: Config, ports: Ports) -> Tracing:
+    """Return the tracing that `config` describes; it is not started."""
+    return Tracing(
+        lambda timeout: ports.connect(config.trace_vport, timeout),
+        encoding=config.trace_encoding,
+        flush_timeout=config.trace_flush_ms / 1000,
+        version=VERSION,
+    )
+
+
+def start_console(
+    config: Config, paths: SystemPaths, ports: Ports, reaper: Reaper
+) -> DebugConsole:
+    """Return the debug console, which serves its port or the guest's console."""
+    console = DebugConsole(reaper)
+    if config.debug_console_vport:
+        console.serve_port(ports, config.debug_console_vport)
+    else:
+        console.serve_terminal(paths.dev / "console")
+    return console
+
+
+def to_guest(
+    config: Config,
+    paths: SystemPaths,
+    reaper: Reaper,
+    hotplug: Hotplug,
+    streams: StreamSource,
+) -> Guest:
+    """Return the parts of the guest that the sandbox works with."""
+    runtime = to_runtime(
+        config.runtime,
+        reaper=reaper,
+        state=paths.runtime,
+        pivot_root=can_pivot_root(paths),
+    )
+    storages = Storages(hotplug, reaper)
+    return Guest(config, paths, reaper, runtime, storages, Devices(hotplug), streams)
+
+
+def to_server(
+    sandbox: Sandbox, network: Network, hotplug: Hotplug, tracing: Tracing
+) -> Server:
+    """Return the server with all services; it does not listen yet."""
+    return Server(
+        services(sandbox, network, hotplug, tracing),
+        interceptors=[
+            server_interceptor(tracing, to_status),
+            log_interceptor(to_status),
+        ],
+        status_of=to_status,
+    )
+
+
 def to_ports(config: Config) -> Ports:
-    """Return the ports of the guest: vsock, but for a local guest."""
+    """Return the guest's ports: unix sockets in a local guest, vsock in a VM."""
     if config.local_socket is not None:
         return UnixPorts(config.local_socket)
     return VsockPorts()
 
 
 def handle_signals(*, debug: bool) -> asyncio.Event:
-    """Return what SIGTERM sets; others ask where we are, and never end the agent.
+    """Return the event that SIGTERM sets; USR1, QUIT and HUP log backtraces.
 
-    Control-C ends an agent that somebody runs by hand. On a machine's console it is
-    a key that somebody hit.
+    Without `debug` these three do nothing. SIGINT stops an agent that a person runs by
+    hand, and does the same as USR1 in the PID 1 of a machine: there it comes from a key
+    that was hit on the console.
     """
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTERM, stopping.set)
-    asking = [signal.SIGUSR1, signal.SIGQUIT, signal.SIGHUP]
+    backtrace_signals = [signal.SIGUSR1, signal.SIGQUIT, signal.SIGHUP]
     if is_init():
-        asking.append(signal.SIGINT)
+        backtrace_signals.append(signal.SIGINT)
     else:
         loop.add_signal_handler(signal.SIGINT, stopping.set)
-    for number in asking:
+    for number in backtrace_signals:
         loop.add_signal_handler(number, partial(answer_signal, number, debug=debug))
     return stopping
 
@@ -243,9 +275,9 @@ def handle_signals(*, debug: bool) -> asyncio.Event:
 async def listen_when_possible(
     address: str, listen: Callable[[], Awaitable[None] | None]
 ) -> None:
-    """Call `listen`; where the agent is on vsock, until the kernel has its device.
+    """Call `listen`; if `address` is vsock, again until the kernel has the device.
 
-    Raises what `listen` raises, on vsock after `VSOCK_TIMEOUT` seconds.
+    Raises the error of `listen`, on vsock after `VSOCK_TIMEOUT` seconds.
     """
     deadline = time.monotonic() + VSOCK_TIMEOUT
     while True:
@@ -261,7 +293,7 @@ async def listen_when_possible(
 
 
 async def shutdown(server: Server, tracing: Tracing) -> None:
-    """Let calls in flight end; DestroySandbox answers when it has sent its spans."""
+    """Let calls in flight end, DestroySandbox among them: it waits for its spans."""
     flush = 0.0 if tracing.tracer is None else tracing.flush_timeout
     await server.shutdown(SHUTDOWN_TIMEOUT + flush)
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The first line that matters in the log: what runs here, and how long it took."""
+"""The log line that names the agent's version, settings, abilities and boot times."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from kata_agent.version import API_VERSION
 log = logging.getLogger(__name__)
 
 
-def now() -> float:
-    """Seconds since the kernel began to run."""
+def boottime() -> float:
+    """Return the seconds since the kernel began to run (CLOCK_BOOTTIME)."""
     return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
@@ -31,19 +31,20 @@ def announce(
 ) -> None:
     """Log versions, settings that are not the default, abilities and boot times.
 
-    `started` is `now()` as the agent's first act: what was before it is the kernel's
-    and, under systemd, the init system's time; what is after it is the agent's.
+    `started` is the `boottime()` of the agent's first act. The time before it is that
+    of the kernel and, under systemd, of the init system; the time after it is the
+    agent's own.
     """
     log.info(
         "announce",
         extra={
             "api_version": API_VERSION,
             "config": changed_settings(config),
-            "device-handlers": ",".join(device_handlers),
-            "storage-handlers": ",".join(storage_handlers),
-            "system-memory": read_memory_total(paths.proc / "meminfo"),
+            "device_handlers": ",".join(device_handlers),
+            "storage_handlers": ",".join(storage_handlers),
+            "system_memory": read_memory_total(paths.proc / "meminfo"),
             "before_agent_ms": round(started * 1000),
-            "agent_ms": round((now() - started) * 1000),
+            "agent_ms": round((boottime() - started) * 1000),
         },
     )
 

@@ -21,11 +21,12 @@ from kata_agent.metrics.metrics import Metrics
 from kata_agent.runtime.concurrency import Slots
 from kata_agent.sandbox.sandbox import Sandbox
 from kata_protos import agent_pb2, csi_pb2
+from kata_protos.agent_ttrpc import AgentServiceBase
 from kata_tracing.counters import Counters
 from ttrpc.call_context import CallContext
 
 
-class GuestService:
+class GuestService(AgentServiceBase):
     """Part of grpc.AgentService."""
 
     def __init__(

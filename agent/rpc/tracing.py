@@ -7,11 +7,12 @@ from google.protobuf.empty_pb2 import Empty
 
 from kata_agent.errors import InvalidState
 from kata_protos import agent_pb2
+from kata_protos.agent_ttrpc import AgentServiceBase
 from kata_tracing.setup import Tracing, TracingState
 from ttrpc.call_context import CallContext
 
 
-class TracingService:
+class TracingService(AgentServiceBase):
     """Switches tracing on and off, as often as it is asked to."""
 
     def __init__(self, tracing: Tracing) -> None:

@@ -7,13 +7,13 @@ import logging
 
 import pytest
 
-from kata_agent.boot.announce import announce, now
+from kata_agent.boot.announce import announce, boottime
 from kata_agent.options.config import Config
 from kata_agent.system_paths import SystemPaths
 
 
 def test_the_fields(caplog: pytest.LogCaptureFixture) -> None:
-    started = now()
+    started = boottime()
     with caplog.at_level(logging.INFO):
         announce(
             SystemPaths(),
@@ -27,8 +27,8 @@ def test_the_fields(caplog: pytest.LogCaptureFixture) -> None:
     assert record.getMessage() == "announce"
     assert fields["config"] == {"log_vport": 1025}
     assert fields["api_version"] == "0.0.1"
-    assert fields["device-handlers"] == "blk,scsi"
-    assert fields["storage-handlers"] == "9p"
-    assert fields["system-memory"].endswith(" kB")
+    assert fields["device_handlers"] == "blk,scsi"
+    assert fields["storage_handlers"] == "9p"
+    assert fields["system_memory"].endswith(" kB")
     assert fields["before_agent_ms"] == round(started * 1000)
     assert 0 <= fields["agent_ms"] < 60_000

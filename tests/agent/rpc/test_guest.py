@@ -166,4 +166,4 @@ def test_the_log_port_has_the_boot(guest: LocalGuest) -> None:
             pytest.fail("no announce line")
     assert record["name"] == "kata-agent"
     assert record["config"]["debug_console_vport"] == 1026
-    assert "blk" in record["device-handlers"]
+    assert "blk" in record["device_handlers"]
