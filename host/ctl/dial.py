@@ -33,17 +33,17 @@ async def dial_port(guest: str, port: int, timeout: float | None) -> socket.sock
 
 def _address_of(guest: str) -> HybridVsockAddress | VsockAddress:
     from kata_host.guest.guest import GuestError
-    from kata_host.guest.record import find
+    from kata_host.guest.registry import find
     from ttrpc.address import UnixAddress, parse_address
 
     text = guest
     try:
         if "://" not in guest:
-            record, state = find(guest)
-            if not record.address:
-                words = record.ending or state.value
+            entry, state = find(guest)
+            if not entry.address:
+                words = entry.ending or state.value
                 raise CommandError(f"guest '{guest}': not running: {words}")
-            text = record.address
+            text = entry.address
         elif guest.count(":") == 1:
             text = f"{guest}:0"  # An address without a port is as good.
         address = parse_address(text)

@@ -13,6 +13,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
 
 from kata_host.child import child_environment, module_command
@@ -20,7 +21,8 @@ from kata_host.ctl.errors import CommandError
 
 if TYPE_CHECKING:
     from kata_host.ctl.__main__ import Subparsers
-    from kata_host.guest.record import Record, State
+    from kata_host.guest.guest_entry import GuestEntry, GuestState
+    from kata_host.guest.start_request import StartRequest
 
 ANSWER_TIMEOUT: Final = 30.0
 """Seconds for the agent of a guest that has started."""
@@ -83,7 +85,8 @@ def _add_start(verbs: Any) -> None:
 
 
 def start_guest(options: argparse.Namespace) -> int:
-    from kata_host.guest.record import check_name
+    from kata_host.guest.registry import check_name
+    from kata_host.guest.start_request import StartRequest
 
     name = options.name if options.name is not None else f"guest-{os.urandom(3).hex()}"
     for word in options.option:
@@ -93,14 +96,14 @@ def start_guest(options: argparse.Namespace) -> int:
         check_name(name)
         if options.vm:
             _ensure_image()
-    order = {
-        "name": name,
-        "kind": "vm" if options.vm else "local",
-        "parameters": [*OPTIONS, *options.option],
-        "cpus": options.cpus,
-        "memory": options.memory,
-    }
-    address = _hold(order)
+    request = StartRequest(
+        name=name,
+        kind="vm" if options.vm else "local",
+        parameters=[*OPTIONS, *options.option],
+        cpus=options.cpus,
+        memory=options.memory,
+    )
+    address = _hold(request)
     try:
         asyncio.run(_wait_for_agent(address))
     except BaseException:
@@ -111,18 +114,18 @@ def start_guest(options: argparse.Namespace) -> int:
 
 
 def list_guests(options: argparse.Namespace) -> int:
-    from kata_host.guest.record import find_all
+    from kata_host.guest.registry import find_all
 
     with _one_line():
         found = list(find_all())
     if options.json:
-        for record, state in found:
-            print(json.dumps(_fields(record, state)))
+        for entry, state in found:
+            print(json.dumps(_fields(entry, state)))
         return 0
     rows = [("NAME", "KIND", "STATE", "ADDRESS")]
-    for record, state in found:
-        words = f"{state.value}: {record.ending}" if record.ending else state.value
-        rows.append((record.name, record.kind, words, record.address))
+    for entry, state in found:
+        words = f"{state.value}: {entry.ending}" if entry.ending else state.value
+        rows.append((entry.name, entry.kind, words, entry.address))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
@@ -131,12 +134,12 @@ def list_guests(options: argparse.Namespace) -> int:
 
 
 def stop_guests(options: argparse.Namespace) -> int:
-    from kata_host.guest.record import find_all
+    from kata_host.guest.registry import find_all
 
     if bool(options.names) == options.all:
         raise CommandError("guest stop: name guests, or say --all", 2)
     with _one_line():
-        names = options.names or [record.name for record, _ in find_all()]
+        names = options.names or [entry.name for entry, _ in find_all()]
     failed = False
     for name in names:
         try:
@@ -147,15 +150,15 @@ def stop_guests(options: argparse.Namespace) -> int:
     return int(failed)
 
 
-def _fields(record: Record, state: State) -> dict[str, object]:
+def _fields(entry: GuestEntry, state: GuestState) -> dict[str, object]:
     return {
-        "name": record.name,
-        "kind": record.kind,
+        "name": entry.name,
+        "kind": entry.kind,
         "state": state.value,
-        "address": record.address or None,
-        "pid": record.pid if record.address else None,
-        "started": record.started,
-        "ending": record.ending or None,
+        "address": entry.address or None,
+        "pid": entry.pid if entry.address else None,
+        "started": entry.started,
+        "ending": entry.ending or None,
     }
 
 
@@ -166,10 +169,10 @@ def _ensure_image() -> None:
     ensure(Progress())
 
 
-def _hold(order: dict[str, object]) -> str:
+def _hold(request: StartRequest) -> str:
     """Start the process that holds the guest; return the agent's address."""
     holder = subprocess.Popen(
-        module_command("kata_host.guest.holder", json.dumps(order)),
+        module_command("kata_host.guest.holder", json.dumps(asdict(request))),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         # Whoever waits for the end of our own would wait for that of the guest.
@@ -206,31 +209,32 @@ async def _wait_for_agent(address: str) -> None:
 
 def _stop(name: str) -> None:
     """End a guest, or forget one that has ended. Raises `CommandError`."""
-    from kata_host.guest.record import GuestNotFound, HeldRecord, find
+    from kata_host.guest.held_entry import HeldEntry
+    from kata_host.guest.registry import GuestNotFound, find
 
     with _one_line():
-        record, state = find(name)
+        entry, state = find(name)
         if state.is_held:
-            if not record.pid:
+            if not entry.pid:
                 raise CommandError(f"guest '{name}': is just being started")
-            _end_holder(record)
+            _end_holder(entry)
         # A holder that could not clean up has left this to us.
         with contextlib.suppress(GuestNotFound):
             find(name)
-            with HeldRecord(name) as held:
+            with HeldEntry(name) as held:
                 held.remove()
 
 
-def _end_holder(record: Record) -> None:
-    from kata_host.guest.record import GuestNotFound, find
+def _end_holder(entry: GuestEntry) -> None:
+    from kata_host.guest.registry import GuestNotFound, find
 
     try:
-        pidfd = os.pidfd_open(record.pid)
+        pidfd = os.pidfd_open(entry.pid)
     except ProcessLookupError:
         return
     try:
-        # Looked at again: the pid was the holder's if it still holds the record.
-        if find(record.name)[0].pid != record.pid:
+        # Looked at again: the pid was the holder's if it still holds the entry.
+        if find(entry.name)[0].pid != entry.pid:
             return
         signal.pidfd_send_signal(pidfd, signal.SIGTERM)
         if not select.select([pidfd], [], [], STOP_TIMEOUT)[0]:

@@ -4,8 +4,9 @@
     kata-agent-ctl guest start ──> holder ──> QEMU and backend, or a local guest
                                <── one line of JSON: {"address": ...} or {"error": ...}
 
-It outlives the command that started it, in a session of its own. What it holds is
-in its record (`record.py`), whose lock goes with it however it ends.
+The holder outlives the command that started it, in a session of its own. It locks the
+guest's entry of the registry (`registry.py`), and the kernel releases that lock when
+the holder ends, in whatever way.
 """
 
 from __future__ import annotations
@@ -17,104 +18,101 @@ import shutil
 import signal
 import sys
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from types import FrameType
 from typing import Final
 
-from kata_host.guest import record
+from kata_host.guest import registry
 from kata_host.guest.guest import Guest, GuestError
-from kata_host.guest.record import HeldRecord, Record
+from kata_host.guest.guest_entry import GuestEntry
+from kata_host.guest.held_entry import HeldEntry
+from kata_host.guest.start_request import StartRequest
 
-LOOK_SECONDS: Final = 3600.0
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """What guest to start; `parameters` are options of the agent."""
-
-    name: str
-    kind: str
-    """`local` or `vm`."""
-    parameters: list[str] = field(default_factory=list)
-    cpus: int = 1
-    memory: int = 512
-    """MiB; like `cpus`, for a VM."""
+WAIT_SECONDS: Final = 3600.0
+"""Seconds of one wait for the guest's end; a wait that expires is repeated."""
 
 
 class Stopped(Exception):
-    """SIGTERM has come."""
+    """SIGTERM or SIGINT has arrived."""
 
 
 def main() -> int:
-    order = Order(**json.loads(sys.argv[1]))
+    """Hold the guest of the request in argv; return the exit status."""
+    request = StartRequest(**json.loads(sys.argv[1]))
     signal.signal(signal.SIGTERM, _stop)
     signal.signal(signal.SIGINT, _stop)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
-        hold(order)
+        hold(request)
     except Stopped:
         return 0
     except (GuestError, OSError) as error:
-        answer(error=str(error))
+        report(error=str(error))
         return 1
     return 0
 
 
-def hold(order: Order) -> None:
-    """Start the guest, say so, and stay. Raises `GuestError` and `Stopped`."""
-    told = Record(order.name, order.kind, pid=os.getpid(), started=time.time())
+def hold(request: StartRequest) -> None:
+    """Start the guest, report its address, and wait for its end.
+
+    Raises `GuestError`, `OSError` and `Stopped`.
+    """
+    entry = GuestEntry(request.name, request.kind, pid=os.getpid(), started=time.time())
     ending = None
-    with HeldRecord(order.name) as held:
+    with HeldEntry(request.name) as held:
         try:
-            held.write(told)
-            # Of a guest of that name whose holder was killed.
-            shutil.rmtree(record.directory_of(order.name), ignore_errors=True)
-            guest = to_guest(order)
+            held.write(entry)
+            # A holder that was killed leaves the directory of its guest behind.
+            shutil.rmtree(registry.directory_of(request.name), ignore_errors=True)
+            guest = to_guest(request)
             with contextlib.ExitStack() as stack:
-                # Also when its start is interrupted.
+                # Registered first, because a signal may interrupt the start.
                 stack.callback(guest.stop)
                 guest.start()
-                told = replace(told, address=guest.address)
-                held.write(told)
-                answer(address=guest.address)
+                entry = replace(entry, address=guest.address)
+                held.write(entry)
+                report(address=guest.address)
                 while ending is None:
-                    ending = guest.ending(LOOK_SECONDS)
-            held.write(replace(told, address="", ending=ending))
+                    ending = guest.ending(WAIT_SECONDS)
+            held.write(replace(entry, address="", ending=ending))
         finally:
             if ending is None:
                 held.remove()
 
 
-def to_guest(order: Order) -> Guest:
-    directory = record.directory_of(order.name)
-    if order.kind == "vm":
+def to_guest(request: StartRequest) -> Guest:
+    """Return the guest that is asked for, not started. May build the image."""
+    directory = registry.directory_of(request.name)
+    if request.kind == "vm":
         from kata_host.guest.image.build import ensure
         from kata_host.guest.image.progress import Progress
         from kata_host.guest.vm_command import Machine
         from kata_host.guest.vm_guest import VmGuest
 
         machine = Machine(
-            memory=order.memory, cpus=order.cpus, kernel_parameters=order.parameters
+            memory=request.memory,
+            cpus=request.cpus,
+            kernel_parameters=request.parameters,
         )
         return VmGuest(ensure(Progress()), directory, machine=machine)
     from kata_host.guest.local_guest import LocalGuest
 
-    return LocalGuest(directory, parameters=order.parameters)
+    return LocalGuest(directory, parameters=request.parameters)
 
 
-def answer(**words: str) -> None:
-    """Tell the command; it may have gone."""
+def report(**words: str) -> None:
+    """Write one line of JSON for the command, then let go of its standard streams."""
     try:
         print(json.dumps(words), flush=True)
     except BrokenPipeError:
-        pass
+        pass  # The command has ended.
     null = os.open(os.devnull, os.O_RDWR)
     for fd in (0, 1, 2):
         os.dup2(null, fd)
 
 
 def _stop(number: int, frame: FrameType | None) -> None:
-    # Once: what is stopped must not be stopped in the middle.
+    # Ignored from now on, because a second signal would interrupt the clean-up.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     raise Stopped

@@ -18,7 +18,6 @@ ROOT_PORTS: Final = {"rp0": 0x08, "rp1": 0x09}
 BRIDGE: Final = "pci-bridge-0"
 BRIDGE_SLOT: Final = 0x10
 """Device number of the bridge: `10/02` names slot 2 behind it in a storage."""
-SCSI_BUS: Final = "scsi0.0"
 
 _KERNEL_PARAMETERS: Final = (
     # An exit of PID 1 or a panic ends QEMU (-no-reboot) instead of hanging.

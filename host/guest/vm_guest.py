@@ -27,7 +27,6 @@ from kata_host.guest.guest import AGENT_PORT, GuestError
 from kata_host.guest.image.store import Image, cache
 from kata_host.guest.vm_accelerator import choose
 from kata_host.guest.vm_command import Machine, Sockets, command
-from kata_host.guest.vm_qmp import Qmp, QmpError
 
 BOOT_TIMEOUT: Final = 60.0
 STOP_TIMEOUT: Final = 5.0
@@ -60,7 +59,6 @@ class VmGuest:
         self._ready_port = ready_port
         self._backend: subprocess.Popen[bytes] | None = None
         self._qemu: subprocess.Popen[bytes] | None = None
-        self._qmp: Qmp | None = None
         self._ending: str | None = None
 
     @property
@@ -70,27 +68,6 @@ class VmGuest:
     @property
     def address(self) -> str:
         return f"hvsock://{self.socket}:{AGENT_PORT}"
-
-    @property
-    def qemu_pid(self) -> int:
-        return self._running().pid
-
-    @property
-    def backend_pid(self) -> int:
-        if self._backend is None:
-            raise GuestError(f"vm {self.directory}: not started")
-        return self._backend.pid
-
-    @property
-    def qmp(self) -> Qmp:
-        """QEMU's monitor."""
-        self._running()
-        if self._qmp is None:
-            try:
-                self._qmp = Qmp(self.sockets.qmp)
-            except QmpError as error:
-                raise GuestError(f"vm {self.directory}: {error}") from error
-        return self._qmp
 
     def start(self) -> None:
         """Boot; return when the agent listens, or raise within a minute."""
@@ -176,9 +153,6 @@ class VmGuest:
             return []
 
     def stop(self) -> None:
-        if self._qmp is not None:
-            self._qmp.close()
-            self._qmp = None
         for process in (self._qemu, self._backend):
             if process is None:
                 continue

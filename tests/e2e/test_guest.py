@@ -90,7 +90,7 @@ def test_a_name_is_made_up_and_taken_once(ctl: Ctl) -> None:
     name, _ = ctl("guest", "start").stdout.split()
     assert re.fullmatch("guest-[0-9a-f]{6}", name)
     assert failure(ctl("guest", "start", "--name", name)) == (
-        f"guest '{name}': exists already"
+        f"guest '{name}': already exists"
     )
     assert len(listed(ctl)) == 1
 
@@ -158,7 +158,7 @@ def test_a_runtime_directory_that_others_can_write_is_not_used(
     directory = Path(environment["XDG_RUNTIME_DIR"], "kata-agent")
     directory.mkdir()
     directory.chmod(0o777)
-    assert failure(ctl("guest", "list")).endswith("not a directory that is ours alone")
+    assert failure(ctl("guest", "list")).endswith("not a directory of this user alone")
     directory.chmod(0o700)
 
 

@@ -10,7 +10,7 @@ import subprocess
 from pathlib import Path
 from typing import Final
 
-from kata_host.guest.image.cpio import Archive
+from kata_host.guest.image.cpio import CpioArchive
 from kata_host.guest.image.store import Image
 from kata_host.guest.vm_command import Machine
 from kata_host.guest.vm_guest import VmGuest
@@ -64,7 +64,7 @@ def _initrd(image: Image) -> bytes:
     (module,) = image.tree.glob(
         "usr/lib/modules/*/kernel/drivers/virtio/virtio_mmio.ko"
     )
-    added = Archive()
+    added = CpioArchive()
     added.add_file("modules/virtio_mmio.ko", module.read_bytes())
     # A later archive's file takes the place of an earlier one's.
     added.add_file("modules/order", order + b"virtio_mmio.ko\n")

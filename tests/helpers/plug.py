@@ -13,9 +13,12 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from kata_host.guest.vm_guest import VmGuest
+from tests.helpers.qmp import Qmp
 
 MIB: Final = 1 << 20
 UNPLUG_TIMEOUT: Final = 30.0
+SCSI_BUS: Final = "scsi0.0"
+"""The bus of the controller that every VM guest has (`vm_command.py`)."""
 VIRTIOFSD: Final = "/usr/lib/qemu/virtiofsd"
 
 _names = itertools.count()
@@ -37,6 +40,7 @@ class Plug:
         self.directory = directory
         self._undo = ExitStack()
         self._daemons = ExitStack()
+        self._qmp: Qmp | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -49,11 +53,21 @@ class Plug:
     ) -> None:
         self.close()
 
+    @property
+    def qmp(self) -> Qmp:
+        """QEMU's monitor, connected to on first use."""
+        if self._qmp is None:
+            self._qmp = Qmp(self.guest.sockets.qmp)
+        return self._qmp
+
     def close(self) -> None:
         """Take everything out now."""
         with self._daemons:
             if self.guest.ending() is None:
                 self._undo.close()
+            if self._qmp is not None:
+                self._qmp.close()
+                self._qmp = None
 
     def image(
         self, size: int = 16 * MIB, *, mkfs: tuple[str, ...] = (), content: bytes = b""
@@ -70,23 +84,22 @@ class Plug:
         """Make QEMU open a disk's file; return the name of the node."""
         node = new_name("node-")
         file = {"driver": "file", "filename": str(image)}
-        self.guest.qmp("blockdev-add", driver="raw", file=file, **{"node-name": node})
-        self._undo.callback(self.guest.qmp, "blockdev-del", **{"node-name": node})
+        self.qmp("blockdev-add", driver="raw", file=file, **{"node-name": node})
+        self._undo.callback(self.qmp, "blockdev-del", **{"node-name": node})
         return node
 
     def device(self, driver: str, **properties: Any) -> str:
         """Add a device; return its id. Underscores are written as dashes."""
         name = new_name("device-")
         words = {key.replace("_", "-"): value for key, value in properties.items()}
-        self.guest.qmp("device_add", driver=driver, id=name, **words)
+        self.qmp("device_add", driver=driver, id=name, **words)
         self._undo.callback(self.unplug, name)
         return name
 
     def unplug(self, name: str) -> None:
         """Have the guest let a device go."""
-        qmp = self.guest.qmp
-        qmp("device_del", id=name)
-        qmp.wait_for_event(
+        self.qmp("device_del", id=name)
+        self.qmp.wait_for_event(
             "DEVICE_DELETED",
             UNPLUG_TIMEOUT,
             lambda event: event["data"].get("device") == name,
@@ -104,29 +117,29 @@ class Plug:
         Its gateway answers pings at 10.0.2.2 and fec0::2.
         """
         net = new_name("net-")
-        self.guest.qmp("netdev_add", type="user", id=net, restrict=True)
-        self._undo.callback(self.guest.qmp, "netdev_del", id=net)
+        self.qmp("netdev_add", type="user", id=net, restrict=True)
+        self._undo.callback(self.qmp, "netdev_del", id=net)
         return self.device("virtio-net-pci", netdev=net, bus=bus, **properties)
 
     def scsi_disk(self, image: Path, target: int, lun: int = 0) -> None:
         """Add a disk to the SCSI controller."""
         node = self.blocks(image)
-        self.device("scsi-hd", drive=node, bus="scsi0.0", scsi_id=target, lun=lun)
+        self.device("scsi-hd", drive=node, bus=SCSI_BUS, scsi_id=target, lun=lun)
 
     def memory(self, size: int) -> None:
         """Add a memory module, for good: a guest may not give it back."""
         backend = new_name("memory-")
         kind = {"qom-type": "memory-backend-memfd", "share": True, "size": size}
-        self.guest.qmp("object-add", id=backend, **kind)
-        self.guest.qmp("device_add", driver="pc-dimm", id=f"d{backend}", memdev=backend)
+        self.qmp("object-add", id=backend, **kind)
+        self.qmp("device_add", driver="pc-dimm", id=f"d{backend}", memdev=backend)
 
     def growing_memory(self, limit: int, bus: str, **properties: Any) -> str:
         """Add a virtio-mem device that has no memory yet, for good; return its id."""
         backend = new_name("memory-")
         kind = {"qom-type": "memory-backend-memfd", "share": True, "size": limit}
-        self.guest.qmp("object-add", id=backend, **kind)
+        self.qmp("object-add", id=backend, **kind)
         name = new_name("growing-")
-        self.guest.qmp(
+        self.qmp(
             "device_add",
             driver="virtio-mem-pci",
             id=name,
@@ -139,7 +152,7 @@ class Plug:
     def grow(self, name: str, size: int) -> None:
         """Have the guest take as much memory from a virtio-mem device."""
         path = f"/machine/peripheral/{name}"
-        self.guest.qmp("qom-set", path=path, property="requested-size", value=size)
+        self.qmp("qom-set", path=path, property="requested-size", value=size)
 
     def nvdimm(self, image: Path) -> None:
         """Add persistent memory, for good."""
@@ -147,20 +160,20 @@ class Plug:
         kind = {"qom-type": "memory-backend-file", "share": True}
         size = image.stat().st_size
         path = {"mem-path": str(image)}
-        self.guest.qmp("object-add", id=backend, size=size, **kind, **path)
-        self.guest.qmp("device_add", driver="nvdimm", id=f"d{backend}", memdev=backend)
+        self.qmp("object-add", id=backend, size=size, **kind, **path)
+        self.qmp("device_add", driver="nvdimm", id=f"d{backend}", memdev=backend)
 
     def cpu(self) -> None:
         """Add a CPU, for good: QEMU under emulation cannot take one away."""
         free = [
             slot
-            for slot in self.guest.qmp("query-hotpluggable-cpus")
+            for slot in self.qmp("query-hotpluggable-cpus")
             if "qom-path" not in slot
         ]
         # QEMU lists the last one first.
         slot = free[-1]
         name = new_name("cpu-")
-        self.guest.qmp("device_add", driver=slot["type"], id=name, **slot["props"])
+        self.qmp("device_add", driver=slot["type"], id=name, **slot["props"])
 
     def share(self, directory: Path, tag: str, bus: str) -> subprocess.Popen[bytes]:
         """Share a directory by virtio-fs; return QEMU's own daemon, which does it."""
@@ -179,7 +192,7 @@ class Plug:
         chardev = new_name("chardev-")
         address = {"type": "unix", "data": {"path": str(socket)}}
         backend = {"type": "socket", "data": {"addr": address, "server": False}}
-        self.guest.qmp("chardev-add", id=chardev, backend=backend)
-        self._undo.callback(self.guest.qmp, "chardev-remove", id=chardev)
+        self.qmp("chardev-add", id=chardev, backend=backend)
+        self._undo.callback(self.qmp, "chardev-remove", id=chardev)
         self.device("vhost-user-fs-pci", chardev=chardev, tag=tag, bus=bus)
         return daemon

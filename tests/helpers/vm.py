@@ -17,7 +17,7 @@ import pytest
 
 from kata_host.guest.image import build
 from kata_host.guest.image.agent import HOME
-from kata_host.guest.image.cpio import Archive
+from kata_host.guest.image.cpio import CpioArchive
 from kata_host.guest.image.initrd import SOURCE
 from kata_host.guest.image.progress import Progress
 from kata_host.guest.image.store import Image
@@ -44,7 +44,7 @@ def require_image() -> Image:
 
 def vsock_guest(image: Image, directory: Path) -> VmGuest:
     """A guest whose PID 1 is `tests/vm/vsock_init.py`."""
-    archive = Archive()
+    archive = CpioArchive()
     archive.add_file(f"{SOURCE}/init", INIT.read_bytes(), 0o755)
     initrd = directory / "initrd"
     initrd.write_bytes(image.initrd.read_bytes() + archive.finish())
@@ -69,7 +69,7 @@ def agent_guest_with_init(
     image: Image, directory: Path, init: Path, *parameters: str
 ) -> VmGuest:
     """A guest whose PID 1 is the script `init`, which starts the agent. Not started."""
-    archive = Archive()
+    archive = CpioArchive()
     archive.add_file(f"{SOURCE}/init", init.read_bytes(), 0o755)
     initrd = directory / "initrd"
     parts = (image.initrd.read_bytes(), image.source_archive(), archive.finish())
@@ -92,7 +92,7 @@ def guest_without_vsock(image: Image, directory: Path, *parameters: str) -> VmGu
         ).stdout
     lines = [line for line in order.splitlines(True) if b"vsock" not in line]
     # A later archive's file takes the place of an earlier one's.
-    changed = Archive()
+    changed = CpioArchive()
     changed.add_file("modules/order", b"".join(lines))
     initrd.write_bytes(original.read_bytes() + changed.finish())
     machine = Machine(kernel_parameters=["modprobe.blacklist=vsock", *parameters])
@@ -129,6 +129,23 @@ def connect(base: Path, port: int, *, timeout: float = 30.0) -> socket.socket:
         connection.close()
         raise
     return connection
+
+
+def process_of(guest: VmGuest, word: str) -> int:
+    """The pid of our child that works for a guest and has `word` in its command."""
+    children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+    (found,) = [
+        int(child)
+        for child in children
+        if os.fsencode(guest.directory) in (line := command_line(int(child)))
+        and word.encode() in line.split(b"\0")
+    ]
+    return found
+
+
+def command_line(pid: int) -> bytes:
+    """The arguments of a process, each ended by a zero byte."""
+    return Path(f"/proc/{pid}/cmdline").read_bytes()
 
 
 class Control:

@@ -18,7 +18,7 @@ from kata_host.client import AgentClient
 from kata_host.client.spec import default_process, default_spec, writable_layer
 from kata_host.guest.guest import GuestError
 from kata_host.guest.image.store import Image
-from kata_host.guest.vm_command import Machine
+from kata_host.guest.vm_command import QEMU, Machine
 from kata_host.guest.vm_guest import VmGuest
 from kata_protos import health_pb2
 from tests.helpers import vm
@@ -97,7 +97,7 @@ async def fails_in_the_middle(guest: VmGuest, victim: int) -> None:
 
 
 async def test_a_vm_that_is_killed_in_the_middle_of_a_call(booting: VmGuest) -> None:
-    await fails_in_the_middle(booting, booting.qemu_pid)
+    await fails_in_the_middle(booting, vm.process_of(booting, QEMU))
     assert booting.ending(10) == "qemu was killed by signal 9"
     with pytest.raises(Closed, match=str(booting.socket)) as raised:
         await AgentClient.connect(booting.address, timeout=0.1)
@@ -108,7 +108,7 @@ async def test_a_backend_that_is_killed_in_the_middle_of_a_call(
     image: Image, tmp_path: Path
 ) -> None:
     with vm.agent_guest(image, tmp_path) as guest:
-        await fails_in_the_middle(guest, guest.backend_pid)
+        await fails_in_the_middle(guest, vm.process_of(guest, "kata_host.guest.vsock"))
         assert guest.ending(10) == "vsock was killed by signal 9"
 
 

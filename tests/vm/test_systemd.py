@@ -14,7 +14,7 @@ from kata_host.client import AgentClient
 from kata_host.guest import tarball
 from kata_host.guest.image import build, store
 from kata_host.guest.image.agent import HOME
-from kata_host.guest.image.apt import Suite
+from kata_host.guest.image.apt import AptSuite
 from kata_host.guest.image.progress import Progress
 from kata_host.guest.image.store import Image
 from kata_host.guest.vm_guest import VmGuest
@@ -34,7 +34,7 @@ def systemd_image(tmp_path_factory: pytest.TempPathFactory) -> Image:
     directory = tmp_path_factory.mktemp("systemd")
     tree = directory / "tree"
     subprocess.run(["cp", "-a", "--reflink=auto", image.tree, tree], check=True)
-    suite = Suite(build.USERLAND_SUITE, store.cache() / "apt" / build.USERLAND_SUITE)
+    suite = AptSuite(build.USERLAND_SUITE, store.cache() / "apt" / build.USERLAND_SUITE)
     for package in suite.fetch(["systemd"]):
         _unpack(["dpkg-deb", "--fsys-tarfile", str(package)], tree)
     shutil.rmtree(tree / HOME)

@@ -24,10 +24,10 @@ from kata_host.client import AgentClient
 from kata_host.client.spec import default_process, default_spec, writable_layer
 from kata_host.forwarder import Receiver
 from kata_host.guest.image.agent import HOME
-from kata_host.guest.image.cpio import Archive
+from kata_host.guest.image.cpio import CpioArchive
 from kata_host.guest.image.initrd import SOURCE
 from kata_host.guest.image.store import Image
-from kata_host.guest.vm_command import SCSI_BUS, Machine
+from kata_host.guest.vm_command import Machine
 from kata_host.guest.vm_guest import VmGuest
 from kata_host.trace.client import inject
 from kata_host.trace.span_record import SpanRecord
@@ -38,6 +38,8 @@ from kata_tracing.propagation import TraceContext
 from tests.helpers import jaeger, vm
 from tests.helpers.catalogue import ROOT
 from tests.helpers.collector import eventually
+from tests.helpers.plug import SCSI_BUS
+from tests.helpers.qmp import Qmp
 from tests.helpers.shell import Shell
 from tests.helpers.trace_port import fake_collector
 from ttrpc.call_context import CallContext
@@ -57,9 +59,10 @@ def plug_disk(guest: VmGuest, file: Path, lun: int) -> None:
     subprocess.run(["mkfs.ext4", "-q", str(file)], check=True)
     node = {"driver": "raw", "node-name": f"disk{lun}"}
     backend = {"driver": "file", "filename": str(file)}
-    guest.qmp("blockdev-add", **node, file=backend)
-    place = {"bus": SCSI_BUS, "scsi-id": 0, "lun": lun}
-    guest.qmp("device_add", driver="scsi-hd", drive=f"disk{lun}", id="hd", **place)
+    address = {"bus": SCSI_BUS, "scsi-id": 0, "lun": lun}
+    with Qmp(guest.sockets.qmp) as qmp:
+        qmp("blockdev-add", **node, file=backend)
+        qmp("device_add", driver="scsi-hd", drive=f"disk{lun}", id="hd", **address)
 
 
 @asynccontextmanager
@@ -172,7 +175,7 @@ def check_calls(spans: list[SpanRecord], caller: TraceContext) -> None:
 
 def with_forwarder(image: Image, directory: Path, *options: str) -> VmGuest:
     """A guest that has the forwarder too, which belongs on a host."""
-    archive = Archive()
+    archive = CpioArchive()
     for file in (ROOT / "host/forwarder").glob("*.py"):
         name = file.relative_to(ROOT)
         archive.add_file(f"{SOURCE}/{name}", file.read_bytes(), 0o644)

@@ -57,7 +57,7 @@ async def test_a_volume_grows_while_a_container_uses_it(
         ):
             await resize(client, large)
         os.truncate(image, large)
-        plug.guest.qmp("block_resize", size=large, **{"node-name": node})
+        plug.qmp("block_resize", size=large, **{"node-name": node})
         await resize(client, large)
         assert await total(client) > before + 250 * MIB
         # Again is no error.

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from kata_host.guest.vm_guest import VmGuest
+from tests.helpers.qmp import Qmp
 from tests.helpers.vm import ECHO, Control, connect
 
 pytestmark = pytest.mark.vm
@@ -246,10 +247,10 @@ def test_memory_that_is_plugged_does_not_disturb_a_stream(
     with connect(vsock_guest.socket, ECHO) as connection:
         connection.sendall(b"before")
         assert connection.recv(6) == b"before"
-        qmp = vsock_guest.qmp
         backend = {"qom-type": "memory-backend-memfd", "id": "dimm0"}
-        qmp("object-add", **backend, size=128 * MIB, share=True)
-        qmp("device_add", driver="pc-dimm", id="plugged", memdev="dimm0")
+        with Qmp(vsock_guest.sockets.qmp) as qmp:
+            qmp("object-add", **backend, size=128 * MIB, share=True)
+            qmp("device_add", driver="pc-dimm", id="plugged", memdev="dimm0")
         connection.sendall(b"after")
         assert connection.recv(5) == b"after"
     assert exchange(vsock_guest.socket, MIB)

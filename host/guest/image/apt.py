@@ -28,7 +28,7 @@ class AptError(Exception):
     """apt failed; the message ends with what it said."""
 
 
-class Suite:
+class AptSuite:
     """One suite (`trixie`) with its updates, kept under `directory`."""
 
     def __init__(self, name: str, directory: Path) -> None:

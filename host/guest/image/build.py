@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from kata_host.guest.image import agent, initrd, modules, python, store, tree
-from kata_host.guest.image.apt import Suite
+from kata_host.guest.image.apt import AptSuite
 from kata_host.guest.image.progress import Progress
 from kata_host.guest.kernel import extract
 
@@ -62,7 +62,7 @@ class _Builder:
         mask = os.umask(0o022)
         try:
             self._build(work)
-            final = store.place()
+            final = store.image_directory()
             shutil.rmtree(final, ignore_errors=True)
             work.rename(final)
             store.remove_old()
@@ -76,8 +76,8 @@ class _Builder:
     def _build(self, work: Path) -> None:
         step = self._progress.step
         with step("package lists"):
-            userland = Suite(USERLAND_SUITE, self._cache / "apt" / USERLAND_SUITE)
-            kernels = Suite(KERNEL_SUITE, self._cache / "apt" / KERNEL_SUITE)
+            userland = AptSuite(USERLAND_SUITE, self._cache / "apt" / USERLAND_SUITE)
+            kernels = AptSuite(KERNEL_SUITE, self._cache / "apt" / KERNEL_SUITE)
             userland.update()
             kernels.update()
         with step("Debian packages"):

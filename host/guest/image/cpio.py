@@ -20,7 +20,7 @@ _ALIGNMENT: Final = 4
 _BLOCK: Final = 512
 
 
-class Archive:
+class CpioArchive:
     """An archive that grows in memory."""
 
     def __init__(self, *, time: int = 0) -> None:

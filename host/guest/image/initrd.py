@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from kata_host.guest.image.agent import HOME
-from kata_host.guest.image.cpio import Archive
+from kata_host.guest.image.cpio import CpioArchive
 
 SOURCE: Final = "source"
 """Where a second archive puts our packages, to be mounted over the image's."""
@@ -47,7 +47,7 @@ exec $B switch_root /root "${{guest_init:-/usr/bin/kata-agent}}"
 
 def build(tree: Path, boot_modules: Sequence[Path], *, time: int = 0) -> bytes:
     """Return the initrd; the modules are loaded in the order given."""
-    archive = Archive(time=time)
+    archive = CpioArchive(time=time)
     for name in ("dev", "proc", "sys", "root"):
         archive.add_directory(name)
     archive.add_file("busybox", (tree / "usr/bin/busybox").read_bytes(), 0o755)

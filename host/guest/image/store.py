@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from kata_host.guest.image import agent, tree
-from kata_host.guest.image.cpio import Archive
+from kata_host.guest.image.cpio import CpioArchive
 from kata_host.guest.image.initrd import SOURCE
 from kata_host.guest.image.python import VERSION
 
@@ -86,7 +86,7 @@ class Image:
             tree.compile_python(
                 self.tree, VERSION, {source: (2,)}, compiled_root=Path(directory)
             )
-            archive = Archive()
+            archive = CpioArchive()
             archive.add_tree(source, SOURCE)
             return archive.finish()
 
@@ -116,14 +116,14 @@ def recipe() -> str:
     return total.hexdigest()
 
 
-def place() -> Path:
-    """Return the directory of this builder's image, whether it is there or not."""
+def image_directory() -> Path:
+    """Return the directory of this builder's image, which may not exist yet."""
     return cache() / f"image-{recipe()[:16]}"
 
 
 def find() -> Image | None:
     """Return the image, if there is one that this builder made."""
-    image = Image(place())
+    image = Image(image_directory())
     return image if (image.directory / "manifest.json").exists() else None
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from kata_host.guest.image import agent, build, store
-from kata_host.guest.image.apt import Suite
+from kata_host.guest.image.apt import AptSuite
 from kata_host.guest.image.progress import Progress
 from tests.helpers.vm import require_image
 
@@ -41,7 +41,7 @@ def test_a_second_build_gives_the_same_bytes(
         link.symlink_to(store.cache() / downloads)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     # What the suites publish meanwhile is not what this is about.
-    monkeypatch.setattr(Suite, "update", lambda suite: None)
+    monkeypatch.setattr(AptSuite, "update", lambda suite: None)
     again = build.build(Progress())
     assert again.directory != image.directory
     assert again.manifest == image.manifest

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""QEMU's machine protocol: one JSON object a line, commands up, events down.
+"""A client of QEMU's monitor: tests plug devices into a guest with it.
 
-QEMU, docs/interop/qmp-spec.rst. Blocking, for one thread.
+One JSON object a line: commands go up, results and events come down (QEMU,
+docs/interop/qmp-spec.rst). Blocking, for one thread.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import socket
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Self
 
 COMMAND_TIMEOUT: Final = 30.0
 
@@ -23,7 +24,7 @@ class QmpError(Exception):
 
 
 class Qmp:
-    """One connection to QEMU's monitor socket."""
+    """One connection to QEMU's monitor socket, which takes one client at a time."""
 
     def __init__(self, path: Path) -> None:
         self._events: list[Event] = []
@@ -39,7 +40,7 @@ class Qmp:
             raise QmpError(f"qmp: {error}") from error
 
     def __call__(self, command: str, /, **arguments: Any) -> Any:
-        """Run a command; its dashes are as QEMU writes them, its result is returned."""
+        """Run a command and return its result. Raises `QmpError`."""
         request = {"execute": command, "arguments": arguments}
         try:
             self._connection.sendall(json.dumps(request).encode() + b"\n")
@@ -60,7 +61,10 @@ class Qmp:
         timeout: float,
         matches: Callable[[Event], bool] = lambda event: True,
     ) -> Event:
-        """Return the first event of that name, past ones included; or raise."""
+        """Return the first event of that name, also one that has already come.
+
+        Raises `QmpError` if none comes within `timeout` seconds.
+        """
         deadline = time.monotonic() + timeout
         while True:
             for event in self._events:
@@ -75,9 +79,15 @@ class Qmp:
             self._events.append(message)
 
     def close(self) -> None:
-        """Hang up; QEMU goes on."""
+        """Close the connection; QEMU goes on."""
         self._lines.close()
         self._connection.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
 
     def _receive(self) -> dict[str, Any]:
         try:

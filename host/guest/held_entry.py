@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The registry's entry of one guest, locked by the process that holds the guest."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+from dataclasses import asdict
+from typing import Self
+
+from kata_host.guest.guest import GuestError
+from kata_host.guest.guest_entry import GuestEntry
+from kata_host.guest.registry import directory_of, path_of
+
+
+class HeldEntry:
+    """An entry that this process has locked, until `close` or the process's end."""
+
+    def __init__(self, name: str) -> None:
+        """Lock the entry. Raises `GuestError` if another process has locked it."""
+        self._path = path_of(name)
+        self._directory = directory_of(name)
+        while True:
+            self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            try:
+                fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                os.close(self._fd)
+                raise GuestError(f"guest '{name}': already exists") from None
+            if self._is_current():
+                return
+            os.close(self._fd)
+
+    def _is_current(self) -> bool:
+        """Return False if the file was removed between opening and locking it."""
+        try:
+            return os.path.samestat(os.fstat(self._fd), os.stat(self._path))
+        except FileNotFoundError:
+            return False
+
+    def write(self, entry: GuestEntry) -> None:
+        """Replace the content of the entry."""
+        os.ftruncate(self._fd, 0)
+        os.pwrite(self._fd, json.dumps(asdict(entry)).encode(), 0)
+
+    def remove(self) -> None:
+        """Remove the entry and the guest's directory."""
+        shutil.rmtree(self._directory, ignore_errors=True)
+        self._path.unlink(missing_ok=True)
+
+    def close(self) -> None:
+        """Release the lock."""
+        os.close(self._fd)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
