@@ -7,3 +7,7 @@ guest/       local and VM guests, the vsock backend, the image, the tarball
 forwarder/   the program kata-trace-forwarder
 trace/       spans as a tree in a terminal, and as a page
 """
+
+from kata_agent.version import VERSION as __version__
+
+__all__ = ["__version__"]

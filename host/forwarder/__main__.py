@@ -11,7 +11,6 @@ import argparse
 import asyncio
 import concurrent.futures.thread
 import encodings.idna
-import importlib.metadata
 import logging
 import os
 import signal
@@ -21,6 +20,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Final
 
+from kata_agent.version import VERSION
 from kata_host.forwarder.batch import Answer, Batch, Sink
 from kata_host.forwarder.json_lines import MAX_SIZE, JsonLines
 from kata_host.forwarder.listen import (
@@ -184,7 +184,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--version",
         action="version",
-        version=f"kata-trace-forwarder {importlib.metadata.version('kata-agent')}",
+        version=f"kata-trace-forwarder {VERSION}",
     )
     return parser
 

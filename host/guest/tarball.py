@@ -31,7 +31,8 @@ from kata_host.guest.image.progress import Progress
 from kata_host.guest.image.python import VERSION
 from kata_host.guest.image.store import Image
 
-PACKAGING: Final = Path(__file__).resolve().parents[2] / "packaging"
+PACKAGING: Final = Path(__file__).parent / "packaging"
+"""A link in a clone, a folder of the wheel."""
 UNITS: Final = ("kata-agent.service", "kata-containers.target")
 PROGRAMS: Final = {"python3": f"python{VERSION}", "crun": "crun", "ip": "ip"}
 LOADER: Final = "ld-linux-x86-64.so.2"

@@ -20,6 +20,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceRequest,
 )
 
+from kata_host.child import PACKAGES
 from kata_host.client import AgentClient
 from kata_host.client.spec import default_process, default_spec, writable_layer
 from kata_host.forwarder import Receiver
@@ -36,7 +37,6 @@ from kata_tracing import http1
 from kata_tracing.kind import Kind
 from kata_tracing.propagation import TraceContext
 from tests.helpers import jaeger, vm
-from tests.helpers.catalogue import ROOT
 from tests.helpers.collector import eventually
 from tests.helpers.plug import SCSI_BUS
 from tests.helpers.qmp import Qmp
@@ -174,13 +174,15 @@ def check_calls(spans: list[SpanRecord], caller: TraceContext) -> None:
 
 
 def with_forwarder(image: Image, directory: Path, *options: str) -> VmGuest:
-    """A guest that has the forwarder too, which belongs on a host."""
+    """A guest that has the forwarder too, which is a host's program otherwise."""
     archive = CpioArchive()
-    for file in (ROOT / "host/forwarder").glob("*.py"):
-        name = file.relative_to(ROOT)
-        archive.add_file(f"{SOURCE}/{name}", file.read_bytes(), 0o644)
-    metadata = b"Metadata-Version: 2.1\nName: kata-agent\nVersion: 0\n"
-    archive.add_file(f"{SOURCE}/kata_agent-0.dist-info/METADATA", metadata, 0o644)
+    host = PACKAGES / "kata_host"
+    modules = [host / "__init__.py"]
+    for package in ("forwarder", "trace"):
+        modules += (host / package).glob("*.py")
+    for file in modules:
+        name = f"{SOURCE}/{file.relative_to(PACKAGES)}"
+        archive.add_file(name, file.read_bytes(), 0o644)
     initrd = directory / "initrd"
     parts = (image.initrd.read_bytes(), image.source_archive(), archive.finish())
     initrd.write_bytes(b"".join(parts))

@@ -7,13 +7,23 @@ from kata_tracing.encoding.encoding import JAEGER, OTLP, Encoding
 
 
 def load(name: str) -> Encoding:
-    """Import the encoder called `name`, `otlp` or `jaeger`. Raises `ValueError`."""
+    """Import the encoder called `name`, `otlp` or `jaeger`.
+
+    Raises `ValueError` for another name, and for `jaeger` if the packages of the extra
+    `jaeger` are not installed.
+    """
     if name == OTLP:
         from kata_tracing.encoding import otlp
 
         return otlp.ENCODING
     if name == JAEGER:
-        from kata_tracing.encoding import jaeger
+        try:
+            from kata_tracing.encoding import jaeger
+        except ModuleNotFoundError as error:
+            raise ValueError(
+                f"trace encoding {name!r}: jaeger-client is not installed "
+                "(pip install 'kata-agent[jaeger]')"
+            ) from error
 
         return jaeger.ENCODING
     raise ValueError(f"trace encoding {name!r}: neither {OTLP!r} nor {JAEGER!r}")
