@@ -33,7 +33,7 @@ def modules_after(program: str, python: str | Path = sys.executable) -> set[str]
     "program",
     [
         "import kata_host",
-        "import kata_host.client.agent_client",
+        "from kata_host.client import AgentClient",
         "import kata_agent.main",
         "sys.argv[1:] = ['--help']; import kata_host.ctl.__main__ as p; p.main()",
         "sys.argv[1:] = ['--version']; import kata_agent.__main__ as p; p.main()",
