@@ -13,7 +13,8 @@ BENCH_READY := $(BENCH)/.ready
 
 # What the guests and the tests run: see CONTRIBUTING.md, "Dependencies".
 DEBIAN_RUN := crun busybox-static iproute2 python3-venv
-DEBIAN_TEST := runc kmod iptables socat e2fsprogs
+DEBIAN_TEST := runc kmod iptables socat e2fsprogs $(DEBIAN_DOCS)
+DEBIAN_DOCS := graphviz
 DEBIAN_VM := qemu-system-x86 erofs-utils xz-utils zstd cpio patchelf gcc binutils systemd xfsprogs
 
 .DEFAULT_GOAL := help
@@ -33,11 +34,13 @@ $(READY): pyproject.toml ttrpc/pyproject.toml
 	PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --editable ./ttrpc --editable '.[dev]'
 	@touch $@
 
-.PHONY: debian-run debian-test debian-vm
+.PHONY: debian-run debian-test debian-vm debian-docs
 debian-run: ## Install the Debian packages that `make run` needs
 	@packaging/debian-install $(DEBIAN_RUN)
 debian-test: debian-run ## Install the Debian packages that `make test` needs
 	@packaging/debian-install $(DEBIAN_TEST)
+debian-docs: ## Install the Debian packages that `make docs` needs
+	@packaging/debian-install $(DEBIAN_DOCS)
 debian-vm: debian-test ## Install the Debian packages that the VM guest needs
 	@packaging/debian-install $(DEBIAN_VM)
 
@@ -107,6 +110,10 @@ protos: ## Generate the Python of protos/*.proto and ttrpc/envelope.proto
 	$(BIN)/python -m grpc_tools.protoc -Ittrpc=ttrpc --python_out=$(PROTOS_OUT) --pyi_out=$(PROTOS_OUT) ttrpc/envelope.proto
 	@# protoc's check admits two major versions of protobuf; what it wrote works with three.
 	@sed -i -e '/import runtime_version/d' -e '/^_runtime_version\./,/^)$$/d' $(PROTOS_OUT)/ttrpc/envelope_pb2.py
+
+.PHONY: docs
+docs: debian-docs $(READY) ## Build the documentation as a site, into site/
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
 
 # --- measure ---
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -99,3 +100,22 @@ def test_the_state_machines_are_drawn_from_the_code() -> None:
     )
     shown = (ROOT / "docs" / "states.md").read_text()
     assert shown == made.stdout, "run `python docs/tools/states.py`"
+
+
+@pytest.mark.slow
+def test_the_site_builds_and_loads_nothing_from_elsewhere(tmp_path: Path) -> None:
+    if shutil.which("dot") is None:
+        missing = "needs dot, of Debian's graphviz"
+        pytest.fail(missing) if os.environ.get("CI") else pytest.skip(missing)
+    result = subprocess.run(
+        [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", tmp_path],
+        cwd=ROOT,
+        env={**os.environ, "NO_MKDOCS_2_WARNING": "1"},
+        capture_output=True,
+        text=True,
+    )
+    assert result.returncode == 0, result.stderr
+    pages = list(tmp_path.rglob("*.html"))
+    assert len(pages) > 20
+    loaded = re.compile(r"<(?:script|link|img|iframe)[^>]*(?:src|href)=.?https?://")
+    assert not [page for page in pages if loaded.search(page.read_text())]
