@@ -42,7 +42,9 @@ from kata_agent.network.network import Network
 from kata_agent.options.config import Config
 from kata_agent.options.file import ConfigFileError
 from kata_agent.options.load import load_config
-from kata_agent.ports import Ports, UnixPorts, VsockPorts
+from kata_agent.ports.ports import Ports
+from kata_agent.ports.unix_ports import UnixPorts
+from kata_agent.ports.vsock_ports import VsockPorts
 from kata_agent.reaper import Reaper
 from kata_agent.rpc.log import log_interceptor
 from kata_agent.rpc.services import services

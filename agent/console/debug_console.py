@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The debug console: a shell in the guest, for whoever the host lets in.
+"""The debug console: a shell in the guest, for those that the host lets in.
 
     agent.debug_console                 on /dev/console, one shell after the other
     agent.debug_console_vport=1026      on a vsock port, a shell for each connection
 
-It is there when nothing else works, so it depends on nothing but a shell in the
-guest, and neither a sandbox nor a container can hold it up.
+The console has to work when nothing else does, so that it depends on nothing but a
+shell in the guest: neither a sandbox nor a container can hold it up.
 """
 
 from __future__ import annotations
@@ -18,17 +18,19 @@ from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any, Final
 
-from kata_agent.console.session import Session, peer_has_gone
+from kata_agent.console.peer import peer_has_gone
+from kata_agent.console.shell_session import ShellSession
 from kata_agent.linux.terminal import pass_input_raw
-from kata_agent.ports import Ports
+from kata_agent.ports.ports import Ports
 from kata_agent.reaper import Reaper
 
 log = logging.getLogger(__name__)
 
 SHELLS: Final = ("/bin/bash", "/bin/sh")
 RETRY_SECONDS: Final = 1.0
-"""Before the next shell on the console, and the next try to listen."""
+"""The time before the next shell on the console, and before the next try to listen."""
 SESSION_LIMIT: Final = 32
+"""Shells that may run on the port at the same time."""
 
 
 class DebugConsole:
@@ -41,7 +43,7 @@ class DebugConsole:
         self._sessions = 0
 
     def serve_port(self, ports: Ports, port: int) -> None:
-        """Accept connections on guest port `port`: from now on, if there are ports."""
+        """Accept connections on guest port `port`, as soon as there are ports."""
         try:
             listener = ports.listen(port)
         except OSError:
@@ -53,7 +55,7 @@ class DebugConsole:
         self._start(self._repeat(terminal))
 
     async def close(self) -> None:
-        """End every shell, with all that runs in its session."""
+        """End every shell, with all processes of its session."""
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()
@@ -80,8 +82,10 @@ class DebugConsole:
                 try:
                     connection, _ = await loop.sock_accept(listener)
                 except OSError as error:
-                    # Out of descriptors, or a caller that has gone again.
-                    log.warning("debug console", extra={"error": str(error)})
+                    # Out of descriptors, or a peer that has gone already.
+                    log.warning(
+                        "debug console did not accept", extra={"error": str(error)}
+                    )
                     await asyncio.sleep(RETRY_SECONDS)
                     continue
                 if self._sessions >= SESSION_LIMIT:
@@ -91,7 +95,7 @@ class DebugConsole:
                 self._start(self._serve(connection))
 
     async def _wait_for_port(self, ports: Ports, port: int) -> socket.socket:
-        # The vsock device may come later than we do.
+        # The vsock device may come after the agent has started.
         while True:
             await asyncio.sleep(RETRY_SECONDS)
             try:
@@ -105,9 +109,10 @@ class DebugConsole:
             with connection:
                 shell = self._shell()
                 if shell is not None:
-                    await Session(self._reaper, connection.fileno(), peer_has_gone).run(
-                        shell
+                    session = ShellSession(
+                        self._reaper, connection.fileno(), peer_has_gone
                     )
+                    await session.run(shell)
         finally:
             self._sessions -= 1
 
@@ -118,9 +123,9 @@ class DebugConsole:
                 return
             fd = os.open(terminal, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
             try:
-                # Ours passes on what is typed; the shell's own edits and echoes it.
+                # This terminal passes input on: the shell's own edits and echoes it.
                 pass_input_raw(fd)
-                await Session(self._reaper, fd, lambda fd: False).run(shell)
+                await ShellSession(self._reaper, fd, lambda fd: False).run(shell)
             finally:
                 os.close(fd)
             await asyncio.sleep(RETRY_SECONDS)

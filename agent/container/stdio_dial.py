@@ -18,7 +18,7 @@ from typing import Final, Protocol, Self
 from kata_agent.blocking import blocking
 from kata_agent.container.stdio import Input, Output, Stdio
 from kata_agent.errors import Internal, Unavailable
-from kata_agent.ports import Ports
+from kata_agent.ports.ports import Ports
 from kata_tracing import semconv
 from kata_tracing.span import span
 

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The agent's log: one JSON object a line, in the form Kata's tools read.
+"""The agent's log, which never waits for its readers.
 
-    {"msg": "container created", "level": "INFO", "ts": "2024-05-01T12:00:00.000000Z",
-     "version": "0.1.0", "subsystem": "container", "pid": "1", "name": "kata-agent",
-     "source": "agent", "container_id": "a1"}
+    log calls ──► LogStream ──► StreamWriter ──► stdout
+              └─► LogStream ──► LogPort ──► the newest connection to the log port
 
-Every line goes to stdout, and to whoever reads the log port. To log is to put a line
-into bounded memory: a console that nobody reads costs lines, which are counted, and
-never time (`kata_agent.log.stream`).
+A log call puts a line into bounded memory. When a stream is full, its oldest lines
+are dropped and a line with their number takes their place. Both readers are threads:
+stdout may be a console that blocks, and the log must not depend on the event loop
+whose troubles it reports.
 """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the agent can be told: one frozen value, however it was said.
+"""The settings of the agent, in one frozen value.
 
 `kata_agent.options.load` makes it from the kernel command line or a TOML file, and the
 environment.
@@ -13,7 +13,7 @@ from typing import Final
 
 DEFAULT_ADDRESS: Final = "vsock://-1:1024"
 DEFAULT_HOTPLUG_TIMEOUT: Final = 3.0
-"""Seconds; also what an invalid `agent.hotplug_timeout` means."""
+"""Seconds; an invalid `agent.hotplug_timeout` means this too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,19 +26,20 @@ class Config:
     log_level: str = "info"
     """`critical`, `error`, `warning`, `info`, `debug` or `trace`."""
     debug: bool = False
-    """SIGUSR1, SIGINT and SIGQUIT log where every task and thread is."""
+    """SIGUSR1, SIGQUIT and SIGHUP log backtraces of every task and thread; in the PID 1
+    of a machine SIGINT does too."""
     devmode: bool = False
     """The agent may leave a core file; implies `debug` and the level `debug`."""
     debug_console: bool = False
     debug_console_vport: int = 0
-    """The vsock port of the debug console; 0 puts it on `/dev/console`."""
+    """The vsock port of the debug console; 0 means `/dev/console`."""
     log_vport: int = 0
     hotplug_timeout: float = DEFAULT_HOTPLUG_TIMEOUT
     unified_cgroup_hierarchy: bool = False
     container_pipe_size: int = 0
     """Capacity of a container's output pipes; 0 leaves the kernel's default."""
     passfd_listener_port: int = 0
-    """Where the host connects for processes' streams; 0 has the agent connect."""
+    """The port where the host connects for standard streams; 0: the agent connects."""
     runtime: str = "crun"
     trace: str = "off"
     """`off`, `isolated` or `collated` (`kata_tracing.setup.Kind`)."""

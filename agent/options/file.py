@@ -6,9 +6,8 @@
     debug_console_vport = 1026
     hotplug_timeout = "10s"             # or 10, or {secs = 10, nanos = 0}
 
-Flat keys with the meaning of the kernel options. Keys and tables that are not ours
-are ignored, as files written for Kata's Rust agent hold some. A value that cannot be
-meant is one warning.
+Keys are flat and have the meaning of the kernel options. Other keys and tables are
+ignored, because files for Kata's Rust agent hold some. An invalid value is one warning.
 """
 
 from __future__ import annotations
@@ -18,8 +17,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
-from kata_agent.options.cmdline import FLAGS, OPTIONS, Changes
 from kata_agent.options.config import Config
+from kata_agent.options.table import FLAGS, OPTIONS, Changes
 
 VALUES: Final[Mapping[str, str]] = {
     "container_pipe_size": "agent.container_pipe_size",
@@ -49,8 +48,11 @@ class ConfigFileError(Exception):
 
 
 def read_config_file(path: Path, config: Config) -> tuple[Config, list[str]]:
-    """Return `config` as the file `path` changes it, and the warnings."""
-    # Imported here: nearly no guest has such a file.
+    """Return `config` with the changes of the file `path`, and the warnings.
+
+    Raises `ConfigFileError`.
+    """
+    # Imported here, because nearly no guest has such a file.
     import tomllib
 
     try:
@@ -74,7 +76,7 @@ def _changes(key: str, value: Any) -> Changes:
             raise ValueError("not a boolean")
         return FLAGS[SWITCHES[key]] if value else {}
     if key == "debug_console_vport":
-        # As in Kata's agent, `debug_console` says whether the port is used.
+        # As in Kata's agent, the port is only used if `debug_console` is true.
         port = OPTIONS["agent.debug_console_vport"](_text(value))
         return {"debug_console_vport": port["debug_console_vport"]}
     if key not in VALUES:
@@ -83,7 +85,7 @@ def _changes(key: str, value: Any) -> Changes:
 
 
 def _text(value: Any) -> str:
-    """The text of a value as the kernel command line would have it."""
+    """Return the text that a value has on the kernel command line."""
     match value:
         case bool():
             return "true" if value else "false"
@@ -93,4 +95,4 @@ def _text(value: Any) -> str:
             return f"{seconds}s{nanos}ns"
         case {"secs": int(seconds)}:
             return f"{seconds}s"
-    raise ValueError(f"not a value but {type(value).__name__}")
+    raise ValueError(f"a {type(value).__name__} is not a value of an option")

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From all that was said to one `Config`.
+"""From all sources of options to one `Config`.
 
     defaults  <  a file, or else the kernel command line  <  the environment
 
-A file replaces the command line as a whole, as in Kata's agent. One given by
-`--config` must be good; one named on the kernel command line that is not costs a
-warning, since a guest that does not boot cannot tell why.
+A file replaces the command line as a whole, as in Kata's agent. A bad file is an error
+if it was given by `--config`, and a warning if the kernel command line named it: a
+guest that does not boot cannot say why.
 """
 
 from __future__ import annotations
@@ -15,9 +15,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from kata_agent.options.cmdline import OPTIONS, Changes, find_config_file, parse_cmdline
+from kata_agent.options.cmdline import find_config_file, parse_cmdline
 from kata_agent.options.config import Config
 from kata_agent.options.file import ConfigFileError, read_config_file
+from kata_agent.options.table import OPTIONS, Changes
 
 VARIABLES: Final[Mapping[str, str]] = {
     "KATA_AGENT_LOG_LEVEL": "agent.log",
@@ -27,12 +28,13 @@ VARIABLES: Final[Mapping[str, str]] = {
 """An environment variable and the kernel option whose values it takes."""
 
 LOCAL_SOCKET: Final = "KATA_AGENT_LOCAL_SOCKET"
+"""The environment variable with the hybrid-vsock socket of a local guest."""
 
 
 def load_config(
     config_file: Path | None, cmdline: str, environ: Mapping[str, str]
 ) -> tuple[Config, list[str]]:
-    """Return the configuration, and one warning for each thing that was not taken.
+    """Return the configuration, and one warning for each value that was refused.
 
     `config_file` is the argument of `--config`, `cmdline` the text of
     `/proc/cmdline`. Raises `ConfigFileError` for a bad `config_file`.

@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Numbers, truth and durations as Kata's agents read them: Go's own grammar.
+"""Numbers, booleans and durations in the grammar of Go, as Kata's agents read them.
 
-Each function returns the value of a text or raises `ValueError` saying what the
-text should have been.
+Each function returns the value of a text, or raises `ValueError` with the fault of it.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ _PART: Final = re.compile(
 
 
 def parse_bool(text: str) -> bool:
-    """Go's strconv.ParseBool: `1 t T TRUE true True` and their opposites."""
+    """Read a boolean as strconv.ParseBool: `1 t T TRUE true True` and `0 f F ...`."""
     if text in TRUE:
         return True
     if text in FALSE:
@@ -41,17 +40,17 @@ def parse_bool(text: str) -> bool:
 
 
 def parse_uint32(text: str) -> int:
-    """Go's strconv.ParseUint in base 10 and 32 bits: digits and nothing else."""
+    """Read a number as strconv.ParseUint does in base 10 and 32 bits: only digits."""
     if not (text.isascii() and text.isdigit()):
         raise ValueError("not an unsigned decimal number")
-    # The length is looked at first: int() of a long text takes quadratic time.
+    # The length is checked first, because int() of a long text takes quadratic time.
     if len(text.lstrip("0")) > 10 or int(text) > MAX_UINT32:
         raise ValueError("more than 32 bits")
     return int(text)
 
 
 def parse_duration(text: str) -> float:
-    """Go's time.ParseDuration, in seconds: `10s`, `1m30s`, `1.5h`, `-5s`, `0`."""
+    """Read seconds as time.ParseDuration: `10s`, `1m30s`, `1.5h`, `-5s`, `0`."""
     sign, rest = (-1, text[1:]) if text[:1] == "-" else (1, text.removeprefix("+"))
     if rest == "0":
         return 0.0
@@ -64,13 +63,13 @@ def parse_duration(text: str) -> float:
             raise ValueError("not a duration such as 10s, 1m30s or 500ms")
         nanoseconds += _part_nanoseconds(part)
         if nanoseconds > MAX_INT64:
-            raise ValueError("longer than a duration can be")
+            raise ValueError("a duration of more than 64 bits of nanoseconds")
         rest = rest[part.end() :]
     return sign * nanoseconds / 10**9
 
 
 def parse_timeout(text: str) -> float:
-    """Seconds, as a Go duration or as the whole number that Kata 2.x and later take."""
+    """Read seconds: a Go duration, or a whole number as in Kata 2.x and later."""
     if text.isascii() and text.isdigit():
         return float(parse_uint32(text))
     return parse_duration(text)

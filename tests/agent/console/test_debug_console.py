@@ -15,9 +15,10 @@ from pathlib import Path
 
 import pytest
 
-from kata_agent.console import debug_console, session
+from kata_agent.console import debug_console, shell_session
 from kata_agent.console.debug_console import DebugConsole
-from kata_agent.ports import UnixPorts
+from kata_agent.console.pump import Pump
+from kata_agent.ports.unix_ports import UnixPorts
 from kata_agent.reaper import Reaper
 from kata_host.guest.hybrid_server import HybridServer
 
@@ -45,7 +46,7 @@ class Host:
 
 
 class Peer:
-    """Somebody at the console."""
+    """A person at the console."""
 
     def __init__(self, connection: socket.socket) -> None:
         self.connection = connection
@@ -56,7 +57,7 @@ class Peer:
         self.connection.send(text.encode())
 
     async def until(self, pattern: str) -> re.Match[str]:
-        """Read until `pattern` has been seen, and drop all up to its end."""
+        """Read until `pattern` matches, and drop the output up to its end."""
         loop = asyncio.get_running_loop()
         async with asyncio.timeout(PATIENCE):
             while True:
@@ -96,7 +97,7 @@ async def host(reaper: Reaper, tmp_path: Path) -> AsyncIterator[Host]:
 
 
 async def is_gone(pid: int) -> bool:
-    """Wait until process `pid` has ended, and been reaped by whoever has to."""
+    """Wait until process `pid` has ended and its parent has reaped it."""
     async with asyncio.timeout(PATIENCE):
         while True:
             try:
@@ -120,7 +121,7 @@ async def test_it_has_job_control_and_signals(host: Host) -> None:
     # Once by the terminal and, the first prompt maybe between, once by cat.
     await peer.until(r"typed\r\n.*typed\r\n")
     peer.type("\x03")
-    # Only with the prompt is the shell done with dropping what was typed before.
+    # Before the prompt, the shell may still drop input.
     await peer.until(r"\^C\s*next> ")
     peer.type("echo cat was $?\n")
     await peer.until("cat was 130")
@@ -164,10 +165,10 @@ async def test_a_hang_up_in_the_middle_of_output(host: Host) -> None:
     assert await is_gone(int(pid[1]))
 
 
-async def test_a_hang_up_behind_input_that_nobody_reads(
+async def test_a_hang_up_behind_input_that_is_never_read(
     host: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(session, "LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(shell_session, "CHECK_SECONDS", 0.01)
     peer = await host.connect()
     peer.type("stty raw -echo; echo pid $$; exec sleep 1000\n")
     pid = await peer.until(r"pid (\d+)")
@@ -178,7 +179,7 @@ async def test_a_hang_up_behind_input_that_nobody_reads(
     assert await is_gone(int(pid[1]))
 
 
-async def test_one_who_has_no_more_to_say_gets_the_output(host: Host) -> None:
+async def test_a_peer_that_is_done_with_sending_gets_the_output(host: Host) -> None:
     peer = await host.connect()
     peer.type("sleep 0.1; echo the end $((1 + 1))\n")
     peer.connection.shutdown(socket.SHUT_WR)
@@ -189,8 +190,8 @@ async def test_one_who_has_no_more_to_say_gets_the_output(host: Host) -> None:
 async def test_bash_sees_the_end_of_input_though_it_was_busy(
     reaper: Reaper, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What is typed while bash runs a command, its line editor may not see."""
-    monkeypatch.setattr(session, "LOOK_SECONDS", 0.05)
+    """The line editor of bash may not see input that came while a command ran."""
+    monkeypatch.setattr(shell_session, "CHECK_SECONDS", 0.05)
     host = Host(tmp_path / "g")
     served = DebugConsole(reaper, ("/bin/bash",))
     served.serve_port(host.ports, PORT)
@@ -286,7 +287,7 @@ async def test_the_serial_console_has_one_shell_after_the_other(
     os.set_blocking(master, False)
     loop = asyncio.get_running_loop()
     pumps = [
-        session.Pump(loop, *fds, lambda is_broken: None)
+        Pump(loop, *fds, lambda is_broken: None)
         for fds in ((master, end.fileno()), (end.fileno(), master))
     ]
     peer = Peer(pumped)

@@ -10,7 +10,7 @@ import pytest
 
 from kata_agent.container.stdio_dial import DialledStreams
 from kata_agent.errors import Unavailable
-from kata_agent.ports import UnixPorts
+from kata_agent.ports.unix_ports import UnixPorts
 from tests.helpers.domain import (
     container_request,
     exec_request,

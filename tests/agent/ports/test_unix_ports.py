@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Ports on unix sockets; the vsock ones are tested in a VM (tests/vm)."""
+"""Ports of a local guest, on real unix sockets."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from kata_agent.ports import UnixPorts
+from kata_agent.ports.unix_ports import UnixPorts
 
 
 @pytest.fixture

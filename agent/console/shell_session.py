@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One shell of the debug console, on a terminal of its own.
+
+    peer (a connection, or the console) ──► master ⇄ slave ──► shell
+                                        ◄──
+
+It is over when the shell has ended and the peer has its output, or when the peer has
+gone: then every process of the shell's session is killed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+from collections.abc import Callable
+from typing import Final
+
+from kata_agent.console.kill import kill_session
+from kata_agent.console.pump import Pump
+from kata_agent.linux.spawn import DEFAULT_ENVIRONMENT
+from kata_agent.linux.terminal import set_window_size
+from kata_agent.reaper import Reaper
+
+log = logging.getLogger(__name__)
+
+CHECK_SECONDS: Final = 1.0
+"""The time between two checks for a peer that has gone without an event."""
+END_OF_FILE: Final = b"\x04"
+"""The character that ends the input of a terminal (Control-D)."""
+SIZE: Final = (24, 80)
+"""Rows and columns, because the peer has no way to send its own."""
+
+ENVIRONMENT: Final = {**DEFAULT_ENVIRONMENT, "HOME": "/root", "TERM": "xterm"}
+
+
+class ShellSession:
+    """A shell and its peer."""
+
+    def __init__(
+        self, reaper: Reaper, peer: int, has_gone: Callable[[int], bool]
+    ) -> None:
+        """Serve the open descriptor `peer`, which the caller closes.
+
+        `has_gone` returns whether the other end of a descriptor is closed.
+        """
+        self._reaper = reaper
+        self._peer = peer
+        self._has_gone = has_gone
+        self._over = asyncio.Event()
+        self._hung_up = False
+        self._input_at_end = False
+        self._master = -1
+
+    async def run(self, shell: str) -> None:
+        """Run the program `shell` to the end of the session."""
+        self._master, slave = os.openpty()
+        loop = asyncio.get_running_loop()
+        try:
+            try:
+                set_window_size(slave, *SIZE)
+                child = self._reaper.spawn(
+                    [shell], terminal=os.ttyname(slave), env=ENVIRONMENT
+                )
+            finally:
+                os.close(slave)
+            log.info("debug console opened", extra={"shell_pid": child.pid})
+            for fd in (self._peer, self._master):
+                os.set_blocking(fd, False)
+            to_shell = Pump(loop, self._peer, self._master, self._input_ended)
+            to_peer = Pump(loop, self._master, self._peer, self._output_ended)
+            watch = loop.create_task(self._watch_peer())
+            try:
+                await self._over.wait()
+            except asyncio.CancelledError:
+                self._hung_up = True
+                raise
+            finally:
+                watch.cancel()
+                to_shell.stop()
+                to_peer.stop()
+                if self._hung_up:
+                    kill_session(child.pid)
+            await child.wait()
+            log.info("debug console closed", extra={"shell_pid": child.pid})
+        finally:
+            os.close(self._master)
+
+    def _input_ended(self, is_broken: bool) -> None:
+        if is_broken:
+            # The shell has closed its terminal: `_output_ended` is called next.
+            return
+        if self._has_gone(self._peer):
+            self._hang_up()
+            return
+        # The peer is only done with sending, and may want the rest of the output.
+        self._input_at_end = True
+        self._send_end_of_file()
+
+    def _send_end_of_file(self) -> None:
+        with contextlib.suppress(OSError):
+            os.write(self._master, END_OF_FILE)
+
+    def _output_ended(self, is_broken: bool) -> None:
+        if is_broken:
+            self._hang_up()
+        self._over.set()
+
+    async def _watch_peer(self) -> None:
+        while True:
+            if self._has_gone(self._peer):
+                self._hang_up()
+                return
+            await asyncio.sleep(CHECK_SECONDS)
+            if self._input_at_end:
+                # Again, because a shell that was running a command has not seen it:
+                # the shell changes the terminal's mode to read its next line.
+                self._send_end_of_file()
+
+    def _hang_up(self) -> None:
+        self._hung_up = True
+        self._over.set()
