@@ -30,10 +30,10 @@ from kata_agent.boot.root import can_pivot_root
 from kata_agent.console.debug_console import DebugConsole
 from kata_agent.container.stdio_accept import StreamListener
 from kata_agent.container.stdio_dial import DialledStreams, StreamSource
-from kata_agent.device.devices import HANDLERS as DEVICE_HANDLERS
 from kata_agent.device.devices import Devices
+from kata_agent.device.handlers import DRIVERS as DEVICE_DRIVERS
 from kata_agent.device.hotplug import Hotplug
-from kata_agent.device.uevent import Uevents
+from kata_agent.device.uevents import Uevents
 from kata_agent.linux.malloc import keep_large_blocks
 from kata_agent.linux.prctl import set_process_name
 from kata_agent.log.agent_log import setup_log
@@ -52,7 +52,8 @@ from kata_agent.rpc.status import to_status
 from kata_agent.runtime.registry import to_runtime
 from kata_agent.sandbox.guest import Guest
 from kata_agent.sandbox.sandbox import Sandbox
-from kata_agent.storage.storages import DRIVERS, Storages
+from kata_agent.storage.handlers import DRIVERS as STORAGE_DRIVERS
+from kata_agent.storage.storages import Storages
 from kata_agent.system_paths import SystemPaths
 from kata_agent.version import VERSION
 from kata_tracing.interceptor import server_interceptor
@@ -187,8 +188,8 @@ async def serve(
             paths,
             config,
             started=started_boottime,
-            device_handlers=sorted(DEVICE_HANDLERS),
-            storage_handlers=DRIVERS,
+            device_handlers=DEVICE_DRIVERS,
+            storage_handlers=STORAGE_DRIVERS,
         )
         await first_of(stopping, sandbox.destroyed)
 

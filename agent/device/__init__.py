@@ -1,6 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Devices that the host gives to a container.
+"""Devices that the host plugs in, and gives to containers.
 
-Each type has a file here with a function that finds the device in the guest.
-A new one is that file and a line in `HANDLERS`.
+devices                            a request's devices, and the guest's view of them
+handlers                           the types of devices, one line each
+block, mmio, nvdimm, scsi, vfio    a type each: `find` finds the device in the guest
+network                            interfaces, which no container request names
+hotplug                            all that a driver needs to wait for its device
+uevents, uevent, uevent_matcher    the kernel's device events, and those who wait
+monitor, kernel_monitor            the source of these events
+sysfs_search                       devices that are there already
+pci, node, device_match            PCI paths, device nodes, the result of `find`
+renumber, rules, environment       what becomes of a container's spec
 """

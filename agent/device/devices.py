@@ -1,42 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Devices that the host gives to a container.
-
-Each type has a file here with a function that finds the device in the guest.
-A new one is that file and a line in `HANDLERS`.
-"""
+"""The devices of a container: found in the guest, and written into its spec."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any, Final, Protocol
+from typing import Any
 
 from kata_agent.blocking import blocking
-from kata_agent.device import block, mmio, nvdimm, scsi, vfio
 from kata_agent.device.environment import translate
+from kata_agent.device.handlers import HANDLERS
 from kata_agent.device.hotplug import Hotplug
-from kata_agent.device.node import DeviceNode, Found
+from kata_agent.device.node import DeviceNode
 from kata_agent.device.renumber import renumber
 from kata_agent.device.rules import complete_rules, read_own_disks
 from kata_agent.errors import InvalidArgument
 from kata_protos.agent_pb2 import Device
 from kata_tracing import semconv
 from kata_tracing.span import span
-
-
-class DeviceHandler(Protocol):
-    """Finds one type of device, and waits for it if need be."""
-
-    async def __call__(self, hotplug: Hotplug, device: Device) -> Found: ...
-
-
-HANDLERS: Final[dict[str, DeviceHandler]] = {
-    "blk": block.find,
-    "mmioblk": mmio.find,
-    "nvdimm": nvdimm.find,
-    "scsi": scsi.find,
-    "vfio-pci": vfio.find,
-    "vfio-pci-gk": vfio.find_for_kernel,
-}
 
 
 class Devices:
@@ -47,11 +27,11 @@ class Devices:
         self._pci_addresses: dict[str, str] = {}
 
     async def add(self, messages: Sequence[Device], spec: dict[str, Any]) -> None:
-        """Find all devices, then edit `spec` in place, also for none.
+        """Find all devices, then edit `spec` in place, even if there are none.
 
-        The spec gets the guest's device numbers, complete device rules and, in
-        its process's environment, the guest's PCI addresses. When a device does
-        not come, the spec stays as it was.
+        The spec gets the guest's device numbers, complete device rules and, in the
+        environment of its process, the guest's PCI addresses. If a device does not
+        come, the spec stays as it was. Raises `AgentError` or `OSError`.
         """
         for message in messages:
             check(message)
@@ -64,10 +44,10 @@ class Devices:
                 {semconv.DEVICE_TYPE: message.type, semconv.DEVICE_ID: message.id},
                 subsystem="device",
             ):
-                found = await HANDLERS[message.type](self._hotplug, message)
-            self._pci_addresses.update(found.pci_addresses)
-            if found.node is not None:
-                nodes[message.container_path] = found.node
+                match = await HANDLERS[message.type](self._hotplug, message)
+            self._pci_addresses.update(match.pci_addresses)
+            if match.node is not None:
+                nodes[message.container_path] = match.node
         own_disks = await blocking(read_own_disks, self._hotplug.paths)
         renumber(spec, nodes)
         complete_rules(spec, own_disks)
@@ -80,13 +60,13 @@ class Devices:
 
 
 def check(device: Device) -> None:
-    """Raise `InvalidArgument` for a device that cannot be meant."""
-    what = f"device {device.container_path or device.id or device.vm_path!r}"
+    """Raise `InvalidArgument` for a request that no driver could carry out."""
+    subject = f"device {device.container_path or device.id or device.vm_path!r}"
     if not device.type:
-        raise InvalidArgument(f"{what}: no type")
+        raise InvalidArgument(f"{subject}: no type")
     if not device.id and not device.vm_path and not device.options:
-        raise InvalidArgument(f"{what}: neither id nor vm_path")
+        raise InvalidArgument(f"{subject}: neither id nor vm_path")
     if not device.container_path:
-        raise InvalidArgument(f"{what}: no container_path")
+        raise InvalidArgument(f"{subject}: no container_path")
     if device.type not in HANDLERS:
-        raise InvalidArgument(f"{what}: unknown type {device.type!r}")
+        raise InvalidArgument(f"{subject}: unknown type {device.type!r}")

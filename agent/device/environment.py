@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """PCI addresses in a process's environment.
 
-Device plugins of Kubernetes name passed-through devices in `PCIDEVICE_NAME`, a
-list of addresses, and `PCIDEVICE_NAME_INFO`, JSON with addresses in it; both
-are the host's.
+Device plugins of Kubernetes name passed-through devices by the host's addresses, in
+`PCIDEVICE_NAME`, a list, and in `PCIDEVICE_NAME_INFO`, JSON that contains them.
 """
 
 from __future__ import annotations
@@ -17,7 +16,11 @@ ADDRESS: Final = re.compile(r"[0-9a-fA-F]{4,8}:[0-9a-fA-F]{2}:[0-9a-fA-F]{2}\.[0
 
 
 def translate(env: Iterable[str], addresses: Mapping[str, str]) -> list[str]:
-    """Return `env` with the guest's addresses in place of the host's known ones."""
+    """Return `env` with the guest's address in place of the host's.
+
+    `env` is `NAME=VALUE` strings, `addresses` host address -> guest address
+    (`0000:3b:00.1`). Addresses that are not in `addresses` stay.
+    """
 
     def to_guest(match: re.Match[str]) -> str:
         return addresses.get(match[0], match[0])

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What every driver needs to find its device, in one value."""
+"""Hotplug: all that a driver needs to find its device, or to wait for it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from kata_agent.device.uevent import Uevent, UeventMatcher, Uevents
+from kata_agent.device.uevent import Uevent
+from kata_agent.device.uevent_matcher import UeventMatcher
+from kata_agent.device.uevents import Uevents
 from kata_agent.system_paths import SystemPaths
 from kata_tracing import semconv
 from kata_tracing.span import span
@@ -15,7 +17,7 @@ from kata_tracing.span import span
 
 @dataclass(frozen=True, slots=True)
 class Hotplug:
-    """Finds devices that are there, and waits for those that are about to come."""
+    """Waits for devices, each wait with a span and with the configured timeout."""
 
     paths: SystemPaths
     uevents: Uevents
@@ -39,14 +41,14 @@ class Hotplug:
     async def wait_for_node(
         self, matcher: UeventMatcher, *, prompt: Callable[[], None] | None = None
     ) -> Path:
-        """Return the node in `/dev` of a matching device."""
+        """Return the node in `/dev` of a matching device; see `Uevents.wait_for`."""
         event = await self.wait_for(matcher, prompt=prompt)
         return self.paths.dev / event.name
 
     async def retry(
         self, attempt: Callable[[], Awaitable[bool]], matcher: UeventMatcher
     ) -> None:
-        """Make attempts until one succeeds; see `Uevents.retry`."""
+        """Make attempts until one returns True; see `Uevents.retry`."""
         with span(
             "device.wait",
             {semconv.UEVENT_SUBSYSTEM: matcher.subsystem},

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Network interfaces by PCI path; they have no node and no container path."""
+"""Network interfaces by PCI path. They have no node and no path in a container."""
 
 from __future__ import annotations
 
@@ -8,11 +8,14 @@ from functools import partial
 
 from kata_agent.device.hotplug import Hotplug
 from kata_agent.device.pci import devpath_of, parse_pci_path, rescan
-from kata_agent.device.uevent import UeventMatcher
+from kata_agent.device.uevent_matcher import UeventMatcher
 
 
 async def wait_for_interface(hotplug: Hotplug, pci_path: str) -> str:
-    """Return the name that the kernel gave the interface at `pci_path`."""
+    """Return the name that the kernel gave the interface at `pci_path`.
+
+    Raises `InvalidArgument`, `NotFound` or `Timeout`.
+    """
     path = parse_pci_path(pci_path)
     devpath = re.escape(devpath_of(hotplug.paths, path))
     matcher = UeventMatcher(

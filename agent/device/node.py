@@ -1,12 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a driver finds: a device's node in the guest, and what it says."""
+"""Device nodes: their paths in the guest, and the devices that they stand for."""
 
 from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from kata_agent.errors import InvalidArgument, NotFound
@@ -17,26 +16,16 @@ from kata_agent.system_paths import SystemPaths
 class DeviceNode:
     """A device as a container is to get it."""
 
-    kind: str
+    type: str
     """`b` or `c`, as in an OCI spec."""
     major: int
     minor: int
     container_path: str | None = None
-    """Where the container sees it, when that is not where the host asked for."""
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """What became of one device of a request."""
-
-    node: DeviceNode | None = None
-    """None for a device that the guest's kernel drives: the container gets no node."""
-    pci_addresses: Mapping[str, str] = field(default_factory=dict)
-    """Host address -> guest address (`0000:01:00.0`) of what is passed through."""
+    """The path in the container, if that is not the one that the host asked for."""
 
 
 def node_name(vm_path: str) -> str:
-    """Return what follows `/dev/`. Raises `InvalidArgument`."""
+    """Return the part of `vm_path` after `/dev/`. Raises `InvalidArgument`."""
     name = vm_path.removeprefix("/dev/")
     if name == vm_path or {"", ".", ".."} & set(name.split("/")):
         raise InvalidArgument(f"device {vm_path!r}: not a node in /dev")
@@ -44,20 +33,26 @@ def node_name(vm_path: str) -> str:
 
 
 def node_at(paths: SystemPaths, vm_path: str) -> Path:
-    """Return the node that the host calls `vm_path` (`/dev/vda`)."""
+    """Return the node that the host calls `vm_path` (`/dev/vda`).
+
+    Raises `InvalidArgument` for a path outside of `/dev`.
+    """
     return paths.dev / node_name(vm_path)
 
 
 def read_node(path: Path) -> DeviceNode:
-    """Look at a device node. Raises `NotFound`, or `InvalidArgument` if it is none."""
+    """Read type and numbers of a device node (man 2 stat). Blocks.
+
+    Raises `NotFound`, or `InvalidArgument` if `path` is not a device node.
+    """
     try:
         status = os.stat(path)
     except FileNotFoundError:
         raise NotFound(f"device {path}: no such node") from None
     if stat.S_ISBLK(status.st_mode):
-        kind = "b"
+        type_ = "b"
     elif stat.S_ISCHR(status.st_mode):
-        kind = "c"
+        type_ = "c"
     else:
         raise InvalidArgument(f"device {path}: not a device node")
-    return DeviceNode(kind, os.major(status.st_rdev), os.minor(status.st_rdev))
+    return DeviceNode(type_, os.major(status.st_rdev), os.minor(status.st_rdev))

@@ -1,14 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where a PCI device sits: the host's words for it, and the way through sysfs.
+"""PCI paths: the host's names for PCI devices, and the way to them through sysfs.
 
-    PCI path   02/03.1      slot 2 of the root bus is a bridge, and behind it is
-                            slot 3, function 1; hexadecimal, one part per bus
-    PCI path   20/02/03     a first part of 20 or more, of three, names another
-                            root complex
+    PCI path   02/03.1      slot 2 of the root bus is a bridge, and the device is in
+                            slot 3, function 1, of the bus behind it; hexadecimal, one
+                            part for each bus
+    PCI path   20/02/03     of three parts or more, a first part above 1f is the number
+                            of another root complex
     sysfs      /devices/pci0000:00/0000:00:02.0/0000:01:03.1
 
-The host knows slots; only the guest knows which number its kernel gave to the
-bus behind each bridge.
+The host knows slots. Only the guest knows the number that its kernel gave to the bus
+behind each bridge.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ BUS: Final = re.compile(r"[0-9a-f]{4,}:[0-9a-f]{2}")
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """A device's place on its bus."""
+    """The slot and function that a device has on its bus."""
 
     slot: int
     function: int = 0
@@ -42,7 +43,7 @@ class Slot:
 
 @dataclass(frozen=True, slots=True)
 class PciPath:
-    """The slots from a root bus to a device, each but the last a bridge's."""
+    """The slots from a root bus to a device; all but the last hold a bridge."""
 
     slots: tuple[Slot, ...]
     root_complex: int = 0
@@ -55,7 +56,7 @@ class PciPath:
 
 
 def parse_pci_path(text: str) -> PciPath:
-    """Read a PCI path. Raises `InvalidArgument`."""
+    """Parse a PCI path. Raises `InvalidArgument`."""
     parts = text.split("/")
     matches = [PART.fullmatch(part) for part in parts]
     slots = [Slot(int(match[1], 16), int(match[2] or 0)) for match in matches if match]
@@ -71,9 +72,9 @@ def parse_pci_path(text: str) -> PciPath:
 
 
 def devpath_of(paths: SystemPaths, path: PciPath) -> str:
-    """Return the device's path below `/sys`; the device itself may be missing.
+    """Return the device's path below `/sys`; the device itself may be missing. Blocks.
 
-    Raises `NotFound` when a bridge on the way has no bus behind it.
+    Raises `NotFound` if a bridge on the way has no bus behind it.
     """
     devpath = _root_bus(paths, path.root_complex)
     bus = f"0000:{path.root_complex:02x}"
@@ -106,12 +107,12 @@ def _bus_behind(paths: SystemPaths, bridge: str, path: PciPath) -> str:
 
 
 def rescan(paths: SystemPaths) -> None:
-    """Make the kernel look for PCI devices it was not told of.
+    """Make the kernel look for PCI devices that nobody has announced to it. Blocks.
 
-    Hotplug tells it; guests without ACPI are not told. So a failure is only
-    logged: the device may come all the same.
+    ACPI announces plugged devices, but some guests have no ACPI. A failure is only
+    logged, because the device may come without a rescan.
     """
     try:
         (paths.sys / "bus/pci/rescan").write_text("1")
     except OSError as error:
-        log.warning("PCI rescan failed: %s", error)
+        log.warning("PCI rescan failed", extra={"error": str(error)})

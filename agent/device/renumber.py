@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Give a container's spec the guest's device numbers in place of the host's.
 
-The host wrote the spec with its own numbers, in `linux.devices` and in the
-cgroup's device rules. Which rule belongs to which device is settled before the
-first number changes: one device's new numbers may well be another's old ones.
+The host wrote the spec with its own numbers, in `linux.devices` and in the cgroup's
+device rules. The rules of each device are looked up before the first number changes,
+because one device's new numbers may be another's old ones.
 """
 
 from __future__ import annotations
@@ -15,14 +15,16 @@ from kata_agent.device.node import DeviceNode
 from kata_agent.errors import InvalidArgument
 
 Entry: TypeAlias = dict[str, Any]
-"""A device, or a device rule, of the spec."""
+"""A device, or a device rule, of the spec (runtime-spec, config-linux.md)."""
 
 
 def renumber(spec: dict[str, Any], nodes: Mapping[str, DeviceNode]) -> None:
-    """Put each node (by the container path that the host asked for) into `spec`.
+    """Put the numbers of each node into `spec`, in place.
 
-    A device that is given is meant to be used: where there are rules and none is
-    about it, one is added that allows it.
+    `nodes` are by the container path that the host asked for. A device that is given
+    is meant to be used: if there are rules but none for the device, one that allows it
+    is added. Raises `InvalidArgument`, before anything is changed, if the spec does not
+    have one of the paths.
     """
     linux = spec.setdefault("linux", {})
     devices: dict[str, Entry] = {
@@ -33,9 +35,9 @@ def renumber(spec: dict[str, Any], nodes: Mapping[str, DeviceNode]) -> None:
     for path in nodes:
         if path not in devices:
             raise InvalidArgument(f"device {path!r}: not among the spec's devices")
-        rules_of[path] = [rule for rule in rules if _is_about(rule, devices[path])]
+        rules_of[path] = [rule for rule in rules if _is_rule_of(rule, devices[path])]
     for path, node in nodes.items():
-        numbers = {"type": node.kind, "major": node.major, "minor": node.minor}
+        numbers = {"type": node.type, "major": node.major, "minor": node.minor}
         devices[path].update(numbers)
         if node.container_path is not None:
             devices[path]["path"] = node.container_path
@@ -45,7 +47,7 @@ def renumber(spec: dict[str, Any], nodes: Mapping[str, DeviceNode]) -> None:
             rules.append({"allow": True, **numbers, "access": "rwm"})
 
 
-def _is_about(rule: Entry, device: Entry) -> bool:
+def _is_rule_of(rule: Entry, device: Entry) -> bool:
     return (rule.get("type"), rule.get("major"), rule.get("minor")) == (
         device.get("type"),
         device.get("major"),

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """The device rules of a container's cgroup.
 
-Hosts leave the rules out and count on the guest to write them: nothing but the
-harmless devices that every container has, and what its spec lists. Whatever
-rules there are, the last one denies the disks that the guest itself runs from:
-a container may make nodes (CAP_MKNOD), and must not write the agent's own files
-through one (CVE-2020-2023, CVE-2026-24834).
+Hosts leave the rules out, and the guest writes them: they allow the harmless devices
+that every container has and the devices of its spec, and nothing else. In any case the
+last rules deny the disks that the guest itself runs from, because a container may make
+nodes (CAP_MKNOD) and must not write the agent's own files through one (CVE-2020-2023,
+CVE-2026-24834).
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from kata_agent.linux.mount import Mount, read_mounts
 from kata_agent.system_paths import SystemPaths
 
 Numbers: TypeAlias = tuple[int, int]
-"""Major and minor."""
+"""Major and minor number of a device."""
 
 DEFAULTS: Final[tuple[dict[str, Any], ...]] = (
     {"allow": False, "access": "rwm"},
-    # Making any node is harmless as long as opening it is not allowed.
+    # To make a node is harmless as long as opening it is not allowed.
     {"allow": True, "type": "c", "access": "m"},
     {"allow": True, "type": "b", "access": "m"},
     {"allow": True, "type": "c", "major": 1, "minor": 3, "access": "rwm"},
@@ -44,7 +44,7 @@ DEFAULTS: Final[tuple[dict[str, Any], ...]] = (
 
 
 def complete_rules(spec: dict[str, Any], own_disks: list[Numbers]) -> None:
-    """Write the rules that `spec` lacks, and deny the guest's own disks."""
+    """Write the rules into `spec`, in place, if it has none; deny `own_disks`."""
     linux = spec.setdefault("linux", {})
     resources = linux.get("resources") or {}
     rules = resources.get("devices") or _default_rules(linux.get("devices") or [])
@@ -79,10 +79,10 @@ def _default_rules(devices: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def read_own_disks(paths: SystemPaths) -> list[Numbers]:
-    """Return the block devices that the guest itself lives on, or swaps to.
+    """Return the block devices that the guest itself runs from, or swaps to. Blocks.
 
-    What is mounted below the sandbox's directory came from the host for the
-    containers. Anonymous devices (major 0) are no disks.
+    A mount below the sandbox's directory is the containers', and so does not count.
+    Anonymous devices (major 0) are no disks.
     """
     sandbox = os.fspath(paths.sandbox)
     disks = {
@@ -91,7 +91,8 @@ def read_own_disks(paths: SystemPaths) -> list[Numbers]:
         if mount.major and not _is_below(mount, sandbox)
     }
     disks.update(_swap_disks(paths))
-    # A disk can be written through what it is a part of, or made of.
+    # Through the disk that a partition or a mapped device is on, its blocks can be
+    # written too.
     pending = list(disks)
     while pending:
         more = set(_disks_behind(paths, *pending.pop())) - disks
@@ -108,14 +109,14 @@ def _swap_disks(paths: SystemPaths) -> Iterator[Numbers]:
         # A kernel without swap.
         return
     for line in lines:
-        # A swap file is on a disk of its own, which this does not look for.
+        # A swap file is no node; the disk that it is on is not looked for here.
         with suppress(NotFound, InvalidArgument):
             node = read_node(paths.dev / line.split()[0].removeprefix("/dev/"))
             yield node.major, node.minor
 
 
 def _disks_behind(paths: SystemPaths, major: int, minor: int) -> Iterator[Numbers]:
-    """Yield the disk of a partition, and what a mapped device (dm-verity) is on."""
+    """Yield the disk of a partition, and those below a mapped device (dm-verity)."""
     device = paths.sys / "dev/block" / f"{major}:{minor}"
     if (device / "partition").exists():
         yield _numbers(device.resolve().parent / "dev")

@@ -16,7 +16,9 @@ from pathlib import PurePosixPath
 from typing import Any, Final
 
 from kata_agent.blocking import blocking
-from kata_agent.device.uevent import Uevent, UeventMatcher, Uevents
+from kata_agent.device.uevent import Uevent
+from kata_agent.device.uevent_matcher import UeventMatcher
+from kata_agent.device.uevents import Uevents
 from kata_agent.machine.cpu_memory import bring_online
 from kata_agent.machine.widen_cpusets import widen_cpusets
 from kata_agent.system_paths import SystemPaths

@@ -3,9 +3,7 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
-from types import ModuleType
 from typing import Any, Final
 
 from kata_agent.metrics.agent_process import agent_families
@@ -14,31 +12,10 @@ from kata_agent.metrics.filesystem import filesystem_families
 from kata_agent.metrics.guest import guest_families
 from kata_agent.metrics.spans import span_families
 from kata_agent.system_paths import SystemPaths
+from kata_agent.third_party import import_prometheus_client
 from kata_tracing.counters import Counters
 
-
-def _load_prometheus_client() -> tuple[Any, Any]:
-    """Return `generate_latest` and `Metric`.
-
-    prometheus_client imports `ssl` for servers and clients that nobody starts here,
-    and the agent never loads OpenSSL (`kata_agent.__main__`): during the import, a
-    module of empty names does for its annotations.
-    """
-    without = sys.modules.get("ssl", ModuleType) is None
-    if without:
-        stand_in = ModuleType("ssl")
-        stand_in.__getattr__ = lambda name: object  # type: ignore[method-assign]
-        sys.modules["ssl"] = stand_in
-    try:
-        from prometheus_client import generate_latest
-        from prometheus_client.metrics_core import Metric
-    finally:
-        if without:
-            sys.modules["ssl"] = None  # type: ignore[assignment]  # fails imports
-    return generate_latest, Metric
-
-
-_generate_latest, _Metric = _load_prometheus_client()
+_generate_latest, _Metric = import_prometheus_client()
 
 UTF_8: Final = "utf-8"
 

@@ -8,7 +8,7 @@ the kernel. What no class implements answers UNIMPLEMENTED, by name.
 
 from __future__ import annotations
 
-from kata_agent.device.devices import HANDLERS as DEVICE_HANDLERS
+from kata_agent.device.handlers import DRIVERS as DEVICE_DRIVERS
 from kata_agent.device.hotplug import Hotplug
 from kata_agent.network.network import Network
 from kata_agent.rpc.containers import ContainersService
@@ -19,7 +19,7 @@ from kata_agent.rpc.networking import NetworkingService
 from kata_agent.rpc.stdio import StdioService
 from kata_agent.rpc.tracing import TracingService
 from kata_agent.sandbox.sandbox import Sandbox
-from kata_agent.storage.storages import DRIVERS
+from kata_agent.storage.handlers import DRIVERS as STORAGE_DRIVERS
 from kata_protos.agent_ttrpc import AGENT_SERVICE
 from kata_protos.health_ttrpc import HEALTH
 from kata_tracing.setup import Tracing
@@ -33,8 +33,8 @@ def services(
     guest = GuestService(
         sandbox,
         hotplug,
-        device_handlers=sorted(DEVICE_HANDLERS),
-        storage_handlers=DRIVERS,
+        device_handlers=DEVICE_DRIVERS,
+        storage_handlers=STORAGE_DRIVERS,
         count_spans=tracing.counters,
     )
     return [

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Storages: what the host wants mounted, for one container or for the sandbox.
+"""Storages: the mounts that the host asks for, for a container or for the sandbox.
 
-Each driver has a file here with a function that puts a storage in place. A new
-one is that file and a line in `HANDLERS`.
-
-A mount point is used by any number of containers: the first use mounts, the
-last release unmounts. A storage that several containers of a pod go through one
-after the other (an emptyDir survives their restarts) stays until the sandbox
-ends, and so does what the sandbox itself asked for.
+storages                       the mount points in use, and the users of each
+handlers                       the drivers, one line each
+bind, block, ephemeral, local, mmio, ninep, nvdimm, overlayfs, scsi, virtiofs, watch
+                               a driver each: its `add` puts a storage in place
+driver_context                 all that a driver may use
+mount_point, source, mounts    paths confined to the sandbox's directories; mounts there
+disk, tag, group               shared by several drivers
+mirror, file_state             the copies of `watchable-bind`
 """

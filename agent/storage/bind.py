@@ -1,16 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`bind`: a file or directory that the guest has already, at one more place."""
+"""`bind`: a file or directory of the guest, at one more path."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
 from kata_agent.linux.mount import MS_BIND, parse_options
-from kata_agent.storage.context import Site
+from kata_agent.storage.driver_context import DriverContext
 from kata_protos.agent_pb2 import Storage
 
 
-async def add(storage: Storage, site: Site) -> None:
+async def add(storage: Storage, context: DriverContext) -> None:
+    """Bind `source`, an absolute path in the guest.
+
+    Options: those of mount(8) for a bind (`rbind`, `ro`, `nosuid`, `rslave`, ...);
+    `bind` is implied.
+    """
     options = parse_options(storage.options)
     options = replace(options, flags=options.flags | MS_BIND)
-    await site.mount(storage, storage.source, options)
+    await context.mount(storage, storage.source, options)

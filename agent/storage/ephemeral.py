@@ -11,7 +11,7 @@ from typing import Final
 from kata_agent.blocking import blocking
 from kata_agent.errors import Internal, InvalidArgument
 from kata_agent.linux.mount import parse_options
-from kata_agent.storage.context import Site
+from kata_agent.storage.driver_context import DriverContext
 from kata_agent.storage.group import own_by_group, split_group
 from kata_agent.system_paths import SystemPaths
 from kata_protos.agent_pb2 import Storage
@@ -20,15 +20,21 @@ SIZE: Final = re.compile(r"([0-9]+)([kKmMgG]?)")
 UNITS: Final = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
 
 
-async def add(storage: Storage, site: Site) -> None:
-    """Mount memory; `fsgid=GROUP` among the options is ours, the rest the kernel's."""
+async def add(storage: Storage, context: DriverContext) -> None:
+    """Mount a `tmpfs` or, after reserving the pages, a `hugetlbfs` (`fstype`).
+
+    Options: those of mount(8) and of the file system (tmpfs(5); kernel,
+    admin-guide/mm/hugetlbpage.rst). `hugetlbfs` needs `pagesize=` and `size=`, in
+    bytes or with K, M or G. `fsgid=GID` gives the directory to that group.
+    """
     options, group = split_group(list(storage.options))
     if storage.fstype == "hugetlbfs":
-        page, size = parse_sizes(options)
-        await site.keep(reserve, site.paths, page, size)
-    await site.mount(storage, storage.source or storage.fstype, parse_options(options))
+        page_size, size = parse_sizes(options)
+        await context.keep(reserve, context.paths, page_size, size)
+    source = storage.source or storage.fstype
+    await context.mount(storage, source, parse_options(options))
     if group is not None:
-        await blocking(own_by_group, site.place_of(storage), group)
+        await blocking(own_by_group, context.mount_point_of(storage), group)
 
 
 def parse_sizes(options: list[str]) -> tuple[int, int]:
@@ -44,23 +50,28 @@ def parse_sizes(options: list[str]) -> tuple[int, int]:
     return sizes[0], sizes[1]
 
 
-def reserve(paths: SystemPaths, page: int, size: int) -> ExitStack:
-    """Have the kernel set aside `size` bytes of huge pages. Blocks.
+def reserve(paths: SystemPaths, page_size: int, size: int) -> ExitStack:
+    """Have the kernel set aside `size` bytes of huge pages; return the undo. Blocks.
 
-    The pool is never made smaller: others may count on what is there.
+    The pool is never made smaller than it is, because others may use those pages.
+    Raises `InvalidArgument` if the kernel has no pages of `page_size` bytes, `Internal`
+    if it cannot set aside so many.
     """
-    pool = paths.sys / f"kernel/mm/hugepages/hugepages-{page >> 10}kB/nr_hugepages"
-    wanted = size // page
+    name = f"hugepages-{page_size >> 10}kB"
+    pool = paths.sys / "kernel/mm/hugepages" / name / "nr_hugepages"
+    wanted = size // page_size
     try:
         before = int(pool.read_text())
     except FileNotFoundError:
-        raise InvalidArgument(f"huge pages: no pages of {page} bytes") from None
+        raise InvalidArgument(f"huge pages: no pages of {page_size} bytes") from None
     with ExitStack() as undo:
         if before < wanted:
             undo.callback(_set_pool, pool, before)
             _set_pool(pool, wanted)
             if (got := int(pool.read_text())) < wanted:
-                raise Internal(f"huge pages: got {got} of {wanted} pages of {page}")
+                raise Internal(
+                    f"huge pages: got {got} of {wanted} pages of {page_size} bytes"
+                )
         return undo.pop_all()
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`fs_group`: a volume's files given to the group of its pod."""
+"""`fs_group` and `fsgid=`: a volume's files given to the group of its pod."""
 
 from __future__ import annotations
 
@@ -10,38 +10,41 @@ import os
 from kata_agent.errors import InvalidArgument
 from kata_agent.linux.mount import MS_RDONLY, MountOptions
 from kata_agent.linux.tree import has_group, set_group
-from kata_agent.storage.mount_point import Place
+from kata_agent.storage.mount_point import MountPoint
 from kata_protos.agent_pb2 import FSGroup
 from kata_protos.types_pb2 import OnRootMismatch
 
 log = logging.getLogger(__name__)
 
 OPTION = "fsgid="
-"""How the group comes as a mount option (`ephemeral`, `local`); no kernel knows it."""
+"""The group as a mount option (`ephemeral`, `local`), which no kernel knows."""
 
 
-def apply_group(place: Place, wanted: FSGroup, options: MountOptions) -> None:
-    """Change owner group and mode of all files in `place`. Blocks.
+def apply_group(point: MountPoint, group: FSGroup, options: MountOptions) -> None:
+    """Change group and mode of all files in `point`. Blocks. Raises `OSError`.
 
-    Of a file system that is mounted read-only nothing can be changed: its files stay
-    as they are, as Kubernetes has it too.
+    With the policy `OnRootMismatch`, do nothing if the root has the group already. The
+    files of a read-only file system stay as they are, as in Kubernetes.
     """
     read_only = bool(options.flags & MS_RDONLY)
-    with place.opened() as root:
-        if wanted.group_change_policy == OnRootMismatch and has_group(
-            root, wanted.group_id, read_only=read_only
+    with point.opened() as root:
+        if group.group_change_policy == OnRootMismatch and has_group(
+            root, group.group_id, read_only=read_only
         ):
             return
         try:
-            set_group(root, wanted.group_id, read_only=read_only)
+            set_group(root, group.group_id, read_only=read_only)
         except OSError as error:
             if error.errno != errno.EROFS:
                 raise
-            log.info("read-only, group not changed", extra={"mount_point": str(place)})
+            log.info("read-only, group not changed", extra={"mount_point": str(point)})
 
 
 def split_group(options: list[str]) -> tuple[list[str], int | None]:
-    """Take `fsgid=N` out of mount options. Raises `InvalidArgument`."""
+    """Return the options without `fsgid=GID`, and that group or None.
+
+    Of several groups the last counts. Raises `InvalidArgument`.
+    """
     rest = [option for option in options if not option.startswith(OPTION)]
     groups = [
         option.removeprefix(OPTION) for option in options if option.startswith(OPTION)
@@ -49,13 +52,14 @@ def split_group(options: list[str]) -> tuple[list[str], int | None]:
     if not groups:
         return rest, None
     if not groups[-1].isascii() or not groups[-1].isdigit():
-        raise InvalidArgument(f"option {OPTION}{groups[-1]}: not a group id")
+        raise InvalidArgument(f"option {OPTION + groups[-1]!r}: not a group id")
     return rest, int(groups[-1])
 
 
-def own_by_group(place: Place, group: int) -> None:
-    """Give the directory itself to `group`, new files included. Blocks."""
-    with place.opened(os.O_RDONLY | os.O_DIRECTORY) as directory:
+def own_by_group(point: MountPoint, group: int) -> None:
+    """Give the directory itself to `group`, and so all files made in it. Blocks."""
+    with point.opened(os.O_RDONLY | os.O_DIRECTORY) as directory:
         mode = os.fstat(directory).st_mode
         os.fchown(directory, -1, group)
+        # Set-group-ID: new files get the directory's group (man 7 inode).
         os.fchmod(directory, mode & 0o7777 | 0o2000)

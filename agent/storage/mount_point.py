@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where a storage goes: mount points, confined to the sandbox's directories.
+"""Mount points: paths that are confined to the sandbox's directories.
 
-Everything here blocks, and whatever makes something returns its undo as an
-`ExitStack`. A function that fails has undone its own part.
+A container may put symlinks into those directories. So every path is resolved by the
+kernel beneath its root, at each use. Functions that create something push the undo on
+an `ExitStack`. Everything here but `parse_mount_point` and `root_of` blocks.
 """
 
 from __future__ import annotations
@@ -16,24 +17,14 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from kata_agent.errors import InvalidArgument, NotFound, Unimplemented
+from kata_agent.errors import InvalidArgument
 from kata_agent.linux.beneath import (
-    is_directory,
     make_directories,
     make_file,
     open_directory,
     open_parent,
     opened,
     remove_directories,
-)
-from kata_agent.linux.mount import (
-    MS_BIND,
-    MountOptions,
-    bind_at,
-    mount_at,
-    remount_at,
-    set_propagation,
-    unmount_at,
 )
 from kata_agent.linux.openat2 import open_beneath
 from kata_agent.linux.tree import remove_directory
@@ -43,8 +34,8 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """A path below one of the sandbox's directories."""
+class MountPoint:
+    """A path below one of the sandbox's directories. It need not exist."""
 
     root: Path
     path: str
@@ -55,11 +46,12 @@ class Place:
 
     @property
     def name(self) -> str:
+        """The last part of the path."""
         return os.path.basename(self.path)
 
     @contextmanager
     def opened_root(self) -> Iterator[int]:
-        """Open the root. What leads out of it is the caller's mistake."""
+        """Open the root. In the block, a path that leads out is `InvalidArgument`."""
         with opened(open_directory(os.fspath(self.root))) as root:
             try:
                 yield root
@@ -71,8 +63,14 @@ class Place:
                 raise
 
     @contextmanager
+    def opened_parent(self) -> Iterator[int]:
+        """Open the directory around the mount point. Raises as `opened` does."""
+        with self.opened_root() as root, opened(open_parent(root, self.path)) as parent:
+            yield parent
+
+    @contextmanager
     def opened(self, flags: int = os.O_PATH) -> Iterator[int]:
-        """Open what is there. Raises `OSError`."""
+        """Open the mount point. Raises `OSError` or `InvalidArgument`."""
         with (
             self.opened_root() as root,
             opened(open_beneath(root, self.path, flags)) as entry,
@@ -80,167 +78,91 @@ class Place:
             yield entry
 
 
-def place_of(paths: SystemPaths, text: str) -> Place:
-    """Return where the absolute path `text` is. Raises `InvalidArgument`.
+def parse_mount_point(paths: SystemPaths, text: str) -> MountPoint:
+    """Return the mount point at the absolute path `text`.
 
-    A rootless host puts its own runtime directory in front of ours.
+    Raises `InvalidArgument` for a path that is not below one of the sandbox's
+    directories, or that has a part `..`.
     """
     path = _normal(text)
-    root = _root_of(paths, path)
+    root = root_of(paths, path)
     if not text.startswith("/") or ".." in path.split("/") or "\0" in text or not root:
         raise InvalidArgument(f"path {text!r}: not below {paths.sandbox}")
-    return Place(root, path.removeprefix(f"{root}/"))
+    return MountPoint(root, path.removeprefix(f"{root}/"))
+
+
+def root_of(paths: SystemPaths, text: str) -> Path | None:
+    """Return the sandbox's directory that `text` is below, None if there is none.
+
+    The host's runtime, when it runs without root, puts its own runtime directory
+    (`/run/user/UID`) in front of ours.
+    """
+    user = rf"{re.escape(os.fspath(paths.run))}/user/[0-9]+/run/kata-containers"
+    pattern = rf"({re.escape(os.fspath(paths.sandbox))}|{user})/"
+    match = re.match(pattern, _normal(text))
+    return Path(match[1]) if match else None
 
 
 def _normal(text: str) -> str:
     return "/" + "/".join(part for part in text.split("/") if part not in ("", "."))
 
 
-def _root_of(paths: SystemPaths, path: str) -> Path | None:
-    """Return the directory that confines `path`, None for a path elsewhere."""
-    user = rf"{re.escape(os.fspath(paths.run))}/user/[0-9]+/run/kata-containers"
-    match = re.match(rf"({re.escape(os.fspath(paths.sandbox))}|{user})/", path)
-    return Path(match[1]) if match else None
-
-
-def make_place(
-    place: Place, undo: ExitStack, *, directory: bool = True, mode: int = 0o755
+def make_mount_point(
+    point: MountPoint, undo: ExitStack, *, directory: bool = True, mode: int = 0o755
 ) -> int:
-    """Make the directory or the empty file `place`; return a descriptor (`O_PATH`).
+    """Make the directory, or the empty file, and return a descriptor (`O_PATH`).
 
-    What it made goes away with `undo`, unless somebody has put something in.
+    Missing parents are made too. `undo` removes all that was made, except directories
+    that are not empty by then. Raises `OSError` or `InvalidArgument`.
     """
-    os.makedirs(place.root, mode=0o750, exist_ok=True)
-    with place.opened_root() as root:
+    os.makedirs(point.root, mode=0o750, exist_ok=True)
+    with point.opened_root() as root:
         if directory:
-            entry, made = make_directories(root, place.path, mode=mode)
-            undo.callback(_remove_empty, place, made)
+            entry, made = make_directories(root, point.path, mode=mode)
+            undo.callback(_remove_empty, point, made)
             return entry
-        parent, made = make_directories(root, os.path.dirname(place.path))
+        parent, made = make_directories(root, os.path.dirname(point.path))
         os.close(parent)
-        undo.callback(_remove_empty, place, made)
-        entry, new = make_file(root, place.path)
+        undo.callback(_remove_empty, point, made)
+        entry, new = make_file(root, point.path)
         if new:
-            undo.callback(_remove_file, place)
+            undo.callback(_remove_file, point)
         return entry
 
 
-@contextmanager
-def _unless_taken_away(place: Place, *harmless: int) -> Iterator[None]:
-    """Clean up `place`, which a container may have taken away meanwhile.
+def remove_tree(point: MountPoint) -> None:
+    """Remove a directory with everything in it, or a file. None is fine."""
+    with cleaning_up(point), point.opened_parent() as parent:
+        try:
+            remove_directory(parent, point.name)
+        except NotADirectoryError:
+            os.unlink(point.name, dir_fd=parent)
 
-    That, or an error number that is `harmless`, is no failure of who cleans up.
+
+@contextmanager
+def cleaning_up(point: MountPoint, *harmless: int) -> Iterator[None]:
+    """Accept that `point` is gone, or that a container has put a symlink in its way.
+
+    The error numbers in `harmless` are no failure of the cleanup either. All of these
+    are logged.
     """
+    fields = {"mount_point": str(point)}
     try:
         yield
     except InvalidArgument as error:
-        log.warning("mount point %s: not cleaned up: %s", place, error)
+        log.warning("mount point not cleaned up", extra=fields | {"error": str(error)})
     except OSError as error:
         if error.errno not in (errno.ENOENT, errno.ENOTDIR, *harmless):
             raise
-        log.info("mount point %s: nothing left to clean up: %s", place, error)
+        log.info("mount point already gone", extra=fields | {"error": str(error)})
 
 
-def _remove_empty(place: Place, made: list[str]) -> None:
-    with _unless_taken_away(place, errno.ENOTEMPTY, errno.EBUSY):
-        with place.opened_root() as root:
+def _remove_empty(point: MountPoint, made: list[str]) -> None:
+    with cleaning_up(point, errno.ENOTEMPTY, errno.EBUSY):
+        with point.opened_root() as root:
             remove_directories(root, made)
 
 
-def _remove_file(place: Place) -> None:
-    with _unless_taken_away(place), _opened_parent(place) as parent:
-        os.unlink(place.name, dir_fd=parent)
-
-
-def remove_tree(place: Place) -> None:
-    """Remove what is at `place`: a directory with everything in it, or a file."""
-    with _unless_taken_away(place), _opened_parent(place) as parent:
-        try:
-            remove_directory(parent, place.name)
-        except NotADirectoryError:
-            os.unlink(place.name, dir_fd=parent)
-
-
-@contextmanager
-def _opened_parent(place: Place) -> Iterator[int]:
-    with place.opened_root() as root, opened(open_parent(root, place.path)) as parent:
-        yield parent
-
-
-def mount_file_system(
-    place: Place, source: str, fstype: str, options: MountOptions
-) -> ExitStack:
-    """Mount a file system; `source` is a node, a tag or just a word to the kernel."""
-    with ExitStack() as undo:
-        with opened(make_place(place, undo)) as target:
-            try:
-                mount_at(source, target, fstype, options)
-            except OSError as error:
-                if error.errno == errno.ENODEV:
-                    raise Unimplemented(
-                        f"storage {str(place)!r}: "
-                        f"this kernel has no file system {fstype!r}"
-                    ) from error
-                # The kernel names no layer; our descriptor would tell nobody.
-                what = f"{fstype} {source!r}" + (options.data and f" ({options.data})")
-                text = f"{error.strerror}, mounting {what}"
-                raise OSError(error.errno, text, str(place)) from error
-        undo.callback(unmount, place)
-        if options.propagation:
-            with place.opened() as mounted:
-                set_propagation(mounted, options.propagation)
-        return undo.pop_all()
-
-
-def bind(
-    paths: SystemPaths, place: Place, source: str, options: MountOptions
-) -> ExitStack:
-    """Bind the file or directory `source` to `place`.
-
-    A source in the sandbox's directories is confined to them like a mount
-    point: a container may have put a symlink there.
-    """
-    with ExitStack() as undo, opened(open_source(paths, source)) as origin:
-        directory = is_directory(origin)
-        with opened(make_place(place, undo, directory=directory)) as target:
-            bind_at(origin, target, options)
-        undo.callback(unmount, place)
-        return undo.pop_all()
-
-
-def open_source(paths: SystemPaths, source: str) -> int:
-    """Open (`O_PATH`) what the host wants bound or copied."""
-    parts = source.split("/")
-    if not source.startswith("/") or ".." in parts or "\0" in source:
-        raise InvalidArgument(f"source {source!r}: not an absolute path")
-    try:
-        if _root_of(paths, _normal(source)) is None:
-            return os.open(source, os.O_PATH | os.O_CLOEXEC)
-        place = place_of(paths, source)
-        with place.opened_root() as root:
-            return open_beneath(root, place.path, os.O_PATH)
-    except FileNotFoundError as error:
-        raise NotFound(f"source {source!r}: no such file") from error
-
-
-def remount(place: Place, options: MountOptions) -> None:
-    """Change the options of the file system mounted on `place`."""
-    with place.opened() as mounted:
-        remount_at(mounted, options)
-
-
-def unmount(place: Place) -> None:
-    """Unmount `place`; what is still in use goes when its last user does."""
-    # EINVAL: nothing is mounted there any more.
-    with _unless_taken_away(place, errno.EINVAL), _opened_parent(place) as parent:
-        try:
-            unmount_at(parent, place.name)
-        except OSError as error:
-            if error.errno != errno.EBUSY:
-                raise
-            log.warning("mount point %s: in use, detached", place)
-            unmount_at(parent, place.name, lazy=True)
-
-
-def is_bind(fstype: str, options: MountOptions) -> bool:
-    return fstype == "bind" or bool(options.flags & MS_BIND)
+def _remove_file(point: MountPoint) -> None:
+    with cleaning_up(point), point.opened_parent() as parent:
+        os.unlink(point.name, dir_fd=parent)

@@ -5,10 +5,15 @@ from __future__ import annotations
 
 import errno
 
-from kata_agent.storage.context import Site
+from kata_agent.storage.driver_context import DriverContext
 from kata_agent.storage.tag import mount_tag
 from kata_protos.agent_pb2 import Storage
 
 
-async def add(storage: Storage, site: Site) -> None:
-    await mount_tag(storage, site, missing=errno.ENOENT)
+async def add(storage: Storage, context: DriverContext) -> None:
+    """Mount the share whose tag is `source`.
+
+    Options: those of mount(8) and of 9p (kernel, filesystems/9p.rst), as
+    `trans=virtio` and `version=9p2000.L`.
+    """
+    await mount_tag(storage, context, missing=errno.ENOENT)

@@ -10,41 +10,55 @@ from typing import Final
 from kata_agent.errors import InvalidArgument
 from kata_agent.linux.beneath import opened
 from kata_agent.linux.mount import parse_options
-from kata_agent.storage.context import Site
-from kata_agent.storage.mount_point import Place, make_place, place_of, remove_tree
+from kata_agent.storage.driver_context import DriverContext
+from kata_agent.storage.mount_point import (
+    MountPoint,
+    make_mount_point,
+    parse_mount_point,
+    remove_tree,
+)
 from kata_protos.agent_pb2 import Storage
 
 OURS: Final = "io.katacontainers."
+"""Options that begin so are for the agent, not for the kernel."""
 WRITABLE: Final = "io.katacontainers.fs-opt.overlay-rw"
 """Option: add a writable layer of the container's own."""
 CREATE: Final = "io.katacontainers.volume.overlayfs.create_directory="
 """Driver option: a directory to make first, for a layer."""
 
 
-async def add(storage: Storage, site: Site) -> None:
+async def add(storage: Storage, context: DriverContext) -> None:
+    """Make the directories of the writable layer if there is one, and mount.
+
+    Options: those of mount(8) and of overlayfs (kernel, filesystems/overlayfs.rst), as
+    `lowerdir=A:B`; `io.katacontainers.fs-opt.overlay-rw` adds `upperdir` and `workdir`
+    in the container's own directory. Driver option:
+    `io.katacontainers.volume.overlayfs.create_directory=PATH`, any number of times.
+    """
     options = [option for option in storage.options if not option.startswith(OURS)]
     for option in storage.driver_options:
         if option.startswith(CREATE):
-            place = place_of(site.paths, option.removeprefix(CREATE))
-            await site.keep(make_directory, place)
+            layer = parse_mount_point(context.paths, option.removeprefix(CREATE))
+            await context.keep(make_directory, layer)
     if WRITABLE in storage.options:
-        if site.container_id is None:
+        if context.container_id is None:
             raise InvalidArgument(
                 f"storage {storage.mount_point!r}: a writable layer needs a container"
             )
-        for layer, directory in (("upperdir", "upper"), ("workdir", "work")):
-            # A container may have several, and none goes over another's.
+        for key, directory in (("upperdir", "upper"), ("workdir", "work")):
+            # A container may have several overlays, each with directories of its own.
             mark = zlib.crc32(storage.mount_point.encode())
             name = f"{directory}-{mark:08x}"
-            path = f"{site.paths.sandbox}/{site.container_id}/{name}"
-            await site.keep(make_directory, place_of(site.paths, path))
-            options.append(f"{layer}={path}")
-    await site.mount(storage, storage.source or "overlay", parse_options(options))
+            path = f"{context.paths.sandbox}/{context.container_id}/{name}"
+            layer = parse_mount_point(context.paths, path)
+            await context.keep(make_directory, layer)
+            options.append(f"{key}={path}")
+    await context.mount(storage, storage.source or "overlay", parse_options(options))
 
 
-def make_directory(place: Place) -> ExitStack:
-    """Make a layer's directory, to be removed with what containers wrote. Blocks."""
+def make_directory(layer: MountPoint) -> ExitStack:
+    """Make a layer's directory; the undo removes all that was written there. Blocks."""
     with ExitStack() as undo:
-        with opened(make_place(place, undo)):
-            undo.callback(remove_tree, place)
+        with opened(make_mount_point(layer, undo)):
+            undo.callback(remove_tree, layer)
         return undo.pop_all()

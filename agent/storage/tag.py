@@ -1,25 +1,25 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the host shares under a tag: only mounting it tells whether it is there."""
+"""Shares that have a tag: only an attempt to mount tells whether a tag is there."""
 
 from __future__ import annotations
 
 import re
 
-from kata_agent.device.uevent import UeventMatcher
-from kata_agent.storage.context import Site
+from kata_agent.device.uevent_matcher import UeventMatcher
+from kata_agent.storage.driver_context import DriverContext
 from kata_protos.agent_pb2 import Storage
 
 
-async def mount_tag(storage: Storage, site: Site, *, missing: int) -> None:
-    """Mount what has the tag `storage.source`, once its device has appeared.
+async def mount_tag(storage: Storage, context: DriverContext, *, missing: int) -> None:
+    """Mount the share whose tag is `storage.source`, once its device has appeared.
 
-    `missing` is the error number by which the kernel says that no device has the
-    tag.
+    `missing` is the error number by which the kernel says that no device has the tag.
+    Raises `Timeout` if the device does not appear, and other errors of the mount.
     """
 
     async def attempt() -> bool:
         try:
-            await site.mount(storage, storage.source)
+            await context.mount(storage, storage.source)
         except OSError as error:
             if error.errno != missing:
                 raise
@@ -27,11 +27,11 @@ async def mount_tag(storage: Storage, site: Site, *, missing: int) -> None:
         return True
 
     if not await attempt():
-        # The tag is known once the driver has taken the device: not at its `add`.
+        # At `add` the device has no driver yet, and so the tag is not known.
         matcher = UeventMatcher(
             description=f"a {storage.fstype} device with the tag {storage.source!r}",
             subsystem="virtio",
             devpath=re.compile(r"/devices/.+/virtio[0-9]+"),
             action="bind",
         )
-        await site.hotplug.retry(attempt, matcher)
+        await context.hotplug.retry(attempt, matcher)

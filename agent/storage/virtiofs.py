@@ -8,25 +8,31 @@ import os
 
 from kata_agent.blocking import blocking
 from kata_agent.linux.mount import read_mounts
-from kata_agent.storage.context import Site
-from kata_agent.storage.mount_point import Place
+from kata_agent.storage.driver_context import DriverContext
+from kata_agent.storage.mount_point import MountPoint
 from kata_agent.storage.tag import mount_tag
 from kata_agent.system_paths import SystemPaths
 from kata_protos.agent_pb2 import Storage
 
 
-async def add(storage: Storage, site: Site) -> None:
-    place = site.place_of(storage)
-    # A sandbox that is made again in the same guest finds its share mounted.
-    if not await blocking(_is_mounted, site.paths, place, storage.source):
-        await mount_tag(storage, site, missing=errno.EINVAL)
+async def add(storage: Storage, context: DriverContext) -> None:
+    """Mount the share whose tag is `source`, unless it is mounted there already.
+
+    Options: those of mount(8) and of virtiofs (kernel, filesystems/virtiofs.rst), as
+    `dax`.
+    """
+    point = context.mount_point_of(storage)
+    # A sandbox that is created again in the same guest finds its share mounted.
+    if not await blocking(_is_mounted, context.paths, point, storage.source):
+        await mount_tag(storage, context, missing=errno.EINVAL)
 
 
-def _is_mounted(paths: SystemPaths, place: Place, tag: str) -> bool:
-    point = os.fspath(place.root / place.path)
-    on_point = [
+def _is_mounted(paths: SystemPaths, point: MountPoint, tag: str) -> bool:
+    path = os.fspath(point.root / point.path)
+    there = [
         (mount.fstype, mount.source)
         for mount in read_mounts(paths.proc / "self/mountinfo")
-        if mount.point == point
+        if mount.point == path
     ]
-    return on_point[-1:] == [("virtiofs", tag)]
+    # The last mount on a point hides the others.
+    return there[-1:] == [("virtiofs", tag)]

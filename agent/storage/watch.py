@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """`watchable-bind`: a small shared directory whose changes a container can watch.
 
-inotify sees nothing of what the host changes in a shared file system. So the
-files (a ConfigMap, a Secret) are copied into a tmpfs, and copied again when the
-host has changed them. What is too large for that is bound as it is.
+inotify reports no change that the host makes in a shared file system. So the files (a
+ConfigMap, a Secret) are copied into a tmpfs, and copied again after the host has
+changed them. A directory that is too large for that is bound instead.
 """
 
 from __future__ import annotations
@@ -16,28 +16,33 @@ from typing import Final
 from kata_agent.blocking import blocking
 from kata_agent.errors import AgentError, InvalidArgument
 from kata_agent.linux.mount import MountOptions
-from kata_agent.storage.context import Site
+from kata_agent.storage.driver_context import DriverContext
 from kata_agent.storage.mirror import Mirror, TooLarge
-from kata_agent.storage.mount_point import Place, bind
+from kata_agent.storage.mount_point import MountPoint
+from kata_agent.storage.mounts import bind
 from kata_agent.system_paths import SystemPaths
 from kata_protos.agent_pb2 import Storage
 
 log = logging.getLogger(__name__)
 
 DIRECTORY: Final = "watchable"
-"""What the directory of the mount points is called; a tmpfs is mounted on it."""
+"""The name of the directory that the mount points are in; a tmpfs is mounted on it."""
 INTERVAL: Final = 2.0
 """Seconds between two looks at the source."""
 
 
-async def add(storage: Storage, site: Site) -> None:
-    place = site.place_of(storage)
-    parent, _, _ = str(place).rpartition("/")
+async def add(storage: Storage, context: DriverContext) -> None:
+    """Keep a copy of `source`, an absolute path, in a directory named `watchable`.
+
+    Options are ignored.
+    """
+    point = context.mount_point_of(storage)
+    parent, _, _ = str(point).rpartition("/")
     if parent.rpartition("/")[2] != DIRECTORY:
         raise InvalidArgument(
             f"storage {storage.mount_point!r}: not in a directory {DIRECTORY!r}"
         )
-    await site.require(
+    await context.require(
         Storage(
             driver="ephemeral",
             source="tmpfs",
@@ -46,58 +51,69 @@ async def add(storage: Storage, site: Site) -> None:
             options=["mode=755", "nosuid", "nodev"],
         )
     )
-    watch = Watch(site.paths, place, storage.source)
-    site.cleanup.push_async_exit(await watch.start())
+    watch = Watch(context.paths, point, storage.source)
+    context.cleanup.push_async_exit(await watch.start())
 
 
 class Watch:
-    """Keeps one mount point like its source."""
+    """Keeps one mount point equal to its source."""
 
-    def __init__(self, paths: SystemPaths, place: Place, source: str) -> None:
+    def __init__(self, paths: SystemPaths, point: MountPoint, source: str) -> None:
         self._paths = paths
-        self._place = place
+        self._point = point
         self._source = source
-        self._mirror = Mirror(paths, place, source)
+        self._mirror = Mirror(paths, point, source)
 
     async def start(self) -> AsyncExitStack:
-        """Copy for the first time, then go on in the background; return the undo."""
+        """Copy for the first time, then go on in the background; return the undo.
+
+        Raises `AgentError` or `OSError` if the first copy fails.
+        """
         async with AsyncExitStack() as cleanup:
             cleanup.push_async_callback(blocking, self._mirror.remove)
             try:
                 await blocking(self._mirror.update)
             except TooLarge as reason:
-                cleanup.push_async_callback(blocking, (await self._bind(reason)).close)
+                bound = await self._bind(reason)
+                cleanup.push_async_callback(blocking, bound.close)
             else:
                 task = asyncio.create_task(self._follow())
                 cleanup.push_async_callback(_end, task)
             return cleanup.pop_all()
 
     async def _follow(self) -> None:
-        """Copy what has changed, until cancelled; undo what is left then."""
-        with_undo = ExitStack()
+        """Copy each change until cancelled; then undo the bind, if there is one."""
+        bound = ExitStack()
         try:
             while True:
                 await asyncio.sleep(INTERVAL)
                 try:
                     await blocking(self._mirror.update)
                 except TooLarge as reason:
-                    with_undo = await self._bind(reason)
+                    bound = await self._bind(reason)
                     await asyncio.Event().wait()
                 except (OSError, AgentError) as error:
-                    # What a container has done to its copy, say.
-                    log.warning("watched %s: not updated: %s", self._place, error)
+                    # For example, a container has put a symlink into its copy.
+                    log.warning(
+                        "watched directory not updated",
+                        extra={"mount_point": str(self._point), "error": str(error)},
+                    )
         finally:
-            await blocking(with_undo.close)
+            await blocking(bound.close)
 
     async def _bind(self, reason: TooLarge) -> ExitStack:
-        log.warning("watched %s: bound instead of copied: %s", self._place, reason)
+        """Bind the source over the copy; return the undo."""
+        log.warning(
+            "watched directory bound instead of copied",
+            extra={"mount_point": str(self._point), "reason": str(reason)},
+        )
         work = asyncio.ensure_future(
-            blocking(bind, self._paths, self._place, self._source, MountOptions())
+            blocking(bind, self._paths, self._point, self._source, MountOptions())
         )
         try:
             return await asyncio.shield(work)
         except asyncio.CancelledError:
-            # A thread cannot be stopped: what it still binds is undone here.
+            # A thread cannot be stopped, so its bind is waited for and undone here.
             await blocking((await work).close)
             raise
 

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from kata_agent.device.hotplug import Hotplug
-from kata_agent.device.uevent import Uevents
+from kata_agent.device.uevents import Uevents
 from kata_agent.network.network import Network
 from kata_agent.options.config import Config
 from kata_agent.reaper import Reaper

@@ -1,15 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A tree like `/sys` and `/dev`, and a kernel that tells of what is plugged into it."""
+"""A tree like `/sys` and `/dev`, and the device events of a kernel."""
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import os
 from collections import deque
 from pathlib import Path
 
 from kata_agent.device.hotplug import Hotplug
-from kata_agent.device.uevent import Uevent, Uevents
+from kata_agent.device.uevent import Uevent
+from kata_agent.device.uevents import Uevents
 from kata_agent.system_paths import SystemPaths
 
 
@@ -19,12 +21,14 @@ class FakeMonitor:
     def __init__(self) -> None:
         self._pending: deque[Uevent | OSError] = deque()
         self._readable, self._wake = os.pipe()
+        self.sent = self.received = 0
 
     def fileno(self) -> int:
         return self._readable
 
     def send(self, *events: Uevent | OSError) -> None:
         self._pending.extend(events)
+        self.sent += len(events)
         os.write(self._wake, b"x" * len(events))
 
     def receive(self) -> Uevent | None:
@@ -32,6 +36,7 @@ class FakeMonitor:
             return None
         os.read(self._readable, 1)
         event = self._pending.popleft()
+        self.received += 1
         if isinstance(event, OSError):
             raise event
         return event
@@ -54,14 +59,28 @@ class Sysfs:
         for directory in (self.paths.proc, self.paths.sys, self.paths.dev):
             directory.mkdir()
         self.monitor = FakeMonitor()
-        self.uevents = Uevents(self.paths, lambda: self.monitor)
+        self.is_monitored = False
+        """Whether somebody listens to the events."""
+        self.uevents = Uevents(self.paths, self._open_monitor)
+
+    def _open_monitor(self) -> FakeMonitor:
+        self.is_monitored = True
+        return self.monitor
+
+    async def until_received(self) -> None:
+        """Wait until every event that was sent has been handled."""
+        while self.monitor.received < self.monitor.sent:
+            await asyncio.sleep(0)
+        # Tasks that the last event has woken get their turn.
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
 
     def hotplug(self, timeout: float = 30.0) -> Hotplug:
         """Wait for devices of this tree, each for `timeout` seconds."""
         return Hotplug(self.paths, self.uevents, timeout)
 
     def add(self, subsystem: str, devpath: str, *, node: bool = True) -> Uevent:
-        """Put a device into the tree; return its event, which is not sent."""
+        """Put a device into the tree; return its event, which the test may send."""
         event = added(subsystem, devpath)
         directory = self.paths.sys / devpath.removeprefix("/")
         directory.mkdir(parents=True)

@@ -179,7 +179,7 @@ async def test_a_new_file_system_on_a_blank_disk(
     script = "echo text > /volume/file; cat /volume/file"
     assert await output(client, request(script, storages=[storage])) == "text\n"
     storage.driver_options.append("encryption_key=ephemeral")
-    with pytest.raises(StatusError, match="no encrypted disks here"):
+    with pytest.raises(StatusError, match="encrypted disks are not supported"):
         await output(client, request("true", storages=[storage]))
 
 

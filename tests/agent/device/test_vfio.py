@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from kata_agent.device import vfio
-from kata_agent.device.hotplug import Hotplug
 from kata_agent.errors import Internal, InvalidArgument, Timeout
 from kata_protos.agent_pb2 import Device
 from tests.helpers.sysfs import Sysfs
@@ -36,10 +35,6 @@ class Kernel(Sysfs):
         (directory / "driver").symlink_to(self.drivers / driver)
         return directory
 
-    @property
-    def hotplug(self) -> Hotplug:
-        return Hotplug(self.paths, self.uevents, 0.2)
-
 
 @pytest.fixture
 async def kernel(tmp_path: Path) -> AsyncIterator[Kernel]:
@@ -58,7 +53,7 @@ def request(*options: str) -> Device:
 async def test_addresses_of_devices_that_the_kernel_keeps(kernel: Kernel) -> None:
     kernel.device("0000:00:02.0", group=None, driver="mlx5_core")
     found = await vfio.find_for_kernel(
-        kernel.hotplug, request("0000:3b:00.1=02", "0000:3b:00.2=")
+        kernel.hotplug(0.2), request("0000:3b:00.1=02", "0000:3b:00.2=")
     )
     assert found.node is None
     assert found.pci_addresses == {"0000:3b:00.1": "0000:00:02.0"}
@@ -66,7 +61,7 @@ async def test_addresses_of_devices_that_the_kernel_keeps(kernel: Kernel) -> Non
 
 async def test_a_device_that_does_not_come(kernel: Kernel) -> None:
     with pytest.raises(Timeout, match="waiting for a PCI device at PCI path 03"):
-        await vfio.find(kernel.hotplug, request("0000:3b:00.1=03"))
+        await vfio.find(kernel.hotplug(0.2), request("0000:3b:00.1=03"))
 
 
 @pytest.mark.parametrize(
@@ -75,18 +70,18 @@ async def test_a_device_that_does_not_come(kernel: Kernel) -> None:
         (["nonsense"], "option 'nonsense' is not HOST_ADDRESS=PCI_PATH"),
         (["x=02"], "option 'x=02' is not HOST_ADDRESS=PCI_PATH"),
         (["0000:3b:00.1=zz"], "PCI path 'zz'"),
-        ([], "device '/dev/vfio/7': no PCI device in it"),
+        ([], "device '/dev/vfio/7': no PCI device in its options"),
     ],
 )
 async def test_bad_options(kernel: Kernel, options: list[str], error: str) -> None:
     with pytest.raises(InvalidArgument, match=error):
-        await vfio.find(kernel.hotplug, request(*options))
+        await vfio.find(kernel.hotplug(0.2), request(*options))
 
 
 async def test_no_iommu(kernel: Kernel) -> None:
     kernel.device("0000:00:02.0", group=None, driver="vfio-pci")
     with pytest.raises(Internal, match="PCI device 0000:00:02.0: in no IOMMU group"):
-        await vfio.find(kernel.hotplug, request("0000:3b:00.1=02"))
+        await vfio.find(kernel.hotplug(0.2), request("0000:3b:00.1=02"))
 
 
 async def test_devices_of_two_groups(kernel: Kernel) -> None:
@@ -94,13 +89,15 @@ async def test_devices_of_two_groups(kernel: Kernel) -> None:
         address = f"0000:00:0{number}.0"
         kernel.device(address, group=str(number), driver="vfio-pci")
     with pytest.raises(Internal, match="in several IOMMU groups"):
-        await vfio.find(kernel.hotplug, request("0000:3b:00.1=02", "0000:3b:00.2=03"))
+        await vfio.find(
+            kernel.hotplug(0.2), request("0000:3b:00.1=02", "0000:3b:00.2=03")
+        )
 
 
 async def test_a_driver_that_does_not_let_go(kernel: Kernel) -> None:
     device = kernel.device("0000:00:02.0", group="4", driver="virtio-pci")
     with pytest.raises(Internal, match="the vfio-pci driver did not take it"):
-        await vfio.find(kernel.hotplug, request("0000:3b:00.1=02"))
+        await vfio.find(kernel.hotplug(0.2), request("0000:3b:00.1=02"))
     # What the kernel was told meanwhile.
     assert (device / "driver_override").read_text() == "vfio-pci"
     assert (kernel.drivers / "virtio-pci/unbind").read_text() == "0000:00:02.0"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from kata_agent.linux.mount import MS_BIND, MS_RDONLY, MS_REMOUNT, MountOptions, mount
 from kata_agent.storage.group import apply_group, own_by_group
-from kata_agent.storage.mount_point import Place, place_of
+from kata_agent.storage.mount_point import MountPoint, parse_mount_point
 from kata_agent.system_paths import SystemPaths
 from kata_protos.agent_pb2 import FSGroup
 from kata_protos.types_pb2 import Always, FSGroupChangePolicy, OnRootMismatch
@@ -18,7 +18,7 @@ VOLUME = Path("/run/kata-containers/volume")
 GROUP = 4000
 
 
-def make_volume() -> Place:
+def make_volume() -> MountPoint:
     """A volume of root's with a file, a program, a directory and a link out of it."""
     (VOLUME / "inner").mkdir(parents=True)
     for name, mode in {"inner": 0o700, "inner/file": 0o600, "program": 0o4711}.items():
@@ -26,7 +26,7 @@ def make_volume() -> Place:
             (VOLUME / name).touch()
         (VOLUME / name).chmod(mode)
     (VOLUME / "link").symlink_to("/etc")
-    return place_of(SystemPaths(), str(VOLUME))
+    return parse_mount_point(SystemPaths(), str(VOLUME))
 
 
 def look(name: str = "") -> tuple[int, str]:

@@ -10,20 +10,21 @@ import pytest
 
 from kata_agent.errors import InvalidArgument
 from kata_agent.storage import mirror
+from kata_agent.storage.file_state import FileState
 from kata_agent.storage.mirror import MAX_BYTES, MAX_ENTRIES, Mirror, TooLarge
-from kata_agent.storage.mount_point import place_of
+from kata_agent.storage.mount_point import parse_mount_point
 from kata_agent.system_paths import SystemPaths
 
 
 class Pair:
-    """An original and its copy, both below the sandbox's directory."""
+    """A source (`original`) and its copy, both below the sandbox's directory."""
 
     def __init__(self, root: Path) -> None:
         self.paths = SystemPaths(run=root)
         self.original = self.paths.sandbox / "shared/original"
         self.copy = self.paths.sandbox / "watchable/copy"
         self.original.mkdir(parents=True)
-        place = place_of(self.paths, str(self.copy))
+        place = parse_mount_point(self.paths, str(self.copy))
         self.mirror = Mirror(self.paths, place, str(self.original))
 
     def publish(self, version: str, **files: str) -> None:
@@ -44,7 +45,7 @@ def pair(tmp_path: Path) -> Pair:
 
 
 def content(directory: Path) -> dict[str, object]:
-    """Return what is in a tree: text, the target of a link, or nothing."""
+    """Return each path of a tree with its text, or with the target of a symlink."""
     return {
         str(path.relative_to(directory)): os.readlink(path)
         if path.is_symlink()
@@ -55,7 +56,7 @@ def content(directory: Path) -> dict[str, object]:
     }
 
 
-def test_a_volume_of_kubernetes(pair: Pair) -> None:
+def test_a_volume_of_kubernetes_is_copied_as_it_is(pair: Pair) -> None:
     pair.publish("..1", a="one", b="two")
     pair.mirror.update()
     assert content(pair.copy) == content(pair.original)
@@ -72,7 +73,7 @@ def test_a_volume_of_kubernetes(pair: Pair) -> None:
     assert not pair.copy.exists()
 
 
-def test_modes_and_times(pair: Pair) -> None:
+def test_modes_and_times_are_copied(pair: Pair) -> None:
     file = pair.original / "a"
     file.write_text("x")
     file.chmod(0o640)
@@ -85,7 +86,7 @@ def test_modes_and_times(pair: Pair) -> None:
     assert (pair.copy / "a").stat().st_mode & 0o7777 == 0o600
 
 
-def test_a_name_that_becomes_something_else(pair: Pair) -> None:
+def test_a_name_may_change_its_type(pair: Pair) -> None:
     name = pair.original / "a"
     name.write_text("file")
     pair.mirror.update()
@@ -101,11 +102,11 @@ def test_a_name_that_becomes_something_else(pair: Pair) -> None:
     assert content(pair.copy) == {"a": "nowhere"}
 
 
-def test_one_file_keeps_its_inode(pair: Pair) -> None:
+def test_the_copy_of_one_file_keeps_its_inode(pair: Pair) -> None:
     file = pair.original / "hosts"
     file.write_text("a long text")
     copy = pair.paths.sandbox / "watchable/hosts"
-    single = Mirror(pair.paths, place_of(pair.paths, str(copy)), str(file))
+    single = Mirror(pair.paths, parse_mount_point(pair.paths, str(copy)), str(file))
     single.update()
     inode = copy.stat().st_ino
     file.write_text("short")
@@ -115,7 +116,7 @@ def test_one_file_keeps_its_inode(pair: Pair) -> None:
     assert not copy.exists()
 
 
-def test_too_many_and_too_much(pair: Pair) -> None:
+def test_too_many_files_and_too_many_bytes_are_refused(pair: Pair) -> None:
     for number in range(MAX_ENTRIES):
         (pair.original / str(number)).touch()
     pair.mirror.update()
@@ -129,18 +130,20 @@ def test_too_many_and_too_much(pair: Pair) -> None:
         pair.mirror.update()
 
 
-def test_a_file_that_grows_while_it_is_read(
+def test_a_file_that_grows_while_it_is_read_is_refused(
     pair: Pair, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (pair.original / "a").write_bytes(bytes(100))
-    monkeypatch.setattr(mirror, "MAX_BYTES", 99)
-    monkeypatch.setattr(mirror, "_survey", lambda _: {"a": survey["a"]})
-    root = os.open(pair.original, os.O_RDONLY)
-    status = os.open(pair.original / "a", os.O_RDONLY)
-    survey = {"a": mirror._look(status)}
-    for descriptor in (root, status):
-        os.close(descriptor)
-    with pytest.raises(TooLarge, match="more than 99 bytes"):
+    file = pair.original / "a"
+    file.write_text("small")
+    survey = mirror._survey
+
+    def grow_after(source: int) -> dict[str, FileState]:
+        found = survey(source)
+        file.write_bytes(bytes(MAX_BYTES + 1))
+        return found
+
+    monkeypatch.setattr(mirror, "_survey", grow_after)
+    with pytest.raises(TooLarge, match="more than 1048576 bytes"):
         pair.mirror.update()
 
 
@@ -152,7 +155,7 @@ def test_devices_and_fifos_are_left_out(pair: Pair) -> None:
 
 
 def test_a_container_cannot_lead_the_copy_astray(pair: Pair, tmp_path: Path) -> None:
-    """It has the copy writable, and puts a link to the guest's own files there."""
+    """The container puts a symlink to the guest's own files into its copy."""
     outside = tmp_path / "outside"
     outside.mkdir()
     (pair.original / "dir").mkdir()
@@ -172,7 +175,7 @@ def test_a_container_cannot_lead_the_copy_astray(pair: Pair, tmp_path: Path) -> 
     assert content(outside) == {"a": "the guest's"}
 
 
-def test_what_a_container_left_goes_with_the_copy(pair: Pair) -> None:
+def test_the_files_of_a_container_are_removed_with_the_copy(pair: Pair) -> None:
     (pair.original / "a").write_text("x")
     pair.mirror.update()
     (pair.copy / "own/deep").mkdir(parents=True)

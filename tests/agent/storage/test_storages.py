@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Storages as a whole: checks, who uses them, and what is undone when."""
+"""Storages as a whole: checks, users, and the order of the undoing."""
 
 from __future__ import annotations
 
@@ -11,35 +11,31 @@ import pytest
 
 from kata_agent.errors import Internal, InvalidArgument
 from kata_agent.reaper import Reaper
-from kata_agent.storage.context import Site
-from kata_agent.storage.storages import DRIVERS, HANDLERS, Storages, check
+from kata_agent.storage.driver_context import DriverContext
+from kata_agent.storage.handlers import HANDLERS, StorageHandler
+from kata_agent.storage.storages import Storages, check
 from kata_protos.agent_pb2 import Storage
 from tests.helpers.sysfs import Sysfs
 
 
 class Driver:
-    """A driver that writes down what it is asked for, as `+name` and `-name`."""
+    """A driver that logs each storage that it adds or undoes: `+name`, `-name`."""
 
     def __init__(self) -> None:
         self.log: list[str] = []
         self.failing = ""
         self.gate = asyncio.Event()
         self.gate.set()
+        self.entered = asyncio.Event()
 
-    async def __call__(self, storage: Storage, site: Site) -> None:
+    async def __call__(self, storage: Storage, context: DriverContext) -> None:
         name = Path(storage.mount_point).name
+        self.entered.set()
         await self.gate.wait()
         if name == self.failing:
             raise Internal(f"{name} is broken")
         self.log.append(f"+{name}")
-        site.cleanup.callback(self.log.append, f"-{name}")
-
-
-@pytest.fixture
-async def sysfs(tmp_path: Path) -> AsyncIterator[Sysfs]:
-    sysfs = Sysfs(tmp_path)
-    yield sysfs
-    sysfs.monitor.close()
+        context.cleanup.callback(self.log.append, f"-{name}")
 
 
 @pytest.fixture
@@ -52,12 +48,13 @@ async def storages(sysfs: Sysfs) -> AsyncIterator[Storages]:
 async def driver(monkeypatch: pytest.MonkeyPatch) -> Driver:
     driver = Driver()
     for name in ("fake", "ephemeral"):
-        monkeypatch.setitem(HANDLERS, name, driver)
+        handler = StorageHandler(driver, is_lasting=name == "ephemeral")
+        monkeypatch.setitem(HANDLERS, name, handler)
     return driver
 
 
 def make(
-    sysfs: Sysfs, *names: str, driver: str = "fake", **more: bool
+    sysfs: Sysfs, *names: str, driver: str = "fake", shared: bool = False
 ) -> list[Storage]:
     return [
         Storage(
@@ -65,7 +62,7 @@ def make(
             source="source",
             fstype="fs",
             mount_point=f"{sysfs.paths.sandbox}/{name}",
-            **more,
+            shared=shared,
         )
         for name in names
     ]
@@ -86,7 +83,7 @@ async def test_the_last_user_removes(
     sysfs: Sysfs, storages: Storages, driver: Driver
 ) -> None:
     await storages.add(make(sysfs, "a"), "c1")
-    # However it is written, and as often as one likes.
+    # In any spelling, and any number of times.
     same = make(sysfs, "./a/", "a")
     await storages.add(same, "c2")
     await storages.remove_for("c1")
@@ -133,7 +130,7 @@ async def test_a_failure_undoes_what_the_call_began(
     assert driver.log[-1] == "+c"
 
 
-async def test_two_want_the_same_at_once(
+async def test_two_containers_that_add_one_storage_at_once_mount_it_once(
     sysfs: Sysfs, storages: Storages, driver: Driver
 ) -> None:
     driver.gate.clear()
@@ -141,14 +138,13 @@ async def test_two_want_the_same_at_once(
         asyncio.create_task(storages.add(make(sysfs, "a"), name))
         for name in ("c1", "c2")
     ]
-    while len(storages._entries) < 1:
-        await asyncio.sleep(0)
+    await driver.entered.wait()
     driver.gate.set()
     await asyncio.gather(*both)
     assert driver.log == ["+a"]
 
 
-async def test_the_second_tries_when_the_first_fails(
+async def test_the_second_of_them_tries_again_if_the_first_fails(
     sysfs: Sysfs, storages: Storages, driver: Driver
 ) -> None:
     driver.gate.clear()
@@ -156,8 +152,7 @@ async def test_the_second_tries_when_the_first_fails(
         asyncio.create_task(storages.add(make(sysfs, "a"), name))
         for name in ("c1", "c2")
     )
-    while not storages._entries:
-        await asyncio.sleep(0)
+    await driver.entered.wait()
     first.cancel()
     with pytest.raises(asyncio.CancelledError):
         await first
@@ -177,10 +172,10 @@ async def test_a_cleanup_that_fails_does_not_stop_the_others(
     def fail() -> None:
         raise Internal("busy")
 
-    async def stubborn(storage: Storage, site: Site) -> None:
-        site.cleanup.callback(fail)
+    async def stubborn(storage: Storage, context: DriverContext) -> None:
+        context.cleanup.callback(fail)
 
-    monkeypatch.setitem(HANDLERS, "stubborn", stubborn)
+    monkeypatch.setitem(HANDLERS, "stubborn", StorageHandler(stubborn))
     await storages.add(make(sysfs, "a"), "c1")
     await storages.add(make(sysfs, "b", driver="stubborn"), "c1")
     with pytest.raises(Internal, match="busy"):
@@ -197,7 +192,7 @@ async def test_only_ephemeral_ones_are_updated(
     assert driver.log == ["+a"]
 
 
-def test_checks(sysfs: Sysfs) -> None:
+def test_a_request_that_cannot_be_carried_out_is_refused(sysfs: Sysfs) -> None:
     point = f"{sysfs.paths.sandbox}/a"
     for storage, error in (
         (Storage(), "storage '': unknown driver ''"),
@@ -214,7 +209,3 @@ def test_checks(sysfs: Sysfs) -> None:
     for driver in ("ephemeral", "overlayfs"):
         check(sysfs.paths, Storage(driver=driver, mount_point=point, fstype="x"))
     check(sysfs.paths, Storage(driver="local", mount_point=point))
-
-
-def test_drivers_are_sorted_for_who_asks() -> None:
-    assert sorted(DRIVERS) == DRIVERS

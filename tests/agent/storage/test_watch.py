@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from kata_agent.device.hotplug import Hotplug
-from kata_agent.device.uevent import Uevents
+from kata_agent.device.uevents import Uevents
 from kata_agent.errors import InvalidArgument, NotFound
 from kata_agent.linux.mount import read_mounts
 from kata_agent.reaper import Reaper

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a storage driver gets to work with, besides the request itself."""
+"""All that a storage driver works with, besides the request itself."""
 
 from __future__ import annotations
 
@@ -7,20 +7,16 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack, ExitStack
 from dataclasses import dataclass
-from typing import ParamSpec, Protocol
+from typing import ParamSpec
 
 from kata_agent.blocking import blocking
 from kata_agent.device.hotplug import Hotplug
 from kata_agent.errors import Internal
 from kata_agent.linux.mount import MountOptions, parse_options
+from kata_agent.reaper import Reaper
 from kata_agent.storage.group import apply_group
-from kata_agent.storage.mount_point import (
-    Place,
-    bind,
-    is_bind,
-    mount_file_system,
-    place_of,
-)
+from kata_agent.storage.mount_point import MountPoint, parse_mount_point
+from kata_agent.storage.mounts import bind, is_bind, mount_file_system
 from kata_agent.system_paths import SystemPaths
 from kata_protos.agent_pb2 import Storage
 from kata_tracing import semconv
@@ -29,68 +25,56 @@ from kata_tracing.span import span
 P = ParamSpec("P")
 
 
-class Completed(Protocol):
-    """A helper program that ended."""
-
-    @property
-    def status(self) -> int: ...
-    @property
-    def stdout(self) -> bytes: ...
-    @property
-    def stderr(self) -> bytes: ...
-
-
-class Programs(Protocol):
-    """Runs helper programs: `kata_agent.reaper.Reaper`."""
-
-    async def run(
-        self, argv: list[str], *, stdin: bytes = b"", timeout: float | None = None
-    ) -> Completed: ...
-
-
 @dataclass(frozen=True, slots=True)
-class Site:
-    """One storage's own view of the sandbox."""
+class DriverContext:
+    """Made anew for each storage that is put in place."""
 
-    paths: SystemPaths
     hotplug: Hotplug
-    programs: Programs
+    reaper: Reaper
+    """Runs helper programs."""
     container_id: str | None
     """None for a storage of the sandbox."""
     cleanup: AsyncExitStack
-    """Undoes what the driver did, when the last user of the storage is gone."""
+    """Undoes the driver's work when the last user of the storage is gone."""
     require: Callable[[Storage], Awaitable[None]]
-    """Puts another storage in place, for as long as the sandbox lives."""
+    """Puts another storage in place, which stays until the sandbox ends."""
 
-    def place_of(self, storage: Storage) -> Place:
+    @property
+    def paths(self) -> SystemPaths:
+        return self.hotplug.paths
+
+    def mount_point_of(self, storage: Storage) -> MountPoint:
         """Return the storage's mount point. Raises `InvalidArgument`."""
-        return place_of(self.paths, storage.mount_point)
+        return parse_mount_point(self.paths, storage.mount_point)
 
     async def mount(
         self, storage: Storage, source: str, options: MountOptions | None = None
     ) -> None:
-        """Mount `source` as the storage says, and give it to its group."""
+        """Mount `source` as the storage says, and give its files to `fs_group`.
+
+        `options` replace those of the storage. Raises `AgentError` or `OSError`.
+        """
         if options is None:
             options = parse_options(storage.options)
-        place = self.place_of(storage)
+        point = self.mount_point_of(storage)
         fstype = "bind" if is_bind(storage.fstype, options) else storage.fstype
         with span(
             "storage.mount", {semconv.STORAGE_FSTYPE: fstype}, subsystem="storage"
         ):
             if fstype == "bind":
-                await self.keep(bind, self.paths, place, source, options)
+                await self.keep(bind, self.paths, point, source, options)
             else:
-                await self.keep(mount_file_system, place, source, fstype, options)
+                await self.keep(mount_file_system, point, source, fstype, options)
         if storage.HasField("fs_group"):
-            await blocking(apply_group, place, storage.fs_group, options)
+            await blocking(apply_group, point, storage.fs_group, options)
 
     async def keep(
         self, make: Callable[P, ExitStack], *args: P.args, **kwargs: P.kwargs
     ) -> None:
-        """Call `make` in a thread and keep the undo that it returns.
+        """Call `make` in a thread and put the undo that it returns into `cleanup`.
 
-        A thread cannot be stopped: when the caller gives up meanwhile, what the
-        thread still makes is kept too, to be undone with the rest.
+        A thread cannot be stopped. If the caller is cancelled meanwhile, `keep` waits
+        for the thread, so that its work is undone with the rest.
         """
         work = asyncio.ensure_future(blocking(make, *args, **kwargs))
         try:
@@ -104,8 +88,8 @@ class Site:
         self.cleanup.push_async_callback(blocking, undo.close)
 
     async def run(self, *argv: str) -> None:
-        """Run a helper program. Raises `Internal` with its words when it fails."""
-        result = await self.programs.run(list(argv))
+        """Run a helper program. If it fails, raise `Internal` with its output."""
+        result = await self.reaper.run(list(argv))
         if result.status != 0:
-            words = (result.stderr or result.stdout).decode(errors="replace").strip()
-            raise Internal(f"{argv[0]}: exit status {result.status}: {words}")
+            output = (result.stderr or result.stdout).decode(errors="replace").strip()
+            raise Internal(f"{argv[0]}: exit status {result.status}: {output}")

@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The storage drivers. A new one is a file in this folder and a line in `HANDLERS`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from kata_agent.storage import (
+    bind,
+    block,
+    ephemeral,
+    local,
+    mmio,
+    ninep,
+    nvdimm,
+    overlayfs,
+    scsi,
+    virtiofs,
+    watch,
+)
+from kata_agent.storage.driver_context import DriverContext
+from kata_protos.agent_pb2 import Storage
+
+
+class AddStorage(Protocol):
+    """Puts one storage in place, and leaves the undoing in `context.cleanup`.
+
+    Raises `AgentError` or `OSError`.
+    """
+
+    async def __call__(self, storage: Storage, context: DriverContext) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class StorageHandler:
+    """One driver: its function, and the rules for the requests that name it."""
+
+    add: AddStorage
+    needs_source: bool = True
+    needs_fstype: bool = True
+    is_lasting: bool = False
+    """The storage stays when its last container is removed, until the sandbox ends:
+    an emptyDir survives the restarts of its containers."""
+
+
+HANDLERS: Final[dict[str, StorageHandler]] = {
+    "9p": StorageHandler(ninep.add),
+    "bind": StorageHandler(bind.add, needs_fstype=False),
+    "blk": StorageHandler(block.add),
+    "ephemeral": StorageHandler(ephemeral.add, needs_source=False, is_lasting=True),
+    "local": StorageHandler(
+        local.add, needs_source=False, needs_fstype=False, is_lasting=True
+    ),
+    "mmioblk": StorageHandler(mmio.add),
+    "nvdimm": StorageHandler(nvdimm.add),
+    "overlayfs": StorageHandler(overlayfs.add, needs_source=False),
+    "scsi": StorageHandler(scsi.add),
+    "virtio-fs": StorageHandler(virtiofs.add),
+    "watchable-bind": StorageHandler(watch.add, needs_fstype=False),
+}
+"""By the name that `Storage.driver` has."""
+
+DRIVERS: Final = sorted(HANDLERS)
+"""The `storage_handlers` of `GetGuestDetails`."""

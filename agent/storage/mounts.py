@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Mounts on mount points: file systems and binds.
+
+Everything here but `is_bind` blocks. A function that mounts returns its undo as an
+`ExitStack`; if the function fails, it has undone its own part.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+from contextlib import ExitStack
+
+from kata_agent.errors import Unimplemented
+from kata_agent.linux.beneath import is_directory, opened
+from kata_agent.linux.mount import (
+    MS_BIND,
+    MountOptions,
+    bind_at,
+    mount_at,
+    remount_at,
+    set_propagation,
+    unmount_at,
+)
+from kata_agent.storage.mount_point import MountPoint, cleaning_up, make_mount_point
+from kata_agent.storage.source import open_source
+from kata_agent.system_paths import SystemPaths
+
+log = logging.getLogger(__name__)
+
+
+def mount_file_system(
+    point: MountPoint, source: str, fstype: str, options: MountOptions
+) -> ExitStack:
+    """Mount a file system. Depending on `fstype`, `source` is a node, a tag or a name.
+
+    Raises `Unimplemented` if the kernel lacks the file system, `OSError` that names
+    type, source and options, or `InvalidArgument` for a path that leads out.
+    """
+    with ExitStack() as undo:
+        with opened(make_mount_point(point, undo)) as target:
+            try:
+                mount_at(source, target, fstype, options)
+            except OSError as error:
+                if error.errno == errno.ENODEV:
+                    raise Unimplemented(
+                        f"storage {str(point)!r}: "
+                        f"this kernel has no file system {fstype!r}"
+                    ) from error
+                # The kernel names neither layers nor options, and the path of our
+                # descriptor in /proc means nothing to the caller.
+                what = f"{fstype} {source!r}" + (options.data and f" ({options.data})")
+                text = f"{error.strerror}, mounting {what}"
+                raise OSError(error.errno, text, str(point)) from error
+        undo.callback(unmount, point)
+        if options.propagation:
+            with point.opened() as mounted:
+                set_propagation(mounted, options.propagation)
+        return undo.pop_all()
+
+
+def bind(
+    paths: SystemPaths, point: MountPoint, source: str, options: MountOptions
+) -> ExitStack:
+    """Bind the file or directory `source` to `point`. Raises as `open_source` does."""
+    with ExitStack() as undo, opened(open_source(paths, source)) as origin:
+        directory = is_directory(origin)
+        with opened(make_mount_point(point, undo, directory=directory)) as target:
+            bind_at(origin, target, options)
+        undo.callback(unmount, point)
+        return undo.pop_all()
+
+
+def remount(point: MountPoint, options: MountOptions) -> None:
+    """Change the options of the file system mounted on `point`. Raises `OSError`."""
+    with point.opened() as mounted:
+        remount_at(mounted, options)
+
+
+def unmount(point: MountPoint) -> None:
+    """Unmount `point`. A mount in use is detached, and ends with its last user."""
+    # EINVAL: nothing is mounted there any more.
+    with cleaning_up(point, errno.EINVAL), point.opened_parent() as parent:
+        try:
+            unmount_at(parent, point.name)
+        except OSError as error:
+            if error.errno != errno.EBUSY:
+                raise
+            log.warning("mount in use, detached", extra={"mount_point": str(point)})
+            unmount_at(parent, point.name, lazy=True)
+
+
+def is_bind(fstype: str, options: MountOptions) -> bool:
+    """Tell whether a storage asks for a bind mount, by its type or by its options."""
+    return fstype == "bind" or bool(options.flags & MS_BIND)
