@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from typing import Final, Self
+from typing import Final, Self, TypeVar
+
+from google.protobuf.message import Message
 
 from kata_host.client.connecting import Connecting
 from kata_host.client.guest_container import GuestContainer
@@ -19,6 +21,10 @@ from kata_protos.health_ttrpc import HealthClient
 from ttrpc.aio import Client
 from ttrpc.errors import TtrpcError
 from ttrpc.interceptor import Interceptor
+from ttrpc.service import Method
+
+RequestT = TypeVar("RequestT", bound=Message)
+ResponseT = TypeVar("ResponseT", bound=Message)
 
 CONNECT_TIMEOUT: Final = 30.0
 """Seconds, as the Kata runtime has it."""
@@ -74,6 +80,16 @@ class AgentClient:
 
     async def __aexit__(self, *exc_info: object) -> None:
         await self.close()
+
+    async def call(
+        self,
+        method: Method[RequestT, ResponseT],
+        request: RequestT,
+        *,
+        timeout: float | None = None,
+    ) -> ResponseT:
+        """Call any method of the agent's services; wait up to `timeout` seconds."""
+        return await self._client.call(method, request, timeout=timeout)
 
     async def check(self, timeout: float | None = None) -> None:
         """Ask whether the agent serves; wait up to `timeout` seconds for the answer."""

@@ -1,26 +1,29 @@
 # SPDX-License-Identifier: Apache-2.0
 """`kata-agent-ctl`: containers in guests, from the host's command line.
 
-Every command is a module here with `add_parser(subparsers)`, which sets the
-`main` of its options: a function from the parsed options to an exit status.
-Modules import what they need to run only when they run, so that help is quick.
+Every command is a module of this package with `add_parser(subparsers)`, which sets the
+`main` of its options: a function from the parsed options to an exit status. A module
+imports the libraries of its command only when the command runs, so that help is quick.
 """
 
 from __future__ import annotations
 
-import argparse
 import importlib
 import os
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Final
 
 from kata_agent.version import VERSION
-from kata_host.ctl.arguments import CommandParser
-from kata_host.ctl.errors import CommandError
+from kata_host.ctl.command_parser import CommandParser
+from kata_host.ctl.errors import RUN_FAILED, CommandError, EndedBySignal
+from kata_host.printable import printable
 
 if TYPE_CHECKING:
-    Subparsers: TypeAlias = argparse._SubParsersAction[argparse.ArgumentParser]
+    import argparse
+    from typing import TypeAlias
+
+    Subparsers: TypeAlias = argparse._SubParsersAction[CommandParser]
 
 PROGRAM: Final = "kata-agent-ctl"
 COMMANDS: Final = ("run", "exec", "ps", "cp", "call", "guest", "shell", "logs", "trace")
@@ -30,35 +33,59 @@ RUNNING: Final = frozenset({"run", "exec"})
 INTERRUPTED: Final = 130
 PIPE_BROKEN: Final = 141
 
+EPILOG: Final = """\
+The exit status is 0 when the command succeeded, 1 when it failed, and 2 when the
+command line was wrong. `run` and `exec` return the status of the program in the
+container, or 128+n when signal n ended that program, and 125 when they failed
+themselves or their command line was wrong. One line on standard error gives the reason.
+
+Example, which starts a guest and runs a command in it:
+
+  kata-agent-ctl guest start --name one
+  kata-agent-ctl call --guest one CreateSandbox '{"sandbox_id": "s"}'
+  kata-agent-ctl run --guest one -- uname -a
+  kata-agent-ctl guest stop one"""
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return the exit status."""
     arguments = sys.argv[1:] if arguments is None else arguments
-    options = _parser(arguments).parse_args(arguments)
+    command = [name for name in arguments[:1] if name in COMMANDS]
     try:
+        options = make_parser(command or COMMANDS).parse_args(arguments)
         status: int = options.main(options)
         sys.stdout.flush()
     except CommandError as error:
-        print(f"{PROGRAM}: {error}", file=sys.stderr)
-        return error.status
+        print(f"{PROGRAM}: {printable(str(error))}", file=sys.stderr)
+        is_ours = RUNNING & set(command) and not isinstance(error, EndedBySignal)
+        return RUN_FAILED if is_ours else error.status
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:
-        # Nobody reads what we print; nor will they what Python still holds.
+        # Python flushes standard output once more at its end, which must not fail.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return PIPE_BROKEN
     return status
 
 
-def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
-    wanted = [name for name in COMMANDS if name in arguments[:1]]
-    parser_class = CommandParser if set(wanted) & RUNNING else argparse.ArgumentParser
-    parser = parser_class(
-        prog=PROGRAM, description="Run containers in guests, and talk to their agents."
+def make_parser(commands: Sequence[str] = COMMANDS) -> CommandParser:
+    """Return the parser of the whole command line, or of some of its commands."""
+    parser = CommandParser(
+        prog=PROGRAM,
+        usage=f"{PROGRAM} COMMAND [options] ...",
+        description="Start guests, run containers in them, and talk to their agents.",
+        epilog=EPILOG,
     )
-    parser.add_argument("--version", action="version", version=f"{PROGRAM} {VERSION}")
-    subparsers = parser.add_subparsers(metavar="COMMAND", required=True)
-    for name in wanted or COMMANDS:
+    parser.add_argument(
+        "--version",
+        action="version",
+        version=f"{PROGRAM} {VERSION}",
+        help="print the version and exit",
+    )
+    subparsers = parser.add_subparsers(
+        title="commands", prog=PROGRAM, metavar="COMMAND", required=True
+    )
+    for name in commands:
         module = importlib.import_module(f"kata_host.ctl.{name}")
         module.add_parser(subparsers)
     return parser

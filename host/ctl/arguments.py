@@ -1,65 +1,133 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the commands that run a process have in common on the command line."""
+"""Options that several commands have: which guest, and which process in a container."""
 
 from __future__ import annotations
 
 import argparse
 import os
-from typing import Final, NoReturn
+from typing import TYPE_CHECKING
 
-from kata_host.ctl.errors import CommandError
+from kata_host.ctl.command_parser import seconds
+from kata_host.ctl.errors import UsageError
+from kata_host.ctl.host_stream import STDIN
+from kata_host.ctl.target import CONNECT_TIMEOUT
 
-FAILED: Final = 125
-"""Exit status when the guest, the agent or this program failed, as docker's."""
+if TYPE_CHECKING:
+    from kata_protos import oci_pb2
+
+GUEST_HELP = (
+    "a name of `guest list`, or the address of an agent: "
+    "hvsock:///path/of/the/guest.sock[:1024], vsock://CID[:1024] or unix:///path"
+)
 
 
-class CommandParser(argparse.ArgumentParser):
-    """Says with its exit status that it was not the command that failed."""
-
-    def error(self, message: str) -> NoReturn:
-        self.exit(FAILED, f"{self.prog}: {message}\n")
-
-
-def add_process_arguments(parser: argparse.ArgumentParser) -> None:
+def add_guest_option(
+    parser: argparse._ActionsContainer, *, required: bool, help: str = GUEST_HELP
+) -> None:
+    """Add `--guest`, for a command whose object is something in the guest."""
     parser.add_argument(
-        "-i", "--interactive", action="store_true", help="pass standard input on"
+        "--guest",
+        "--address",
+        required=required,
+        metavar="GUEST",
+        help=help,
     )
-    parser.add_argument("-t", "--tty", action="store_true", help="give it a terminal")
+
+
+def add_guest_argument(parser: argparse._ActionsContainer) -> None:
+    """Add the argument GUEST, for a command whose object is the guest itself."""
+    parser.add_argument("guest", metavar="GUEST", help=GUEST_HELP)
+
+
+def add_connect_timeout(parser: argparse._ActionsContainer) -> None:
+    parser.add_argument(
+        "--connect-timeout",
+        type=seconds,
+        default=CONNECT_TIMEOUT,
+        metavar="SECONDS",
+        help="how long to try again while the guest does not answer "
+        "(default: %(default)s)",
+    )
+
+
+def add_process_arguments(parser: argparse._ActionsContainer) -> None:
+    """Add the options of a process that is about to start."""
+    parser.add_argument(
+        "-i",
+        "--interactive",
+        action="store_true",
+        help="pass standard input to the command (default: its input is empty)",
+    )
+    parser.add_argument(
+        "-t", "--tty", action="store_true", help="run the command on a terminal"
+    )
     parser.add_argument(
         "-e",
         "--env",
         action="append",
         default=[],
-        metavar="K[=V]",
-        help="set a variable; without a value, as it is here",
+        metavar="NAME[=VALUE]",
+        help="set an environment variable; without a value, to the value that it has "
+        "here; may be repeated",
     )
-    parser.add_argument("--cwd", default="/", metavar="DIR", help="where it starts")
+    parser.add_argument(
+        "--cwd",
+        default="/",
+        metavar="DIR",
+        help="working directory, an absolute path in the container (default: /)",
+    )
 
 
-def add_command_argument(parser: argparse.ArgumentParser) -> None:
-    """Take all from the first word that is no option, as it is."""
-    parser.add_argument("command", nargs=argparse.REMAINDER, metavar="COMMAND")
+def add_command_argument(parser: argparse._ActionsContainer) -> None:
+    """Take everything from the first word that is not an option, unchanged."""
+    parser.add_argument(
+        "command",
+        nargs=argparse.REMAINDER,
+        metavar="COMMAND",
+        help="the command and its arguments, after --",
+    )
 
 
 def check_process(options: argparse.Namespace) -> None:
-    """Raise `CommandError` for what the parser lets through."""
+    """Raise `UsageError` for process options that the parser lets through."""
     if options.command[:1] == ["--"]:
         del options.command[0]
     if not options.command:
-        raise CommandError("no command to run", FAILED)
+        raise UsageError("no command to run")
     if not options.cwd.startswith("/"):
-        raise CommandError(f"--cwd '{options.cwd}': not an absolute path", FAILED)
+        raise UsageError(f"--cwd '{options.cwd}': not an absolute path")
+    environment_of(options.env)
 
 
 def environment_of(arguments: list[str]) -> dict[str, str]:
-    """Read `--env K=V` and `--env K`, which is left out where K is not set."""
+    """Read `--env NAME=VALUE` and `--env NAME`; skip a NAME that is not set here.
+
+    Raises `UsageError`.
+    """
     environment = {}
     for argument in arguments:
         name, assigned, value = argument.partition("=")
         if not name:
-            raise CommandError(f"--env '{argument}': no name", FAILED)
+            raise UsageError(f"--env '{argument}': no name")
         if assigned:
             environment[name] = value
         elif name in os.environ:
             environment[name] = os.environ[name]
     return environment
+
+
+def requested_process(options: argparse.Namespace) -> oci_pb2.Process:
+    """Return the process that the options ask for, on a terminal of our size."""
+    from kata_host.client.spec import default_process
+    from kata_host.ctl import terminal
+
+    process = default_process(
+        options.command,
+        env=environment_of(options.env),
+        cwd=options.cwd,
+        terminal=options.tty,
+    )
+    if options.tty and os.isatty(STDIN):
+        rows, columns = terminal.size(STDIN)
+        process.ConsoleSize.Height, process.ConsoleSize.Width = rows, columns
+    return process

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Make a process in a guest look like a child of this one.
 
-Its streams are our standard streams, the signals we get go to it, its terminal
-has the size of ours, and its exit status is handed back.
+Our standard streams are the process's, signals to us are passed on to the process, its
+terminal has the size of ours, and its exit status is returned.
 """
 
 from __future__ import annotations
@@ -16,13 +16,10 @@ from typing import Final
 
 from kata_host.client.container_process import ContainerProcess, process_may_have_ended
 from kata_host.ctl import terminal
-from kata_host.ctl.host_stream import HostStream
+from kata_host.ctl.host_stream import STDERR, STDIN, STDOUT, HostStream, write_chunks
 
-STDIN: Final = 0
-STDOUT: Final = 1
-STDERR: Final = 2
 END_OF_FILE: Final = b"\x04"
-"""Ctrl-D: how the end of our input is told to a terminal, termios(3), VEOF."""
+"""Ctrl-D, which tells a terminal that the input has ended (man 3 termios, VEOF)."""
 PASSED_ON: Final = (
     signal.SIGHUP,
     signal.SIGINT,
@@ -31,7 +28,7 @@ PASSED_ON: Final = (
     signal.SIGUSR1,
     signal.SIGUSR2,
 )
-"""Signals for the process. Those of job control stay ours."""
+"""Signals that are passed on to the process. Those of job control are not."""
 
 
 async def attach(
@@ -43,8 +40,9 @@ async def attach(
 ) -> int:
     """Stay with a started process until it has ended; return its exit status.
 
-    A second SIGINT calls `kill`, since a process may ignore the first (PID 1 of a
-    container does, unless it handles the signal).
+    With `stdin` our standard input is passed on; with `tty` the process has a terminal,
+    and only one output. A second SIGINT calls `kill`, because a process may ignore the
+    first: PID 1 of a container does, unless it handles the signal.
     """
     async with contextlib.AsyncExitStack() as stack:
         if tty and os.isatty(STDIN):
@@ -64,25 +62,19 @@ async def attach(
 
 
 async def _copy_output(streams: list[tuple[AsyncIterator[bytes], int]]) -> bool:
-    """Copy the output to its end; return whether we could write it all."""
+    """Copy the output to its end; return whether all of it could be written."""
     complete = True
     try:
         async with asyncio.TaskGroup() as group:
             for source, fd in streams:
-                group.create_task(_copy(source, fd))
+                group.create_task(write_chunks(source, fd))
     except* BrokenPipeError:
         complete = False
     return complete
 
 
-async def _copy(source: AsyncIterator[bytes], fd: int) -> None:
-    with contextlib.closing(HostStream(fd, writing=True)) as sink:
-        async for data in source:
-            await sink.write(data)
-
-
 async def _feed(process: ContainerProcess, *, tty: bool) -> None:
-    """Pass our standard input on until it ends, or the process does."""
+    """Pass our standard input on until our input or the process ends."""
     with contextlib.closing(HostStream(STDIN, writing=False)) as source:
         with process_may_have_ended():
             async for data in source:
@@ -97,6 +89,7 @@ async def _feed(process: ContainerProcess, *, tty: bool) -> None:
 async def _signals_passed_on(
     process: ContainerProcess, kill: Callable[[], Awaitable[None]], *, tty: bool
 ) -> AsyncIterator[None]:
+    """Pass signals on to the process during the block, and the terminal's size."""
     received: asyncio.Queue[signal.Signals] = asyncio.Queue()
 
     async def pass_on() -> None:
@@ -131,7 +124,7 @@ async def _signals_passed_on(
 
 @contextlib.asynccontextmanager
 async def _in_background(work: Awaitable[None]) -> AsyncIterator[None]:
-    """Do `work` beside the block; drop what is left of it at the end."""
+    """Do `work` beside the block, and cancel it at the end of the block."""
     task = asyncio.ensure_future(work)
     try:
         yield
@@ -141,4 +134,5 @@ async def _in_background(work: Awaitable[None]) -> AsyncIterator[None]:
         task.cancel()
         await asyncio.wait([task])
         if not task.cancelled():
-            task.exception()  # Seen, though the block's own error may hide it.
+            # Retrieved, so that asyncio does not log it beside the block's own error.
+            task.exception()

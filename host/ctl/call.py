@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`kata-agent-ctl call`: any RPC of an agent, with JSON in and out."""
+"""`kata-agent-ctl call`: any RPC of an agent, with requests and responses in JSON."""
 
 from __future__ import annotations
 
@@ -10,36 +10,48 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kata_host.ctl.errors import CommandError
+from kata_host.ctl.arguments import add_connect_timeout, add_guest_option
+from kata_host.ctl.command_parser import seconds
+from kata_host.ctl.errors import CommandError, UsageError
 
 if TYPE_CHECKING:
     from kata_host.ctl.__main__ import Subparsers
     from ttrpc.service import Method
-
-CONNECT_TIMEOUT = 30.0
 
 
 def add_parser(subparsers: Subparsers) -> None:
     parser = subparsers.add_parser(
         "call",
         help="call any RPC of an agent",
-        usage="%(prog)s [options] METHOD [JSON|@FILE|-]",
-        description="Call a method of grpc.AgentService or grpc.Health with a request "
-        "in protobuf's JSON form, and print the response as JSON. A failed call prints "
-        "`CODE: message` and ends with status 1.",
-        epilog="METHOD is a name such as CreateSandbox, create-sandbox or "
-        "grpc.Health/Check; `list` prints all of them.",
+        usage="%(prog)s --guest GUEST [options] METHOD [REQUEST]\n       %(prog)s list",
+        description="Call a method of grpc.AgentService or grpc.Health, and print the "
+        "response as JSON. If the call fails, print `CODE: message` on standard error "
+        "and exit with status 1. `call list` prints the full name of every method.",
+        epilog="Example:\n\n"
+        "  kata-agent-ctl call --guest one get-guest-details "
+        "'{\"mem_block_size\": true}'",
     )
-    parser.add_argument("--address", help="the agent's, as unix:///run/a.sock")
+    add_guest_option(parser, required=False)
+    add_connect_timeout(parser)
     parser.add_argument(
         "--timeout",
-        type=float,
+        type=seconds,
         metavar="SECONDS",
-        help="for the call, in the guest too (default: none)",
+        help="end the call, in the guest too, after so long (default: no limit)",
     )
-    parser.add_argument("method", metavar="METHOD")
     parser.add_argument(
-        "request", nargs="?", default="{}", metavar="JSON", help="default: {}"
+        "method",
+        metavar="METHOD",
+        help="a method's name, such as CreateSandbox, create-sandbox or "
+        "grpc.Health/Check",
+    )
+    parser.add_argument(
+        "request",
+        nargs="?",
+        default="{}",
+        metavar="REQUEST",
+        help="the request in protobuf's JSON form, @FILE to read it from a file, or - "
+        "to read it from standard input (default: {})",
     )
     parser.set_defaults(main=main)
 
@@ -51,8 +63,8 @@ def main(options: argparse.Namespace) -> int:
             print(full_name)
         return 0
     method = _find(methods, options.method)
-    if options.address is None:
-        raise CommandError("call: --address is needed")
+    if options.guest is None:
+        raise UsageError("call: --guest is needed")
     request = _parse(method, _read(options.request))
     response = asyncio.run(_call(options, method, request))
     print(_to_json(response))
@@ -85,7 +97,7 @@ def _find(methods: dict[str, Method[Any, Any]], name: str) -> Method[Any, Any]:
     for method in methods.values():
         if _plain(method.name) == _plain(wanted):
             return method
-    raise CommandError(f"call: no method '{name}': see `call list`")
+    raise UsageError(f"call: no method '{name}': see `call list`")
 
 
 def _plain(name: str) -> str:
@@ -93,7 +105,7 @@ def _plain(name: str) -> str:
 
 
 def _read(argument: str) -> str:
-    """Return the JSON text: the argument, a file's (`@file`) or the input's (`-`)."""
+    """Return the JSON text, from a file for `@FILE` and from the input for `-`."""
     if argument == "-":
         return sys.stdin.read()
     if not argument.startswith("@"):
@@ -111,26 +123,16 @@ def _parse(method: Method[Any, Any], text: str) -> Any:
         return json_format.Parse(text, method.request_type())
     except json_format.ParseError as error:
         reason = " ".join(str(error).split())
-        raise CommandError(f"call: {method.name}: {reason}") from error
+        raise UsageError(f"call: {method.name}: {reason}") from error
 
 
 async def _call(
     options: argparse.Namespace, method: Method[Any, Any], request: Any
 ) -> Any:
-    from kata_host.trace.client import client_interceptor
-    from ttrpc.aio import Client
-    from ttrpc.errors import TtrpcError
+    from kata_host.ctl.target import Target
 
-    try:
-        connecting = Client.connect(
-            options.address,
-            timeout=options.timeout,
-            interceptors=[client_interceptor],
-        )
-        async with await connecting as client:
-            return await client.call(method, request, timeout=options.timeout)
-    except (TtrpcError, ValueError, OSError) as error:
-        raise CommandError(str(error)) from error
+    async with Target.of(options).client() as client:
+        return await client.call(method, request, timeout=options.timeout)
 
 
 def _to_json(response: Any) -> str:

@@ -8,7 +8,8 @@ import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kata_host.ctl.errors import CommandError
+from kata_host.ctl.arguments import add_connect_timeout, add_guest_option
+from kata_host.ctl.errors import UsageError
 
 if TYPE_CHECKING:
     from kata_host.ctl.__main__ import Subparsers
@@ -18,15 +19,26 @@ def add_parser(subparsers: Subparsers) -> None:
     parser = subparsers.add_parser(
         "cp",
         help="copy a file or a directory into a guest",
-        usage="%(prog)s --address ADDRESS SOURCE [NAME]",
-        description="Copy a file or a directory of the host into the guest, with its "
-        "owners, modes and symbolic links, and print its path there. That is below "
-        "the one directory that an agent lets the host write to: a container sees it "
-        "where a mount of its spec puts it.",
+        usage="%(prog)s --guest GUEST [options] SOURCE [NAME]",
+        description="Copy a file or a directory of the host into a guest, with owners, "
+        "modes and symbolic links, and print its path in the guest. The copy is below "
+        "/run/kata-containers/shared/containers, the only directory that an agent lets "
+        "the host write to; a container sees it if a mount of the container's spec "
+        "says so.",
+        epilog="Example:\n\n  kata-agent-ctl cp --guest one ./site www",
     )
-    parser.add_argument("--address", required=True, help="the agent's")
-    parser.add_argument("source", metavar="SOURCE", type=Path)
-    parser.add_argument("name", metavar="NAME", nargs="?", help="in place of SOURCE's")
+    add_guest_option(parser, required=True)
+    add_connect_timeout(parser)
+    parser.add_argument(
+        "source", metavar="SOURCE", type=Path, help="file or directory of the host"
+    )
+    parser.add_argument(
+        "name",
+        metavar="NAME",
+        nargs="?",
+        help="name or path of the copy below that directory (default: the last part of "
+        "SOURCE)",
+    )
     parser.set_defaults(main=main)
 
 
@@ -34,23 +46,16 @@ def main(options: argparse.Namespace) -> int:
     source: Path = options.source
     name = source.resolve().name if options.name is None else options.name.strip("/")
     if not name:
-        raise CommandError(f"{str(source)!r}: needs a name in the guest")
-    print(asyncio.run(_copy(options.address, source, name)))
+        raise UsageError(f"{str(source)!r}: needs a name in the guest")
+    print(asyncio.run(_copy(options, source, name)))
     return 0
 
 
-async def _copy(address: str, source: Path, name: str) -> str:
-    from kata_host.client import AgentClient
+async def _copy(options: argparse.Namespace, source: Path, name: str) -> str:
     from kata_host.client.upload import SHARED, upload
-    from ttrpc.errors import TtrpcError
+    from kata_host.ctl.target import Target
 
     target = f"{SHARED}/{name}"
-    try:
-        async with AgentClient.connect(address, timeout=5) as client:
-            await upload(client.agent, source, target)
-    except* (TtrpcError, ValueError, OSError) as group:
-        error: BaseException = group
-        while isinstance(error, BaseExceptionGroup):
-            error = error.exceptions[0]
-        raise CommandError(str(error)) from error
+    async with Target.of(options).client() as client:
+        await upload(client.agent, source, target)
     return target

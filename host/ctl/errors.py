@@ -1,13 +1,46 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How a command of kata-agent-ctl gives up."""
+"""How a command of kata-agent-ctl fails, and the exit status that says so."""
 
 from __future__ import annotations
 
+import contextlib
+import signal
+from collections.abc import Iterator
+from typing import Final
+
+FAILED: Final = 1
+USAGE: Final = 2
+RUN_FAILED: Final = 125
+"""Of `run` and `exec` for both, as docker has it: the other statuses are those of the
+program in the container."""
+
 
 class CommandError(Exception):
-    """The command failed: its message is the one line that the user sees."""
+    """The command failed; the message is the one line that the user sees."""
 
-    def __init__(self, message: str, status: int = 1) -> None:
+    status: int = FAILED
+
+
+class UsageError(CommandError):
+    """The command line cannot be carried out, whatever state the guest is in."""
+
+    status = USAGE
+
+
+class EndedBySignal(CommandError):
+    """A signal ended the command."""
+
+    def __init__(self, message: str, number: signal.Signals) -> None:
         super().__init__(message)
-        self.status = status
-        """The exit status of kata-agent-ctl."""
+        self.status = 128 + number
+
+
+@contextlib.contextmanager
+def guest_errors_as_command_errors() -> Iterator[None]:
+    """Raise a `GuestError` or an `OSError` of the block as a `CommandError`."""
+    from kata_host.guest.guest import GuestError
+
+    try:
+        yield
+    except (GuestError, OSError) as error:
+        raise CommandError(str(error)) from error

@@ -5,14 +5,16 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import os
+import signal
 from typing import TYPE_CHECKING
 
 from kata_host.ctl.arguments import (
     add_command_argument,
+    add_connect_timeout,
+    add_guest_option,
     add_process_arguments,
     check_process,
-    environment_of,
+    requested_process,
 )
 
 if TYPE_CHECKING:
@@ -22,15 +24,17 @@ if TYPE_CHECKING:
 def add_parser(subparsers: Subparsers) -> None:
     parser = subparsers.add_parser(
         "exec",
-        help="run a command in a container that runs",
-        usage="%(prog)s [options] CONTAINER -- COMMAND [ARG...]",
-        description="Run a command in a container that runs already. Input, output, "
-        "signals and exit status are those of the command: 128+n when signal n ended "
-        "it, 125 when the guest or the agent failed.",
+        help="run one more command in a container that runs",
+        usage="%(prog)s --guest GUEST [options] CONTAINER -- COMMAND [ARG...]",
+        description="Run a command in a container that runs already. Standard input "
+        "and output, signals and the exit status are those of the command: 128+n when "
+        "signal n ended it, 125 when the guest or the agent failed.",
+        epilog="Example:\n\n  kata-agent-ctl exec -it --guest one c1 -- sh",
     )
-    parser.add_argument("--address", required=True, help="the agent's")
+    add_guest_option(parser, required=True)
+    add_connect_timeout(parser)
     add_process_arguments(parser)
-    parser.add_argument("container", metavar="CONTAINER", help="its id")
+    parser.add_argument("container", metavar="CONTAINER", help="id of the container")
     add_command_argument(parser)
     parser.set_defaults(main=main)
 
@@ -42,26 +46,15 @@ def main(options: argparse.Namespace) -> int:
 
 async def _exec(options: argparse.Namespace) -> int:
     from kata_host.client.identifier import new_id
-    from kata_host.client.spec import default_process
-    from kata_host.ctl import terminal
-    from kata_host.ctl.attach import STDIN, attach
+    from kata_host.ctl.attach import attach
     from kata_host.ctl.target import Target
 
-    process = default_process(
-        options.command,
-        env=environment_of(options.env),
-        cwd=options.cwd,
-        terminal=options.tty,
-    )
-    if options.tty and os.isatty(STDIN):
-        rows, columns = terminal.size(STDIN)
-        process.ConsoleSize.Height, process.ConsoleSize.Width = rows, columns
-    async with Target(options.address).client() as client:
+    async with Target.of(options).client() as client:
         container = client.container(options.container)
-        executed = await container.exec(new_id("exec"), process)
+        executed = await container.exec(new_id("exec"), requested_process(options))
         return await attach(
             executed,
-            lambda: executed.signal(9),
+            lambda: executed.signal(signal.SIGKILL),
             stdin=options.interactive,
             tty=options.tty,
         )

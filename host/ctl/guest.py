@@ -12,90 +12,144 @@ import select
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from kata_host.child import child_environment, module_command
-from kata_host.ctl.errors import CommandError
+from kata_host.ctl.errors import (
+    FAILED,
+    CommandError,
+    UsageError,
+    guest_errors_as_command_errors,
+)
+from kata_host.ctl.ports import CONSOLE_PORT, LOG_PORT
+from kata_host.ctl.target import START_TIMEOUT, Target
+from kata_host.printable import printable
 
 if TYPE_CHECKING:
     from kata_host.ctl.__main__ import Subparsers
     from kata_host.guest.guest_entry import GuestEntry, GuestState
     from kata_host.guest.start_request import StartRequest
 
-ANSWER_TIMEOUT: Final = 30.0
-"""Seconds for the agent of a guest that has started."""
+CHECK_TIMEOUT: Final = 30.0
+"""Seconds that the agent of a new guest may take to answer its first call."""
 STOP_TIMEOUT: Final = 30.0
-OPTIONS: Final = ("agent.debug_console_vport=1026", "agent.log_vport=1025")
-"""What `shell` and `logs` need; the user's own options come after."""
+"""Seconds that a guest may take to end, before it is killed."""
+OPTIONS: Final = (
+    f"agent.debug_console_vport={CONSOLE_PORT}",
+    f"agent.log_vport={LOG_PORT}",
+)
+"""Kernel options for `shell` and `logs`; the user's own come after."""
 
 
 def add_parser(subparsers: Subparsers) -> None:
     parser = subparsers.add_parser(
         "guest",
         help="start, list and stop guests",
-        description="Guests that outlive the command that starts them.",
+        usage="%(prog)s start|list|stop [options]",
+        description="Start, list and stop guests that outlive the command that starts "
+        "them.",
+        epilog="Example:\n\n  kata-agent-ctl guest start --vm --name one",
     )
-    verbs = parser.add_subparsers(metavar="VERB", required=True)
+    verbs = parser.add_subparsers(
+        title="verbs", prog="kata-agent-ctl guest", metavar="VERB", required=True
+    )
     _add_start(verbs)
-    listing = verbs.add_parser("list", help="say which guests there are")
-    listing.add_argument("--json", action="store_true", help="one object a line")
-    listing.set_defaults(main=list_guests)
-    stop = verbs.add_parser("stop", help="end guests, and forget those that ended")
-    stop.add_argument("names", nargs="*", metavar="NAME")
-    stop.add_argument("--all", action="store_true", help="all of them")
-    stop.set_defaults(main=stop_guests)
+    _add_list(verbs)
+    _add_stop(verbs)
 
 
-def _add_start(verbs: Any) -> None:
+def _add_start(verbs: Subparsers) -> None:
     start = verbs.add_parser(
         "start",
         help="start a guest and print its name and address",
-        description="Start a guest and print its name and its agent's address. Its "
-        "debug console and its log have their usual ports, 1026 and 1025.",
+        usage="%(prog)s [options]",
+        description="Start a guest, and print its name and the address of its agent "
+        "once the agent answers. The guest's debug console is on port "
+        f"{CONSOLE_PORT}, its log on port {LOG_PORT}.",
+        epilog="Example:\n\n"
+        "  kata-agent-ctl guest start --vm --name one -o agent.log=debug",
     )
     where = start.add_mutually_exclusive_group()
     where.add_argument(
         "--local",
         action="store_true",
-        help="in namespaces of this host, no VM (the default)",
+        help="start a local guest: namespaces of this host, no VM (the default)",
     )
-    where.add_argument("--vm", action="store_true", help="in a virtual machine")
-    start.add_argument("--name", help="what to call it (default: one is made up)")
+    where.add_argument("--vm", action="store_true", help="start a VM, with QEMU")
+    start.add_argument(
+        "--name",
+        help="name of the guest: up to 32 lower-case letters, digits, '_', '.' and "
+        "'-' (default: a new one)",
+    )
     start.add_argument(
         "-o",
         "--option",
         action="append",
         default=[],
         metavar="WORD",
-        help="a word of the kernel's command line, such as agent.log=debug",
+        help="a word for the kernel's command line, such as agent.log=debug; may be "
+        "repeated",
     )
     start.add_argument(
-        "--cpus", type=int, default=1, help="of a VM (default: %(default)s)"
+        "--cpus",
+        type=int,
+        default=1,
+        metavar="NUMBER",
+        help="number of CPUs of a VM (default: %(default)s)",
     )
     start.add_argument(
         "--memory",
         type=int,
         default=512,
         metavar="MIB",
-        help="of a VM (default: %(default)s)",
+        help="memory of a VM in MiB (default: %(default)s)",
     )
     start.set_defaults(main=start_guest)
 
 
+def _add_list(verbs: Subparsers) -> None:
+    listing = verbs.add_parser(
+        "list",
+        help="list the guests",
+        usage="%(prog)s [--json]",
+        description="List the guests that `guest start` has started, those that have "
+        "ended too, until `guest stop` forgets them.",
+        epilog="Example:\n\n  kata-agent-ctl guest list --json",
+    )
+    listing.add_argument(
+        "--json", action="store_true", help="print a JSON object for each, one a line"
+    )
+    listing.set_defaults(main=list_guests)
+
+
+def _add_stop(verbs: Subparsers) -> None:
+    stop = verbs.add_parser(
+        "stop",
+        help="end guests, and forget those that have ended",
+        usage="%(prog)s NAME... | --all",
+        description=f"End guests and remove all that is left of them. A guest that has "
+        f"not ended after {STOP_TIMEOUT:.0f} seconds is killed.",
+        epilog="Example:\n\n  kata-agent-ctl guest stop one",
+    )
+    stop.add_argument("names", nargs="*", metavar="NAME", help="name of a guest")
+    stop.add_argument("--all", action="store_true", help="end all guests")
+    stop.set_defaults(main=stop_guests)
+
+
 def start_guest(options: argparse.Namespace) -> int:
+    from kata_host.ctl.own_guest import ready_image
     from kata_host.guest.registry import check_name
     from kata_host.guest.start_request import StartRequest
 
     name = options.name if options.name is not None else f"guest-{os.urandom(3).hex()}"
     for word in options.option:
         if not word or len(word.split()) != 1:
-            raise CommandError(f"option {word!r}: not one word")
-    with _one_line():
+            raise UsageError(f"option {word!r}: not one word")
+    with guest_errors_as_command_errors():
         check_name(name)
         if options.vm:
-            _ensure_image()
+            ready_image()
     request = StartRequest(
         name=name,
         kind="vm" if options.vm else "local",
@@ -103,7 +157,7 @@ def start_guest(options: argparse.Namespace) -> int:
         cpus=options.cpus,
         memory=options.memory,
     )
-    address = _hold(request)
+    address = _start_holder(request)
     try:
         asyncio.run(_wait_for_agent(address))
     except BaseException:
@@ -116,7 +170,7 @@ def start_guest(options: argparse.Namespace) -> int:
 def list_guests(options: argparse.Namespace) -> int:
     from kata_host.guest.registry import find_all
 
-    with _one_line():
+    with guest_errors_as_command_errors():
         found = list(find_all())
     if options.json:
         for entry, state in found:
@@ -124,8 +178,8 @@ def list_guests(options: argparse.Namespace) -> int:
         return 0
     rows = [("NAME", "KIND", "STATE", "ADDRESS")]
     for entry, state in found:
-        words = f"{state.value}: {entry.ending}" if entry.ending else state.value
-        rows.append((entry.name, entry.kind, words, entry.address))
+        reason = f": {entry.ending}" if entry.ending else ""
+        rows.append((entry.name, entry.kind, state.value + reason, entry.address))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
@@ -137,17 +191,17 @@ def stop_guests(options: argparse.Namespace) -> int:
     from kata_host.guest.registry import find_all
 
     if bool(options.names) == options.all:
-        raise CommandError("guest stop: name guests, or say --all", 2)
-    with _one_line():
+        raise UsageError("guest stop: name guests, or say --all")
+    with guest_errors_as_command_errors():
         names = options.names or [entry.name for entry, _ in find_all()]
     failed = False
     for name in names:
         try:
             _stop(name)
         except CommandError as error:
-            print(f"kata-agent-ctl: {error}", file=sys.stderr)
+            print(f"kata-agent-ctl: {printable(str(error))}", file=sys.stderr)
             failed = True
-    return int(failed)
+    return FAILED if failed else 0
 
 
 def _fields(entry: GuestEntry, state: GuestState) -> dict[str, object]:
@@ -162,20 +216,13 @@ def _fields(entry: GuestEntry, state: GuestState) -> dict[str, object]:
     }
 
 
-def _ensure_image() -> None:
-    from kata_host.guest.image.build import ensure
-    from kata_host.guest.image.progress import Progress
-
-    ensure(Progress())
-
-
-def _hold(request: StartRequest) -> str:
+def _start_holder(request: StartRequest) -> str:
     """Start the process that holds the guest; return the agent's address."""
     holder = subprocess.Popen(
         module_command("kata_host.guest.holder", json.dumps(asdict(request))),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
-        # Whoever waits for the end of our own would wait for that of the guest.
+        # A reader of our own standard error would otherwise wait for the guest's end.
         stderr=subprocess.DEVNULL,
         start_new_session=True,
         env=child_environment(),
@@ -188,23 +235,17 @@ def _hold(request: StartRequest) -> str:
             holder.terminate()
             holder.wait()
             raise
-    answer = json.loads(line) if line else {"error": "its holder was killed"}
-    if "error" in answer:
+    reply = json.loads(line) if line else {"error": "guest's holder was killed"}
+    if "error" in reply:
         holder.wait()
-        raise CommandError(answer["error"])
-    address: str = answer["address"]
+        raise CommandError(reply["error"])
+    address: str = reply["address"]
     return address
 
 
 async def _wait_for_agent(address: str) -> None:
-    from kata_host.client import AgentClient
-    from ttrpc.errors import TtrpcError
-
-    try:
-        async with AgentClient.connect(address, timeout=ANSWER_TIMEOUT) as agent:
-            await agent.check(ANSWER_TIMEOUT)
-    except (TtrpcError, OSError) as error:
-        raise CommandError(str(error)) from error
+    async with Target(address, timeout=START_TIMEOUT).client() as client:
+        await client.check(CHECK_TIMEOUT)
 
 
 def _stop(name: str) -> None:
@@ -212,13 +253,13 @@ def _stop(name: str) -> None:
     from kata_host.guest.held_entry import HeldEntry
     from kata_host.guest.registry import GuestNotFound, find
 
-    with _one_line():
+    with guest_errors_as_command_errors():
         entry, state = find(name)
         if state.is_held:
             if not entry.pid:
-                raise CommandError(f"guest '{name}': is just being started")
+                raise CommandError(f"guest '{name}': still starting")
             _end_holder(entry)
-        # A holder that could not clean up has left this to us.
+        # A holder that was killed has not removed the entry.
         with contextlib.suppress(GuestNotFound):
             find(name)
             with HeldEntry(name) as held:
@@ -233,7 +274,7 @@ def _end_holder(entry: GuestEntry) -> None:
     except ProcessLookupError:
         return
     try:
-        # Looked at again: the pid was the holder's if it still holds the entry.
+        # Read again: the pid is still the holder's if the entry is still held.
         if find(entry.name)[0].pid != entry.pid:
             return
         signal.pidfd_send_signal(pidfd, signal.SIGTERM)
@@ -244,14 +285,3 @@ def _end_holder(entry: GuestEntry) -> None:
         return
     finally:
         os.close(pidfd)
-
-
-@contextlib.contextmanager
-def _one_line() -> Iterator[None]:
-    """Make what goes wrong with a guest a `CommandError`."""
-    from kata_host.guest.guest import GuestError
-
-    try:
-        yield
-    except (GuestError, OSError) as error:
-        raise CommandError(str(error)) from error

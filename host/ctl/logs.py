@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`kata-agent-ctl logs`: what a guest's agent logs."""
+"""`kata-agent-ctl logs`: the log of a guest's agent."""
 
 from __future__ import annotations
 
@@ -10,40 +10,55 @@ import socket
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any, Final
 
-from kata_host.ctl.dial import GUEST_HELP, dial_port
+from kata_host.ctl.arguments import add_connect_timeout, add_guest_argument
 from kata_host.ctl.errors import CommandError
+from kata_host.ctl.ports import LOG_PORT
+from kata_host.ctl.target import Target
+from kata_host.printable import printable
 
 if TYPE_CHECKING:
     from kata_host.ctl.__main__ import Subparsers
 
-PORT: Final = 1025
-CONNECT_TIMEOUT: Final = 5.0
 SILENCE: Final = 1.0
-"""Seconds without a line after which there is nothing old any more."""
+"""Seconds without a line, after which all lines that were kept have been read."""
 LINE_LIMIT: Final = 1 << 20
-"""Bytes of a line; a guest may send one that has no end."""
+"""Bytes of a line; a longer one is cut, because a guest may send one without end."""
 CHUNK: Final = 64 * 1024
 _LEADING: Final = ("ts", "level", "subsystem", "msg")
-_CONSTANT: Final = frozenset({*_LEADING, "version", "pid", "name", "source"})
+_LEFT_OUT: Final = frozenset({*_LEADING, "version", "pid", "name", "source"})
+"""Keys that `to_text` does not show as `key=value`, because they lead the line or have
+one value in all lines of an agent."""
 
 
 def add_parser(subparsers: Subparsers) -> None:
     parser = subparsers.add_parser(
         "logs",
         help="show the log of a guest's agent",
-        description="Show the lines that the agent has logged and nobody has read yet. "
-        "It needs the option agent.log_vport=1025, and keeps the last 256 KiB; each "
-        "line goes to one reader, the one that came last.",
+        usage="%(prog)s [options] GUEST",
+        description="Show the lines that the agent has logged and that no command has "
+        "read yet. The agent keeps the last 256 KiB, and sends each line to one "
+        "reader, the last that came. A guest that `guest start` has not started "
+        "needs the kernel option agent.log_vport=1025.",
+        epilog="Example:\n\n  kata-agent-ctl logs --follow one",
     )
-    parser.add_argument("guest", metavar="GUEST", help=GUEST_HELP)
+    add_guest_argument(parser)
+    add_connect_timeout(parser)
     parser.add_argument(
-        "-f", "--follow", action="store_true", help="go on until the guest ends"
+        "-f",
+        "--follow",
+        action="store_true",
+        help="go on with new lines until the guest ends",
     )
     parser.add_argument(
-        "--json", action="store_true", help="one JSON object a line, as the agent's"
+        "--json",
+        action="store_true",
+        help="print each line as a JSON object with all keys of the agent's",
     )
     parser.add_argument(
-        "--port", type=int, default=PORT, help="of the log (default: %(default)s)"
+        "--port",
+        type=int,
+        default=LOG_PORT,
+        help="the guest's port of the log (default: %(default)s)",
     )
     parser.set_defaults(main=main)
 
@@ -55,16 +70,16 @@ def main(options: argparse.Namespace) -> int:
 
 async def _show(options: argparse.Namespace) -> None:
     silence = None if options.follow else SILENCE
-    with await dial_port(options.guest, options.port, CONNECT_TIMEOUT) as connection:
+    with await Target.of(options).dial(options.port) as connection:
         try:
-            async for line in _lines(connection, silence):
+            async for line in lines(connection, silence):
                 text = to_json(line) if options.json else to_text(line)
                 print(text, flush=options.follow)
         except ConnectionError as error:
             raise CommandError(f"{options.guest}: {error.strerror}") from error
 
 
-async def _lines(
+async def lines(
     connection: socket.socket, silence: float | None
 ) -> AsyncIterator[bytes]:
     """Yield lines until the end, or until there is none for `silence` seconds."""
@@ -80,8 +95,8 @@ async def _lines(
             if rest:
                 yield rest
             return
-        *lines, rest = (rest + data).split(b"\n")
-        for line in lines:
+        *whole, rest = (rest + data).split(b"\n")
+        for line in whole:
             yield line
         if len(rest) > LINE_LIMIT:
             yield rest
@@ -89,21 +104,21 @@ async def _lines(
 
 
 def to_json(line: bytes) -> str:
-    """Return the line's object as JSON in ASCII; what is none becomes its `msg`."""
+    """Return a line as JSON in ASCII; a line that is not JSON becomes a `msg`."""
     return json.dumps(_parse(line))
 
 
 def to_text(line: bytes) -> str:
-    """Return a line to read: time, level, subsystem, message, and what else it has.
+    """Return a line to read: time, level, subsystem, message, then the other keys.
 
-    No control character of the guest's gets through.
+    Control characters are escaped, because the guest is not trusted.
     """
     fields = _parse(line)
     leading = [_word(fields[key]) for key in _LEADING if key in fields]
     others = [
-        f"{_word(key)}={_word(value)}"
+        f"{printable(key)}={_word(value)}"
         for key, value in fields.items()
-        if key not in _CONSTANT
+        if key not in _LEFT_OUT
     ]
     return " ".join([*leading, *others])
 
@@ -119,5 +134,4 @@ def _parse(line: bytes) -> dict[str, Any]:
 
 
 def _word(value: object) -> str:
-    text = value if isinstance(value, str) else json.dumps(value)
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+    return printable(value if isinstance(value, str) else json.dumps(value))

@@ -7,7 +7,8 @@ import argparse
 import asyncio
 from typing import TYPE_CHECKING
 
-from kata_host.ctl.errors import CommandError
+from kata_host.ctl.arguments import add_connect_timeout, add_guest_option
+from kata_host.printable import printable
 
 if TYPE_CHECKING:
     from kata_host.ctl.__main__ import Subparsers
@@ -17,44 +18,42 @@ def add_parser(subparsers: Subparsers) -> None:
     parser = subparsers.add_parser(
         "ps",
         help="list the processes of a container",
-        usage="%(prog)s --address ADDRESS CONTAINER [-- PS-OPTION...]",
-        description="List the processes of a container. Options after -- are those of "
-        "ps(1) that choose its columns.",
+        usage="%(prog)s --guest GUEST [options] CONTAINER [-- PS-OPTION...]",
+        description="List the processes of a container, with the process ids that they "
+        "have in the guest.",
+        epilog="Example:\n\n  kata-agent-ctl ps --guest one c1 -- -o pid,args",
     )
-    parser.add_argument("--address", required=True, help="the agent's")
-    parser.add_argument("--json", action="store_true", help="their numbers, as JSON")
-    parser.add_argument("container", metavar="CONTAINER", help="its id")
-    parser.add_argument("options", nargs="*", metavar="PS-OPTION")
+    add_guest_option(parser, required=True)
+    add_connect_timeout(parser)
+    parser.add_argument(
+        "--json", action="store_true", help="print a JSON array of process ids instead"
+    )
+    parser.add_argument("container", metavar="CONTAINER", help="id of the container")
+    parser.add_argument(
+        "options",
+        nargs="*",
+        metavar="PS-OPTION",
+        help="options of ps(1) that choose the columns (default: -ef)",
+    )
     parser.set_defaults(main=main)
 
 
 def main(options: argparse.Namespace) -> int:
-    print(asyncio.run(_list(options)), end="")
+    listed = asyncio.run(_list(options))
+    for line in listed.removesuffix("\n").split("\n"):
+        print(printable(line))
     return 0
 
 
 async def _list(options: argparse.Namespace) -> str:
-    from kata_host.client import AgentClient
+    from kata_host.ctl.target import Target
     from kata_protos import agent_pb2
-    from ttrpc.errors import TtrpcError
 
     request = agent_pb2.ListProcessesRequest(
         container_id=options.container,
         format="json" if options.json else "table",
         args=options.options,
     )
-    try:
-        async with AgentClient.connect(options.address, timeout=5) as client:
-            response = await client.agent.list_processes(request)
-    except (TtrpcError, ValueError, OSError) as error:
-        raise CommandError(str(error)) from error
-    return printable(response.process_list.decode(errors="replace"))
-
-
-def printable(text: str) -> str:
-    """Let no control character of the guest's through, but for the ends of lines."""
-    lines = (
-        "".join(c if c.isprintable() else repr(c)[1:-1] for c in line)
-        for line in text.rstrip("\n").split("\n")
-    )
-    return "".join(f"{line}\n" for line in lines)
+    async with Target.of(options).client() as client:
+        response = await client.agent.list_processes(request)
+    return response.process_list.decode(errors="replace")

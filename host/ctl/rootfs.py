@@ -23,18 +23,18 @@ ETC: Final = {
 
 
 def check_source(source: Path | None) -> None:
-    """Raise `CommandError` unless `prepared` can make something of `source`."""
+    """Raise `CommandError` if `source` is neither a directory nor a file."""
     if source is not None and not source.is_dir() and not source.is_file():
-        raise CommandError(f"rootfs '{source}': no such directory or archive", 125)
+        raise CommandError(f"rootfs '{source}': no such directory or archive")
 
 
 @contextlib.contextmanager
 def prepared(source: Path | None, scratch: Path | None = None) -> Iterator[Path]:
-    """Have a directory for the container's root during the block.
+    """Provide a directory for the container's root during the block.
 
-    `source` is a directory, which is used where it is, an archive that tar can
-    read, or None for busybox; the latter two are unpacked into `scratch`, a path
-    where nothing is yet and somebody else cleans up, or into a temporary directory.
+    `source` is a directory, which is used where it is, an archive that tar can read, or
+    None for busybox. An archive and busybox are unpacked into `scratch`, a path that
+    does not exist yet and that the caller removes (default: a temporary directory).
 
     Raises `CommandError`.
     """
@@ -54,8 +54,7 @@ def make_busybox(root: Path) -> Path:
     busybox = shutil.which("busybox")
     if busybox is None:
         raise CommandError(
-            "rootfs: no busybox on this host: install busybox-static, or use --rootfs",
-            125,
+            "rootfs: no busybox on this host: install busybox-static, or use --rootfs"
         )
     for name in DIRECTORIES:
         (root / name).mkdir(parents=True)
@@ -79,8 +78,8 @@ def _applets(busybox: str) -> list[str]:
 
 def _unpack(archive: Path, root: Path) -> Path:
     root.mkdir(parents=True)
-    # GNU tar takes off leading slashes, refuses "..", and makes symbolic links
-    # only after all files, so that no member is written through one.
+    # GNU tar strips leading slashes, refuses "..", and makes symbolic links after all
+    # files, so no member is written through a link.
     command = ["tar", "--extract", "--preserve-permissions", "--numeric-owner"]
     finished = subprocess.run(
         [*command, f"--file={archive}", f"--directory={root}"],
@@ -90,5 +89,5 @@ def _unpack(archive: Path, root: Path) -> Path:
     )
     if finished.returncode:
         lines = finished.stderr.strip().splitlines() or ["tar failed"]
-        raise CommandError(f"rootfs '{archive}': {lines[0]}", 125)
+        raise CommandError(f"rootfs '{archive}': {lines[0]}")
     return root

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The trace of one command: collected from its guest, shown as a tree.
+"""The trace of one `run`: collected from its guest, shown as a tree.
 
-The span at the top is ours: its context goes with every call, so that what the
-agent does hangs below it, though no OpenTelemetry is loaded here.
+The span at the top is the command's own. Each call carries its context, so the agent's
+spans are its children; OpenTelemetry is not needed for that.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ import os
 import sys
 import time
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any, Final, Self
 
+from kata_host.ctl.ports import TRACE_PORT
 from kata_host.forwarder.receiver import Receiver
 from kata_host.guest.guest import Guest
 from kata_host.trace.client import from_environment, inject
@@ -24,18 +25,18 @@ from kata_tracing.propagation import TraceContext
 from ttrpc.call_context import CallContext
 from ttrpc.interceptor import Proceed
 
-TRACE_PORT: Final = 10240
 PATIENCE: Final = 5.0
-"""Seconds for an agent that was told to end: it sends its last spans then."""
+"""Seconds that the guest may take to end; its agent sends the last spans then."""
 WIDTH: Final = 100
+"""Columns, if standard error is not a terminal."""
 COPY_FILE: Final = "grpc.AgentService/CopyFile"
 
 
-class Recording:
-    """Spans of a guest, and the one that stands for the command."""
+class RunTrace:
+    """The spans of a guest, and the one of the command that started the guest."""
 
     def __init__(self, guest: Guest, name: str, started: int) -> None:
-        """`started` is when the command began, in nanoseconds since the epoch."""
+        """`started` is the beginning of the command, in nanoseconds since the epoch."""
         self._guest = guest
         self._name = name
         self._parent = from_environment()
@@ -48,16 +49,16 @@ class Recording:
     async def interceptor(
         self, request: Any, context: CallContext, proceed: Proceed
     ) -> Any:
-        """Tell the agent whose child its spans are."""
+        """Make the agent's spans of a call children of the command's."""
         inject(context, self._context)
         return await proceed(request, context)
 
-    async def __aenter__(self) -> Recording:
+    async def __aenter__(self) -> Self:
         await self._receiver.__aenter__()
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:
-        """Wait for the last spans, and show all."""
+        """Wait for the last spans, and print the tree on standard error."""
         ended = time.time_ns()
         try:
             if exc_info[0] is None:
@@ -95,7 +96,7 @@ def _folded(spans: list[SpanRecord]) -> list[SpanRecord]:
 
 
 def _below(top: SpanRecord, span: SpanRecord) -> SpanRecord:
-    """Put what the guest did on nobody's behalf, as booting, below our span too."""
+    """Put a span without a parent, as that of the boot, below the command's."""
     return replace(span, trace_id=top.trace_id, parent_id=span.parent_id or top.span_id)
 
 

@@ -9,47 +9,54 @@ import contextlib
 import os
 import socket
 import sys
-from typing import TYPE_CHECKING, Final
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING, Any, Final
 
 from kata_host.ctl import terminal
-from kata_host.ctl.dial import GUEST_HELP, dial_port
+from kata_host.ctl.arguments import add_connect_timeout, add_guest_argument
 from kata_host.ctl.errors import CommandError
-from kata_host.ctl.host_stream import HostStream
+from kata_host.ctl.host_stream import STDIN, STDOUT, HostStream, write_chunks
+from kata_host.ctl.ports import CONSOLE_PORT
 from kata_host.ctl.signals import ended_by_signals
+from kata_host.ctl.target import Target
 
 if TYPE_CHECKING:
     from kata_host.ctl.__main__ import Subparsers
 
-PORT: Final = 1026
-STDIN: Final = 0
-STDOUT: Final = 1
-CONNECT_TIMEOUT: Final = 5.0
 ESCAPE: Final = b"\x1d"
-"""Ctrl-], as telnet has it: it hangs up, whatever the guest does."""
+"""Ctrl-], as telnet has it: hangs up, even if the guest does not react any more."""
 CHUNK: Final = 64 * 1024
 
 
 def add_parser(subparsers: Subparsers) -> None:
     parser = subparsers.add_parser(
         "shell",
-        help="a shell in a guest",
-        description="Open a shell on a guest's debug console, as the guest's root. The "
-        "guest's agent needs the option agent.debug_console_vport=1026. On a terminal "
-        "every key is the shell's, but Ctrl-], which hangs up.",
+        help="open a shell in a guest",
+        usage="%(prog)s [options] GUEST",
+        description="Open a shell on a guest's debug console, as root of the guest. On "
+        "a terminal every key goes to the shell, except Ctrl-], which hangs up. A "
+        "guest that `guest start` has not started needs the kernel option "
+        "agent.debug_console_vport=1026.",
+        epilog="Example:\n\n  kata-agent-ctl shell one",
     )
-    parser.add_argument("guest", metavar="GUEST", help=GUEST_HELP)
+    add_guest_argument(parser)
+    add_connect_timeout(parser)
     parser.add_argument(
-        "--port", type=int, default=PORT, help="of the console (default: %(default)s)"
+        "--port",
+        type=int,
+        default=CONSOLE_PORT,
+        help="the guest's port of the console (default: %(default)s)",
     )
     parser.set_defaults(main=main)
 
 
 def main(options: argparse.Namespace) -> int:
-    return asyncio.run(_shell(options))
+    asyncio.run(_shell(options))
+    return 0
 
 
-async def _shell(options: argparse.Namespace) -> int:
-    with await dial_port(options.guest, options.port, CONNECT_TIMEOUT) as connection:
+async def _shell(options: argparse.Namespace) -> None:
+    with await Target.of(options).dial(options.port) as connection:
         on_terminal = os.isatty(STDIN)
         with contextlib.ExitStack() as stack:
             if on_terminal:
@@ -60,17 +67,16 @@ async def _shell(options: argparse.Namespace) -> int:
                 await _talk(connection, escape=ESCAPE if on_terminal else None)
             except ConnectionError as error:
                 raise CommandError(f"{options.guest}: {error.strerror}") from error
-    return 0
 
 
 async def _talk(connection: socket.socket, *, escape: bytes | None) -> None:
-    """Pass bytes both ways until the shell ends, or somebody hangs up."""
+    """Pass bytes both ways until the shell ends, or one side hangs up."""
     sending = asyncio.ensure_future(_send(connection, escape))
-    receiving = asyncio.ensure_future(_receive(connection))
-    both = {sending, receiving}
+    receiving = asyncio.ensure_future(write_chunks(_received(connection), STDOUT))
+    both: set[asyncio.Future[Any]] = {sending, receiving}
     try:
         await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
-        # The end of our input is not the end of what the shell has to say.
+        # After the end of our input, the shell may still have output.
         if sending.done() and not receiving.done() and not sending.result():
             await receiving
         for task in both:
@@ -95,8 +101,7 @@ async def _send(connection: socket.socket, escape: bytes | None) -> bool:
     return False
 
 
-async def _receive(connection: socket.socket) -> None:
+async def _received(connection: socket.socket) -> AsyncIterator[bytes]:
     loop = asyncio.get_running_loop()
-    with contextlib.closing(HostStream(STDOUT, writing=True)) as sink:
-        while data := await loop.sock_recv(connection, CHUNK):
-            await sink.write(data)
+    while data := await loop.sock_recv(connection, CHUNK):
+        yield data

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Signals that end a command, in order: what it holds is let go first."""
+"""Signals that end a command only after it has released what it holds."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ import signal
 from collections.abc import Iterator
 from typing import Final
 
-from kata_host.ctl.errors import CommandError
+from kata_host.ctl.errors import EndedBySignal
 
 ENDING: Final = (signal.SIGTERM, signal.SIGHUP)
 
 
 @contextlib.contextmanager
 def ended_by_signals(reason: str = "") -> Iterator[None]:
-    """Turn a signal into the end of this task, and that into a `CommandError`.
+    """Cancel this task at a SIGTERM or SIGHUP, and raise `EndedBySignal` afterwards.
 
-    Its text is `reason` and the signal's name, its status 128+n.
+    The error's text is `reason` and the signal's name.
     """
     loop = asyncio.get_running_loop()
     task = asyncio.current_task()
@@ -37,7 +37,7 @@ def ended_by_signals(reason: str = "") -> Iterator[None]:
         if not received:
             raise
         text = f"{reason}{received[0].name}"
-        raise CommandError(text, 128 + received[0]) from None
+        raise EndedBySignal(text, received[0]) from None
     finally:
         for number in ENDING:
             loop.remove_signal_handler(number)

@@ -1,28 +1,32 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which agent a command talks to: one that serves already, or a guest's of its own."""
+"""The agent that a command talks to, in a guest that runs or in one of its own."""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Iterator, Sequence
-from typing import TYPE_CHECKING, Final
+from collections.abc import AsyncIterator, Awaitable, Sequence
+from typing import TYPE_CHECKING, Final, Self
 
-from kata_host.ctl.errors import CommandError
+from kata_host.ctl.errors import CommandError, UsageError
 
 if TYPE_CHECKING:
+    import socket
     from pathlib import Path
 
     from kata_host.client import AgentClient
     from kata_host.guest.guest import Guest
     from ttrpc.interceptor import Interceptor
 
-CONNECT_TIMEOUT: Final = 30.0
-VM_CONNECT_TIMEOUT: Final = 120.0
-"""Without KVM a guest takes its time."""
+CONNECT_TIMEOUT: Final = 5.0
+"""Seconds to try to reach a guest that runs already."""
+START_TIMEOUT: Final = 120.0
+"""Seconds to try to reach the agent of a guest that this command has started: a VM
+without KVM needs most of them."""
 ENDING_PATIENCE: Final = 1.0
-"""Seconds from the loss of the connection until the guest must have ended."""
+"""Seconds that a guest may take to end once the connection to its agent is lost."""
+_GUEST_CHECK_INTERVAL: Final = 0.05
 
 
 class Target:
@@ -40,16 +44,29 @@ class Target:
         self.address = address
         self.guest = guest
         self.scratch = scratch
-        """A path for files that the guest sees too, if it sees any of the host's."""
+        """A path at which files can be made that the guest sees under the same path;
+        None if the guest sees no files of the host."""
         self.own_rootfs = own_rootfs
-        """A directory in the guest that will do for a container, if there is one."""
+        """A directory of the guest that can be a container's root, if there is one."""
         self._timeout = timeout
+
+    @classmethod
+    def of(cls, options: argparse.Namespace) -> Self:
+        """Return the target that `--guest` and `--connect-timeout` name.
+
+        Raises `CommandError`.
+        """
+        from kata_host.ctl.guest_address import address_of
+
+        return cls(address_of(options.guest), timeout=options.connect_timeout)
 
     @contextlib.asynccontextmanager
     async def client(
         self, interceptors: Sequence[Interceptor] = ()
     ) -> AsyncIterator[AgentClient]:
-        """Connect; what goes wrong in the block becomes a `CommandError`."""
+        """Connect for the block. An error of the agent, the connection or the operating
+        system that leaves the block becomes a `CommandError`.
+        """
         from kata_host.client import AgentClient
         from ttrpc.errors import TtrpcError
 
@@ -64,22 +81,38 @@ class Target:
         except (TtrpcError, ValueError, OSError) as error:
             raise self._explain(error) from error
 
+    async def dial(self, port: int) -> socket.socket:
+        """Connect to another port of the guest. Raises `CommandError`."""
+        from dataclasses import replace
+
+        from ttrpc.address import UnixAddress, parse_address
+        from ttrpc.aio.dial import dial
+        from ttrpc.errors import TtrpcError
+
+        address = parse_address(self.address)
+        if isinstance(address, UnixAddress):
+            raise UsageError(f"address '{address}': only vsock and hvsock have ports")
+        try:
+            return await dial(replace(address, port=port), timeout=self._timeout)
+        except (TtrpcError, OSError) as error:
+            raise CommandError(str(error)) from error
+
     async def _unless_guest_ends(
         self, connecting: Awaitable[AgentClient]
     ) -> AgentClient:
-        """Do not wait for an agent whose guest has ended."""
+        """Wait for the connection, but not for that of a guest that has ended."""
         task = asyncio.ensure_future(connecting)
         try:
-            while not (await asyncio.wait([task], timeout=0.05))[0]:
+            while not (await asyncio.wait([task], timeout=_GUEST_CHECK_INTERVAL))[0]:
                 if self.guest is not None and self.guest.ending() is not None:
-                    raise OSError("its guest has ended")
+                    raise OSError("guest has ended")
             return task.result()
         finally:
             task.cancel()
 
     def _explain(self, error: BaseException) -> BaseException:
-        """Say what happened in one line; a guest that ended explains all else."""
-        from ttrpc.errors import StatusError, TtrpcError, sanitize
+        """Return the error for the user: if the guest has ended, that is the cause."""
+        from ttrpc.errors import StatusError, TtrpcError
 
         if not isinstance(error, (TtrpcError, ValueError, OSError)):
             return error
@@ -87,54 +120,8 @@ class Target:
             ending = self.guest.ending(ENDING_PATIENCE)
             if ending is not None:
                 words = ["guest ended", ending, *self.guest.console_tail(1)]
-                return CommandError(": ".join(map(sanitize, words)), 125)
-        return CommandError(str(error) or type(error).__name__, 125)
-
-
-@contextlib.contextmanager
-def local_guest(options: argparse.Namespace) -> Iterator[Target]:
-    """Hold a local guest for the block."""
-    from kata_host.guest.local_guest import LocalGuest
-
-    environment = {"KATA_AGENT_LOG_LEVEL": "debug"} if options.debug else {}
-    if options.trace:
-        environment["KATA_AGENT_TRACING"] = "collated"
-    guest = LocalGuest(
-        environment=environment,
-        cgroup=options.cgroup,
-        shared=[] if options.rootfs is None else [options.rootfs],
-        echo=options.debug,
-    )
-    with _held(guest):
-        yield Target(guest.address, guest, scratch=guest.directory / "rootfs")
-
-
-@contextlib.contextmanager
-def vm_guest(options: argparse.Namespace) -> Iterator[Target]:
-    """Hold a VM for the block; its image is built first if there is none."""
-    from kata_host.guest.image.build import ensure
-    from kata_host.guest.image.progress import Progress
-    from kata_host.guest.vm_command import Machine
-    from kata_host.guest.vm_guest import VmGuest
-
-    parameters = ["agent.log=debug"] if options.debug else []
-    if options.trace:
-        parameters.append("agent.trace=collated")
-    guest = VmGuest(ensure(Progress()), machine=Machine(kernel_parameters=parameters))
-    with _held(guest):
-        # The image is read-only, and has busybox's commands and Python.
-        yield Target(guest.address, guest, own_rootfs="/", timeout=VM_CONNECT_TIMEOUT)
-
-
-@contextlib.contextmanager
-def _held(guest: Guest) -> Iterator[None]:
-    from kata_host.guest.guest import GuestError
-
-    try:
-        with guest:
-            yield
-    except GuestError as error:
-        raise CommandError(str(error), 125) from error
+                return CommandError(": ".join(words))
+        return CommandError(str(error) or type(error).__name__)
 
 
 def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The host's terminal, handed to a process in a guest and taken back."""
+"""The user's terminal, lent to a process in a guest."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from collections.abc import Iterator
 
 @contextlib.contextmanager
 def raw(fd: int) -> Iterator[None]:
-    """Pass every key on as it is, Ctrl-C included, and restore the terminal after."""
+    """Pass every key on unchanged, Ctrl-C too, and restore the terminal afterwards."""
     before = termios.tcgetattr(fd)
     try:
         tty.setraw(fd, termios.TCSANOW)
         yield
     finally:
-        # Not TCSAFLUSH: what was typed ahead belongs to the shell.
+        # Not TCSAFLUSH, which would drop the keys that were typed for the user's shell.
         termios.tcsetattr(fd, termios.TCSADRAIN, before)
 
 
 def size(fd: int) -> tuple[int, int]:
-    """Return the rows and columns of the terminal."""
+    """Return the rows and columns of a terminal, in characters."""
     columns, rows = os.get_terminal_size(fd)
     return rows, columns

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`kata-agent-ctl trace`: what a guest does, live, as a tree."""
+"""`kata-agent-ctl trace`: the calls that a guest answers, live, as trees of spans."""
 
 from __future__ import annotations
 
@@ -7,100 +7,133 @@ import argparse
 import asyncio
 import contextlib
 import signal
-from collections import defaultdict
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import IO, TYPE_CHECKING
 
-from kata_host.ctl.errors import CommandError
+from kata_host.ctl.arguments import add_connect_timeout, add_guest_argument
+from kata_host.ctl.command_parser import seconds
+from kata_host.ctl.errors import CommandError, UsageError
+from kata_host.ctl.ports import TRACE_PORT
+from kata_host.ctl.target import Target
 
 if TYPE_CHECKING:
     from kata_host.ctl.__main__ import Subparsers
+    from kata_host.ctl.live_trace import LiveTrace
     from kata_host.forwarder import Receiver
-    from kata_host.trace.span_record import SpanRecord
-
-TRACE_PORT: Final = 10240
 
 
 def add_parser(subparsers: Subparsers) -> None:
     parser = subparsers.add_parser(
         "trace",
-        help="show what a guest does",
-        description="Switch tracing on in a guest, show each call as a tree when it "
-        "ends, and switch tracing off again at the end (Ctrl-C).",
+        help="show the calls that a guest answers, as trees with durations",
+        usage="%(prog)s [options] GUEST",
+        description="Switch tracing on in a guest, print each call as a tree of spans "
+        "when the call ends, and switch tracing off again at the end, which is Ctrl-C "
+        "or SIGTERM. The guest's address must be of hvsock.",
+        epilog="Example:\n\n  kata-agent-ctl trace --html trace.html one",
+    )
+    add_guest_argument(parser)
+    add_connect_timeout(parser)
+    parser.add_argument(
+        "--port",
+        type=int,
+        default=TRACE_PORT,
+        help="the host's port that the guest sends its spans to, agent.trace_vport "
+        "(default: %(default)s)",
     )
     parser.add_argument(
-        "--address", required=True, help="hvsock:///path/of/the/guest.sock:1024"
+        "--for",
+        type=seconds,
+        metavar="SECONDS",
+        dest="seconds",
+        help="end after so long (default: no limit)",
     )
     parser.add_argument(
-        "--port", type=int, default=TRACE_PORT, help="the trace port (%(default)s)"
-    )
-    parser.add_argument(
-        "--for", type=float, metavar="SECONDS", dest="seconds", help="end by itself"
-    )
-    parser.add_argument(
-        "--html", type=Path, metavar="FILE", help="write a page with a waterfall too"
+        "--html",
+        type=Path,
+        metavar="FILE",
+        help="at the end, also write all traces into a web page",
     )
     parser.set_defaults(main=main)
 
 
 def main(options: argparse.Namespace) -> int:
-    return asyncio.run(trace(options))
-
-
-async def trace(options: argparse.Namespace) -> int:
-    """Trace until a signal or the time is up. Raises `CommandError`."""
-    from kata_host.forwarder import Receiver
-    from ttrpc.address import HybridVsockAddress, parse_address
-    from ttrpc.errors import TtrpcError
-
-    try:
-        address = parse_address(options.address)
-    except ValueError as error:
-        raise CommandError(str(error), 2) from None
-    if not isinstance(address, HybridVsockAddress):
-        raise CommandError(f"address {options.address!r}: spans come by hvsock", 2)
-    try:
-        # First of all: a trace that cannot be written down would be lost.
-        html = (
-            None if options.html is None else options.html.open("w", encoding="utf-8")
-        )
-        async with Receiver(f"{address.path}_{options.port}") as receiver:
-            live = Live()
-            printing = asyncio.create_task(_print(receiver, live))
-            try:
-                async with _traced(options.address):
-                    await _end(options.seconds)
-            finally:
-                printing.cancel()
-            live.show(receiver.spans())  # StopTracing answers after the last span.
-            if html is not None:
-                from kata_host.trace.page import page
-
-                with html:
-                    html.write(page(receiver.spans()))
-    except (OSError, TtrpcError) as error:
-        raise CommandError(str(error), 1) from error
+    target = Target.of(options)
+    asyncio.run(_trace(target, _span_socket(target, options.port), options))
     return 0
 
 
-@contextlib.asynccontextmanager
-async def _traced(address: str) -> AsyncIterator[None]:
-    from kata_protos import agent_pb2
-    from kata_protos.agent_ttrpc import AgentServiceClient
-    from ttrpc.aio import Client
+def _span_socket(target: Target, port: int) -> str:
+    """Return the path at which the guest's connections to a host port arrive."""
+    from ttrpc.address import HybridVsockAddress, parse_address
 
-    async with await Client.connect(address, timeout=5) as client:
-        agent = AgentServiceClient(client)
-        await agent.start_tracing(agent_pb2.StartTracingRequest())
+    address = parse_address(target.address)
+    if not isinstance(address, HybridVsockAddress):
+        raise UsageError(f"address '{address}': only an hvsock address can be traced")
+    return f"{address.path}_{port}"
+
+
+async def _trace(target: Target, socket: str, options: argparse.Namespace) -> None:
+    from kata_host.ctl.live_trace import LiveTrace
+    from kata_host.forwarder import Receiver
+
+    try:
+        with _opened(options.html) as html:
+            async with Receiver(socket) as receiver:
+                live = LiveTrace()
+                async with _printed(receiver, live), _traced(target):
+                    await _until_signal(options.seconds)
+                # StopTracing has answered after the last span was delivered.
+                live.show(receiver.spans())
+                if html is not None:
+                    from kata_host.trace.page import page
+
+                    html.write(page(receiver.spans()))
+    except OSError as error:
+        raise CommandError(str(error)) from error
+
+
+@contextlib.contextmanager
+def _opened(path: Path | None) -> Iterator[IO[str] | None]:
+    """Open the page before the trace, which would be lost if that failed later."""
+    if path is None:
+        yield None
+        return
+    with path.open("w", encoding="utf-8") as file:
+        yield file
+
+
+@contextlib.asynccontextmanager
+async def _traced(target: Target) -> AsyncIterator[None]:
+    """Have tracing switched on in the guest during the block."""
+    from kata_protos import agent_pb2
+
+    async with target.client() as client:
+        await client.agent.start_tracing(agent_pb2.StartTracingRequest())
         try:
             yield
         finally:
-            await agent.stop_tracing(agent_pb2.StopTracingRequest())
+            await client.agent.stop_tracing(agent_pb2.StopTracingRequest())
 
 
-async def _end(seconds: float | None) -> None:
-    """Wait for SIGINT, SIGTERM, or the time to be up."""
+@contextlib.asynccontextmanager
+async def _printed(receiver: Receiver, live: LiveTrace) -> AsyncIterator[None]:
+    """Print traces as they become complete during the block."""
+
+    async def show() -> None:
+        while True:
+            live.show(await receiver.wait_for(live.seen + 1))
+
+    showing = asyncio.create_task(show())
+    try:
+        yield
+    finally:
+        showing.cancel()
+
+
+async def _until_signal(seconds: float | None) -> None:
+    """Wait for SIGINT, SIGTERM, or the end of the time."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -108,35 +141,3 @@ async def _end(seconds: float | None) -> None:
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(seconds):
             await stop.wait()
-
-
-async def _print(receiver: Receiver, live: Live) -> None:
-    while True:
-        live.show(await receiver.wait_for(live.seen + 1))
-
-
-class Live:
-    """Shows trees as they become complete: children end, and arrive, first."""
-
-    def __init__(self) -> None:
-        self.seen = 0
-        """Spans taken so far."""
-        self._waiting: defaultdict[str, list[SpanRecord]] = defaultdict(list)
-
-    def show(self, spans: Sequence[SpanRecord]) -> None:
-        """Print what has become complete with the spans that are new."""
-        from kata_host.trace.tree import render
-
-        fresh, self.seen = spans[self.seen :], len(spans)
-        for tree in self.completed(fresh):
-            print(render(tree), end="", flush=True)
-
-    def completed(self, spans: Iterable[SpanRecord]) -> Iterator[list[SpanRecord]]:
-        """Take spans; yield each call's, and each root's, with what is below it."""
-        from kata_tracing.kind import Kind
-
-        for span in spans:
-            tree = self._waiting[span.trace_id]
-            tree.append(span)
-            if span.kind is Kind.SERVER or not span.parent_id:
-                yield self._waiting.pop(span.trace_id)

@@ -13,10 +13,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from kata_host.printable import printable
 from kata_host.trace.span_record import SpanRecord
 from kata_tracing import semconv
 from kata_tracing.kind import Status
-from ttrpc.errors import sanitize
 
 MAX_TEXT: Final = 60
 """Characters of a name or a value that are shown."""
@@ -142,7 +142,7 @@ def shorten(text: str) -> str:
     """Make a guest's text fit to print: no control characters, bounded length."""
     if len(text) > MAX_TEXT:
         text = text[: MAX_TEXT - 1] + "…"
-    return sanitize(text)
+    return printable(text)
 
 
 def _lines(

@@ -18,16 +18,16 @@ async def test_a_directory_is_copied(
     (tree / "sub").mkdir(parents=True)
     (tree / "sub" / "file").write_bytes(bytes(range(256)) * 5000)
     (tree / "link").symlink_to("sub/file")
-    copied = ctl("cp", "--address", guest.address, str(tree), "mine")
+    copied = ctl("cp", "--guest", guest.address, str(tree), "mine")
     assert (copied.stderr, copied.returncode) == ("", 0)
     assert copied.stdout == "/run/kata-containers/shared/containers/mine\n"
-    again = ctl("cp", "--address", guest.address, str(tree / "link"), "/mine/again")
+    again = ctl("cp", "--guest", guest.address, str(tree / "link"), "/mine/again")
     assert again.returncode == 0
     # The rootfs of a container is a directory of the guest, so it shows the copy.
-    make = ctl("cp", "--address", guest.address, str(guest.directory / "rootfs"), "r")
+    make = ctl("cp", "--guest", guest.address, str(guest.directory / "rootfs"), "r")
     assert make.returncode == 0
     root = make.stdout.strip()
-    copied = ctl("cp", "--address", guest.address, str(tree), "r/mine")
+    copied = ctl("cp", "--guest", guest.address, str(tree), "r/mine")
     assert copied.returncode == 0
     result = await client.run(
         ["sh", "-c", "md5sum < /mine/link; readlink /mine/link"], rootfs=root
@@ -42,7 +42,7 @@ def test_what_is_not_there_is_one_line(
     ctl: Ctl, guest: LocalGuest, tmp_path: Path
 ) -> None:
     missing = tmp_path / "missing"
-    failed = ctl("cp", "--address", guest.address, str(missing))
+    failed = ctl("cp", "--guest", guest.address, str(missing))
     assert (failed.stdout, failed.returncode) == ("", 1)
     (line,) = failed.stderr.splitlines()
     assert line.startswith("kata-agent-ctl: ")
@@ -54,7 +54,7 @@ def test_a_name_outside_is_refused_by_the_agent(
 ) -> None:
     (tmp_path / "file").write_text("x")
     file = str(tmp_path / "file")
-    failed = ctl("cp", "--address", guest.address, file, "../../../../etc/x")
+    failed = ctl("cp", "--guest", guest.address, file, "../../../../etc/x")
     assert failed.returncode == 1
     (line,) = failed.stderr.splitlines()
     assert "INVALID_ARGUMENT" in line or "PERMISSION_DENIED" in line

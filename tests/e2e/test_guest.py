@@ -53,10 +53,10 @@ def listed(ctl: Ctl) -> list[dict[str, Any]]:
     return [json.loads(line) for line in ran.stdout.splitlines()]
 
 
-def failure(ran: Completed) -> str:
-    """The one line that a failed command says."""
+def failure(ran: Completed, status: int = 1) -> str:
+    """Return the one line that a failed command prints."""
     assert ran.stdout == ""
-    assert ran.returncode == 1
+    assert ran.returncode == status
     (line,) = ran.stderr.splitlines()
     return line.removeprefix("kata-agent-ctl: ")
 
@@ -75,7 +75,7 @@ def test_a_guest_stays_until_it_is_stopped(ctl: Ctl) -> None:
     (guest,) = listed(ctl)
     assert (guest["name"], guest["kind"], guest["state"]) == ("a", "local", "running")
     assert guest["address"] == address
-    assert json.loads(ctl("call", "--address", address, "check").stdout) == {
+    assert json.loads(ctl("call", "--guest", address, "check").stdout) == {
         "status": "SERVING"
     }
     table = ctl("guest", "list").stdout.splitlines()
@@ -107,7 +107,8 @@ def test_a_guest_that_is_not_there(ctl: Ctl, verb: str) -> None:
 
 
 def test_a_word_that_is_none(ctl: Ctl) -> None:
-    assert failure(ctl("guest", "start", "-o", "a b")) == "option 'a b': not one word"
+    ran = ctl("guest", "start", "-o", "a b")
+    assert failure(ran, status=2) == "option 'a b': not one word"
 
 
 def test_a_holder_that_was_killed_leaves_what_stop_and_start_remove(ctl: Ctl) -> None:
@@ -132,8 +133,8 @@ def test_a_guest_that_ended_by_itself_is_told_of_until_it_is_forgotten(
 ) -> None:
     address = start(ctl)
     pid = listed(ctl)[0]["pid"]
-    assert ctl("call", "--address", address, "CreateSandbox").returncode == 0
-    assert ctl("call", "--address", address, "DestroySandbox").returncode == 0
+    assert ctl("call", "--guest", address, "CreateSandbox").returncode == 0
+    assert ctl("call", "--guest", address, "DestroySandbox").returncode == 0
     wait_for_end(pid)
     (guest,) = listed(ctl)
     assert (guest["state"], guest["ending"]) == ("ended", "exit status 0")
@@ -248,7 +249,7 @@ def test_a_shell_without_a_console(ctl: Ctl, scratch: Path) -> None:
 
 @pytest.mark.parametrize("address", ["unix:///a", "tcp://a", "hvsock://x"])
 def test_an_address_that_has_no_console(ctl: Ctl, address: str) -> None:
-    assert address in failure(ctl("shell", address))
+    assert address in failure(ctl("shell", address), status=2)
 
 
 # --- logs ---
@@ -261,7 +262,7 @@ def test_the_log_is_readable_or_json(ctl: Ctl) -> None:
     assert all(re.fullmatch(pattern, line) for line in lines)
     assert any(re.search(r" announce .*agent_ms=\d+", line) for line in lines)
     address = listed(ctl)[0]["address"]
-    ctl("call", "--address", address, "check")
+    ctl("call", "--guest", address, "check")
     objects = [
         json.loads(line) for line in ctl("logs", "--json", "a").stdout.splitlines()
     ]
@@ -290,7 +291,7 @@ def test_a_vm_stays_and_is_told_of_when_it_powers_off(ctl: Ctl) -> None:
     assert "2\nagent.log=debug\n" in ran.stdout
     assert " announce " in ctl("logs", "a").stdout
     pid = listed(ctl)[0]["pid"]
-    assert ctl("call", "--address", address, "CreateSandbox").returncode == 0
-    assert ctl("call", "--address", address, "DestroySandbox").returncode == 0
+    assert ctl("call", "--guest", address, "CreateSandbox").returncode == 0
+    assert ctl("call", "--guest", address, "DestroySandbox").returncode == 0
     wait_for_end(pid)
     assert listed(ctl)[0]["ending"] == "qemu ended with status 0"

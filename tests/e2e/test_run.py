@@ -165,7 +165,7 @@ def test_a_missing_directory_to_start_in_is_named(ctl: Ctl) -> None:
     ],
 )
 def test_a_bad_address_is_named(ctl: Ctl, address: str, words: str) -> None:
-    arguments = ("run", "--address", address, "--connect-timeout", "0.1", "--", "true")
+    arguments = ("run", "--guest", address, "--connect-timeout", "0.1", "--", "true")
     assert_one_line(ctl(*arguments), words)
 
 
@@ -177,7 +177,7 @@ def test_something_else_behind_the_address_is_an_error(
         listener.bind(str(path))
         listener.listen()
         process = started(
-            *("run", "--address", f"unix://{path}", "--", "true"),
+            *("run", "--guest", f"unix://{path}", "--", "true"),
             stderr=subprocess.PIPE,
         )
         listener.accept()[0].close()

@@ -86,7 +86,7 @@ def test_a_signal_before_the_command_runs_ends_it_all(
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(path))
         listener.listen()
-        process = started("run", "--address", f"hvsock://{path}:1024", "--", "true")
+        process = started("run", "--guest", f"hvsock://{path}:1024", "--", "true")
         with listener.accept()[0]:
             process.send_signal(number)
             assert process.wait(timeout=30) == 128 + number

@@ -33,6 +33,6 @@ def test_a_failed_run_shows_how_far_it_came(ctl: Ctl) -> None:
 
 
 def test_an_agent_of_somebody_elses_cannot_be_traced(ctl: Ctl) -> None:
-    ran = ctl("run", "--trace", "--address", "unix:///x", "--", "true")
+    ran = ctl("run", "--trace", "--guest", "unix:///x", "--", "true")
     assert ran.returncode == 125
     assert ran.stderr == "kata-agent-ctl: --trace: needs a guest of its own\n"

@@ -117,7 +117,7 @@ def test_a_guest_that_stays_is_started_and_stopped(
     try:
         assert name == "one"
         assert b"SERVING" in programs(
-            "kata-agent-ctl", "call", "--address", address, "check"
+            "kata-agent-ctl", "call", "--guest", address, "check"
         )
     finally:
         programs("kata-agent-ctl", "guest", "stop", "one")

@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytest
 
 from kata_host.client import AgentClient, Result, default_process, default_spec
-from tests.host.client.conftest import FakeAgent
+from tests.helpers.fake_agent import FakeAgent
 from ttrpc.errors import Closed, StatusError
 
 

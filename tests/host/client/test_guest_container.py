@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 from kata_host.client import AgentClient, default_process
-from tests.host.client.conftest import FakeAgent
+from tests.helpers.fake_agent import FakeAgent
 
 
 async def test_each_step_names_the_container(agent: FakeAgent, address: str) -> None:

@@ -22,13 +22,12 @@ def test_busybox_has_its_commands(tmp_path: Path) -> None:
     assert (root / "tmp").stat().st_mode & 0o7777 == 0o1777
 
 
-def test_without_busybox_it_says_what_to_do(
+def test_a_host_without_busybox_is_told_what_to_install(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(CommandError, match="busybox-static") as error:
+    with pytest.raises(CommandError, match="busybox-static"):
         make_busybox(tmp_path / "root")
-    assert error.value.status == 125
 
 
 def test_a_directory_is_used_where_it_is(tmp_path: Path) -> None:
@@ -92,12 +91,12 @@ def test_a_hostile_archive_writes_nowhere_else(
 
 
 @pytest.mark.parametrize("source", ["/no/such", "/dev/null"])
-def test_what_is_neither_is_named(source: str) -> None:
+def test_a_source_that_is_neither_file_nor_directory_is_named(source: str) -> None:
     with pytest.raises(CommandError, match=source), prepared(Path(source)):
         pass
 
 
-def test_an_archive_that_is_none_is_named(tmp_path: Path) -> None:
+def test_a_file_that_is_no_archive_is_named(tmp_path: Path) -> None:
     (tmp_path / "a.tar").write_text("no archive" * 1000)
     with pytest.raises(CommandError, match=r"a\.tar"):
         with prepared(tmp_path / "a.tar", tmp_path / "scratch"):

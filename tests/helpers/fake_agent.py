@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An agent that keeps the requests it gets and answers them with nothing."""
+"""An agent that keeps its requests and does nothing."""
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-import pytest
 from google.protobuf.empty_pb2 import Empty
 
 from kata_protos import agent_pb2, health_pb2
@@ -24,6 +24,10 @@ class FakeAgent:
     def __init__(self) -> None:
         self.requests: list[Any] = []
         self.refused: set[str] = set()
+        self.processes = b""
+        self.stdout: list[bytes] = []
+        """Chunks that are read from every process, the first first."""
+        self.status = 7
 
     def names(self) -> list[str]:
         return [
@@ -44,6 +48,14 @@ class FakeAgent:
     signal_process = _keep
     remove_container = _keep
     close_stdin = _keep
+    tty_win_resize = _keep
+    copy_file = _keep
+
+    async def list_processes(
+        self, request: agent_pb2.ListProcessesRequest, context: CallContext
+    ) -> agent_pb2.ListProcessesResponse:
+        self.requests.append(request)
+        return agent_pb2.ListProcessesResponse(process_list=self.processes)
 
     async def write_stdin(
         self, request: agent_pb2.WriteStreamRequest, context: CallContext
@@ -54,14 +66,19 @@ class FakeAgent:
     async def read_stdout(
         self, request: agent_pb2.ReadStreamRequest, context: CallContext
     ) -> agent_pb2.ReadStreamResponse:
-        return agent_pb2.ReadStreamResponse()
+        return agent_pb2.ReadStreamResponse(
+            data=self.stdout.pop(0) if self.stdout else b""
+        )
 
-    read_stderr = read_stdout
+    async def read_stderr(
+        self, request: agent_pb2.ReadStreamRequest, context: CallContext
+    ) -> agent_pb2.ReadStreamResponse:
+        return agent_pb2.ReadStreamResponse()
 
     async def wait_process(
         self, request: agent_pb2.WaitProcessRequest, context: CallContext
     ) -> agent_pb2.WaitProcessResponse:
-        return agent_pb2.WaitProcessResponse(status=7)
+        return agent_pb2.WaitProcessResponse(status=self.status)
 
     async def check(
         self, request: health_pb2.CheckRequest, context: CallContext
@@ -74,18 +91,16 @@ class FakeAgent:
         return health_pb2.VersionCheckResponse(agent_version="1.2.3")
 
 
-@pytest.fixture
-def agent() -> FakeAgent:
-    return FakeAgent()
-
-
-@pytest.fixture
-async def address(agent: FakeAgent, tmp_path: Path) -> AsyncIterator[str]:
+@contextlib.asynccontextmanager
+async def serving(agent: FakeAgent, path: Path) -> AsyncIterator[str]:
+    """Serve `agent` on the unix socket `path` during the block; yield the address."""
     services = [
         agent_pb2.DESCRIPTOR.services_by_name["AgentService"],
         health_pb2.DESCRIPTOR.services_by_name["Health"],
     ]
     server = Server([bind(service, agent) for service in services])
-    await server.listen(f"unix://{tmp_path}/agent")
-    yield f"unix://{tmp_path}/agent"
-    await server.shutdown(timeout=5)
+    await server.listen(f"unix://{path}")
+    try:
+        yield f"unix://{path}"
+    finally:
+        await server.shutdown(timeout=5)

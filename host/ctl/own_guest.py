@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A guest of the command's own, which ends with the command."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from kata_host.ctl.errors import guest_errors_as_command_errors
+from kata_host.ctl.target import START_TIMEOUT, Target
+
+if TYPE_CHECKING:
+    from kata_host.guest.guest import Guest
+    from kata_host.guest.image.store import Image
+
+
+@contextlib.contextmanager
+def local_guest(options: argparse.Namespace) -> Iterator[Target]:
+    """Hold a local guest for the block. Raises `CommandError`."""
+    from kata_host.guest.local_guest import LocalGuest
+
+    environment = {"KATA_AGENT_LOG_LEVEL": "debug"} if options.debug else {}
+    if options.trace:
+        environment["KATA_AGENT_TRACING"] = "collated"
+    with guest_errors_as_command_errors():
+        guest = LocalGuest(
+            environment=environment,
+            cgroup=options.cgroup,
+            shared=[] if options.rootfs is None else [options.rootfs],
+            echo=options.debug,
+        )
+    with _held(guest):
+        yield Target(
+            guest.address,
+            guest,
+            scratch=guest.directory / "rootfs",
+            timeout=START_TIMEOUT,
+        )
+
+
+@contextlib.contextmanager
+def vm_guest(options: argparse.Namespace) -> Iterator[Target]:
+    """Hold a VM for the block, and build its image first if there is none.
+
+    Raises `CommandError`.
+    """
+    from kata_host.guest.vm_command import Machine
+    from kata_host.guest.vm_guest import VmGuest
+
+    parameters = ["agent.log=debug"] if options.debug else []
+    if options.trace:
+        parameters.append("agent.trace=collated")
+    with guest_errors_as_command_errors():
+        guest = VmGuest(ready_image(), machine=Machine(kernel_parameters=parameters))
+    with _held(guest):
+        # The image is read-only, and has busybox's commands and Python.
+        yield Target(guest.address, guest, own_rootfs="/", timeout=START_TIMEOUT)
+
+
+def ready_image() -> Image:
+    """Return the image of VM guests, built now if need be. Raises `GuestError`."""
+    from kata_host.guest.image.build import ensure
+    from kata_host.guest.image.progress import Progress
+
+    return ensure(Progress())
+
+
+@contextlib.contextmanager
+def _held(guest: Guest) -> Iterator[None]:
+    with contextlib.ExitStack() as stack:
+        # Before the start, which an interrupt may end half-way.
+        stack.callback(guest.stop)
+        with guest_errors_as_command_errors():
+            guest.start()
+        yield

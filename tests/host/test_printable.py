@@ -1,0 +1,21 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import pytest
+
+from kata_host.printable import printable
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("", ""),
+        ("größer als 1 µs", "größer als 1 µs"),
+        ("1 \x1b]0;owned\x07", "1 \\x1b]0;owned\\x07"),
+        ("a\rb\nc", "a\\rb\\nc"),
+        ("\u202eleft", "\\u202eleft"),
+        ("\udc80", "\\udc80"),
+    ],
+)
+def test_a_guest_cannot_control_the_terminal(text: str, shown: str) -> None:
+    assert printable(text) == shown
