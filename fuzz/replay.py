@@ -18,15 +18,15 @@ from google.protobuf.message import DecodeError
 from bench.ttrpc.peer_pb2 import DESCRIPTOR
 from ttrpc.bound_service import BoundService
 from ttrpc.client_connection import ClientConnection
-from ttrpc.decoder import FrameDecoder
 from ttrpc.dump import describe, read_capture
-from ttrpc.envelope import METADATA_LIMIT, Payload, RequestDecoder, UnknownMethod
 from ttrpc.envelope_pb2 import Request, Response
 from ttrpc.errors import StatusError, TtrpcError
-from ttrpc.frame import HEADER_SIZE, HEADER_STRUCT, RESPONSE
+from ttrpc.frame import HEADER_SIZE, HEADER_STRUCT, RESPONSE, Payload
+from ttrpc.frame_decoder import FrameDecoder
 from ttrpc.metadata import Pairs
 from ttrpc.outbox import Outbox
-from ttrpc.route import Route, Routes
+from ttrpc.request_decoder import METADATA_LIMIT, RequestDecoder, UnknownMethod
+from ttrpc.routes import Route, Routes
 from ttrpc.server_connection import ServerConnection
 from ttrpc.service import Cardinality, Method, Service
 from ttrpc.stream import Stream
@@ -161,7 +161,7 @@ def feed(
             frames = decoder.fill(stop - position)
         position = stop
         for frame in frames:
-            connection.receive_frame(*frame)
+            connection.receive_frame(frame)
 
 
 def sent(outbox: Outbox) -> bytes:

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Final
 
 from fuzz.replay import LIMIT
-from ttrpc.decoder import LARGE
 from ttrpc.envelope import varint
 from ttrpc.frame import DATA, REQUEST, RESPONSE, Frame
+from ttrpc.frame_decoder import LARGE
 
 ROOT: Final = Path(__file__).parents[1]
 GOLDEN: Final = ROOT / "tests" / "ttrpc" / "data" / "golden"

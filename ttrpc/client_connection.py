@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The client's side of one connection: the rules, without a socket or a clock.
 
-`start_call` and `open_stream` put a Request into the outbox; frames from the
-server go in through `receive_frame` and come out as calls to the `ClientEvents`.
-The server is not trusted: frames for streams that nobody waits for are ignored,
-and what breaks the protocol ends the call it belongs to.
+`start_call` and `open_stream` put a Request into the outbox. Frames from the server go
+in through `receive_frame`, which calls the methods of `ClientEvents`. The server is not
+trusted: frames for calls that have ended are ignored, and a frame that breaks the
+protocol ends its call. `docs/sansio.md` describes how an I/O layer drives this class.
 """
 
 from __future__ import annotations
@@ -13,8 +13,7 @@ from typing import Any, Final, Protocol
 
 from google.protobuf.message import DecodeError
 
-from ttrpc.decoder import OVERSIZED
-from ttrpc.envelope import Payload, decode_response, encode_request, request_head
+from ttrpc.envelope import decode_response, encode_request, request_head
 from ttrpc.errors import (
     Closed,
     LocalProtocolError,
@@ -31,6 +30,10 @@ from ttrpc.frame import (
     REMOTE_OPEN,
     REQUEST,
     RESPONSE,
+    Oversized,
+    Payload,
+    RawFrame,
+    ReceivedFrame,
 )
 from ttrpc.metadata import Pairs
 from ttrpc.outbox import Outbox
@@ -41,23 +44,23 @@ LAST_ID: Final = 0xFFFFFFFF
 
 
 class ClientEvents(Protocol):
-    """What a connection tells of its peer."""
+    """The methods that a connection calls; each I/O layer and test has its own."""
 
     def call_succeeded(self, stream_id: int, payload: bytes) -> None:
-        """A unary call was answered."""
+        """A unary call was answered with OK."""
 
     def call_failed(self, stream_id: int, error: Exception) -> None:
-        """A unary call was answered with an error, or wrongly."""
+        """A unary call was answered with a status, or with an invalid frame."""
 
     def message_received(self, stream: Stream, payload: Payload) -> None:
-        """The next message of a stream."""
+        """The next message of a stream was received."""
 
     def stream_ended(self, stream: Stream, error: Exception | None) -> None:
-        """No more messages come on this stream."""
+        """The stream has ended; the last call for it."""
 
 
 class ClientConnection:
-    """Streams and their ids, as the client sees them."""
+    """Calls, streams and their ids, as the client sees them."""
 
     __slots__ = (
         "_events",
@@ -75,9 +78,9 @@ class ClientConnection:
         self._next_id = 1
         self._heads: dict[tuple[str, str], bytes] = {}
         self.calls: set[int] = set()
-        """The unary calls that wait for their answer."""
+        """Ids of the unary calls that have not been answered."""
         self.streams: dict[int, Stream] = {}
-        """The streams on which something may still come."""
+        """The streams that have not ended, by id."""
         self.outbox = Outbox()
 
     # What this side sends.
@@ -112,8 +115,8 @@ class ClientConnection:
         `start_call` does.
         """
         if method.cardinality.client_streaming:
-            # Servers differ on REMOTE_OPEN alone with no bytes: ttrpc-rust's hands
-            # its handler an empty message.
+            # NO_DATA, because ttrpc-rust's server takes REMOTE_OPEN alone with no
+            # bytes for an empty message.
             assert not payload
             flags = REMOTE_OPEN | NO_DATA
         else:
@@ -131,7 +134,7 @@ class ClientConnection:
         Raises:
             LocalProtocolError: the method takes one request, not a stream.
             StreamClosed: the stream has ended, or this side has closed it.
-            OversizedMessage: it is over the limit; nothing was sent.
+            OversizedMessage: the message is over the limit; nothing was sent.
         """
         self._check_can_send(stream)
         if len(payload) > self._limit:
@@ -139,24 +142,24 @@ class ClientConnection:
         self.outbox.put_message(stream.stream_id, payload)
 
     def close_send(self, stream: Stream) -> None:
-        """Tell the server that this side sends no more. Raises as `send_message`."""
+        """Close this side's direction. Raises as `send_message` does."""
         self._check_can_send(stream)
         stream.advance(StreamEvent.LOCAL_CLOSE)
         self.outbox.put_close(stream.stream_id)
 
     def abandon_call(self, stream_id: int) -> None:
-        """Forget a unary call; the protocol has no way to tell the server."""
+        """Forget a unary call; the protocol cannot cancel it at the server."""
         self.calls.discard(stream_id)
 
     def abandon_stream(self, stream: Stream) -> None:
-        """Forget a stream. The server's handler sees the end of the messages."""
+        """End a stream from this side. The server sees the end of the messages."""
         if stream.can_send:
             stream.advance(StreamEvent.LOCAL_CLOSE)
             self.outbox.put_close(stream.stream_id)
         self._end(stream)
 
     def end_all(self) -> None:
-        """The connection has ended, and so have its streams and calls."""
+        """End every call and stream, because the connection has ended."""
         self.calls.clear()
         for stream in list(self.streams.values()):
             self._end(stream)
@@ -171,7 +174,7 @@ class ClientConnection:
     ) -> int:
         stream_id = self._next_id
         if stream_id > LAST_ID:
-            raise Closed("connection: its stream ids are used up")
+            raise Closed("connection: stream ids used up")
         name = (method.service, method.name)
         head = self._heads.get(name)
         if head is None:
@@ -180,8 +183,8 @@ class ClientConnection:
         length = sum(map(len, parts))
         if length > self._limit:
             raise OversizedMessage(stream_id, length, self._limit)
-        # Given out and put into the outbox in one go: servers insist that ids
-        # increase on the wire.
+        # The id counts as used only when its frame is in the outbox, because servers
+        # insist that ids increase on the wire.
         self._next_id = stream_id + 2
         self.outbox.put(stream_id, REQUEST, flags, *parts)
         return stream_id
@@ -196,24 +199,35 @@ class ClientConnection:
 
     # What the peer sends.
 
-    def receive_frame(
-        self, stream_id: int, type: int, flags: int, payload: Payload
-    ) -> None:
+    def receive_frame(self, frame: ReceivedFrame) -> None:
+        """Deal with one frame. Raises nothing but what the events raise."""
+        if isinstance(frame, Oversized):
+            self._receive_oversized(frame)
+            return
+        stream_id, type, flags, payload = frame
         if stream_id in self.calls:
             self.calls.remove(stream_id)
-            self._receive_answer(stream_id, type, flags, payload)
+            self._receive_answer(frame)
         elif stream_id in self.streams:
             stream = self.streams[stream_id]
             if type == DATA:
                 self._receive_data(stream, flags, payload)
             else:
-                self._receive_end(stream, type, flags, payload)
+                self._receive_end(stream, frame)
 
-    def _receive_answer(
-        self, stream_id: int, type: int, flags: int, payload: Payload
-    ) -> None:
+    def _receive_oversized(self, frame: Oversized) -> None:
+        stream_id, length = frame
+        error = OversizedMessage(stream_id, length, self._limit)
+        if stream_id in self.calls:
+            self.calls.remove(stream_id)
+            self._events.call_failed(stream_id, error)
+        elif stream_id in self.streams:
+            self._fail(self.streams[stream_id], error)
+
+    def _receive_answer(self, frame: RawFrame) -> None:
+        stream_id = frame[0]
         try:
-            response = self._decode_response(stream_id, type, flags, payload)
+            response = _decode_response(frame)
         except TtrpcError as error:
             self._events.call_failed(stream_id, error)
         else:
@@ -228,16 +242,14 @@ class ClientConnection:
         if not flags & NO_DATA:
             self._events.message_received(stream, payload)
         if flags & REMOTE_CLOSED and not stream.is_closed:
-            # A server that closes its direction has ended the call (and answers
-            # what still comes with "no longer active").
+            # A server that closes its direction has ended the call, and refuses later
+            # frames as "no longer active".
             self._end(stream)
             self._events.stream_ended(stream, None)
 
-    def _receive_end(
-        self, stream: Stream, type: int, flags: int, payload: Payload
-    ) -> None:
+    def _receive_end(self, stream: Stream, frame: RawFrame) -> None:
         try:
-            response = self._decode_response(stream.stream_id, type, flags, payload)
+            response = _decode_response(frame)
         except TtrpcError as error:
             self._fail(stream, error)
             return
@@ -246,20 +258,6 @@ class ClientConnection:
             self._events.message_received(stream, response)
         self._events.stream_ended(stream, None)
 
-    def _decode_response(
-        self, stream_id: int, type: int, flags: int, payload: Payload
-    ) -> bytes:
-        if type == OVERSIZED:
-            # In place of the flags stands the length.
-            raise OversizedMessage(stream_id, flags, self._limit)
-        if type != RESPONSE:
-            kind = "data" if type == DATA else "unknown"
-            raise RemoteProtocolError(f"unexpected {kind!r} message received")
-        try:
-            return decode_response(payload)
-        except DecodeError as exc:
-            raise RemoteProtocolError(f"response is not protobuf: {exc}") from None
-
     def _fail(self, stream: Stream, error: Exception) -> None:
         self._end(stream)
         self._events.stream_ended(stream, error)
@@ -267,3 +265,15 @@ class ClientConnection:
     def _end(self, stream: Stream) -> None:
         stream.advance(StreamEvent.END)
         self.streams.pop(stream.stream_id, None)
+
+
+def _decode_response(frame: RawFrame) -> bytes:
+    """Return the payload of a Response. Raises the error that the frame stands for."""
+    _, type, _, payload = frame
+    if type != RESPONSE:
+        kind = "data" if type == DATA else "unknown"
+        raise RemoteProtocolError(f"unexpected {kind!r} message received")
+    try:
+        return decode_response(payload)
+    except DecodeError as exc:
+        raise RemoteProtocolError(f"response is not protobuf: {exc}") from None

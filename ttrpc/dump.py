@@ -25,10 +25,18 @@ from typing import Final
 
 from google.protobuf.message import DecodeError
 
-from ttrpc.decoder import OVERSIZED, FrameDecoder
 from ttrpc.envelope_pb2 import Request, Response
 from ttrpc.errors import StatusError, sanitize
-from ttrpc.frame import DATA, NO_DATA, REQUEST, RESPONSE, Frame, RawFrame
+from ttrpc.frame import (
+    DATA,
+    NO_DATA,
+    REQUEST,
+    RESPONSE,
+    Frame,
+    Oversized,
+    ReceivedFrame,
+)
+from ttrpc.frame_decoder import FrameDecoder
 
 SHOWN: Final = 32
 """Bytes of a payload that are shown."""
@@ -87,13 +95,13 @@ def describe(pieces: Iterable[Piece]) -> Iterator[str]:
             yield _marked(direction, "cut off in the middle of a frame")
 
 
-def _describe_frame(direction: str, raw: RawFrame) -> Iterator[str]:
-    stream_id, kind, flags, payload = raw
-    if kind == OVERSIZED:
-        # In place of the flags stands the length.
-        yield _marked(direction, f"stream {stream_id} too large: {flags} bytes")
+def _describe_frame(direction: str, received: ReceivedFrame) -> Iterator[str]:
+    if isinstance(received, Oversized):
+        stream_id, length = received
+        yield _marked(direction, f"stream {stream_id} too large: {length} bytes")
         return
-    frame = Frame(stream_id, kind, flags, bytes(payload))
+    stream_id, type, flags, payload = received
+    frame = Frame(stream_id, type, flags, bytes(payload))
     yield _marked(direction, str(frame))
     yield from (INDENT + line for line in _describe_body(frame))
 

@@ -6,9 +6,9 @@
     │ length │ stream id │ type │ flags │ payload ...
     └────────┴───────────┴──────┴───────┴─────────
 
-`HEADER` declares it and is the only place where the layout is written down.
-construct takes 27 us to parse ten bytes, `struct` 0.15 us, so the hot paths use a
-`struct.Struct` that is derived from the declaration when this module is imported.
+`HEADER` declares the layout, and nothing else does. construct takes 27 us to parse
+ten bytes and `struct` 0.15 us, so the hot paths use a `struct.Struct` that is derived
+from the declaration when this module is imported.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from __future__ import annotations
 import enum
 import struct
 from dataclasses import dataclass
-from typing import Final, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 import construct
 
@@ -40,28 +40,44 @@ HEADER_SIZE: Final = HEADER_STRUCT.size
 MESSAGE_LIMIT: Final = 4 << 20
 """Bytes of payload in a frame, at most; every known peer has this limit."""
 
-RawFrame: TypeAlias = tuple[int, int, int, "bytes | memoryview"]
+Payload: TypeAlias = bytes | memoryview
+"""The bytes behind a header. A large payload is a view of its receive buffer."""
+RawFrame: TypeAlias = tuple[int, int, int, Payload]
 """Stream id, type, flags, payload: a frame on the hot path."""
 
 
+class Oversized(NamedTuple):
+    """Stands for a frame over the limit, whose payload has been discarded."""
+
+    stream_id: int
+    length: int
+    """Bytes of payload that the header announced."""
+
+
+ReceivedFrame: TypeAlias = RawFrame | Oversized
+"""One frame as the decoder hands it on."""
+
+
 class MessageType(enum.IntEnum):
+    """The third field of a header. Servers ignore frames of other types."""
+
     REQUEST = 1
     """Client to server: opens a stream."""
     RESPONSE = 2
     """Server to client: ends a stream."""
     DATA = 3
-    """Either way, between the two."""
+    """Either way, after the Request and before the Response: one message."""
 
 
 class Flags(enum.IntFlag):
-    """What the sender of a frame tells of itself; "remote" is the receiver's view."""
+    """Flags describe the sender; "remote" is from the receiver's point of view."""
 
     REMOTE_CLOSED = 1
     """The sender sends no more."""
     REMOTE_OPEN = 2
     """On a Request: the sender will send Data."""
     NO_DATA = 4
-    """There is no message here; without it, no bytes are an empty message."""
+    """The frame holds no message. Without this flag, no bytes are an empty message."""
 
 
 REQUEST: Final = int(MessageType.REQUEST)
@@ -74,7 +90,7 @@ NO_DATA: Final = int(Flags.NO_DATA)
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """One frame, to build and to show; the hot paths use bare tuples."""
+    """One frame, to build and to print; the hot paths use bare tuples."""
 
     stream_id: int
     type: int
@@ -82,7 +98,7 @@ class Frame:
     payload: bytes = b""
 
     def serialize(self) -> bytes:
-        """Return the frame as it is on the wire."""
+        """Return the bytes of the frame, header and payload."""
         header = HEADER.build(
             {
                 "length": len(self.payload),
@@ -95,7 +111,7 @@ class Frame:
 
     @classmethod
     def parse(cls, data: bytes) -> Frame:
-        """Read the frame that `data` is.
+        """Parse one whole frame.
 
         Raises:
             ValueError: `data` is shorter or longer than its header says.
@@ -112,10 +128,10 @@ class Frame:
         return cls(header.stream_id, header.type, header.flags, payload)
 
     def __str__(self) -> str:
-        """`stream 1 REQUEST [REMOTE_OPEN|NO_DATA] 12 bytes`."""
+        """Return `stream 1 REQUEST [REMOTE_OPEN|NO_DATA] 12 bytes`, for example."""
         try:
-            kind = MessageType(self.type).name
+            name = MessageType(self.type).name
         except ValueError:
-            kind = f"type {self.type}"
+            name = f"type {self.type}"
         flags = f" [{Flags(self.flags).name or hex(self.flags)}]" if self.flags else ""
-        return f"stream {self.stream_id} {kind}{flags} {len(self.payload)} bytes"
+        return f"stream {self.stream_id} {name}{flags} {len(self.payload)} bytes"

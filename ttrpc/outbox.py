@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Frames on their way out: built here, written by whoever has the socket."""
+"""Serializes the frames that the I/O layer is to write."""
 
 from __future__ import annotations
 
-from ttrpc.envelope import Payload, response_head
+from ttrpc.envelope import response_head
 from ttrpc.frame import (
     DATA,
     HEADER_SIZE,
@@ -11,17 +11,19 @@ from ttrpc.frame import (
     NO_DATA,
     REMOTE_CLOSED,
     RESPONSE,
+    Payload,
 )
 
 COPY_LIMIT = 4096
-"""Bytes up to which copying a payload behind its header beats a chunk of its own."""
+"""Bytes up to which a payload is copied behind its header: that is faster than to
+write a chunk of its own."""
 
 _SMALL_RESPONSE_HEADS = [response_head(length) for length in range(0x80)]
 _pack = HEADER_STRUCT.pack
 
 
 class Outbox:
-    """Serialized frames, in the order in which they must reach the wire."""
+    """Serialized frames, in the order in which they must be written."""
 
     __slots__ = ("chunks", "size")
 
@@ -31,7 +33,7 @@ class Outbox:
         """Bytes in `chunks`."""
 
     def put(self, stream_id: int, type: int, flags: int, *parts: bytes) -> None:
-        """Add a frame whose payload is `parts`, one behind the other."""
+        """Add a frame whose payload is the concatenation of `parts`."""
         length = sum(map(len, parts))
         self._add(_pack(length, stream_id, type, flags), *parts)
 
@@ -61,11 +63,11 @@ class Outbox:
             self.chunks += (header, payload)
 
     def put_close(self, stream_id: int) -> None:
-        """Add the Data frame that ends a direction.
+        """Add the Data frame that closes a direction.
 
-        Separate from any message and without one: the only form that every known
-        peer takes for the end (ttrpc-rust refuses it with data, Go's client takes
-        it without NO_DATA for an empty message).
+        It has no message, because that is the only form that every known peer reads
+        as the end: ttrpc-rust refuses one with data, and Go's client takes one without
+        NO_DATA for an empty message.
         """
         self._add(_pack(0, stream_id, DATA, REMOTE_CLOSED | NO_DATA))
 

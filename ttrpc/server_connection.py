@@ -1,11 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The server's side of one connection: the rules, without a socket or a clock.
 
-Frames go in through `receive_frame`. What they mean comes out as calls to the
-`ServerEvents`, and what must be answered at once is put into the outbox, as is
-everything sent through the `send_*` methods. Nothing here raises on account of
-the peer: what it does wrong is answered on the stream concerned, with Go's codes
-and texts.
+Frames go in through `receive_frame`, which calls the methods of `ServerEvents` and puts
+refusals into the outbox. The `send_*` methods put their frames there too. No method
+raises because of the peer: its mistakes are answered on their stream, with Go's codes
+and texts. `docs/sansio.md` describes how an I/O layer drives this class.
 """
 
 from __future__ import annotations
@@ -13,13 +12,23 @@ from __future__ import annotations
 from typing import Final, Protocol
 
 from ttrpc.codes import Code
-from ttrpc.decoder import OVERSIZED
-from ttrpc.envelope import Payload, UnknownMethod, encode_error, response_head
+from ttrpc.envelope import encode_error, response_head
 from ttrpc.errors import OversizedMessage, StatusError, StreamClosed
-from ttrpc.frame import DATA, MESSAGE_LIMIT, NO_DATA, REMOTE_CLOSED, REQUEST, RESPONSE
+from ttrpc.frame import (
+    DATA,
+    MESSAGE_LIMIT,
+    NO_DATA,
+    REMOTE_CLOSED,
+    REQUEST,
+    RESPONSE,
+    Oversized,
+    Payload,
+    ReceivedFrame,
+)
 from ttrpc.metadata import Pairs
 from ttrpc.outbox import Outbox
-from ttrpc.route import Route, Routes
+from ttrpc.request_decoder import UnknownMethod
+from ttrpc.routes import Route, Routes
 from ttrpc.stream import Stream, StreamEvent
 
 EVEN_ID: Final = "StreamID must be odd for client initiated streams"
@@ -28,7 +37,7 @@ INACTIVE_ID: Final = "StreamID is no longer active"
 
 
 class ServerEvents(Protocol):
-    """What a connection tells of its peer."""
+    """The methods that a connection calls; each I/O layer and test has its own."""
 
     def call_received(
         self,
@@ -38,21 +47,21 @@ class ServerEvents(Protocol):
         timeout_nano: int,
         metadata: Pairs,
     ) -> None:
-        """A unary call. Answer with `send_response` or `send_error`."""
+        """A unary call was received. Answer by `send_response` or `send_error`."""
 
     def stream_opened(
         self, stream: Stream, route: Route, timeout_nano: int, metadata: Pairs
     ) -> None:
-        """A streaming call. End it with `finish` or `fail`."""
+        """A streaming call was received. End it by `finish` or `fail`."""
 
     def message_received(self, stream: Stream, payload: Payload) -> None:
-        """The next message of a stream."""
+        """The next message of a stream was received."""
 
     def remote_closed(self, stream: Stream) -> None:
         """The client sends no more on this stream."""
 
     def stream_failed(self, stream: Stream, error: Exception) -> None:
-        """The stream has ended with this error, which the client knows of."""
+        """The connection has ended the stream and sent `error` to the client."""
 
 
 class ServerConnection:
@@ -82,13 +91,16 @@ class ServerConnection:
 
     # What the peer sends.
 
-    def receive_frame(
-        self, stream_id: int, type: int, flags: int, payload: Payload
-    ) -> None:
+    def receive_frame(self, frame: ReceivedFrame) -> None:
+        """Deal with one frame. Raises nothing but what the events raise."""
+        if isinstance(frame, Oversized):
+            self._receive_oversized(frame)
+            return
+        stream_id, type, flags, payload = frame
         if type == DATA:
             stream = self.streams.get(stream_id)
             if stream is not None and stream.can_receive and not flags:
-                # A message and no more: nearly all the frames that there are.
+                # The shortest way for a plain message, as nearly all frames are.
                 self._events.message_received(stream, payload)
             else:
                 self._receive_data(stream_id, flags, payload)
@@ -98,11 +110,8 @@ class ServerConnection:
                 self._receive_request(stream_id, flags, payload)
             else:
                 self._refuse(stream_id, USED_ID if stream_id & 1 else EVEN_ID)
-        elif type == OVERSIZED:
-            # In place of the flags stands the length.
-            self._receive_oversized(stream_id, flags)
         elif not stream_id & 1:
-            # Also the ten zero bytes that some clients send as a ping.
+            # Some clients send ten zero bytes as a ping: stream 0, type 0.
             self._refuse(stream_id, EVEN_ID)
         # Other types are ignored, as every known server does.
 
@@ -117,7 +126,7 @@ class ServerConnection:
             message = f"method {route.method}" if known else f"service {route.service}"
             self.send_error(stream_id, StatusError(Code.UNIMPLEMENTED, message))
         elif route.is_unary:
-            # Flags mean nothing on a unary request.
+            # The flags of a unary request have no meaning.
             self._events.call_received(
                 stream_id, route, payload, timeout_nano, metadata
             )
@@ -137,8 +146,8 @@ class ServerConnection:
         self.streams[stream_id] = stream
         self._events.stream_opened(stream, route, timeout_nano, metadata)
         client_streaming = route.method.cardinality.client_streaming
-        # Go's client opens with neither payload nor NO_DATA and means no message;
-        # where the client sends exactly one, no bytes are the empty message.
+        # Go's client opens a stream with neither payload nor NO_DATA and has sent no
+        # message. Where the client sends exactly one, no bytes are the empty message.
         if not stream.is_closed and (payload or not client_streaming):
             self._events.message_received(stream, payload)
         if not client_streaming or flags & REMOTE_CLOSED:
@@ -147,8 +156,8 @@ class ServerConnection:
     def _receive_data(self, stream_id: int, flags: int, payload: Payload) -> None:
         stream = self.streams.get(stream_id)
         if stream is None:
-            # An unary call is not in `streams`: Data for one is refused and the
-            # call goes on. Go's server crashes here.
+            # Unary calls are not in `streams`: Data for one is refused and the call
+            # goes on, where Go's server crashes.
             self._refuse(stream_id, INACTIVE_ID if stream_id & 1 else EVEN_ID)
             return
         if not flags & NO_DATA:
@@ -159,11 +168,11 @@ class ServerConnection:
         if flags & REMOTE_CLOSED:
             self._close_remote(stream)
 
-    def _receive_oversized(self, stream_id: int, length: int) -> None:
-        error = OversizedMessage(stream_id, length, self._limit)
-        stream = self.streams.get(stream_id)
+    def _receive_oversized(self, frame: Oversized) -> None:
+        error = OversizedMessage(frame.stream_id, frame.length, self._limit)
+        stream = self.streams.get(frame.stream_id)
         if stream is None:
-            self.send_error(stream_id, error)
+            self.send_error(frame.stream_id, error)
         else:
             self.fail(stream, error)
             self._events.stream_failed(stream, error)
@@ -179,7 +188,7 @@ class ServerConnection:
     # What this side sends.
 
     def send_response(self, stream_id: int, payload: bytes) -> None:
-        """Answer a call. A response over the limit becomes an error of the call."""
+        """Answer a unary call. A response over the limit is replaced by an error."""
         size = len(payload)
         if size + 8 > self._limit:
             length = size + len(response_head(size))
@@ -190,6 +199,7 @@ class ServerConnection:
         self.outbox.put_response(stream_id, payload)
 
     def send_error(self, stream_id: int, error: StatusError) -> None:
+        """Answer a unary call, or refuse a frame, with a status."""
         body = encode_error(error)
         if len(body) > self._limit:
             error = OversizedMessage(stream_id, len(body), self._limit)
@@ -201,7 +211,7 @@ class ServerConnection:
 
         Raises:
             StreamClosed: the stream has ended.
-            OversizedMessage: it is over the limit; nothing was sent.
+            OversizedMessage: the message is over the limit; nothing was sent.
         """
         if not stream.can_send:
             raise StreamClosed(f"stream {stream.stream_id}: closed")
@@ -210,7 +220,10 @@ class ServerConnection:
         self.outbox.put_message(stream.stream_id, payload)
 
     def finish(self, stream: Stream, payload: bytes | None) -> None:
-        """End a stream well: with its one response, or, if it sent messages, None."""
+        """End a stream without an error; harmless if it has ended.
+
+        `payload` is the one response; None where the server streams.
+        """
         if self._end(stream):
             if payload is None:
                 self.outbox.put_close(stream.stream_id)
@@ -223,7 +236,7 @@ class ServerConnection:
             self.send_error(stream.stream_id, error)
 
     def end_all(self) -> None:
-        """The connection has ended, and so have its streams."""
+        """End every stream, because the connection has ended."""
         for stream in list(self.streams.values()):
             self._end(stream)
 

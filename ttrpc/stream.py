@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The state of one stream: which of its two directions is still open.
+"""The state of one stream: which of its two directions are open.
 
-Each side closes its own direction once; a stream whose directions are both closed
-is over, and so is one that a Response or a failure has ended. Every transition is
-in the table below, and nothing else assigns `Stream.state`.
+Each side closes its own direction once. A stream has ended when both directions are
+closed, or when a Response or a failure has ended it. The table below has every
+transition, and only `Stream.advance` assigns the state.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 
 class StreamState(enum.Enum):
+    """The directions that are open."""
+
     OPEN = enum.auto()
     LOCAL_CLOSED = enum.auto()
     """This side sends no more."""
@@ -25,6 +27,8 @@ class StreamState(enum.Enum):
 
 
 class StreamEvent(enum.Enum):
+    """The events that close a direction, or both."""
+
     LOCAL_CLOSE = enum.auto()
     REMOTE_CLOSE = enum.auto()
     END = enum.auto()
@@ -40,13 +44,13 @@ TRANSITIONS: Final = {
     (StreamState.REMOTE_CLOSED, StreamEvent.LOCAL_CLOSE): StreamState.CLOSED,
     (StreamState.REMOTE_CLOSED, StreamEvent.END): StreamState.CLOSED,
 }
-"""What is not here changes nothing: closing twice is harmless."""
+"""A pair that is not in the table changes nothing: closing twice is harmless."""
 
 
 class Stream:
     """One streaming call, on either side."""
 
-    __slots__ = ("can_receive", "can_send", "inbox", "method", "state", "stream_id")
+    __slots__ = ("can_receive", "can_send", "method", "state", "stream_id")
 
     def __init__(self, stream_id: int, method: Method[Any, Any]) -> None:
         self.stream_id = stream_id
@@ -54,14 +58,14 @@ class Stream:
         self.state = StreamState.OPEN
         self.can_send = True
         self.can_receive = True
-        self.inbox: Any = None
-        """Where the I/O layer keeps what it received; nothing here looks at it."""
 
     def advance(self, event: StreamEvent) -> None:
+        """Take the transition of `event`."""
         self.state = TRANSITIONS.get((self.state, event), self.state)
         self.can_send = self.state in (StreamState.OPEN, StreamState.REMOTE_CLOSED)
         self.can_receive = self.state in (StreamState.OPEN, StreamState.LOCAL_CLOSED)
 
     @property
     def is_closed(self) -> bool:
+        """Whether the stream has ended."""
         return self.state is StreamState.CLOSED

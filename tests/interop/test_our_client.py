@@ -150,7 +150,7 @@ async def test_a_request_over_the_limit_is_not_sent(client: Client) -> None:
 
 async def test_a_response_over_the_limit_is_go_s_to_refuse(client: Client) -> None:
     """Go's server closes the connection; ours is told so, in words."""
-    with pytest.raises(Closed, match="the peer closed it"):
+    with pytest.raises(Closed, match="closed by the peer"):
         await client.call(ECHO["Make"], UInt64Value(value=LIMIT + 1))
     with pytest.raises(Closed):
         await echo(client, b"after")

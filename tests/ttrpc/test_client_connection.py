@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
+from tests.helpers.frames import raw_frames
 from tests.helpers.peer import ECHO
 from ttrpc.client_connection import LAST_ID, ClientConnection
 from ttrpc.codes import Code
-from ttrpc.decoder import OVERSIZED, FrameDecoder
-from ttrpc.envelope import Payload, encode_error
+from ttrpc.envelope import encode_error
 from ttrpc.envelope_pb2 import Request
 from ttrpc.errors import (
     Closed,
@@ -19,7 +19,16 @@ from ttrpc.errors import (
     StatusError,
     StreamClosed,
 )
-from ttrpc.frame import DATA, NO_DATA, REMOTE_CLOSED, REMOTE_OPEN, REQUEST, RESPONSE
+from ttrpc.frame import (
+    DATA,
+    NO_DATA,
+    REMOTE_CLOSED,
+    REMOTE_OPEN,
+    REQUEST,
+    RESPONSE,
+    Oversized,
+    Payload,
+)
 from ttrpc.stream import Stream
 
 LIMIT = 1000
@@ -54,16 +63,16 @@ class Client:
         return self.connection.open_stream(ECHO[method], payload)
 
     def receive(self, stream_id: int, type: int, flags: int, payload: bytes) -> None:
-        self.connection.receive_frame(stream_id, type, flags, payload)
+        self.connection.receive_frame((stream_id, type, flags, payload))
 
     @property
     def sent(self) -> list[tuple[int, int, int, bytes]]:
         """What was sent since this was asked last."""
         outbox = self.connection.outbox
-        frames = FrameDecoder().receive(b"".join(outbox.chunks))
+        frames = raw_frames(b"".join(outbox.chunks))
         outbox.chunks.clear()
         outbox.size = 0
-        return [(a, b, c, bytes(d)) for a, b, c, d in frames]
+        return frames
 
 
 @pytest.fixture
@@ -90,7 +99,7 @@ def test_ids_are_odd_and_increase(client: Client) -> None:
 def test_used_up_ids_end_the_connections_use(client: Client) -> None:
     client.connection._next_id = LAST_ID
     assert client.call() == LAST_ID
-    with pytest.raises(Closed, match="connection: its stream ids are used up"):
+    with pytest.raises(Closed, match="connection: stream ids used up"):
         client.call()
 
 
@@ -112,7 +121,6 @@ def test_answers_come_in_any_order(client: Client) -> None:
         (DATA, 0, b"", RemoteProtocolError, "unexpected 'data' message received"),
         (9, 0, b"", RemoteProtocolError, "unexpected 'unknown' message received"),
         (RESPONSE, 0, b"\xff", RemoteProtocolError, "response is not protobuf: "),
-        (OVERSIZED, 2000, b"", OversizedMessage, "RESOURCE_EXHAUSTED: message length"),
     ],
 )
 def test_a_wrong_answer_fails_its_call_alone(
@@ -130,6 +138,33 @@ def test_a_wrong_answer_fails_its_call_alone(
     assert (failed, stream_id, kind) == ("failed", wrong, error)
     assert shown.startswith(text)
     assert succeeded == ("succeeded", right, b"ok")
+
+
+def test_an_answer_over_the_limit_fails_its_call_alone(client: Client) -> None:
+    wrong, right = client.call(), client.call()
+    client.connection.receive_frame(Oversized(wrong, LIMIT + 1))
+    client.receive(right, RESPONSE, 0, OK)
+    text = f"message length {LIMIT + 1} exceed maximum message size of {LIMIT}"
+    assert client.events == [
+        ("failed", wrong, OversizedMessage, f"RESOURCE_EXHAUSTED: {text}"),
+        ("succeeded", right, b"ok"),
+    ]
+
+
+def test_a_message_over_the_limit_ends_its_stream_alone(client: Client) -> None:
+    wrong, right = client.open_stream(), client.open_stream()
+    client.connection.receive_frame(Oversized(wrong.stream_id, LIMIT + 1))
+    client.receive(right.stream_id, DATA, 0, b"x")
+    (ended, stream_id, kind, _), message = client.events
+    assert (ended, stream_id, kind) == ("ended", wrong.stream_id, OversizedMessage)
+    assert wrong.is_closed
+    assert message == ("message", right.stream_id, b"x")
+
+
+def test_an_oversized_frame_for_an_ended_call_is_ignored(client: Client) -> None:
+    client.connection.abandon_call(client.call())
+    client.connection.receive_frame(Oversized(1, LIMIT + 1))
+    assert not client.events
 
 
 @pytest.mark.parametrize("stream_id", [0, 2, 1, 99])

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import pytest
 
-from ttrpc.decoder import FrameDecoder
+from tests.helpers.frames import raw_frames
 from ttrpc.envelope_pb2 import Response
 from ttrpc.frame import DATA, NO_DATA, REMOTE_CLOSED, REQUEST, RESPONSE
 from ttrpc.outbox import COPY_LIMIT, Outbox
@@ -14,7 +14,7 @@ SIZES = [0, 1, 0x7F, 0x80, COPY_LIMIT, COPY_LIMIT + 1, 1 << 20]
 def frames(outbox: Outbox) -> list[tuple[int, int, int, bytes]]:
     data = b"".join(outbox.chunks)
     assert outbox.size == len(data)
-    return [(a, b, c, bytes(d)) for a, b, c, d in FrameDecoder().receive(data)]
+    return raw_frames(data)
 
 
 @pytest.mark.parametrize("size", SIZES)

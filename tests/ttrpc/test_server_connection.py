@@ -7,14 +7,21 @@ import pytest
 from google.protobuf.any_pb2 import Any as AnyMessage
 
 from bench.ttrpc.service import services
+from tests.helpers.frames import raw_frames
 from ttrpc.codes import Code
-from ttrpc.decoder import OVERSIZED, FrameDecoder
-from ttrpc.envelope import Payload
 from ttrpc.envelope_pb2 import Request, Response
 from ttrpc.errors import OversizedMessage, StatusError, StreamClosed
-from ttrpc.frame import DATA, NO_DATA, REMOTE_CLOSED, REQUEST, RESPONSE
+from ttrpc.frame import (
+    DATA,
+    NO_DATA,
+    REMOTE_CLOSED,
+    REQUEST,
+    RESPONSE,
+    Oversized,
+    Payload,
+)
 from ttrpc.metadata import Pairs
-from ttrpc.route import Route, Routes
+from ttrpc.routes import Route, Routes
 from ttrpc.server_connection import ServerConnection
 from ttrpc.stream import Stream
 
@@ -70,7 +77,7 @@ class Server:
         self.receive(stream_id, REQUEST, flags, body.SerializeToString())
 
     def receive(self, stream_id: int, type: int, flags: int, payload: bytes) -> None:
-        self.connection.receive_frame(stream_id, type, flags, payload)
+        self.connection.receive_frame((stream_id, type, flags, payload))
 
     def open_stream(self, stream_id: int, method: str = "EchoStream") -> Stream:
         self.request(stream_id, method)
@@ -86,7 +93,7 @@ class Server:
     def sent(self) -> list[Any]:
         """What was sent since this was asked last: errors as (id, code, text)."""
         outbox = self.connection.outbox
-        frames = FrameDecoder().receive(b"".join(outbox.chunks))
+        frames = raw_frames(b"".join(outbox.chunks))
         outbox.chunks.clear()
         outbox.size = 0
         shown: list[Any] = []
@@ -258,14 +265,14 @@ def test_data_for_no_stream_is_refused(
 
 
 def test_a_request_over_the_limit_is_an_error_of_its_call(server: Server) -> None:
-    server.receive(1, OVERSIZED, LIMIT + 1, b"")
+    server.connection.receive_frame(Oversized(1, LIMIT + 1))
     text = f"message length {LIMIT + 1} exceed maximum message size of {LIMIT}"
     assert server.sent == [(1, Code.RESOURCE_EXHAUSTED, text)]
 
 
 def test_a_message_over_the_limit_ends_its_stream(server: Server) -> None:
     server.open_stream(1)
-    server.receive(1, OVERSIZED, LIMIT + 1, b"")
+    server.connection.receive_frame(Oversized(1, LIMIT + 1))
     assert server.events[1:] == [("failed", 1, OversizedMessage)]
     ((_, code, _),) = server.sent
     assert code is Code.RESOURCE_EXHAUSTED

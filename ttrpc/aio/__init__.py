@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""ttrpc on asyncio, with sockets of its own. A server does not load the client."""
+"""ttrpc on asyncio.
+
+The names are loaded on first use, so that a server does not load the client.
+"""
 
 from __future__ import annotations
 

@@ -5,20 +5,25 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Any, Self, cast
 
-from google.protobuf.message import DecodeError, Message
+from google.protobuf.message import Message
 
 from ttrpc.address import Address
 from ttrpc.aio.client_session import ClientSession
 from ttrpc.aio.client_stream import ClientStream
 from ttrpc.aio.dial import dial
 from ttrpc.call_context import CallContext, Peer
-from ttrpc.codes import Code
-from ttrpc.deadline import Deadline
-from ttrpc.errors import Closed, RemoteProtocolError, StatusError
+from ttrpc.client_call import (
+    check_opening,
+    new_context,
+    parse_response,
+    timed_out,
+    timeout_nano,
+)
+from ttrpc.errors import Closed
 from ttrpc.interceptor import Interceptor, chain
 from ttrpc.limits import Limits
 from ttrpc.metadata import MetadataLike
@@ -43,7 +48,10 @@ class Client:
     ) -> None:
         """Use a connected socket, which the client owns from now on.
 
-        `connect` is the usual way to a client; it explains the arguments.
+        Usually a client comes from `connect`, which explains the arguments.
+
+        Raises:
+            ValueError: `reconnect` without an address.
         """
         if reconnect is not None and not address:
             raise ValueError("reconnect: needs an address")
@@ -51,7 +59,7 @@ class Client:
         self._limits = limits or Limits()
         self._reconnect = reconnect
         self._closed = False
-        self._dialing = asyncio.Lock()
+        self._dial_lock = asyncio.Lock()
         self._session = self._use(sock)
         self._peer = Peer(str(address))
         self._loop = asyncio.get_running_loop()
@@ -74,14 +82,14 @@ class Client:
         Args:
             address: As text (see `ttrpc.address`) or parsed.
             timeout: Seconds to try again while nobody listens; None tries once.
-            interceptors: Around every call, the first is outermost.
-            limits: What the server may make this client hold.
+            interceptors: Wrapped around every call; the first is outermost.
+            limits: Bounds the memory that the server can make this client use.
             reconnect: Seconds that a call may spend on connecting again after the
-                connection was lost; None never does. Calls in flight fail anyway:
-                nobody knows whether they were carried out.
+                connection was lost; None never connects again. Calls in flight fail
+                in any case, because the server may have carried them out.
 
         Raises:
-            ValueError: it is not an address.
+            ValueError: `address` is not an address.
             Closed: nobody listens there.
         """
         sock = await dial(address, timeout=timeout)
@@ -95,7 +103,7 @@ class Client:
 
     @property
     def closed(self) -> Closed | None:
-        """Why the connection has ended; None while it has not."""
+        """The cause of the connection's end; None while it is open."""
         return self._session.transport.closed
 
     async def call(
@@ -109,13 +117,15 @@ class Client:
         """Call a unary method and return its response.
 
         Args:
-            timeout: Seconds, for the server too, which cancels the call's handler.
+            timeout: Seconds. It is sent along, and the server cancels the handler when
+                it has passed.
             metadata: Text to send along; keys are sent in lower case.
 
         Raises:
-            StatusError: the server's answer, DEADLINE_EXCEEDED also this side's.
-            OversizedMessage: a message over the limit, either way.
-            RemoteProtocolError: the answer is not one.
+            StatusError: the call ended with this status. DEADLINE_EXCEEDED may also
+                come from this side.
+            OversizedMessage: the request or the response is over the limit.
+            RemoteProtocolError: the answer is not a response of this method.
             Closed: the connection was lost; the server may have got the request.
         """
         context = self._context(method, timeout, metadata)
@@ -131,25 +141,24 @@ class Client:
         timeout: float | None = None,
         metadata: MetadataLike | None = None,
     ) -> ClientStream[RequestT, ResponseT]:
-        """Open a stream. `request` is the one message of a client that streams not.
+        """Open a stream. `request` is the one message of a client that does not stream.
 
         Interceptors wrap the opening. The other arguments are those of `call`.
 
         Raises:
-            ValueError: a request is missing, or is one too many.
+            ValueError: `request` is missing, or given although the client streams.
+            StatusError: DEADLINE_EXCEEDED, the timeout has passed.
             OversizedMessage: the request is over the limit.
             Closed: the connection was lost.
         """
-        if (request is None) is not method.cardinality.client_streaming:
-            takes = "no request" if request is not None else "a request"
-            raise ValueError(f"{method.full_method}: takes {takes} to open")
+        check_opening(method, request)
         context = self._context(method, timeout, metadata)
         return cast(
             "ClientStream[RequestT, ResponseT]", await self._open(request, context)
         )
 
     async def close(self) -> None:
-        """End the connection. Calls in flight fail; to close twice is harmless."""
+        """End the connection. Calls in flight fail; closing twice is harmless."""
         self._closed = True
         self._session.transport.close("closed on this side")
 
@@ -170,13 +179,12 @@ class Client:
         timeout: float | None,
         metadata: MetadataLike | None,
     ) -> CallContext:
-        deadline = None
-        if timeout is not None:
-            deadline = Deadline.after(timeout, now=self._loop.time())
-        if isinstance(metadata, Mapping):
-            metadata = metadata.items()
-        return CallContext(
-            method, deadline=deadline, peer=self._peer, metadata=metadata or ()
+        return new_context(
+            method,
+            self._peer,
+            timeout=timeout,
+            metadata=metadata,
+            now=self._loop.time(),
         )
 
     async def _invoke(self, request: Message, context: CallContext) -> Message:
@@ -190,40 +198,26 @@ class Client:
             try:
                 async with asyncio.timeout_at(deadline.at):
                     session = await self._connected()
-                    timeout_nano = self._timeout_nano(context)
+                    remaining = timeout_nano(context, self._loop.time())
                     answer = await session.call(
-                        method, payload, timeout_nano, context.pairs
+                        method, payload, remaining, context.pairs
                     )
             except TimeoutError:
-                raise _timed_out(context) from None
-        try:
-            response: Message = method.response_type.FromString(answer)
-        except DecodeError as exc:
-            raise RemoteProtocolError(
-                f"{method.full_method}: response is not protobuf: {exc}"
-            ) from None
-        return response
+                raise timed_out(context) from None
+        return parse_response(method, answer)
 
     async def _open_now(
         self, request: Message | None, context: CallContext
     ) -> ClientStream[Any, Any]:
         payload = b"" if request is None else request.SerializeToString()
         session = await self._connected()
-        stream = session.open_stream(
-            context.method, payload, self._timeout_nano(context), context.pairs
+        remaining = timeout_nano(context, self._loop.time())
+        stream, inbox = session.open_stream(
+            context.method, payload, remaining, context.pairs
         )
         if context.deadline is not None:
-            session.expire_at(context.deadline.at, stream, _timed_out(context))
-        return ClientStream(stream, stream.inbox, session)
-
-    def _timeout_nano(self, context: CallContext) -> int:
-        """Return the time that remains, for the wire. Raises when none does."""
-        if context.deadline is None:
-            return 0
-        now = self._loop.time()
-        if context.deadline.remaining(now) <= 0:
-            raise _timed_out(context)
-        return context.deadline.timeout_nano(now)
+            session.expire_at(context.deadline.at, stream, timed_out(context))
+        return ClientStream(stream, inbox, session)
 
     async def _connected(self) -> ClientSession:
         session = self._session
@@ -231,7 +225,7 @@ class Client:
             return session
         if self._closed or self._reconnect is None:
             raise Closed(str(session.transport.closed))
-        async with self._dialing:
+        async with self._dial_lock:
             if self._session is session:
                 sock = await dial(self._address, timeout=self._reconnect)
                 if self._closed:
@@ -243,9 +237,3 @@ class Client:
     def _use(self, sock: socket.socket) -> ClientSession:
         sock.setblocking(False)
         return ClientSession(sock, self._limits)
-
-
-def _timed_out(context: CallContext) -> StatusError:
-    return StatusError(
-        Code.DEADLINE_EXCEEDED, f"{context.method.full_method}: deadline exceeded"
-    )

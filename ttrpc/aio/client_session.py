@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The client's work for one connection: from an answer to who waits for it."""
+"""The client's work for one connection: hands answers to the tasks that wait."""
 
 from __future__ import annotations
 
@@ -8,55 +8,40 @@ import socket
 from typing import Any
 
 from ttrpc.aio.inbox import Inbox
+from ttrpc.aio.pending_call import PendingCall
 from ttrpc.aio.transport import Transport
-from ttrpc.aio.wakeup import Wakeup
 from ttrpc.client_connection import ClientConnection
-from ttrpc.envelope import Payload
 from ttrpc.errors import Closed, StreamFull
+from ttrpc.frame import Payload
 from ttrpc.limits import Limits
 from ttrpc.metadata import Pairs
-from ttrpc.quota import Quota, Share
+from ttrpc.quota import Quota
 from ttrpc.service import Method
+from ttrpc.share import Share
 from ttrpc.stream import Stream
-
-
-class Answer:
-    """What a unary call waits for."""
-
-    __slots__ = ("_wakeup", "error", "payload")
-
-    def __init__(self) -> None:
-        self._wakeup = Wakeup()
-        self.payload: bytes | None = None
-        self.error: Exception | None = None
-
-    async def get(self) -> bytes:
-        while self.payload is None:
-            if self.error is not None:
-                raise self.error
-            await self._wakeup
-        return self.payload
-
-    def wake(self) -> None:
-        self._wakeup.wake()
 
 
 class ClientSession:
     """One connection and the calls on it."""
 
     __slots__ = (
+        "_calls",
         "_held",
         "_inbox_limit",
+        "_inboxes",
         "_loop",
         "_timers",
-        "_waiting",
         "connection",
         "transport",
     )
 
     def __init__(self, sock: socket.socket, limits: Limits) -> None:
+        """Use a connected, nonblocking socket."""
         self._loop = asyncio.get_running_loop()
-        self._waiting: dict[int, Answer] = {}
+        self._calls: dict[int, PendingCall] = {}
+        """The unary calls that wait for their answer, by stream id."""
+        self._inboxes: dict[int, Inbox] = {}
+        """Of the streams that have not ended, by stream id."""
         self._timers: dict[int, asyncio.TimerHandle] = {}
         """Those that end streams at their deadlines, by stream id."""
         self._inbox_limit = limits.stream_inbox
@@ -66,7 +51,7 @@ class ClientSession:
             sock,
             outbox=self.connection.outbox,
             receive_frame=self.connection.receive_frame,
-            lost=self._lost,
+            lost=self._connection_ended,
             unread=Share(Quota(limits.queued), limits.queued_per_connection),
             message_limit=limits.message,
         )
@@ -78,19 +63,26 @@ class ClientSession:
         timeout_nano: int,
         metadata: Pairs,
     ) -> bytes:
-        """Send a unary request and return the payload of its answer."""
-        self._check_connected()
+        """Send a unary request and return the payload of its response.
+
+        Raises:
+            StatusError: the server answered with this status.
+            OversizedMessage: the request or the response is over the limit.
+            RemoteProtocolError: the answer is not a Response.
+            Closed: the connection has ended.
+        """
+        self.check_connected()
         stream_id = self.connection.start_call(method, payload, timeout_nano, metadata)
-        waiting = self._waiting
-        answer = waiting[stream_id] = Answer()
-        if len(waiting) == 1:
-            self.transport.flush()
+        calls = self._calls
+        call = calls[stream_id] = PendingCall()
+        if len(calls) == 1:
+            self.transport.cork.flush()
         else:
-            self.transport.flush_soon()
+            self.transport.cork.flush_soon()
         try:
-            return await answer.get()
+            return await call.outcome()
         finally:
-            if waiting.pop(stream_id, None) is not None:
+            if calls.pop(stream_id, None) is not None:
                 self.connection.abandon_call(stream_id)
 
     def open_stream(
@@ -99,58 +91,75 @@ class ClientSession:
         payload: bytes,
         timeout_nano: int,
         metadata: Pairs,
-    ) -> Stream:
-        self._check_connected()
-        stream = self.connection.open_stream(method, payload, timeout_nano, metadata)
-        stream.inbox = Inbox(self._inbox_limit, self._held, self.transport.after_frames)
-        self.transport.flush_soon()
-        return stream
+    ) -> tuple[Stream, Inbox]:
+        """Send the request that opens a stream.
 
-    def check_open(self, stream: Stream) -> None:
-        """Raise what ended the stream, if an error did."""
-        self._check_connected()
-        stream.inbox.check()
+        Raises:
+            OversizedMessage: the request is over the limit; nothing was sent.
+            Closed: the connection has ended.
+        """
+        self.check_connected()
+        stream = self.connection.open_stream(method, payload, timeout_nano, metadata)
+        cork = self.transport.cork
+        inbox = Inbox(self._inbox_limit, self._held, cork.after_frames)
+        self._inboxes[stream.stream_id] = inbox
+        cork.flush_soon()
+        return stream, inbox
+
+    def check_connected(self) -> None:
+        """Raise Closed if the connection has ended."""
+        if self.transport.closed is not None:
+            raise Closed(str(self.transport.closed))
 
     def abandon(self, stream: Stream) -> None:
+        """End the stream from this side; harmless if it has ended."""
         if not stream.is_closed:
             self.expire(stream, Closed(f"stream {stream.stream_id}: abandoned"))
 
     def expire_at(self, when: float, stream: Stream, error: Exception) -> None:
-        """Have it end at loop time `when`, if it has not ended by then."""
+        """End the stream at loop time `when` unless it has ended before."""
         timer = self._loop.call_at(when, self.expire, stream, error)
         self._timers[stream.stream_id] = timer
 
     def expire(self, stream: Stream, error: Exception) -> None:
-        """End the stream from this side, with what its reader is to see."""
+        """End the stream from this side; its reader sees `error` next."""
         if not stream.is_closed:
             self._stop_timer(stream)
             self.connection.abandon_stream(stream)
-            stream.inbox.fail(error)
-            self.transport.flush_soon()
+            self._inboxes.pop(stream.stream_id).fail(error)
+            self.transport.cork.flush_soon()
             self.transport.wake()
 
-    # What the connection tells.
+    # The events of the connection.
 
     def call_succeeded(self, stream_id: int, payload: bytes) -> None:
-        answer = self._waiting.pop(stream_id)
-        answer.payload = payload
-        self.transport.after_frames(answer.wake)
+        call = self._calls.pop(stream_id)
+        call.payload = payload
+        self.transport.cork.after_frames(call.wake)
 
     def call_failed(self, stream_id: int, error: Exception) -> None:
-        answer = self._waiting.pop(stream_id)
-        answer.error = error
-        self.transport.after_frames(answer.wake)
+        call = self._calls.pop(stream_id)
+        call.error = error
+        self.transport.cork.after_frames(call.wake)
 
     def message_received(self, stream: Stream, payload: Payload) -> None:
-        if not stream.inbox.put(payload):
+        inbox = self._inboxes[stream.stream_id]
+        if not inbox.put(payload):
             name = stream.method.full_method
-            self.expire(stream, StreamFull(f"{name}: its reader is too slow"))
+            error = StreamFull(f"{name}: its reader is too slow")
+            if stream.is_closed:
+                # The one response, for which other streams have left no room.
+                inbox.fail(error)
+            else:
+                self.expire(stream, error)
 
     def stream_ended(self, stream: Stream, error: Exception | None) -> None:
         self._stop_timer(stream)
-        stream.inbox.end(error)
-        # What it has is its reader's now, who may as well forget it.
-        stream.inbox.release()
+        inbox = self._inboxes.pop(stream.stream_id)
+        inbox.end(error)
+        # The peer sends no more: stop counting what is queued, since its reader may
+        # never take it.
+        inbox.release()
         self.transport.wake()
 
     def _stop_timer(self, stream: Stream) -> None:
@@ -158,18 +167,17 @@ class ClientSession:
         if timer is not None:
             timer.cancel()
 
-    def _check_connected(self) -> None:
-        if self.transport.closed is not None:
-            raise Closed(str(self.transport.closed))
-
-    def _lost(self, reason: Closed) -> None:
-        waiting = list(self._waiting.values())
-        self._waiting.clear()
-        for answer in waiting:
-            answer.error = Closed(str(reason))
-            self.transport.after_frames(answer.wake)
-        for stream in list(self.connection.streams.values()):
-            # What came before the connection broke can still be read.
-            stream.inbox.end(reason)
-            self._stop_timer(stream)
+    def _connection_ended(self, reason: Closed) -> None:
+        calls = list(self._calls.values())
+        self._calls.clear()
+        for call in calls:
+            call.error = Closed(str(reason))
+            self.transport.cork.after_frames(call.wake)
+        for inbox in self._inboxes.values():
+            # Messages that arrived before the connection broke can still be read.
+            inbox.end(reason)
+        self._inboxes.clear()
+        for timer in self._timers.values():
+            timer.cancel()
+        self._timers.clear()
         self.connection.end_all()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Generic
 from google.protobuf.message import DecodeError
 
 from ttrpc.aio.reader import Reader
-from ttrpc.errors import RemoteProtocolError
+from ttrpc.client_call import missing_response, unreadable_message
 from ttrpc.service import RequestT, ResponseT
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class ClientStream(Reader[ResponseT], Generic[RequestT, ResponseT]):
-    """Messages to the server and from the server.
+    """Sends messages to the server and receives messages from it.
 
         async with await client.open_stream(ECHO_STREAM) as stream:
             await stream.send(request)
@@ -28,7 +28,8 @@ class ClientStream(Reader[ResponseT], Generic[RequestT, ResponseT]):
             async for response in stream:
                 ...
 
-    Leaving the block, or cancelling the task in it, abandons what has not ended.
+    Leaving the block, or cancelling the task in it, abandons a stream that has not
+    ended.
     """
 
     def __init__(self, stream: Stream, inbox: Inbox, session: ClientSession) -> None:
@@ -37,32 +38,37 @@ class ClientStream(Reader[ResponseT], Generic[RequestT, ResponseT]):
         self._session = session
 
     async def send(self, request: RequestT) -> None:
-        """Send a message; waits while the server leaves too much unread.
+        """Send a message. Waits while the server leaves too much unread.
 
         Raises:
-            StatusError: the server has ended the stream with it.
-            LocalProtocolError: the method takes one request, which opened it.
-            StreamClosed: the stream has ended well, or after `close_send`.
-            OversizedMessage: it is over the limit; nothing was sent.
+            StatusError: the server has ended the stream with this status.
+            LocalProtocolError: the client does not stream; its request is sent already.
+            StreamClosed: the stream has ended without an error, or `close_send` was
+                called.
+            OversizedMessage: the message is over the limit; nothing was sent.
             Closed: the connection has ended.
         """
         session = self._session
         transport = session.transport
         if transport.is_full:
             await transport.drain(self._stream)
-        session.check_open(self._stream)
+        self._check_open()
         session.connection.send_message(self._stream, request.SerializeToString())
-        transport.flush_soon()
+        transport.cork.flush_soon()
 
     async def close_send(self) -> None:
         """Tell the server that no more messages come. Raises as `send` does."""
-        self._session.check_open(self._stream)
+        self._check_open()
         self._session.connection.close_send(self._stream)
-        self._session.transport.flush_soon()
+        self._session.transport.cork.flush_soon()
+
+    def _check_open(self) -> None:
+        """Raise the error that ended the stream or its connection, if one did."""
+        self._session.check_connected()
+        self._inbox.check()
 
     def _unreadable(self, exc: DecodeError) -> Exception:
-        name = self._stream.method.full_method
-        return RemoteProtocolError(f"{name}: message is not protobuf: {exc}")
+        return unreadable_message(self._stream.method, exc)
 
     async def response(self) -> ResponseT:
         """Close this side and return the one response of a client-streaming call.
@@ -73,13 +79,11 @@ class ClientStream(Reader[ResponseT], Generic[RequestT, ResponseT]):
             await self.close_send()
         response = await self.recv()
         if response is None:
-            raise RemoteProtocolError(
-                f"{self._stream.method.full_method}: ended without a response"
-            )
+            raise missing_response(self._stream.method)
         return response
 
     def close(self) -> None:
-        """Abandon the stream; harmless when it has ended."""
+        """Abandon the stream; harmless if it has ended."""
         self._session.abandon(self._stream)
 
     async def __aenter__(self) -> ClientStream[RequestT, ResponseT]:

@@ -1,34 +1,37 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Messages of one stream that have come and have not been taken."""
+"""The messages of one stream that its reader has not taken yet."""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from typing import Final
 
 from ttrpc.aio.wakeup import Wakeup
-from ttrpc.envelope import Payload
-from ttrpc.quota import FREE, Share
+from ttrpc.frame import Payload
+from ttrpc.share import FREE, OVERHEAD, Share
 
-OVERHEAD = 64
-"""Bytes that a message counts for besides its own: empty ones take memory too."""
-STEP = 64 << 10
-"""Bytes, at least, that are taken from the connection's share at a time."""
+BORROW_STEP: Final = 64 << 10
+"""Bytes that are taken from the connection's share at a time, at least."""
 
 
 class Inbox:
-    """A bounded queue with one reader, and an end."""
+    """A bounded queue of messages with one reader, which is told of the end.
+
+    FREE bytes fit without asking. For more, the inbox borrows from the share that all
+    streams of the connection have together.
+    """
 
     __slots__ = (
+        "_allowance",
+        "_borrowed",
         "_ended",
         "_error",
         "_is_awaited",
         "_limit",
-        "_room",
         "_schedule",
         "_share",
         "_size",
-        "_taken",
         "_wakeup",
         "messages",
     )
@@ -39,30 +42,34 @@ class Inbox:
         share: Share,
         schedule: Callable[[Callable[[], None]], object],
     ) -> None:
-        """Take the most bytes it may hold, and the share that it takes them from.
+        """Start empty.
 
-        `schedule` is to call what continues a reader that waits: once for all the
-        messages that have come until then.
+        Args:
+            limit: Bytes that may wait for the reader.
+            share: Where the bytes above FREE are borrowed.
+            schedule: Called with the callback that continues a reader that waits. It
+                is called once for all messages that arrive before that callback runs.
         """
         self._limit = limit
         self._share = share
         self._schedule = schedule
         self.messages: deque[Payload] = deque()
         self._size = 0
-        self._room = min(limit, FREE)
-        """Bytes that it may have without asking."""
-        self._taken = 0
-        """Bytes of the share in `_room`."""
+        """Bytes of `messages`, each with OVERHEAD."""
+        self._allowance = min(limit, FREE)
+        """Bytes that fit without borrowing more."""
+        self._borrowed = 0
+        """Bytes of `_allowance` that come from the share."""
         self._wakeup = Wakeup()
         self._is_awaited = False
-        """The reader waits and has not been told of anything yet."""
+        """Whether the reader waits and its wake-up has not been scheduled."""
         self._ended = False
         self._error: Exception | None = None
 
     def put(self, payload: Payload) -> bool:
-        """Add a message; False when it does not fit."""
+        """Add a message. Returns whether there was room for it."""
         size = self._size + len(payload) + OVERHEAD
-        if size > self._room and not self._make_room(size):
+        if size > self._allowance and not self._borrow(size):
             return False
         self.messages.append(payload)
         self._size = size
@@ -71,14 +78,14 @@ class Inbox:
         return True
 
     def end(self, error: Exception | None = None) -> None:
-        """Nothing more comes; the reader is told when it has taken the rest."""
+        """Take no more messages. The reader learns of it after the last message."""
         if not self._ended:
             self._ended = True
             self._error = error
             self._wake()
 
     def fail(self, error: Exception) -> None:
-        """Nothing more comes, and what has come is dropped."""
+        """Drop the messages and take no more; the reader sees `error` next."""
         self.messages.clear()
         self._size = 0
         self.release()
@@ -87,42 +94,44 @@ class Inbox:
         self._wake()
 
     def check(self) -> None:
-        """Raise what ended it, if an error did."""
+        """Raise the error that ended the inbox, if one did."""
         if self._error is not None:
             raise self._error
 
     def has_ended(self) -> bool:
-        """Whether nothing more comes. Raises what ended it, if an error did."""
+        """Whether no more messages come. Raises the error that ended the inbox."""
         self.check()
         return self._ended
 
     def more(self) -> Wakeup:
-        """What to await when there are no messages: some may have come then."""
+        """Return the wake-up to await while there are no messages."""
         self.release()
         self._is_awaited = True
         return self._wakeup
 
     def take(self) -> Payload:
-        """Return the first of `messages`."""
+        """Remove and return the first of `messages`."""
         payload = self.messages.popleft()
         self._size -= len(payload) + OVERHEAD
         return payload
 
     def release(self) -> None:
-        """Give back what it has of the share. What it holds is not counted then."""
-        if self._taken:
-            self._share.give_back(self._taken)
-            self._room -= self._taken
-            self._taken = 0
+        """Return the borrowed bytes; the messages left do not count any more."""
+        if self._borrowed:
+            self._share.give_back(self._borrowed)
+            self._allowance -= self._borrowed
+            self._borrowed = 0
 
-    def _make_room(self, size: int) -> bool:
+    def _borrow(self, size: int) -> bool:
+        """Raise the allowance to `size` bytes. Returns whether that was possible."""
         if self._size > self._limit:
             return False
-        more = max(size - self._room, min(STEP, self._limit - self._room))
+        missing = size - self._allowance
+        more = max(missing, min(BORROW_STEP, self._limit - self._allowance))
         if not self._share.take(more):
             return False
-        self._room += more
-        self._taken += more
+        self._allowance += more
+        self._borrowed += more
         return True
 
     def _wake(self) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The receiving half of a stream, the same on both sides."""
+"""The receiving half of a stream, which is the same on both sides."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MessageT = TypeVar("MessageT", bound=Message)
 
 
 class Reader(Generic[MessageT]):
-    """One message after the other, and then the end."""
+    """Gives one message after the other, and then the end."""
 
     __slots__ = ("_inbox", "_parse")
 
@@ -26,8 +26,8 @@ class Reader(Generic[MessageT]):
     async def recv(self) -> MessageT | None:
         """Return the next message, or None when the peer sends no more.
 
-        Raises what ended the stream, if an error did, and the error that a
-        message is which is none of this method's.
+        Raises the error that ended the stream, or an error if the payload is not a
+        valid message of this method.
         """
         async for message in self:
             return message
@@ -48,4 +48,5 @@ class Reader(Generic[MessageT]):
             raise self._unreadable(exc) from None
 
     def _unreadable(self, exc: DecodeError) -> Exception:
+        """Return the error of a payload that is not a message of this method."""
         raise NotImplementedError

@@ -1,38 +1,32 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The server: listeners, and a session for each connection they accept."""
+"""The server: its listeners, and a session for each connection they accept."""
 
 from __future__ import annotations
 
 import asyncio
-import errno
 import logging
-import os
 import socket
-import struct
 from collections.abc import Callable, Iterable, Sequence
+from typing import Final
 
 from ttrpc.address import Address
-from ttrpc.aio.dial import SocketFile, listen
+from ttrpc.aio.listen import listen
+from ttrpc.aio.listener import Listener
+from ttrpc.aio.peer import peer_of
 from ttrpc.aio.server_session import ServerSession
-from ttrpc.backoff import Backoff
+from ttrpc.aio.serving import Serving
 from ttrpc.bound_service import BoundService
-from ttrpc.call_context import Peer, PeerCredentials
+from ttrpc.call_context import Peer
 from ttrpc.errors import ServerClosed, StatusError
 from ttrpc.interceptor import Interceptor
 from ttrpc.limits import Limits
-from ttrpc.quota import Quota
-from ttrpc.route import Routes
+from ttrpc.routes import Routes
 from ttrpc.status import to_status
 
 log = logging.getLogger(__name__)
 
-UCRED = struct.Struct("iII")
-"""struct ucred: pid, uid, gid (man 7 unix, SO_PEERCRED)."""
-ACCEPT_BATCH = 64
-"""Connections accepted before others get their turn."""
-CANCEL_TIMEOUT = 1.0
-"""Seconds that `shutdown` leaves to handlers that it has cancelled."""
-OUT_OF_SOMETHING = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+CANCEL_TIMEOUT: Final = 1.0
+"""Seconds that `shutdown` waits for handlers that it has cancelled."""
 
 
 class Server:
@@ -53,57 +47,62 @@ class Server:
         limits: Limits | None = None,
         authorize: Callable[[Peer], bool] | None = None,
     ) -> None:
-        """Set up; nothing listens yet.
+        """Set up a server that does not listen yet.
 
         Args:
-            interceptors: Around every call, the first is outermost.
-            status_of: Turns what a handler raised into what the caller sees.
-            limits: What peers may make this server hold.
-            authorize: Whether a peer may connect. One that may not is hung up on.
+            interceptors: Wrapped around every call; the first is outermost.
+            status_of: Maps an exception of a handler to the status for the caller.
+            limits: Bounds the memory that peers can make this server use.
+            authorize: Returns whether a peer may connect; others are hung up on.
+
+        Raises:
+            ValueError: two of `services` have the same name.
         """
-        self.routes = Routes(services, interceptors)
-        self.status_of = status_of
-        self.limits = limits or Limits()
-        self.calls_in_flight = 0
-        self.unread = Quota(self.limits.queued)
-        self.held = Quota(self.limits.held)
+        self._serving = Serving(
+            Routes(services, interceptors), limits or Limits(), status_of
+        )
         self._authorize = authorize
-        self._listeners: dict[socket.socket, Backoff] = {}
-        self._files: list[SocketFile] = []
+        self._listeners: list[Listener] = []
         self._sessions: set[ServerSession] = set()
         self._ending: set[asyncio.Task[None]] = set()
+        """Wait for the handlers of connections that have ended."""
         self._closed = False
         self._empty = asyncio.Event()
         self._empty.set()
 
     @property
     def connections(self) -> int:
-        """How many are open."""
+        """Number of open connections."""
         return len(self._sessions)
+
+    @property
+    def calls_in_flight(self) -> int:
+        """Number of calls whose handlers have a task, over all connections."""
+        return self._serving.calls_in_flight
 
     async def listen(self, where: Address | str | socket.socket) -> None:
         """Serve an address, or a socket that listens already.
 
-        Returns when connections are accepted. The server owns the socket, and when it
-        made a file for it, removes that in the end.
+        Returns when connections are accepted. The server owns the socket from now on.
+        It removes the file of a unix socket in the end if it made that file.
 
         Raises:
             ServerClosed: after `shutdown` or `close`.
-            OSError: the address cannot be had.
+            ValueError: `where` is not an address to listen on.
+            OSError: the address is in use, or this process may not use it.
         """
         if self._closed:
             if isinstance(where, socket.socket):
                 where.close()
             raise ServerClosed("server: closed")
         if isinstance(where, socket.socket):
-            listener = where
-            listener.setblocking(False)
+            sock, owns_file = where, False
+            sock.setblocking(False)
         else:
-            listener = listen(where)
-            if file := SocketFile.of(listener):
-                self._files.append(file)
-        self._listeners[listener] = Backoff(0.001, 1.0)
-        asyncio.get_running_loop().add_reader(listener, self._on_acceptable, listener)
+            sock, owns_file = listen(where), True
+        self._listeners.append(
+            Listener(sock, accepted=self.serve_connection, owns_file=owns_file)
+        )
 
     def serve_connection(self, sock: socket.socket) -> None:
         """Serve a connected socket, which the server owns from now on."""
@@ -114,21 +113,22 @@ class Server:
                 self._authorize is None or self._authorize(peer)
             )
         except OSError:
-            welcome = False  # It has gone already.
+            welcome = False  # The peer has gone already.
         except Exception:
-            log.exception("nobody may connect: authorize failed")
+            log.exception("authorize callback failed, connection refused")
             welcome = False
         if not welcome:
             sock.close()
             return
-        self._sessions.add(ServerSession(self, sock, peer))
+        session = ServerSession(self._serving, sock, peer, ended=self._session_ended)
+        self._sessions.add(session)
         self._empty.clear()
 
     async def shutdown(self, timeout: float | None = None) -> bool:
-        """Finish the calls in flight and take no new ones, then close.
+        """Take no new calls, finish those in flight, then close.
 
-        Returns whether all of them were answered; those that were not within
-        `timeout` seconds are cut off.
+        Calls that are not answered within `timeout` seconds are cut off. Returns
+        whether all were answered.
         """
         self._close_listeners()
         for session in list(self._sessions):
@@ -145,10 +145,10 @@ class Server:
         return True
 
     def close(self) -> None:
-        """Hang up on everybody and cancel the calls in flight."""
+        """Close all connections and cancel the calls in flight."""
         self._close_listeners()
         for session in list(self._sessions):
-            session.transport.close("the server closed it")
+            session.transport.close("closed by the server")
 
     async def wait_closed(self) -> None:
         """Wait until no connection is left and no handler runs."""
@@ -156,8 +156,8 @@ class Server:
         while self._ending:
             await asyncio.wait(self._ending)
 
-    def session_ended(self, session: ServerSession) -> None:
-        """For sessions only: its connection has ended, its handlers may not have."""
+    def _session_ended(self, session: ServerSession) -> None:
+        """Forget a session whose connection has ended, and wait for its handlers."""
         self._sessions.discard(session)
         task = asyncio.get_running_loop().create_task(session.wait_closed())
         self._ending.add(task)
@@ -168,53 +168,5 @@ class Server:
     def _close_listeners(self) -> None:
         self._closed = True
         for listener in self._listeners:
-            asyncio.get_running_loop().remove_reader(listener)
             listener.close()
         self._listeners.clear()
-        for file in self._files:
-            file.remove()
-        self._files.clear()
-
-    def _on_acceptable(self, listener: socket.socket) -> None:
-        for _ in range(ACCEPT_BATCH):
-            try:
-                sock, _ = listener.accept()
-            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
-                return
-            except OSError as exc:
-                self._accept_failed(listener, exc)
-                return
-            self._listeners[listener].succeeded()
-            self.serve_connection(sock)
-
-    def _accept_failed(self, listener: socket.socket, exc: OSError) -> None:
-        log.error("accept failed", exc_info=exc)
-        loop = asyncio.get_running_loop()
-        loop.remove_reader(listener)
-        if exc.errno in OUT_OF_SOMETHING:
-            backoff = self._listeners[listener]
-            loop.call_later(backoff.pause, self._accept_again, listener)
-            backoff.failed()
-        else:
-            del self._listeners[listener]
-            listener.close()
-
-    def _accept_again(self, listener: socket.socket) -> None:
-        if listener in self._listeners:
-            asyncio.get_running_loop().add_reader(
-                listener, self._on_acceptable, listener
-            )
-
-
-def peer_of(sock: socket.socket) -> Peer:
-    """Return who is at the other end of a connected socket."""
-    if sock.family == socket.AF_UNIX:
-        ucred = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, UCRED.size)
-        name = sock.getsockname()
-        path = name if isinstance(name, str) else "@" + os.fsdecode(name[1:])
-        address = f"unix://{path}" if len(path) > 1 else ""
-        return Peer(address, PeerCredentials(*UCRED.unpack(ucred)))
-    if sock.family == socket.AF_VSOCK:
-        cid, port = sock.getpeername()
-        return Peer(f"vsock://{cid}:{port}")
-    return Peer("")

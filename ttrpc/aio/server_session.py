@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The server's work for one connection: from a request to its answer.
+"""The server's work for one connection: runs handlers and sends their answers.
 
-A handler that is a plain function runs where its request was received, and its
+A handler that is a plain function is called when its request is received, and its
 response leaves with the others of that turn. A coroutine gets a task, and so does
-every call when there are interceptors. A call that waits costs that task and an
-entry here, nothing else.
+every call when there are interceptors. A call that waits costs that task and a `Call`,
+nothing else.
 """
 
 from __future__ import annotations
@@ -12,58 +12,41 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
+import socket
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any, Final
 
-from google.protobuf.message import DecodeError
+from google.protobuf.message import DecodeError, Message
 
-from ttrpc.aio.inbox import OVERHEAD, Inbox
+from ttrpc.aio.call import Call, StreamCall
+from ttrpc.aio.inbox import Inbox
 from ttrpc.aio.server_stream import ServerStream
+from ttrpc.aio.serving import Serving
 from ttrpc.aio.transport import Transport
+from ttrpc.bound_service import Handler
 from ttrpc.call_context import CallContext, Peer
 from ttrpc.codes import Code
 from ttrpc.deadline import Deadline
-from ttrpc.envelope import Payload
 from ttrpc.errors import Closed, StatusError, StreamFull
+from ttrpc.frame import Payload
 from ttrpc.metadata import Pairs
-from ttrpc.quota import FREE, Share
-from ttrpc.route import Route, awaited
+from ttrpc.routes import Route, awaited
 from ttrpc.server_connection import ServerConnection
+from ttrpc.share import FREE, OVERHEAD, Share
 from ttrpc.stream import Stream
-
-if TYPE_CHECKING:
-    import socket
-
-    from ttrpc.aio.server import Server
 
 log = logging.getLogger(__name__)
 
-LINGER = 0.05
-"""Seconds between the last answer and the end of a connection: who waits for the
-answer in Go's client may take the end, if that is there as well, for the lack of it."""
+LINGER: Final = 0.05
+"""Seconds to wait between the last response and closing. Go's client may report the
+close instead of a response that arrived with it."""
 
-DEADLINE_PASSED = StatusError(Code.DEADLINE_EXCEEDED, "context deadline exceeded")
-TOO_MANY = StatusError(Code.RESOURCE_EXHAUSTED, "too many calls in flight")
-TOO_LARGE = StatusError(Code.RESOURCE_EXHAUSTED, "too much in flight")
-UNREAD = StatusError(Code.RESOURCE_EXHAUSTED, "too many answers left unread")
-
-
-class Call:
-    """A call in flight that has a task."""
-
-    __slots__ = ("answered", "context", "size", "stream", "task", "timer")
-
-    def __init__(
-        self, context: CallContext, stream: Stream | None, size: int = 0
-    ) -> None:
-        self.context = context
-        self.stream = stream
-        self.size = size
-        """Bytes of its request: the metadata, and where it is unary, the payload."""
-        self.answered = False
-        """The caller has its answer; what the handler still does is not sent."""
-        self.task: asyncio.Task[None] | None = None
-        self.timer: asyncio.TimerHandle | None = None
+DEADLINE_PASSED: Final = StatusError(
+    Code.DEADLINE_EXCEEDED, "context deadline exceeded"
+)
+TOO_MANY: Final = StatusError(Code.RESOURCE_EXHAUSTED, "too many calls in flight")
+TOO_LARGE: Final = StatusError(Code.RESOURCE_EXHAUSTED, "too much in flight")
+UNREAD: Final = StatusError(Code.RESOURCE_EXHAUSTED, "too many answers left unread")
 
 
 class ServerSession:
@@ -73,31 +56,48 @@ class ServerSession:
         "_calls",
         "_connection",
         "_draining",
+        "_ended",
         "_held",
         "_lingers",
         "_loop",
-        "_server",
+        "_serving",
+        "_streams",
         "peer",
         "transport",
     )
 
-    def __init__(self, server: Server, sock: socket.socket, peer: Peer) -> None:
-        limits = server.limits
-        self._server = server
+    def __init__(
+        self,
+        serving: Serving,
+        sock: socket.socket,
+        peer: Peer,
+        *,
+        ended: Callable[[ServerSession], None],
+    ) -> None:
+        """Serve a connected, nonblocking socket.
+
+        `ended` is called once when the connection has ended. Handlers may still run
+        then: `wait_closed` waits for them.
+        """
+        limits = serving.limits
+        self._serving = serving
+        self._ended = ended
         self._loop = asyncio.get_running_loop()
         self._calls: dict[int, Call] = {}
-        """Those that have a task, by stream id."""
+        """The calls that have a task, by stream id."""
+        self._streams: dict[int, StreamCall] = {}
+        """The streaming ones of them."""
         self._draining = False
         self._lingers = False
         self.peer = peer
-        self._held = Share(server.held, limits.held_per_connection)
-        self._connection = ServerConnection(server.routes, self, limit=limits.message)
+        self._held = Share(serving.held, limits.held_per_connection)
+        self._connection = ServerConnection(serving.routes, self, limit=limits.message)
         self.transport = Transport(
             sock,
             outbox=self._connection.outbox,
             receive_frame=self._connection.receive_frame,
-            lost=self._lost,
-            unread=Share(server.unread, limits.queued_per_connection),
+            lost=self._connection_ended,
+            unread=Share(serving.unread, limits.queued_per_connection),
             message_limit=limits.message,
             holds_back=True,
         )
@@ -114,7 +114,7 @@ class ServerSession:
     ) -> None:
         connection = self._connection
         if self._draining or timeout_nano < 0:
-            connection.send_error(stream_id, self._refusal(timeout_nano))
+            connection.send_error(stream_id, self._refusal())
             return
         try:
             request = route.decode(payload)
@@ -131,27 +131,35 @@ class ServerSession:
             peer=self.peer,
             metadata=metadata,
         )
-        inline = route.inline
-        if inline is None:
-            call = Call(context, None, len(payload) + _size(metadata))
-            self._start(call, self._run_unary, route.proceed, request)
-            return
+        size = len(payload)
+        if metadata:
+            size += _size(metadata)
+        if route.inline is None:
+            self._start(Call(context, size), self._run_unary, route.proceed, request)
+        else:
+            self._call_inline(route.inline, request, context, size)
+
+    def _call_inline(
+        self, handler: Handler, request: Message, context: CallContext, size: int
+    ) -> None:
+        """Call a plain function and answer at once, unless it returns an awaitable."""
+        connection = self._connection
+        answer: bytes | None = None
         try:
-            response = inline(request, context)
-            if type(response) is route.response_type:
+            response = handler(request, context)
+            # Nearly all are of exactly this type; the checks of the others take longer.
+            if type(response) is context.method.response_type:
                 answer = response.SerializeToString()
-            else:
-                answer = None
         except Exception as exc:
-            connection.send_error(stream_id, self._to_status(exc, context))
+            connection.send_error(context.stream_id, self._to_status(exc, context))
             return
         if answer is not None:
-            connection.send_response(stream_id, answer)
-        else:
-            call = Call(context, None, len(payload) + _size(metadata))
-            started = self._start(call, self._run_unary, awaited, response)
-            if not started and inspect.iscoroutine(response):
-                response.close()
+            connection.send_response(context.stream_id, answer)
+            return
+        call = Call(context, size)
+        started = self._start(call, self._run_unary, awaited, response)
+        if not started and inspect.iscoroutine(response):
+            response.close()
 
     async def _run_unary(self, call: Call, proceed: Any, request: Any) -> None:
         context = call.context
@@ -166,7 +174,7 @@ class ServerSession:
             error = exc
         if not call.answered:
             self._answer_unary(call, answer, error)
-        self._ended(call)
+        self._end_call(call)
 
     def _answer_unary(
         self, call: Call, answer: bytes, error: BaseException | None
@@ -181,7 +189,7 @@ class ServerSession:
             status = self._to_status(error, context)
             connection.send_error(context.stream_id, status)
         call.answered = True
-        self.transport.flush_soon()
+        self.transport.cork.flush_soon()
 
     # Streaming calls.
 
@@ -189,7 +197,7 @@ class ServerSession:
         self, stream: Stream, route: Route, timeout_nano: int, metadata: Pairs
     ) -> None:
         if self._draining or timeout_nano < 0:
-            self._connection.fail(stream, self._refusal(timeout_nano))
+            self._connection.fail(stream, self._refusal())
             return
         deadline = Deadline.from_timeout_nano(timeout_nano, now=self._loop.time())
         context = CallContext(
@@ -200,17 +208,19 @@ class ServerSession:
             metadata=metadata,
         )
         transport = self.transport
-        inbox = stream.inbox = Inbox(
-            self._server.limits.stream_inbox, self._held, transport.after_frames
+        inbox = Inbox(
+            self._serving.limits.stream_inbox, self._held, transport.cork.after_frames
         )
         handle: ServerStream[Any, Any] = ServerStream(
             stream, inbox, connection=self._connection, transport=transport
         )
-        call = Call(context, stream, _size(metadata))
-        self._start(call, self._run_stream, route.proceed, handle)
+        call = StreamCall(context, _size(metadata), stream, inbox)
+        self._streams[stream.stream_id] = call
+        if not self._start(call, self._run_stream, route.proceed, handle):
+            del self._streams[stream.stream_id]
 
     def message_received(self, stream: Stream, payload: Payload) -> None:
-        if not stream.inbox.put(payload):
+        if not self._streams[stream.stream_id].inbox.put(payload):
             full = "data handling error: ttrpc: stream buffer full"
             self._connection.fail(stream, StatusError(Code.INVALID_ARGUMENT, full))
             self.stream_failed(
@@ -218,21 +228,20 @@ class ServerSession:
             )
 
     def remote_closed(self, stream: Stream) -> None:
-        stream.inbox.end()
+        self._streams[stream.stream_id].inbox.end()
 
     def stream_failed(self, stream: Stream, error: Exception) -> None:
-        stream.inbox.fail(error)
-        # A handler that waits for something else would stay until the connection
-        # ends, and nobody hears it any more.
-        call = self._calls.get(stream.stream_id)
-        if call is not None and call.task is not None:
-            call.task.cancel()
+        call = self._streams[stream.stream_id]
+        call.inbox.fail(error)
+        # A handler that waits for something other than a message would run on until
+        # the connection ends, although its answer can no longer be sent.
+        assert call.task is not None
+        call.task.cancel()
 
     async def _run_stream(
-        self, call: Call, proceed: Any, handle: ServerStream[Any, Any]
+        self, call: StreamCall, proceed: Any, handle: ServerStream[Any, Any]
     ) -> None:
         stream = call.stream
-        assert stream is not None
         context = call.context
         error: BaseException | None = None
         answer: bytes | None = None
@@ -248,7 +257,8 @@ class ServerSession:
             self._end_stream(stream, context, answer, error)
         handle.close()
         self.transport.wake()
-        self._ended(call)
+        del self._streams[stream.stream_id]
+        self._end_call(call)
 
     def _end_stream(
         self,
@@ -264,29 +274,32 @@ class ServerSession:
             connection.finish(stream, answer)
         else:
             connection.fail(stream, self._to_status(error, context))
-        self.transport.flush_soon()
+        self.transport.cork.flush_soon()
 
     # Calls in flight.
 
     def _start(
         self, call: Call, run: Callable[..., Any], proceed: Any, request: Any
     ) -> bool:
-        """Give a call its task; one that is over a limit is refused."""
-        server = self._server
-        limits = server.limits
+        """Start the task of a call, or refuse a call that is over a limit.
+
+        Returns whether the task was started.
+        """
+        serving = self._serving
+        limits = serving.limits
         if (
             len(self._calls) >= limits.calls_per_connection
-            or server.calls_in_flight >= limits.calls
+            or serving.calls_in_flight >= limits.calls
         ):
             self._answer_early(call, TOO_MANY)
             return False
         if call.size > FREE and not self._held.take(call.size):
             self._answer_early(call, TOO_LARGE)
             return False
-        server.calls_in_flight += 1
+        serving.calls_in_flight += 1
         self._calls[call.context.stream_id] = call
         call.task = self._loop.create_task(run(call, proceed, request))
-        self.transport.flush_after_tasks()
+        self.transport.cork.flush_after_tasks()
         deadline = call.context.deadline
         if deadline is not None:
             call.timer = self._loop.call_at(deadline.at, self._expire, call)
@@ -295,29 +308,30 @@ class ServerSession:
     def _expire(self, call: Call) -> None:
         assert call.task is not None
         self._answer_early(call, DEADLINE_PASSED)
-        self.transport.flush_soon()
+        self.transport.cork.flush_soon()
         call.task.cancel()
 
     def _answer_early(self, call: Call, error: StatusError) -> None:
-        """Answer before the handler has; it is not waited for."""
-        if call.stream is not None:
+        """Answer in place of the handler, without waiting for it."""
+        if isinstance(call, StreamCall):
             self._connection.fail(call.stream, error)
-            call.stream.inbox.fail(error)
+            call.inbox.fail(error)
         elif not call.answered:
             self._connection.send_error(call.context.stream_id, error)
         call.answered = True
 
-    def _ended(self, call: Call) -> None:
+    def _end_call(self, call: Call) -> None:
         if call.timer is not None:
             call.timer.cancel()
         if call.size > FREE:
             self._held.give_back(call.size)
         del self._calls[call.context.stream_id]
-        self._server.calls_in_flight -= 1
+        self._serving.calls_in_flight -= 1
         if self._draining:
             self._close_if_drained()
 
-    def _refusal(self, timeout_nano: int) -> StatusError:
+    def _refusal(self) -> StatusError:
+        """Return the error of a call that is refused: closing, or a past deadline."""
         if self._draining:
             return StatusError(Code.UNAVAILABLE, "ttrpc: server closed")
         return DEADLINE_PASSED
@@ -326,12 +340,12 @@ class ServerSession:
         if isinstance(error, asyncio.CancelledError):
             return StatusError(Code.CANCELLED, "context canceled")
         try:
-            status = self._server.status_of(error)
+            status = self._serving.status_of(error)
         except Exception:
-            log.exception("an error without a status: its mapping failed")
+            log.exception("status_of failed")
             status = StatusError(Code.UNKNOWN, type(error).__name__)
         if status.code == Code.OK:
-            # On the wire it would be a success with an empty response.
+            # The client would read it as success with an empty response.
             status = StatusError(Code.UNKNOWN, status.message, status.details)
         if status.code in (Code.UNKNOWN, Code.INTERNAL) and not isinstance(
             error, StatusError
@@ -346,14 +360,14 @@ class ServerSession:
     # The end.
 
     def drain(self) -> None:
-        """Take no new calls, and close when those in flight have been answered."""
+        """Refuse new calls, and close when those in flight have been answered."""
         self._draining = True
         self.transport.on_empty = self._close_if_drained
         self._close_if_drained()
 
     @property
     def is_drained(self) -> bool:
-        """Whether every call has been answered, and the answers have left."""
+        """Whether every call has been answered and the answers have been written."""
         return not self._calls and self.transport.is_flushed
 
     def _close_if_drained(self) -> None:
@@ -362,18 +376,18 @@ class ServerSession:
             close = self.transport.close
             self._loop.call_later(LINGER, close, "the server shut down")
 
-    def _lost(self, reason: Closed) -> None:
+    def _connection_ended(self, reason: Closed) -> None:
         self._connection.end_all()
         for call in self._calls.values():
             call.answered = True
-            if call.stream is not None:
-                call.stream.inbox.fail(reason)
+            if isinstance(call, StreamCall):
+                call.inbox.fail(reason)
             if call.task is not None:
                 call.task.cancel()
-        self._server.session_ended(self)
+        self._ended(self)
 
     async def wait_closed(self) -> None:
-        """Wait until no handler runs any more."""
+        """Wait until no handler of this connection runs."""
         calls = self._calls.values()
         tasks = [call.task for call in calls if call.task is not None]
         if tasks:
@@ -385,7 +399,11 @@ def _size(metadata: Pairs) -> int:
 
 
 def _serialized(response: object, context: CallContext) -> bytes:
-    """Return what a handler returned as bytes, or raise that it is no response."""
+    """Serialize the response that a handler returned.
+
+    Raises:
+        TypeError: `response` is not of the method's response type.
+    """
     if isinstance(response, context.method.response_type):
         serialized: bytes = response.SerializeToString()
         return serialized

@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 
 
 class ServerStream(Reader[RequestT], Generic[RequestT, ResponseT]):
-    """Messages from the client and to the client.
+    """Receives messages from the client and sends messages to it.
 
         async def echo_stream(self, stream, context):
             async for request in stream:
                 await stream.send(request)
 
-    A method whose client streams and whose server does not returns its response
-    from the handler. Whatever the handler raises ends the stream as that status.
+    Where only the client streams, the handler returns the one response. An exception
+    of the handler ends the stream with its status.
     """
 
     __slots__ = (
@@ -58,12 +58,12 @@ class ServerStream(Reader[RequestT], Generic[RequestT, ResponseT]):
         return StatusError(Code.INTERNAL, message)
 
     async def send(self, response: ResponseT) -> None:
-        """Send a message; waits while the client leaves too much unread.
+        """Send a message. Waits while the client leaves too much unread.
 
         Raises:
             StreamClosed: the stream has ended.
-            OversizedMessage: it is over the limit; nothing was sent.
-            LocalProtocolError: the method has one response, which is returned.
+            OversizedMessage: the message is over the limit; nothing was sent.
+            LocalProtocolError: the server does not stream; return the response.
             Closed: the connection has ended.
         """
         stream = self._stream
@@ -77,10 +77,10 @@ class ServerStream(Reader[RequestT], Generic[RequestT, ResponseT]):
         if self._returned:
             raise StreamClosed(f"stream {stream.stream_id}: its handler has returned")
         self._connection.send_message(stream, response.SerializeToString())
-        transport.flush_soon()
+        transport.cork.flush_soon()
 
     def close(self) -> None:
-        """The handler has returned; whoever still holds the stream cannot use it."""
+        """Make the stream unusable, because its handler has returned."""
         self._returned = True
         self._inbox.fail(
             StreamClosed(f"stream {self._stream.stream_id}: its handler has returned")

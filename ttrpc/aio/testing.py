@@ -1,11 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""For tests: a client and a server that are connected in memory.
+"""For tests: a client and a server over a pair of sockets in one process.
 
     async with connected(Server([bind(ECHO, Echo())])) as client:
         assert await client.call(ECHO.methods["Echo"], request) == request
 
-It is the real client and the real server, with all that lies between them, over a
-pair of sockets; only addresses and listeners are not there.
+Both are the real ones, with everything between them but addresses and listeners.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ from ttrpc.interceptor import Interceptor
 from ttrpc.limits import Limits
 
 PATIENCE: Final = 10.0
-"""Seconds that handlers have to end when they have been cancelled."""
+"""Seconds that cancelled handlers have to end."""
 
 
 @contextlib.asynccontextmanager
@@ -32,12 +31,12 @@ async def connected(
     interceptors: Sequence[Interceptor] = (),
     limits: Limits | None = None,
 ) -> AsyncIterator[Client]:
-    """Give a client of `server`, with these interceptors and limits of its own.
+    """Give a client of `server`; the interceptors and limits are the client's.
 
-    Leaving the block closes both, and waits until no handler runs any more.
+    Leaving the block closes both and waits until no handler runs.
 
     Raises:
-        TimeoutError: on leaving, a handler does not end though it was cancelled.
+        TimeoutError: on leaving, a cancelled handler did not end.
     """
     ours, theirs = socket.socketpair()
     server.serve_connection(theirs)

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One connected socket on the event loop: frames in, the outbox out.
+"""One connected socket on the event loop: receives frames, writes the outbox.
 
-The loop's reader and writer callbacks work on the socket itself. One receive may
-bring many frames; what they make this side send leaves in one write when all of
-them have been dealt with. A server reads nothing while the peer leaves too much unread.
+The loop's reader and writer callbacks work on the socket itself. One receive may bring
+many frames, whose answers leave in one write (`cork.py`). A server stops reading while
+the peer leaves too many of its answers unread.
 """
 
 from __future__ import annotations
@@ -11,43 +11,38 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Callable, Iterable, Iterator
+from typing import Final
 
-from ttrpc.decoder import FrameDecoder
+from ttrpc.aio.cork import FLUSH_SIZE, Cork
 from ttrpc.errors import Closed
-from ttrpc.frame import MESSAGE_LIMIT, RawFrame
+from ttrpc.frame import MESSAGE_LIMIT, ReceivedFrame
+from ttrpc.frame_decoder import FrameDecoder
 from ttrpc.outbox import Outbox
-from ttrpc.quota import Share
+from ttrpc.share import Share
 from ttrpc.stream import Stream
 
-RECEIVE_SIZE = 64 << 10
-FLUSH_SIZE = 64 << 10
-"""Bytes from which the outbox is written at once, so that the peer can begin with
-the first answers while the last ones are being made."""
-JOIN_LIMIT = 128 << 10
+RECEIVE_SIZE: Final = 64 << 10
+JOIN_LIMIT: Final = 128 << 10
 """Bytes up to which joining the chunks beats a scatter-gather write."""
-IOV_MAX = 1024
-READING_PART = 4
-"""Reading stops when the outbox has a quarter of what it may have,"""
-SENDING_PART = 8
-"""and streams wait from an eighth on: they alone never stop the reading."""
-BATCH = 32
-"""Frames after which what they made this side send is written: while the peer
-deals with that, this side goes on with the others."""
-
-ReceiveFrame = Callable[[int, int, int, "bytes | memoryview"], None]
+IOV_MAX: Final = 1024
+"""Chunks in one scatter-gather write, at most (man 2 writev)."""
+READING_PART: Final = 4
+"""Reading stops when the outbox has more than its share divided by this."""
+SENDING_PART: Final = 8
+"""Streams wait before sending when it has more than its share divided by this: less,
+so that streams alone never stop the reading."""
+BATCH: Final = 32
+"""Frames after which their answers are written, so that the peer deals with these
+while this side goes on with the next frames."""
 
 
 class Transport:
     """Owns a connected, nonblocking socket until it is closed."""
 
     __slots__ = (
-        "_after_frames",
         "_backlog",
-        "_corked",
         "_decoder",
         "_drained",
-        "_flush_scheduled",
-        "_flush_wanted",
         "_holds_back",
         "_loop",
         "_lost",
@@ -58,6 +53,7 @@ class Transport:
         "_unread",
         "_writing",
         "closed",
+        "cork",
         "on_empty",
     )
 
@@ -66,7 +62,7 @@ class Transport:
         sock: socket.socket,
         *,
         outbox: Outbox,
-        receive_frame: ReceiveFrame,
+        receive_frame: Callable[[ReceivedFrame], None],
         lost: Callable[[Closed], None],
         unread: Share,
         message_limit: int = MESSAGE_LIMIT,
@@ -74,10 +70,12 @@ class Transport:
     ) -> None:
         """Start reading.
 
-        `lost` is called once, when the connection has ended for whatever reason,
-        with an error that names it. `unread` says how much of the outbox the peer
-        may leave. With `holds_back`, nothing is read while it leaves too much: for
-        servers only, because two sides that hold back wait for each other.
+        Args:
+            lost: Called once when the connection has ended, with the cause.
+            unread: Bounds the bytes of the outbox that the peer leaves unread.
+            message_limit: Bytes of payload in a received frame.
+            holds_back: Stop reading while the peer leaves too much unread. For servers
+                only, because two sides that hold back wait for each other.
         """
         self._loop = asyncio.get_running_loop()
         self._sock = sock
@@ -87,19 +85,18 @@ class Transport:
         self._lost = lost
         self._unread = unread
         self._room = FLUSH_SIZE
-        """Bytes up to which nobody asks whether streams should wait."""
+        """Bytes in the outbox up to which `is_full` need not look at the share."""
         self._holds_back = holds_back
-        self._backlog: Iterator[RawFrame] | None = None
-        self._corked = False
-        self._after_frames: list[Callable[[], None]] = []
+        self._backlog: Iterator[ReceivedFrame] | None = None
+        """Received frames that wait until reading goes on; None while it does."""
+        self.cork = Cork(outbox, self._write)
         self._writing = False
-        self._flush_wanted = False
-        self._flush_scheduled = False
+        """Whether the socket is full, and the loop tells when it is not."""
         self._drained: asyncio.Future[None] | None = None
         self.closed: Closed | None = None
-        """Why the connection has ended; None while it has not."""
+        """The cause of the connection's end; None while it is open."""
         self.on_empty: Callable[[], None] | None = None
-        """Called when the outbox has been written after having been blocked."""
+        """Called when a full socket has taken the rest of the outbox."""
         self._loop.add_reader(sock.fileno(), self._on_readable)
 
     # Reading.
@@ -118,75 +115,45 @@ class Transport:
             self.close(f"receive failed: {exc}")
             return
         if not size:
-            self.close("the peer closed it")
+            self.close("closed by the peer")
         elif buffer is None:
             self._receive_frames(self._decoder.receive(data))
         else:
             self._receive_frames(self._decoder.fill(size))
 
-    def _receive_frames(self, frames: Iterable[RawFrame]) -> None:
+    def _receive_frames(self, frames: Iterable[ReceivedFrame]) -> None:
+        cork = self.cork
         outbox = self._outbox
         receive_frame = self._receive_frame
         rest = iter(frames)
         count = 0
-        self._corked = True
+        cork.put_in()
         try:
-            for stream_id, type, flags, payload in rest:
-                receive_frame(stream_id, type, flags, payload)
+            for frame in rest:
+                receive_frame(frame)
                 count += 1
                 if count >= BATCH or outbox.size > FLUSH_SIZE:
                     count = 0
-                    self._end_batch()
+                    cork.end_batch()
                     if self._must_hold_back():
-                        # What has been received already waits too: a few small
+                        # Frames that have been received already wait too: a few small
                         # requests may ask for any number of large responses.
                         self._pause_reading(rest)
                         break
                 if self.closed is not None:
                     break
-            self._end_batch()
+            cork.end_batch()
         except BaseException:
-            # The frames behind it are lost, so nobody may go on waiting for them.
-            self._corked = False
-            for callback in self._after_frames:
-                self._loop.call_soon(callback)
-            self._after_frames.clear()
-            self.close("it failed on this side")
+            cork.pull_out()
+            # The frames behind this one are lost, so no call may wait for them.
+            self.close("failed on this side")
             raise
-        finally:
-            self._corked = False
-            # The write may have failed, and that concerns somebody too.
-            for callback in self._after_frames:
-                self._loop.call_soon(callback)
-            self._after_frames = []
-        if self._flush_wanted:
-            self._flush_wanted = False
-            self.flush_soon()
-
-    def _end_batch(self) -> None:
-        """Let those go on whom the frames concern, and write what came of it all."""
-        while self._after_frames:
-            callbacks, self._after_frames = self._after_frames, []
-            for callback in callbacks:
-                callback()
-        if self._outbox.size:
-            self._write()
-
-    def after_frames(self, callback: Callable[[], None]) -> None:
-        """Call it when the frames that have come have been dealt with.
-
-        What it sends leaves with the answers to those frames. It is called by the
-        event loop, never out of a task.
-        """
-        if self._corked:
-            self._after_frames.append(callback)
-        else:
-            self._loop.call_soon(callback)
+        cork.pull_out()
 
     def _must_hold_back(self) -> bool:
         return self._holds_back and self._writing and self._is_over(READING_PART)
 
-    def _pause_reading(self, rest: Iterator[RawFrame]) -> None:
+    def _pause_reading(self, rest: Iterator[ReceivedFrame]) -> None:
         self._backlog = rest
         self._loop.remove_reader(self._sock.fileno())
 
@@ -198,30 +165,6 @@ class Transport:
         self._receive_frames(rest)
 
     # Writing.
-
-    def flush(self) -> None:
-        """Write the outbox now, unless frames are being dealt with."""
-        if not self._corked:
-            self._write()
-
-    def flush_after_tasks(self) -> None:
-        """Write the outbox when the tasks have begun that the frames make start.
-
-        Each would have to ask for a write of its own, one turn of the loop later.
-        """
-        self._flush_wanted = True
-
-    def flush_soon(self) -> None:
-        """Write the outbox when the loop has come round, with all it holds then."""
-        if self._outbox.size > FLUSH_SIZE:
-            self._write()
-        elif not (self._corked or self._writing or self._flush_scheduled):
-            self._flush_scheduled = True
-            self._loop.call_soon(self._flush_scheduled_now)
-
-    def _flush_scheduled_now(self) -> None:
-        self._flush_scheduled = False
-        self._write()
 
     async def drain(self, stream: Stream) -> None:
         """Wait until the peer has taken most of the outbox, or `stream` has ended.
@@ -240,20 +183,20 @@ class Transport:
             raise Closed(str(self.closed))
 
     def wake(self) -> None:
-        """Have those in `drain` look again at what they wait for."""
+        """Make the tasks in `drain` check their condition again."""
         if self._drained is not None:
             self._drained.set_result(None)
             self._drained = None
 
     @property
     def is_flushed(self) -> bool:
-        """Whether all that was sent has left; tries to write it."""
+        """Whether the outbox is empty, after an attempt to write it."""
         self._write()
         return not self._outbox.size
 
     @property
     def is_full(self) -> bool:
-        """Whether a stream should `drain` before it sends."""
+        """Whether a stream has to `drain` before it sends."""
         size = self._outbox.size
         if size <= self._room:
             return False
@@ -264,11 +207,11 @@ class Transport:
 
     @property
     def is_overfull(self) -> bool:
-        """Whether there is no room for an answer either."""
+        """Whether there is no room even for the answer of a call."""
         return self._outbox.size > FLUSH_SIZE and self._is_over(1)
 
     def _is_over(self, part: int) -> bool:
-        """Tell whether the outbox has more than that part of what it may have."""
+        """Tell whether the outbox has more than its allowance divided by `part`."""
         size = self._outbox.size
         self._unread.resize(size)
         return size > self._unread.allowed // part
@@ -305,7 +248,7 @@ class Transport:
             self.on_empty()
 
     def _write_chunks(self) -> None:
-        """Write until the outbox is empty. Raises what the socket raises."""
+        """Write until the outbox is empty. Raises the socket's errors."""
         outbox = self._outbox
         chunks = outbox.chunks
         while chunks:
@@ -334,7 +277,7 @@ class Transport:
     # The end.
 
     def close(self, reason: str) -> None:
-        """End the connection now; what has not been written is dropped."""
+        """End the connection now and drop the bytes that have not been written."""
         if self.closed is not None:
             return
         self.closed = Closed(f"connection: {reason}")

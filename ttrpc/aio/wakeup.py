@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a task waits for when it is to go on at once, not when the loop comes round.
+"""Continues a waiting task at once, and not in the next turn of the event loop.
 
-A future tells its task through the loop's queue, and each turn of the loop asks the
-kernel for events: for a small message that costs as much as all the rest. So this
-speaks what a Task asks of whatever it awaits (the protocol of `asyncio.isfuture`)
-and keeps the callback that continues the task, for `wake` to call.
+A future continues its task through the loop's queue, and each turn of the loop asks
+the kernel for events: for a small message that costs as much as everything else. So
+`Wakeup` has the methods that a Task calls on a future (the protocol of
+`asyncio.isfuture`), and keeps the callback that continues the task for `wake`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from contextvars import Context
 class Wakeup:
     """Lets one task at a time wait: `await wakeup` in it, `wakeup.wake()` elsewhere.
 
-    Who waits asks in a loop for what it waits for: it may be woken without a reason.
+    Wake-ups may be spurious: re-check the condition in a loop.
     """
 
     __slots__ = (
@@ -34,12 +34,12 @@ class Wakeup:
         self._context: Context | None = None
         self._cancelled: asyncio.CancelledError | None = None
         self._asyncio_future_blocking = False
-        """Part of the protocol: the task has to wait (and sets it back)."""
+        """Part of the protocol: True tells the task to wait; the task resets it."""
 
     def wake(self) -> None:
-        """Continue the task that waits, if any, until it waits again.
+        """Run the waiting task, if there is one, until it waits again.
 
-        Only for callbacks of the loop: two tasks cannot run at once.
+        Call it from callbacks of the loop only, because two tasks cannot run at once.
         """
         proceed, self._proceed = self._proceed, None
         if proceed is not None:
@@ -52,7 +52,7 @@ class Wakeup:
         self._asyncio_future_blocking = True
         yield self
 
-    # What the task calls.
+    # The methods that the task calls.
 
     def get_loop(self) -> asyncio.AbstractEventLoop:
         return self._loop

@@ -5,23 +5,29 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Any, Self, cast
 
-from google.protobuf.message import DecodeError, Message
+from google.protobuf.message import Message
 
 from ttrpc.address import Address
 from ttrpc.call_context import CallContext, Peer
-from ttrpc.deadline import Deadline
-from ttrpc.errors import Closed, RemoteProtocolError
+from ttrpc.client_call import (
+    check_opening,
+    new_context,
+    parse_response,
+    timed_out,
+    timeout_nano,
+)
+from ttrpc.errors import Closed
 from ttrpc.interceptor import chain
 from ttrpc.limits import Limits
 from ttrpc.metadata import MetadataLike
 from ttrpc.service import Method, RequestT, ResponseT
-from ttrpc.sync.client_stream import ClientStream, timed_out
+from ttrpc.sync.client_session import ClientSession
+from ttrpc.sync.client_stream import ClientStream
 from ttrpc.sync.dial import dial
-from ttrpc.sync.session import Session
 
 Proceed = Callable[[Any, CallContext], Any]
 Interceptor = Callable[[Any, CallContext, Proceed], Any]
@@ -53,7 +59,7 @@ class Client:
         self._reconnect = reconnect
         self._closed = False
         self._peer = Peer(str(address))
-        self._session = Session(sock, self._limits)
+        self._session = ClientSession(sock, self._limits)
         self._call = chain(interceptors, self._invoke)
         self._open = chain(interceptors, self._open_now)
 
@@ -79,7 +85,7 @@ class Client:
 
     @property
     def closed(self) -> Closed | None:
-        """Why the connection has ended; None while it has not."""
+        """The cause of the connection's end; None while it is open."""
         return self._session.closed
 
     def call(
@@ -102,15 +108,13 @@ class Client:
         timeout: float | None = None,
         metadata: MetadataLike | None = None,
     ) -> ClientStream[RequestT, ResponseT]:
-        """Open a stream. `request` is the one message of a client that streams not."""
-        if (request is None) is not method.cardinality.client_streaming:
-            takes = "no request" if request is not None else "a request"
-            raise ValueError(f"{method.full_method}: takes {takes} to open")
+        """Open a stream, with the one message of a client that does not stream."""
+        check_opening(method, request)
         context = self._context(method, timeout, metadata)
         return cast("ClientStream[RequestT, ResponseT]", self._open(request, context))
 
     def close(self) -> None:
-        """End the connection; to close twice is harmless."""
+        """End the connection; closing twice is harmless."""
         self._closed = True
         self._session.close("closed on this side")
 
@@ -131,48 +135,45 @@ class Client:
         timeout: float | None,
         metadata: MetadataLike | None,
     ) -> CallContext:
-        deadline = None
-        if timeout is not None:
-            deadline = Deadline.after(timeout, now=time.monotonic())
-        if isinstance(metadata, Mapping):
-            metadata = metadata.items()
-        return CallContext(
-            method, deadline=deadline, peer=self._peer, metadata=metadata or ()
+        return new_context(
+            method,
+            self._peer,
+            timeout=timeout,
+            metadata=metadata,
+            now=time.monotonic(),
         )
 
     def _invoke(self, request: Message, context: CallContext) -> Message:
         method = context.method
         payload = request.SerializeToString()
         session = self._connected()
+        remaining = timeout_nano(context, time.monotonic())
         try:
-            answer = session.call(method, payload, context.deadline, context.pairs)
+            answer = session.call(
+                method, payload, remaining, context.pairs, context.deadline
+            )
         except TimeoutError:
             raise timed_out(context) from None
-        try:
-            response: Message = method.response_type.FromString(answer)
-        except DecodeError as exc:
-            raise RemoteProtocolError(
-                f"{method.full_method}: response is not protobuf: {exc}"
-            ) from None
-        return response
+        return parse_response(method, answer)
 
     def _open_now(
         self, request: Message | None, context: CallContext
     ) -> ClientStream[Any, Any]:
         payload = b"" if request is None else request.SerializeToString()
         session = self._connected()
+        remaining = timeout_nano(context, time.monotonic())
         try:
-            stream = session.open_stream(
-                context.method, payload, context.deadline, context.pairs
+            stream, inbox = session.open_stream(
+                context.method, payload, remaining, context.pairs, context.deadline
             )
         except TimeoutError:
             raise timed_out(context) from None
-        return ClientStream(stream, session, context)
+        return ClientStream(stream, inbox, session, context)
 
-    def _connected(self) -> Session:
+    def _connected(self) -> ClientSession:
         if self._session.closed is not None:
             if self._closed or self._reconnect is None:
                 raise Closed(str(self._session.closed))
             sock = dial(self._address, timeout=self._reconnect)
-            self._session = Session(sock, self._limits)
+            self._session = ClientSession(sock, self._limits)
         return self._session

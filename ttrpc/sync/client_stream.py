@@ -5,12 +5,12 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
+from typing import TYPE_CHECKING, Generic, Self, TypeVar
 
 from google.protobuf.message import DecodeError
 
-from ttrpc.codes import Code
-from ttrpc.errors import Closed, RemoteProtocolError, StatusError
+from ttrpc.client_call import missing_response, timed_out, unreadable_message
+from ttrpc.errors import Closed
 from ttrpc.service import RequestT, ResponseT
 
 if TYPE_CHECKING:
@@ -18,44 +18,56 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from ttrpc.call_context import CallContext
+    from ttrpc.deadline import Deadline
     from ttrpc.stream import Stream
-    from ttrpc.sync.session import Session
+    from ttrpc.sync.client_session import ClientSession
+    from ttrpc.sync.inbox import Inbox
 
 T = TypeVar("T")
 
 
 class ClientStream(Generic[RequestT, ResponseT]):
-    """Messages to the server and from the server; `ttrpc.aio` has the same.
+    """Sends messages to the server and receives messages from it.
 
-    with client.open_stream(ECHO_STREAM) as stream:
-        stream.send(request)
-        stream.close_send()
-        for response in stream:
-            ...
+        with client.open_stream(ECHO_STREAM) as stream:
+            stream.send(request)
+            stream.close_send()
+            for response in stream:
+                ...
+
+    The methods raise the errors of `ttrpc.aio.ClientStream`. When the deadline passes,
+    they end the stream and raise DEADLINE_EXCEEDED.
     """
 
-    def __init__(self, stream: Stream, session: Session, context: CallContext) -> None:
+    def __init__(
+        self,
+        stream: Stream,
+        inbox: Inbox,
+        session: ClientSession,
+        context: CallContext,
+    ) -> None:
         self._stream = stream
+        self._inbox = inbox
         self._session = session
         self._context = context
 
     def send(self, request: RequestT) -> None:
-        """Send a message; waits while the server leaves too much unread."""
+        """Send a message. Waits while the server leaves too much unread."""
         payload = request.SerializeToString()
-        self._check()
+        self._inbox.check()
         self._session.connection.send_message(self._stream, payload)
         self._in_time(self._session.flush)
 
     def close_send(self) -> None:
         """Tell the server that no more messages come."""
-        self._check()
+        self._inbox.check()
         self._session.connection.close_send(self._stream)
         self._in_time(self._session.flush)
 
     def recv(self) -> ResponseT | None:
         """Return the next message, or None when the server sends no more."""
-        payload: Any = self._in_time(
-            lambda deadline: self._session.take(self._stream, deadline)
+        payload = self._in_time(
+            lambda deadline: self._session.receive(self._inbox, deadline)
         )
         if payload is None:
             return None
@@ -63,9 +75,7 @@ class ClientStream(Generic[RequestT, ResponseT]):
         try:
             response: ResponseT = method.response_type.FromString(payload)
         except DecodeError as exc:
-            raise RemoteProtocolError(
-                f"{method.full_method}: message is not protobuf: {exc}"
-            ) from None
+            raise unreadable_message(method, exc) from None
         return response
 
     def response(self) -> ResponseT:
@@ -74,20 +84,18 @@ class ClientStream(Generic[RequestT, ResponseT]):
             self.close_send()
         response = self.recv()
         if response is None:
-            raise RemoteProtocolError(
-                f"{self._stream.method.full_method}: ended without a response"
-            )
+            raise missing_response(self._stream.method)
         return response
 
     def __iter__(self) -> Iterator[ResponseT]:
         return iter(self.recv, None)
 
     def close(self) -> None:
-        """Abandon the stream; harmless when it has ended."""
+        """Abandon the stream; harmless if it has ended."""
         if not self._stream.is_closed and self._session.closed is None:
             error = Closed(f"stream {self._stream.stream_id}: abandoned")
             self._session.fail(self._stream, error)
-            # What cannot be told is of no use to anybody any more.
+            # If the server cannot be told any more, the stream has ended all the same.
             with contextlib.suppress(Closed, TimeoutError):
                 self._session.flush(self._context.deadline)
 
@@ -102,21 +110,11 @@ class ClientStream(Generic[RequestT, ResponseT]):
     ) -> None:
         self.close()
 
-    def _check(self) -> None:
-        """Raise what has ended the stream, if an error did."""
-        if self._stream.inbox.error is not None:
-            raise self._stream.inbox.error
-
-    def _in_time(self, wait: Callable[[Any], T]) -> T:
+    def _in_time(self, wait: Callable[[Deadline | None], T]) -> T:
+        """Return the result of `wait`, or end the stream when the deadline passes."""
         try:
             return wait(self._context.deadline)
         except TimeoutError:
             error = timed_out(self._context)
             self._session.fail(self._stream, error)
             raise error from None
-
-
-def timed_out(context: CallContext) -> StatusError:
-    return StatusError(
-        Code.DEADLINE_EXCEEDED, f"{context.method.full_method}: deadline exceeded"
-    )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From an address to a connected socket, blocking."""
+"""Connects to an address, and blocks meanwhile."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ttrpc.hvsock import connect_command, is_reply_complete
 
 
 def dial(address: Address | str, *, timeout: float | None) -> socket.socket:
-    """Return a connected socket; `ttrpc.aio.dial.dial` says the rest."""
+    """Return a connected socket. `timeout` and errors as with `ttrpc.aio.dial.dial`."""
     if isinstance(address, str):
         address = parse_address(address)
     end = time.monotonic() + (timeout or 0)

@@ -6,10 +6,11 @@ import asyncio
 import pytest
 import pytest_asyncio
 
-from ttrpc.aio.inbox import OVERHEAD, Inbox
-from ttrpc.envelope import Payload
+from ttrpc.aio.inbox import Inbox
 from ttrpc.errors import StreamClosed
-from ttrpc.quota import FREE, Quota, Share
+from ttrpc.frame import Payload
+from ttrpc.quota import Quota
+from ttrpc.share import FREE, OVERHEAD, Share
 
 LIMIT = 1 << 20
 

@@ -9,6 +9,7 @@ import pytest
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from google.protobuf.wrappers_pb2 import BytesValue, UInt64Value
 
+from tests.helpers.frames import raw_frames
 from tests.helpers.peer import ECHO
 from tests.helpers.wire import OPEN, data, request
 from ttrpc import (
@@ -26,7 +27,6 @@ from ttrpc.aio import Client, Server
 from ttrpc.aio import server_session as module
 from ttrpc.aio.testing import connected
 from ttrpc.bound_service import Handler
-from ttrpc.decoder import FrameDecoder
 from ttrpc.envelope import decode_response
 
 HI = BytesValue(value=b"hi")
@@ -227,8 +227,8 @@ async def test_what_is_held_is_given_back() -> None:
                 for _ in range(10):
                     await stream.send(BIG)
                 assert await stream.recv() is None
-        assert server.held.used == 0
-        assert server.unread.used == 0
+        assert server._serving.held.used == 0
+        assert server._serving.unread.used == 0
 
 
 @pytest.mark.parametrize("fails", [False, True])
@@ -263,13 +263,13 @@ async def test_a_streams_answer_needs_room_too(fails: bool) -> None:
             await asyncio.sleep(0)
         sent = b""
         ours.setblocking(False)
-        while b"left unread" not in sent[-100:] or not server.unread.used == 0:
+        while b"left unread" not in sent[-100:] or not server._serving.unread.used == 0:
             await asyncio.sleep(0)
             try:
                 sent += ours.recv(1 << 20)
             except BlockingIOError:
                 continue
-    *_, last = FrameDecoder().receive(sent)
+    *_, last = raw_frames(sent)
     assert last[0] == 103
     with pytest.raises(StatusError, match="RESOURCE_EXHAUSTED: too many answers left"):
         decode_response(last[3])

@@ -9,10 +9,12 @@ import pytest
 
 from tests.helpers.wire import DATA, Frame
 from ttrpc import Closed
-from ttrpc.aio.transport import FLUSH_SIZE, Transport
-from ttrpc.envelope import Payload
+from ttrpc.aio.cork import FLUSH_SIZE
+from ttrpc.aio.transport import Transport
+from ttrpc.frame import ReceivedFrame
 from ttrpc.outbox import Outbox
-from ttrpc.quota import Quota, Share
+from ttrpc.quota import Quota
+from ttrpc.share import Share
 
 PATIENCE = 10.0
 
@@ -36,16 +38,15 @@ class Receiver:
             holds_back=True,
         )
 
-    def receive_frame(
-        self, stream_id: int, type: int, flags: int, payload: Payload
-    ) -> None:
+    def receive_frame(self, frame: ReceivedFrame) -> None:
+        stream_id = frame[0]
         self.ids.append(stream_id)
-        self.transport.after_frames(lambda: self.resumed.append(list(self.ids)))
+        self.transport.cork.after_frames(lambda: self.resumed.append(list(self.ids)))
         if self.answer:
             self.outbox.put_message(stream_id, self.answer)
 
     def lost(self, reason: Closed) -> None:
-        self.transport.after_frames(lambda: self.told.append(reason))
+        self.transport.cork.after_frames(lambda: self.told.append(reason))
 
     async def until(self, ids: list[int]) -> None:
         async with asyncio.timeout(PATIENCE):
@@ -91,7 +92,7 @@ async def test_without_frames_readers_go_on_when_the_loop_comes_round(
 ) -> None:
     receiver = Receiver(pair[0], unread=Share(Quota(1000), 1000))
     seen: list[object] = []
-    receiver.transport.after_frames(lambda: seen.append(asyncio.current_task()))
+    receiver.transport.cork.after_frames(lambda: seen.append(asyncio.current_task()))
     assert seen == []
     await asyncio.sleep(0)
     assert seen == [None]

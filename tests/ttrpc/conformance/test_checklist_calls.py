@@ -36,7 +36,7 @@ from ttrpc import (
 )
 from ttrpc.aio import Client, Server
 from ttrpc.aio.testing import connected
-from ttrpc.decoder import FrameDecoder
+from ttrpc.frame_decoder import FrameDecoder
 
 
 async def connections(server: Server, wanted: int) -> None:

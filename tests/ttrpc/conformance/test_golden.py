@@ -14,9 +14,9 @@ from typing import Final
 
 import pytest
 
+from tests.helpers.frames import raw_frames
 from tests.helpers.wire import HEADER, Frame, Wire
 from tests.ttrpc.data.record import GOLDEN, SCENARIOS
-from ttrpc.decoder import FrameDecoder
 from ttrpc.envelope import encode_request, request_head
 from ttrpc.frame import REQUEST
 from ttrpc.frame import Frame as OurFrame
@@ -78,7 +78,7 @@ def test_our_decoder_reads_both_sides(name: str) -> None:
         data = b"".join(map(bytes, side))
         frames = [
             Frame(stream_id, kind, flags, bytes(body))
-            for stream_id, kind, flags, body in FrameDecoder().receive(data)
+            for stream_id, kind, flags, body in raw_frames(data)
         ]
         assert frames == side
         assert (

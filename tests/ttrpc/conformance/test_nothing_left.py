@@ -111,8 +111,8 @@ async def left_of_a_server(session: bytes, reads: int, ending: Ending) -> None:
             await serving.wait_closed()
     assert theirs.fileno() == -1
     assert serving.calls_in_flight == 0
-    assert serving.held.used == 0
-    assert serving.unread.used == 0
+    assert serving._serving.held.used == 0
+    assert serving._serving.unread.used == 0
     assert asyncio.all_tasks() == {asyncio.current_task()}
 
 
@@ -167,7 +167,8 @@ async def left_of_a_client(session: bytes, turns: int, we_close: bool) -> None:
             assert isinstance(outcome, TtrpcError | asyncio.CancelledError)
     inside = client._session
     assert ours.fileno() == -1
-    assert not inside._waiting
+    assert not inside._calls
+    assert not inside._inboxes
     assert not inside._timers
     assert not inside.connection.calls
     assert not inside.connection.streams

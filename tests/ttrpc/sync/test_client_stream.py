@@ -69,7 +69,7 @@ def test_nothing_is_sent_after_the_end(pair: Pair) -> None:
 def test_what_is_left_unread_is_bounded(pair: Pair) -> None:
     stream, server = pair
     server.sendall(3 * bytes(data(1, BytesValue(value=bytes(1000)))))
-    with pytest.raises(StreamFull, match="/EchoStream: reader is too slow"):
+    with pytest.raises(StreamFull, match="/EchoStream: its reader is too slow"):
         list(stream)
 
 

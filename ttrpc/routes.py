@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From the names in a request to the handler, with the interceptors around it."""
+"""Finds the handler of a request, with the interceptors around it."""
 
 from __future__ import annotations
 
@@ -11,28 +11,28 @@ from google.protobuf.message import Message
 
 from ttrpc.bound_service import BoundService, Handler, is_coroutine
 from ttrpc.call_context import CallContext
-from ttrpc.envelope import RequestDecoder
 from ttrpc.interceptor import Interceptor, Proceed, chain
+from ttrpc.request_decoder import RequestDecoder
 from ttrpc.service import Cardinality, Method
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Route:
-    """A method and what serves it, with all that a call needs looked up before."""
+    """A method and its handler, with everything that a call needs looked up before."""
 
     method: Method[Any, Any]
     is_unary: bool
     inline: Handler | None
-    """The handler, if it can be called where the request is received."""
+    """The handler, if it can be called directly when a request is received."""
     proceed: Proceed
     """Awaits the interceptors and the handler."""
     decode: Callable[[Any], Message]
-    """From the payload, bytes or a memoryview, to the request."""
+    """Parses a payload, bytes or a memoryview, as the request."""
     response_type: type[Message]
 
 
 class Routes:
-    """All that one server serves; its connections share it."""
+    """The routes of one server; its connections share them."""
 
     def __init__(
         self, services: Iterable[BoundService], interceptors: Sequence[Interceptor] = ()
@@ -78,8 +78,8 @@ def _awaitable(handler: Handler, response_type: type[Message]) -> Proceed:
 
 
 async def awaited(response: Any, context: CallContext) -> Any:
-    """Return what a plain function returned, or what that awaits to.
+    """Return what a plain function returned, awaited if it is awaitable.
 
-    A function that wraps a coroutine function, say functools.partial, looks plain.
+    A function that wraps a coroutine function, as functools.partial does, looks plain.
     """
     return await response if isinstance(response, Awaitable) else response

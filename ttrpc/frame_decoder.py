@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Bytes in, frames out, however the bytes were split.
+"""Cuts received bytes into frames, wherever the socket split them.
 
-Small frames are sliced out of what was received. A large one that has not all
-come gets a buffer of its own, which whoever reads the socket may fill in place:
+Small frames are sliced out of the bytes of one receive. A large frame of which only
+a part has arrived gets a buffer of its own, so that the socket can be read into it:
 
     buffer = decoder.large_buffer
     if buffer is None:
@@ -15,20 +15,22 @@ from __future__ import annotations
 
 from typing import Final
 
-from ttrpc.frame import HEADER_SIZE, HEADER_STRUCT, MESSAGE_LIMIT, RawFrame
-
-OVERSIZED: Final = -1
-"""Stands for the type of a frame over the limit. Its payload has been discarded,
-and where the flags were stands the length."""
+from ttrpc.frame import (
+    HEADER_SIZE,
+    HEADER_STRUCT,
+    MESSAGE_LIMIT,
+    Oversized,
+    ReceivedFrame,
+)
 
 LARGE: Final = 16 << 10
-"""Bytes of payload from which a frame gets its own buffer."""
-
+"""Bytes of payload from which a frame gets a buffer of its own."""
 FIRST_BUFFER: Final = 64 << 10
+"""Bytes of that buffer at first, so that a peer that announces 4 MiB does not get
+them before it has sent a part of them."""
 GROWTH: Final = 8
-"""How that buffer grows: a peer that promises 4 MiB must send some of it before it
-gets so much memory. (Mapped memory, which is there only when it is touched, costs a
-page fault for each page, every time.)"""
+"""Each larger buffer holds so many times the bytes that have arrived. (Mapped memory
+would be allocated on use too, but costs a page fault for each page, every time.)"""
 
 
 class FrameDecoder:
@@ -41,6 +43,7 @@ class FrameDecoder:
         "_large",
         "_length",
         "_limit",
+        "_oversized",
         "_pending",
         "large_buffer",
     )
@@ -48,22 +51,28 @@ class FrameDecoder:
     def __init__(self, limit: int = MESSAGE_LIMIT) -> None:
         self._limit = limit
         self._pending = b""
+        """The start of a small frame."""
+        self._oversized = Oversized(0, 0)
         self._discard = 0
+        """Bytes of `_oversized` that are still to come."""
         self._header = (0, 0, 0)
+        """Stream id, type and flags of the frame in `_large`."""
         self._large: memoryview | None = None
         self._length = 0
+        """Bytes of that frame's payload."""
         self._filled = 0
+        """Bytes of it that have arrived."""
         self.large_buffer: memoryview | None = None
-        """Where the rest of a large payload belongs; None when none is under way."""
+        """Receive the rest of a large payload into this; None while there is none."""
 
     @property
     def is_idle(self) -> bool:
-        """Whether the bytes so far ended with a whole frame."""
+        """Whether no frame is incomplete."""
         return not self._pending and self._large is None and not self._discard
 
-    def receive(self, data: bytes) -> list[RawFrame]:
-        """Take bytes that were received and return the frames they complete."""
-        frames: list[RawFrame] = []
+    def receive(self, data: bytes) -> list[ReceivedFrame]:
+        """Take received bytes and return the frames that they complete."""
+        frames: list[ReceivedFrame] = []
         position = 0
         if self._pending:
             data = self._pending + data
@@ -83,7 +92,7 @@ class FrameDecoder:
             start = position + HEADER_SIZE
             stop = start + length
             if length > self._limit:
-                self._header = (stream_id, OVERSIZED, length)
+                self._oversized = Oversized(stream_id, length)
                 self._discard = length
                 position = self._skip(data, start, frames)
             elif stop <= end:
@@ -101,8 +110,11 @@ class FrameDecoder:
             self._pending = data[position:]
         return frames
 
-    def fill(self, size: int) -> list[RawFrame]:
-        """Take note that `size` bytes were received into `large_buffer`."""
+    def fill(self, size: int) -> list[ReceivedFrame]:
+        """Return the frame that the `size` bytes received into `large_buffer` complete.
+
+        The list is empty while bytes of that frame are missing.
+        """
         assert self._large is not None
         self._filled += size
         if self._filled < len(self._large):
@@ -116,15 +128,15 @@ class FrameDecoder:
         return [frame]
 
     def _grow(self, size: int, filled: bytes | memoryview) -> None:
-        """Get a buffer of that size, but no longer than the payload."""
+        """Move to a buffer of `size` bytes, or of the payload's if that is less."""
         self._large = memoryview(bytearray(min(size, self._length)))
         self._large[: self._filled] = filled
         self.large_buffer = self._large[self._filled :]
 
-    def _skip(self, data: bytes, start: int, frames: list[RawFrame]) -> int:
-        """Discard payload that is over the limit; return where that ends."""
+    def _skip(self, data: bytes, start: int, frames: list[ReceivedFrame]) -> int:
+        """Discard the oversized payload from `start` on; return its end in `data`."""
         size = min(self._discard, len(data) - start)
         self._discard -= size
         if not self._discard:
-            frames.append((*self._header, b""))
+            frames.append(self._oversized)
         return start + size

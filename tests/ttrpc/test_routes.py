@@ -10,7 +10,7 @@ from tests.helpers.peer import ECHO
 from ttrpc.bound_service import BoundService, Handler
 from ttrpc.call_context import CallContext
 from ttrpc.envelope_pb2 import Request
-from ttrpc.route import Route, Routes
+from ttrpc.routes import Route, Routes
 from ttrpc.service import Service
 
 SERVICE = Service("peer.v1.Echo", ECHO)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The blocking client's work for one connection.
 
-It reads whenever it waits, also while it waits to write: a server that is busy
-writing to us need not read until we do.
+It receives whenever it waits, also while it waits to write, because a server that is
+busy writing to this side need not read until this side does.
 """
 
 from __future__ import annotations
@@ -10,69 +10,60 @@ from __future__ import annotations
 import select
 import socket
 import time
-from collections import deque
-from typing import Any
+from typing import Any, Final
 
 from ttrpc.client_connection import ClientConnection
 from ttrpc.deadline import Deadline
-from ttrpc.decoder import FrameDecoder
-from ttrpc.envelope import Payload
 from ttrpc.errors import Closed, StreamFull, TtrpcError
+from ttrpc.frame import Payload
+from ttrpc.frame_decoder import FrameDecoder
 from ttrpc.limits import Limits
 from ttrpc.metadata import Pairs
-from ttrpc.quota import FREE
 from ttrpc.service import Method
+from ttrpc.share import FREE, OVERHEAD
 from ttrpc.stream import Stream
+from ttrpc.sync.inbox import Inbox
 
-RECEIVE_SIZE = 64 << 10
-OVERHEAD = 64
-"""Bytes that a message counts for besides its own."""
-
-
-class Inbox:
-    """What has come on one stream and has not been taken."""
-
-    __slots__ = ("ended", "error", "messages", "size")
-
-    def __init__(self) -> None:
-        self.messages: deque[Payload] = deque()
-        self.size = 0
-        self.ended = False
-        self.error: Exception | None = None
-
-    def end(self, error: Exception | None) -> None:
-        if not self.ended:
-            self.ended = True
-            self.error = error
+RECEIVE_SIZE: Final = 64 << 10
 
 
-class Session:
+class ClientSession:
     """One connection and the calls on it, for one thread at a time."""
 
     def __init__(self, sock: socket.socket, limits: Limits) -> None:
+        """Use a connected socket, which the session owns from now on."""
         sock.setblocking(False)
         self._sock = sock
         self._poll = select.poll()
         self._decoder = FrameDecoder(limits.message)
         self._answers: dict[int, bytes | Exception] = {}
+        """Payload or error of the calls that were answered, by stream id."""
+        self._inboxes: dict[int, Inbox] = {}
+        """Of the streams that have not ended, by stream id."""
         self._inbox_limit = limits.stream_inbox
         self._held_limit = limits.held_per_connection
         self.connection = ClientConnection(self, limit=limits.message)
         self.closed: Closed | None = None
+        """The cause of the connection's end; None while it is open."""
 
     def call(
         self,
         method: Method[Any, Any],
         payload: bytes,
-        deadline: Deadline | None,
+        timeout_nano: int,
         metadata: Pairs,
+        deadline: Deadline | None,
     ) -> bytes:
-        """Send a unary request and return the payload of its answer.
+        """Send a unary request and return the payload of its response.
 
         Raises:
+            StatusError: the server answered with this status.
+            OversizedMessage: the request or the response is over the limit.
+            RemoteProtocolError: the answer is not a Response.
             TimeoutError: the deadline has passed.
+            Closed: the connection has ended.
         """
-        timeout_nano = self.timeout_nano(deadline)
+        self._check_connected()
         stream_id = self.connection.start_call(method, payload, timeout_nano, metadata)
         try:
             while stream_id not in self._answers:
@@ -89,56 +80,49 @@ class Session:
         self,
         method: Method[Any, Any],
         payload: bytes,
-        deadline: Deadline | None,
+        timeout_nano: int,
         metadata: Pairs,
-    ) -> Stream:
-        timeout_nano = self.timeout_nano(deadline)
+        deadline: Deadline | None,
+    ) -> tuple[Stream, Inbox]:
+        """Send the request that opens a stream. Raises as `call` does."""
+        self._check_connected()
         stream = self.connection.open_stream(method, payload, timeout_nano, metadata)
-        stream.inbox = Inbox()
+        inbox = self._inboxes[stream.stream_id] = Inbox()
         try:
             self.flush(deadline)
         except BaseException:
+            self._inboxes.pop(stream.stream_id, None)
             self.connection.abandon_stream(stream)
             raise
-        return stream
+        return stream, inbox
 
-    def timeout_nano(self, deadline: Deadline | None) -> int:
-        """Return the time that remains, for the wire. Raises when none does."""
-        if self.closed is not None:
-            raise Closed(str(self.closed))
-        if deadline is None:
-            return 0
-        now = time.monotonic()
-        if deadline.remaining(now) <= 0:
-            raise TimeoutError
-        return deadline.timeout_nano(now)
+    def receive(self, inbox: Inbox, deadline: Deadline | None) -> Payload | None:
+        """Return a stream's next message, None at its end.
 
-    def take(self, stream: Stream, deadline: Deadline | None) -> Payload | None:
-        """Return a stream's next message, None at its end. Raises what ended it."""
-        inbox: Inbox = stream.inbox
-        while not inbox.messages and not inbox.ended:
+        Raises:
+            TimeoutError: the deadline has passed.
+            TtrpcError: the error that ended the stream.
+        """
+        while not inbox and not inbox.ended:
             self.turn(deadline)
-        if inbox.messages:
-            payload = inbox.messages.popleft()
-            inbox.size -= len(payload) + OVERHEAD
-            return payload
-        if inbox.error is not None:
-            raise inbox.error
-        return None
+        return inbox.take()
 
     def flush(self, deadline: Deadline | None) -> None:
-        """Write all that has been sent."""
+        """Write the whole outbox. Raises as `turn` does."""
         self._write()
         while self.connection.outbox.chunks:
             self.turn(deadline)
 
     def turn(self, deadline: Deadline | None) -> None:
-        """Write and read what can be, waiting until something can."""
-        if self.closed is not None:
-            raise Closed(str(self.closed))
+        """Wait until the socket is readable, or has room for the outbox; do either.
+
+        Raises:
+            TimeoutError: the deadline has passed.
+            Closed: the connection has ended.
+        """
+        self._check_connected()
         self._write()
-        if self.closed is not None:
-            raise Closed(str(self.closed))
+        self._check_connected()
         writing = bool(self.connection.outbox.chunks)
         events = select.POLLIN | (select.POLLOUT if writing else 0)
         self._poll.register(self._sock, events)
@@ -151,17 +135,28 @@ class Session:
         if ready[0][1] & ~select.POLLOUT:
             self._read()
 
+    def fail(self, stream: Stream, error: TtrpcError) -> None:
+        """End a stream from this side; harmless if it has ended."""
+        if not stream.is_closed:
+            self.connection.abandon_stream(stream)
+            self._inboxes.pop(stream.stream_id).end(error)
+
     def close(self, reason: str) -> None:
-        """End the connection; what waits on it fails with `reason`."""
+        """End the connection; its calls and streams fail with `reason`."""
         if self.closed is not None:
             return
         self.closed = error = Closed(f"connection: {reason}")
         self._sock.close()
         for stream_id in self.connection.calls:
             self._answers[stream_id] = error
-        for stream in self.connection.streams.values():
-            stream.inbox.end(error)
+        for inbox in self._inboxes.values():
+            inbox.end(error)
+        self._inboxes.clear()
         self.connection.end_all()
+
+    def _check_connected(self) -> None:
+        if self.closed is not None:
+            raise Closed(str(self.closed))
 
     def _write(self) -> None:
         outbox = self.connection.outbox
@@ -190,13 +185,13 @@ class Session:
             self.close(f"receive failed: {exc}")
             return
         if not size:
-            self.close("the peer closed it")
+            self.close("closed by the peer")
             return
         receive, fill = self._decoder.receive, self._decoder.fill
         for frame in receive(data) if buffer is None else fill(size):
-            self.connection.receive_frame(*frame)
+            self.connection.receive_frame(frame)
 
-    # What the connection tells.
+    # The events of the connection.
 
     def call_succeeded(self, stream_id: int, payload: bytes) -> None:
         self._answers[stream_id] = payload
@@ -205,28 +200,20 @@ class Session:
         self._answers[stream_id] = error
 
     def message_received(self, stream: Stream, payload: Payload) -> None:
-        inbox: Inbox = stream.inbox
+        inbox = self._inboxes[stream.stream_id]
         size = inbox.size + len(payload) + OVERHEAD
-        if size > min(FREE, self._inbox_limit) and not self._has_room(inbox):
-            inbox.messages.clear()
-            self.fail(
-                stream, StreamFull(f"{stream.method.full_method}: reader is too slow")
-            )
+        if size <= min(FREE, self._inbox_limit) or self._has_room(inbox):
+            inbox.put(payload)
             return
-        inbox.messages.append(payload)
-        inbox.size = size
+        error = StreamFull(f"{stream.method.full_method}: its reader is too slow")
+        inbox.clear()
+        inbox.end(error)
+        self.fail(stream, error)
 
     def stream_ended(self, stream: Stream, error: Exception | None) -> None:
-        stream.inbox.end(error)
+        self._inboxes.pop(stream.stream_id).end(error)
 
     def _has_room(self, inbox: Inbox) -> bool:
-        if inbox.messages and inbox.size > self._inbox_limit:
+        if inbox and inbox.size > self._inbox_limit:
             return False
-        inboxes: list[Inbox] = [it.inbox for it in self.connection.streams.values()]
-        return sum(it.size for it in inboxes) <= self._held_limit
-
-    def fail(self, stream: Stream, error: TtrpcError) -> None:
-        """End a stream from this side."""
-        if not stream.is_closed:
-            self.connection.abandon_stream(stream)
-            stream.inbox.end(error)
+        return sum(it.size for it in self._inboxes.values()) <= self._held_limit

@@ -4,7 +4,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ttrpc.quota import Quota, Share
+from ttrpc.quota import Quota
+from ttrpc.share import Share
 
 
 def test_one_alone_may_have_its_limit_and_no_more() -> None:

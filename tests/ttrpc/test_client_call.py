@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import pytest
+from google.protobuf.message import DecodeError
+from google.protobuf.wrappers_pb2 import BytesValue, UInt64Value
+
+from tests.helpers.peer import ECHO
+from ttrpc.call_context import Peer
+from ttrpc.client_call import (
+    check_opening,
+    missing_response,
+    new_context,
+    parse_response,
+    timed_out,
+    timeout_nano,
+    unreadable_message,
+)
+from ttrpc.codes import Code
+from ttrpc.errors import RemoteProtocolError, StatusError
+from ttrpc.metadata import MetadataLike
+
+PEER = Peer("unix:///a.sock")
+NOW = 1000.0
+
+
+@pytest.mark.parametrize(
+    "metadata", [{"Key": "value"}, [("Key", "value")], iter([("Key", "value")])]
+)
+def test_metadata_may_be_a_mapping_or_pairs(metadata: MetadataLike) -> None:
+    context = new_context(ECHO["Echo"], PEER, timeout=None, metadata=metadata, now=NOW)
+    assert list(context.metadata) == [("key", "value")]
+    assert context.peer is PEER
+    assert context.deadline is None
+
+
+def test_a_timeout_is_a_deadline_that_counts_from_now() -> None:
+    context = new_context(ECHO["Echo"], PEER, timeout=2, metadata=None, now=NOW)
+    assert context.deadline is not None
+    assert context.deadline.at == NOW + 2
+    assert timeout_nano(context, NOW + 0.5) == 1_500_000_000
+    assert not list(context.pairs)
+
+
+def test_without_a_deadline_the_server_is_told_of_none() -> None:
+    context = new_context(ECHO["Echo"], PEER, timeout=None, metadata=None, now=NOW)
+    assert timeout_nano(context, NOW) == 0
+
+
+@pytest.mark.parametrize("now", [NOW + 2, NOW + 3])
+def test_a_call_whose_deadline_has_passed_is_not_sent(now: float) -> None:
+    context = new_context(ECHO["Echo"], PEER, timeout=2, metadata=None, now=NOW)
+    with pytest.raises(StatusError, match="/Echo: deadline exceeded$") as caught:
+        timeout_nano(context, now)
+    assert caught.value.code is Code.DEADLINE_EXCEEDED
+    assert str(timed_out(context)) == str(caught.value)
+
+
+def test_a_client_that_streams_opens_without_a_request() -> None:
+    check_opening(ECHO["Upload"], None)
+    with pytest.raises(ValueError, match="/Upload: takes no request to open"):
+        check_opening(ECHO["Upload"], BytesValue())
+
+
+def test_a_client_that_does_not_stream_opens_with_its_request() -> None:
+    check_opening(ECHO["Download"], UInt64Value())
+    with pytest.raises(ValueError, match="/Download: takes a request to open"):
+        check_opening(ECHO["Download"], None)
+
+
+def test_a_response_is_of_the_methods_type() -> None:
+    payload = BytesValue(value=b"hi").SerializeToString()
+    assert parse_response(ECHO["Echo"], payload) == BytesValue(value=b"hi")
+    with pytest.raises(RemoteProtocolError, match="/Echo: response is not protobuf: "):
+        parse_response(ECHO["Echo"], b"\xff")
+
+
+def test_errors_of_streams_name_their_method() -> None:
+    unreadable = unreadable_message(ECHO["EchoStream"], DecodeError("bad"))
+    assert str(unreadable) == "/peer.v1.Echo/EchoStream: message is not protobuf: bad"
+    missing = missing_response(ECHO["Upload"])
+    assert str(missing) == "/peer.v1.Echo/Upload: ended without a response"
