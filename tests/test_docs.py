@@ -14,6 +14,7 @@ from typing import Final
 import pytest
 
 from tests.helpers.documented_names import is_missing, names
+from tests.helpers.namespace import require_root
 from tests.helpers.source_tree import ROOT
 
 PAGE: Final = ROOT / "docs" / "ttrpc.md"
@@ -119,3 +120,21 @@ def test_the_site_builds_and_loads_nothing_from_elsewhere(tmp_path: Path) -> Non
     assert len(pages) > 20
     loaded = re.compile(r"<(?:script|link|img|iframe)[^>]*(?:src|href)=.?https?://")
     assert not [page for page in pages if loaded.search(page.read_text())]
+
+
+@pytest.mark.root
+def test_the_program_in_the_readme_runs(tmp_path: Path) -> None:
+    require_root()
+    readme = (ROOT / "README.md").read_text()
+    (program,) = [text for language, text in BLOCK.findall(readme)]
+    (tmp_path / "program.py").write_text(program)
+    result = subprocess.run(
+        [sys.executable, "program.py"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert not result.stderr
+    assert result.stdout == "0 hello\n"
+    assert "It prints `0 hello`." in readme
