@@ -71,7 +71,10 @@ def test_links_within_the_repository_lead_somewhere(page: Path) -> None:
     assert not dead
 
 
-@pytest.mark.parametrize("page", PAGES, ids=str)
+# The changelog names things that are gone.
+@pytest.mark.parametrize(
+    "page", [it for it in PAGES if it.stem != "CHANGELOG"], ids=str
+)
 def test_names_in_the_documentation_are_those_of_the_tree(page: Path) -> None:
     missing = [name for name in names(ROOT / page) if is_missing(name)]
     assert not missing

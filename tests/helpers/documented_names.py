@@ -70,6 +70,13 @@ def definitions(path: Path) -> frozenset[str]:
                 found |= {name, *(f"{name}.{inner}" for inner in _bound(body))}
             case ast.ImportFrom(names=aliases):
                 found |= {alias.asname or alias.name for alias in aliases}
+            case ast.If(body=body):
+                found |= {
+                    alias.asname or alias.name
+                    for inner in body
+                    if isinstance(inner, ast.ImportFrom)
+                    for alias in inner.names
+                }
             case _:
                 found |= set(_bound([node]))
     return frozenset(found)
