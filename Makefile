@@ -111,7 +111,9 @@ protos: ## Generate the Python of protos/*.proto and ttrpc/envelope.proto
 	@# protoc's check admits two major versions of protobuf; what it wrote works with three.
 	@sed -i -e '/import runtime_version/d' -e '/^_runtime_version\./,/^)$$/d' $(PROTOS_OUT)/ttrpc/envelope_pb2.py
 
-.PHONY: docs
+.PHONY: docs docs-cli
+docs-cli: $(READY) ## Write docs/cli.md from --help of every command
+	$(BIN)/python docs/tools/cli.py
 docs: debian-docs $(READY) ## Build the documentation as a site, into site/
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
 

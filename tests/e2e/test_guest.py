@@ -7,6 +7,7 @@ import json
 import os
 import re
 import select
+import shlex
 import signal
 import socket
 import subprocess
@@ -16,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from kata_host.ctl.__main__ import EPILOG
 from tests.e2e.conftest import CTL, Completed, Ctl
 from tests.helpers.vm import require_image
 
@@ -161,6 +163,14 @@ def test_a_runtime_directory_that_others_can_write_is_not_used(
     directory.chmod(0o777)
     assert failure(ctl("guest", "list")).endswith("not a directory of this user alone")
     directory.chmod(0o700)
+
+
+def test_the_example_of_the_help_works(ctl: Ctl) -> None:
+    for line in EPILOG.splitlines():
+        if line.startswith("  "):
+            ran = ctl(*shlex.split(line)[1:])
+            assert (ran.stderr, ran.returncode) == ("", 0)
+    assert listed(ctl) == []
 
 
 # --- shell ---

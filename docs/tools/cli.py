@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Write docs/cli.md: the help of every command of `kata-agent-ctl`, from its parser.
+
+python docs/tools/cli.py
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from kata_host.ctl.__main__ import PROGRAM, make_parser
+
+ROOT: Final = Path(__file__).parents[2]
+PAGE: Final = ROOT / "docs" / "cli.md"
+WIDTH: Final = 88
+"""Columns of the help on the page."""
+
+INTRODUCTION: Final = """\
+# kata-agent-ctl
+
+Made by `docs/tools/cli.py` from `--help` of every command; a test keeps this page up to
+date.
+
+Commands name a guest in one way: by its name in `guest list`, or by the address of its
+agent. `shell`, `logs` and `trace` are about the guest itself, so their argument is the
+guest; for the others it is the option `--guest`, or `--address`, which is the same.
+"""
+
+
+def parsers(
+    parser: argparse.ArgumentParser, name: str = ""
+) -> Iterator[tuple[str, argparse.ArgumentParser]]:
+    """Yield a parser and those of its commands, each with its name: `guest start`."""
+    yield name, parser
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for word, command in action.choices.items():
+                yield from parsers(command, f"{name} {word}".strip())
+
+
+def section(name: str, parser: argparse.ArgumentParser) -> str:
+    """Return the heading and the help of one command."""
+    words = [PROGRAM, *name.split(), "--help"]
+    help = parser.format_help().rstrip()
+    heading = f"\n## {name}\n" if name else ""
+    return f"{heading}\n```console\n$ {' '.join(words)}\n{help}\n```\n"
+
+
+def page() -> str:
+    """Return the whole page."""
+    # argparse wraps for the terminal, whose width is this variable if it is set.
+    os.environ["COLUMNS"] = str(WIDTH)
+    sections = (section(name, parser) for name, parser in parsers(make_parser()))
+    return INTRODUCTION + "".join(sections)
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page())
