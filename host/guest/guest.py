@@ -1,10 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Guests on this host: what a local guest and a VM have in common.
-
-A guest is a process tree with an agent inside, and one unix socket outside: who
-connects to it names a port of the guest (`hybrid.py`), and connections that the
-guest opens to host port P arrive at `<socket>_P`.
-"""
+"""The Protocol of a guest: a local guest and a VM are used in the same way."""
 
 from __future__ import annotations
 
@@ -16,47 +11,47 @@ if TYPE_CHECKING:
     from typing import Self
 
 AGENT_PORT: Final = 1024
-"""Where the agent serves, unless it was told another port."""
+"""The vsock port of the agent, unless an option of the agent names another."""
 
 
 class GuestError(Exception):
-    """A guest could not be started, or ended by itself; one line says why."""
+    """A guest could not be started, or has ended by itself. The message is one line."""
 
 
 class Guest(Protocol):
-    """A guest that this process has started, and ends.
+    """A guest that this process starts and ends.
 
-    Used as a context manager, it runs inside the block and is gone after it.
+    As a context manager, the guest is started on entry and stopped on exit.
     """
 
     @property
     def socket(self) -> Path:
-        """The hybrid-vsock socket."""
+        """The path of the hybrid-vsock socket."""
 
     @property
     def address(self) -> str:
         """The agent's address for a client: `hvsock://<socket>:1024`."""
 
     def start(self) -> None:
-        """Start the guest. Blocks until its socket takes connections.
+        """Start the guest and return when its socket takes connections.
 
-        The agent may need a moment more: until it listens, the socket closes
-        what asks for its port, and a client tries again.
+        The agent may not listen yet. Until it does, the socket closes a connection to
+        the agent's port, so clients try again.
 
-        Raises `GuestError`; then nothing is left behind.
+        Raises `GuestError` if the guest cannot be started; nothing is left of it then.
         """
 
     def ending(self, timeout: float = 0) -> str | None:
-        """Say in one line how the guest ended, or return None while it runs.
+        """Return one line that says how the guest ended, or None while it runs.
 
         Waits for the end for up to `timeout` seconds.
         """
 
     def console_tail(self, lines: int = 20) -> Sequence[str]:
-        """Return the last lines that the guest wrote to its console."""
+        """Return the last lines that the guest has written to its console."""
 
     def stop(self) -> None:
-        """End the guest and remove all that it was. May be called at any time."""
+        """End the guest and remove all of it. May be called at any time."""
 
     def __enter__(self) -> Self: ...
 

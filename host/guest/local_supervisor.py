@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The process that holds a local guest: it starts it, is its door, and cleans up.
+"""The process that holds a local guest: it starts it, is its server, and cleans up.
 
     host process ── control pipe ──> supervisor ── fork, PID namespace ──> agent
                  <── status lines ──     │
@@ -92,12 +92,12 @@ def _hold_guest(
         )
         pidfd = os.pidfd_open(pid)
         try:
-            door = _open_door(socket_path)
+            server = _open_server(socket_path)
             try:
                 _say("ready")
-                _serve(door, [pidfd, wakeup, *([CONTROL] if controlled else [])])
+                _serve(server, [pidfd, wakeup, *([CONTROL] if controlled else [])])
             finally:
-                door.close()
+                server.close()
         finally:
             signal.pidfd_send_signal(pidfd, signal.SIGKILL)
             _, status = os.waitpid(pid, 0)
@@ -180,7 +180,7 @@ def _run_child(plan: Plan, error_writer: int) -> NoReturn:
         os._exit(1)
 
 
-def _open_door(socket_path: str) -> HybridServer:
+def _open_server(socket_path: str) -> HybridServer:
     # Imported while the agent starts on the other processor.
     from pathlib import Path
 
@@ -201,17 +201,17 @@ def _open_door(socket_path: str) -> HybridServer:
     return HybridServer(Path(socket_path), connect)
 
 
-def _serve(door: HybridServer, endings: list[int]) -> None:
+def _serve(server: HybridServer, endings: list[int]) -> None:
     """Serve clients until one of the descriptors in `endings` is readable."""
     poll = select.poll()
-    poll.register(door, select.POLLIN)
+    poll.register(server, select.POLLIN)
     for fd in endings:
         poll.register(fd, select.POLLIN)
     while True:
-        ready = poll.poll(0 if door.busy else None)
+        ready = poll.poll(0 if server.busy else None)
         if any(fd in endings for fd, _ in ready):
             return
-        door.turn(0)
+        server.turn(0)
 
 
 def remove_tree(top: str) -> None:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """`python -m kata_host.guest.vsock VHOST-SOCKET HYBRID-SOCKET CID`: serve one guest.
 
-Prints `ready` when both sockets take connections; ends when QEMU does.
+Prints `ready` when both sockets take connections, and ends when QEMU ends.
 """
 
 from __future__ import annotations
@@ -12,14 +12,16 @@ import resource
 import socket
 import sys
 from pathlib import Path
+from typing import Final
 
-from kata_host.guest.hybrid_server import BACKLOG
+from kata_host.guest.hybrid_command import BACKLOG
 from kata_host.guest.vsock.backend import Backend
 from kata_host.guest.vsock.memory import MemoryFault
-from kata_host.guest.vsock.vhost_user import ProtocolError
+from kata_host.guest.vsock.vhost_user_message import ProtocolError
 from kata_host.guest.vsock.virtqueue import VirtqueueError
 
-FIRST_GUEST_CID = 3
+FIRST_GUEST_CID: Final = 3
+"""0 to 2 are reserved (man 7 vsock)."""
 
 
 def _listen(path: Path, backlog: int) -> socket.socket:
@@ -30,24 +32,34 @@ def _listen(path: Path, backlog: int) -> socket.socket:
 
 
 def main() -> int:
-    """Serve; return 1 when the guest or QEMU broke the protocol."""
+    """Serve one guest; return 1 if the guest or QEMU has broken the protocol."""
     parser = argparse.ArgumentParser(
         prog="python -m kata_host.guest.vsock", description=__doc__
     )
-    parser.add_argument("vhost", type=Path, help="the socket that QEMU connects to")
-    parser.add_argument("socket", type=Path, help="the socket that clients connect to")
-    parser.add_argument("cid", type=int, nargs="?", default=FIRST_GUEST_CID)
+    parser.add_argument(
+        "vhost", type=Path, help="path of the socket that QEMU connects to"
+    )
+    parser.add_argument(
+        "socket", type=Path, help="path of the socket that clients connect to"
+    )
+    parser.add_argument(
+        "cid",
+        type=int,
+        nargs="?",
+        default=FIRST_GUEST_CID,
+        help="the guest's context id (default: %(default)s)",
+    )
     arguments = parser.parse_args()
     logging.basicConfig(
         level=logging.WARNING, format="kata_host.guest.vsock: %(message)s"
     )
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    _, limit = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
 
     with _listen(arguments.socket, BACKLOG) as listener:
-        with _listen(arguments.vhost, 1) as door:
+        with _listen(arguments.vhost, 1) as waiting:
             print("ready", flush=True)
-            vhost, _ = door.accept()
+            vhost, _ = waiting.accept()
         with vhost:
             backend = Backend(vhost, listener, arguments.socket, arguments.cid)
             try:

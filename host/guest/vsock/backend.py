@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The loop: kicks of the guest, requests of QEMU, clients of the unix socket."""
+"""The epoll loop: kicks of the guest, requests of QEMU, clients of the unix socket."""
 
 from __future__ import annotations
 
@@ -10,31 +10,33 @@ import socket
 from pathlib import Path
 from typing import Final
 
-from kata_host.guest.hybrid_server import (
+from kata_host.guest.hybrid_command import (
     COMMAND_LIMIT,
     CONNECTIONS_LIMIT,
     parse_command,
 )
-from kata_host.guest.vsock.device import EDGES, Device, cut
+from kata_host.guest.vsock.buffers import cut
+from kata_host.guest.vsock.device import Device
 from kata_host.guest.vsock.packet import HEADER_SIZE, parse_header
-from kata_host.guest.vsock.poller import Poller
-from kata_host.guest.vsock.vhost_user import (
-    RECEIVE_QUEUE,
-    TRANSMIT_QUEUE,
-    Ring,
-    VhostUser,
-    config_space,
-)
+from kata_host.guest.vsock.poller import EDGES, Poller
+from kata_host.guest.vsock.ring import RECEIVE_QUEUE, TRANSMIT_QUEUE, Ring
+from kata_host.guest.vsock.vhost_user import VhostUser
+from kata_host.guest.vsock.vhost_user_message import config_space
 
-KNOCK_INTERVAL: Final = 0.01
+RETRY_INTERVAL: Final = 0.01
+"""Seconds between two attempts to connect to a listener with a full backlog."""
 PACKETS_PER_TURN: Final = 256
-"""Of the guest, before its clients have their turn."""
+"""Packets of the guest that are taken before the clients have their turn."""
 
 log = logging.getLogger(__name__)
 
 
 class Backend:
-    """Serves one guest: QEMU on `vhost`, clients on `listener`."""
+    """Serves one guest.
+
+    `vhost` is the control socket from QEMU, `listener` takes clients. A connection of
+    the guest to host port P is made to the unix socket `<base>_P`.
+    """
 
     def __init__(
         self, vhost: socket.socket, listener: socket.socket, base: Path, guest_cid: int
@@ -49,50 +51,51 @@ class Backend:
             watch_kick=self._watch_kick,
             unwatch_kick=self._unwatch_kick,
         )
-        self._knockers: set[socket.socket] = set()
-        """Clients that have not said CONNECT yet."""
+        self._newcomers: set[socket.socket] = set()
+        """Clients that have not sent their CONNECT line yet."""
         self._serving = True
-        self._unfinished = False
+        self._has_offers = False
+        """Whether the guest may have offered packets that are not taken yet."""
         self._poller.watch(vhost.fileno(), select.EPOLLIN, self._handle_qemu)
         self._poller.watch(listener.fileno(), select.EPOLLIN, self._handle_listener)
 
     def run(self) -> None:
         """Serve until QEMU closes its socket.
 
-        Raises `VirtqueueError`, `MemoryFault` or `ProtocolError` when the guest or
-        QEMU cannot be served any longer.
+        Raises `VirtqueueError`, `MemoryFault` or `ProtocolError` if the guest or QEMU
+        has broken the protocol, so that it cannot be served any longer.
         """
         while self._serving:
             self._poller.turn(self._timeout())
-            if self._device.is_knocking:
-                self._device.knock()
+            if self._device.has_pending:
+                self._device.retry_pending()
             self._take_packets()
             self._give_packets()
 
     def _timeout(self) -> float | None:
         ring = self._vhost.rings[TRANSMIT_QUEUE]
-        if self._unfinished and ring.is_running and not self._device.is_congested:
+        if self._has_offers and ring.is_running and not self._device.is_congested:
             return 0
-        return KNOCK_INTERVAL if self._device.is_knocking else None
+        return RETRY_INTERVAL if self._device.has_pending else None
 
     def _handle_qemu(self, events: int) -> None:
         try:
             self._serving = self._vhost.serve()
         except ConnectionError:
-            # QEMU was killed in the middle of a request.
+            # QEMU was killed.
             self._serving = False
 
-    # The rings.
+    # --- the rings ---
 
     def _watch_kick(self, ring: Ring) -> None:
         def handle(events: int) -> None:
             if ring.kick is not None:
                 os.eventfd_read(ring.kick)
-            self._unfinished |= ring.index == TRANSMIT_QUEUE
+            self._has_offers |= ring.index == TRANSMIT_QUEUE
 
         if ring.kick is not None:
-            # What was offered before the ring was ours came without a kick.
-            self._unfinished = True
+            # Buffers that were offered before QEMU handed the ring over had no kick.
+            self._has_offers = True
             self._poller.watch(ring.kick, select.EPOLLIN, handle)
 
     def _unwatch_kick(self, ring: Ring) -> None:
@@ -100,15 +103,15 @@ class Backend:
             self._poller.unwatch(ring.kick)
 
     def _take_packets(self) -> None:
-        """Take what the guest sent, for one turn."""
+        """Take packets of the guest, as many as one turn allows."""
         ring = self._vhost.rings[TRANSMIT_QUEUE]
-        if not self._unfinished or not ring.is_running or ring.queue is None:
+        if not self._has_offers or not ring.is_running or ring.queue is None:
             return
         taken = 0
         while taken < PACKETS_PER_TURN and not self._device.is_congested:
             chain = ring.queue.pop()
             if chain is None:
-                self._unfinished = False
+                self._has_offers = False
                 break
             self._take_packet(chain.buffers)
             ring.queue.push(chain, 0)
@@ -123,13 +126,18 @@ class Backend:
             log.warning("%s", error)
             return
         payload = cut(buffers, HEADER_SIZE, header.length)
-        if sum(map(len, payload)) < header.length:
-            log.warning("vsock packet: shorter than its header says")
+        length = sum(map(len, payload))
+        if length < header.length:
+            log.warning(
+                "vsock packet: %d bytes of data, the header names %d",
+                length,
+                header.length,
+            )
             return
         self._device.receive(header, payload)
 
     def _give_packets(self) -> None:
-        """Give the guest what there is for it, as far as it has buffers."""
+        """Give the guest the packets that wait for it, as far as it has buffers."""
         ring = self._vhost.rings[RECEIVE_QUEUE]
         if not ring.is_running or ring.queue is None:
             return
@@ -150,7 +158,7 @@ class Backend:
         if given:
             ring.interrupt()
 
-    # The unix sockets.
+    # --- the unix sockets ---
 
     def _connect_host(self, port: int) -> socket.socket:
         connection = socket.socket(
@@ -166,16 +174,16 @@ class Backend:
     def _handle_listener(self, events: int) -> None:
         client, _ = self._listener.accept()
         client.setblocking(False)
-        if len(self._knockers) >= CONNECTIONS_LIMIT:
+        if len(self._newcomers) >= CONNECTIONS_LIMIT:
             client.close()
             return
-        self._knockers.add(client)
+        self._newcomers.add(client)
         self._poller.watch(
             client.fileno(), EDGES, lambda events: self._handle_command(client)
         )
 
     def _handle_command(self, client: socket.socket) -> None:
-        """Read a client's first line, and not a byte more."""
+        """Read a client's first line and nothing behind that line."""
         try:
             line = client.recv(COMMAND_LIMIT, socket.MSG_PEEK)
             end = line.find(b"\n") + 1
@@ -185,12 +193,12 @@ class Backend:
         except BlockingIOError:
             return
         except (OSError, ValueError):
-            self._dismiss(client)
+            self._forget_newcomer(client)
             client.close()
             return
-        self._dismiss(client)
+        self._forget_newcomer(client)
         self._device.connect(client, port)
 
-    def _dismiss(self, client: socket.socket) -> None:
-        self._knockers.discard(client)
+    def _forget_newcomer(self, client: socket.socket) -> None:
+        self._newcomers.discard(client)
         self._poller.unwatch(client.fileno())

@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One connection without I/O: its state, who still sends, and the credit.
+"""One connection without I/O: its state, its credit, and the directions still open.
 
     REQUESTED --RESPONSE--> OPEN --RST--> CLOSED
         '-----------RST------------------^
 
-A guest that opens a connection starts in OPEN. Anything that `_TRANSITIONS` does
-not name is a violation: the connection is reset.
+A connection that the guest opens starts in OPEN. An operation that TRANSITIONS does not
+name for the state is a violation, and the connection is reset.
 
-Each side may close its half (SHUTDOWN with SEND) and go on receiving. When a side
-has closed both, the other answers with RST, and only then is the connection gone
+Each side may close its half (SHUTDOWN with SEND) and still receive. After one side has
+closed both directions, the other answers with RST, and only then is the connection gone
 (VIRTIO 1.2, 5.10.6.5 "Stream Sockets").
 """
 
@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final, NamedTuple
 
+from kata_host.guest.vsock.credit import BUFFER_SIZE, Credit
 from kata_host.guest.vsock.packet import (
     HOST_CID,
     TYPE_STREAM,
@@ -26,26 +27,20 @@ from kata_host.guest.vsock.packet import (
     Shutdown,
 )
 
-BUFFER_SIZE: Final = 256 * 1024
-"""Bytes that a guest may send before the host has taken any."""
-UPDATE_AFTER: Final = BUFFER_SIZE // 4
-"""The guest is told of taken bytes when it does not know of this many."""
-_MODULO: Final = 0xFFFFFFFF
-
 
 class Violation(Exception):
     """The guest broke the protocol on one connection."""
 
 
 class State(Enum):
-    """Where a connection is between its first and its last packet."""
+    """The state of a connection between its first and its last packet."""
 
     REQUESTED = "requested"
     OPEN = "open"
     CLOSED = "closed"
 
 
-_TRANSITIONS: Final = {
+TRANSITIONS: Final = {
     (State.REQUESTED, Operation.RESPONSE): State.OPEN,
     (State.REQUESTED, Operation.RST): State.CLOSED,
     (State.OPEN, Operation.RW): State.OPEN,
@@ -54,38 +49,17 @@ _TRANSITIONS: Final = {
     (State.OPEN, Operation.CREDIT_REQUEST): State.OPEN,
     (State.OPEN, Operation.RST): State.CLOSED,
 }
+"""The next state, by the state and the operation of a packet."""
 
 
 class Key(NamedTuple):
-    """What names a connection of one guest."""
+    """The pair of ports that identifies a connection of one guest."""
 
     host_port: int
     guest_port: int
 
-
-@dataclass(slots=True)
-class Credit:
-    """Bytes in flight, counted modulo 2^32 (VIRTIO 1.2, 5.10.6.3)."""
-
-    sent: int = 0
-    """To the guest."""
-    guest_buffer: int = 0
-    guest_taken: int = 0
-    received: int = 0
-    """From the guest."""
-    taken: int = 0
-    """Of these, by the host."""
-    told: int = 0
-    """Of these, what the guest knows of."""
-
-    @property
-    def room(self) -> int:
-        """Bytes that the guest has room for; never negative."""
-        return max(0, self.guest_buffer - ((self.sent - self.guest_taken) & _MODULO))
-
-    @property
-    def untold(self) -> int:
-        return (self.taken - self.told) & _MODULO
+    def __str__(self) -> str:
+        return f"vsock connection {self.host_port}:{self.guest_port}"
 
 
 @dataclass(slots=True)
@@ -96,18 +70,19 @@ class Connection:
     state: State
     credit: Credit = field(default_factory=Credit)
     guest_shutdown: Shutdown = Shutdown.NOTHING
+    """The directions that the guest has closed."""
     host_shutdown: Shutdown = Shutdown.NOTHING
+    """The directions that the guest has been told are closed."""
 
     def receive(self, header: Header) -> Operation:
-        """Account for a packet of the guest; raise `Violation` if it must not be."""
+        """Apply a packet of the guest and return its operation. Raises `Violation`."""
         try:
             operation = Operation(header.operation)
-            state = _TRANSITIONS[self.state, operation]
+            self._advance(operation)
         except (ValueError, KeyError):
             raise Violation(
-                f"vsock {self.key}: operation {header.operation} in {self.state.value}"
+                f"{self.key}: operation {header.operation} in state {self.state.value}"
             ) from None
-        self.state = state
         self.credit.guest_buffer = header.buf_alloc
         self.credit.guest_taken = header.fwd_cnt
         if operation is Operation.RW:
@@ -116,15 +91,19 @@ class Connection:
             self.guest_shutdown |= Shutdown(header.flags & Shutdown.BOTH)
         return operation
 
+    def reset(self) -> None:
+        """Apply an RST of the host's, unless the connection is closed already."""
+        if self.state is not State.CLOSED:
+            self._advance(Operation.RST)
+
+    def _advance(self, operation: Operation) -> None:
+        self.state = TRANSITIONS[self.state, operation]
+
     def _receive_data(self, length: int) -> None:
-        credit = self.credit
         if self.guest_shutdown & Shutdown.SEND:
-            raise Violation(f"vsock {self.key}: data after the end")
-        credit.received = (credit.received + length) & _MODULO
-        if (credit.received - credit.taken) & _MODULO > BUFFER_SIZE:
-            raise Violation(
-                f"vsock {self.key}: more than {BUFFER_SIZE} bytes in flight"
-            )
+            raise Violation(f"{self.key}: data after the guest's SHUTDOWN")
+        if not self.credit.receive(length):
+            raise Violation(f"{self.key}: more than {BUFFER_SIZE} bytes in flight")
 
     @property
     def accepts_data(self) -> bool:
@@ -136,21 +115,12 @@ class Connection:
             and self.credit.room > 0
         )
 
-    def send_data(self, length: int) -> None:
-        """Account for bytes that go to the guest."""
-        self.credit.sent = (self.credit.sent + length) & _MODULO
-
-    def take_data(self, length: int) -> bool:
-        """Account for bytes that the host took; return whether to tell the guest."""
-        self.credit.taken = (self.credit.taken + length) & _MODULO
-        return self.credit.untold >= UPDATE_AFTER
-
     def header(
         self, guest_cid: int, operation: Operation, *, length: int = 0, flags: int = 0
     ) -> Header:
-        """Return the header of a packet to the guest, with the credit of now."""
+        """Return the header of a packet to the guest, with the current credit."""
         credit = self.credit
-        credit.told = credit.taken
+        credit.announced = credit.taken
         return Header(
             src_cid=HOST_CID,
             dst_cid=guest_cid,

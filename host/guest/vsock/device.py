@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The socket device: packets of the guest on one side, unix sockets on the other.
 
-It knows nothing of rings: `receive` takes a packet, `fill` writes the next one
-into the buffers that it is given, `handle_host` says what a socket is ready for.
+The device knows nothing of rings: `receive` takes a packet of the guest, and `fill`
+writes the next packet for the guest into the buffers that it is given.
 """
 
 from __future__ import annotations
@@ -14,9 +14,10 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from itertools import count
-from typing import Final, Protocol
+from typing import Final, TypeAlias
 
-from kata_host.guest.hybrid_server import FIRST_HOST_PORT
+from kata_host.guest.hybrid_command import FIRST_HOST_PORT, format_ok
+from kata_host.guest.vsock.buffers import cut
 from kata_host.guest.vsock.connection import Connection, Key, State, Violation
 from kata_host.guest.vsock.endpoint import Endpoint
 from kata_host.guest.vsock.packet import (
@@ -28,11 +29,11 @@ from kata_host.guest.vsock.packet import (
     Operation,
     Shutdown,
 )
+from kata_host.guest.vsock.poller import EDGES, Poller
 
-BACKLOG_LIMIT: Final = 1024
-"""Packets that wait for the guest; at this many, no more of its own are taken."""
-EDGES: Final = select.EPOLLIN | select.EPOLLOUT | select.EPOLLRDHUP | select.EPOLLET
-KNOCK_TIMEOUT: Final = 2.0
+REPLIES_LIMIT: Final = 1024
+"""Packets that wait for the guest; at this many, none of the guest's are taken."""
+CONNECT_TIMEOUT: Final = 2.0
 """Seconds; a guest's own connect gives up after two (Linux, af_vsock.c)."""
 _READABLE: Final = (
     select.EPOLLIN | select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR
@@ -40,53 +41,50 @@ _READABLE: Final = (
 
 log = logging.getLogger(__name__)
 
-Connect = Callable[[int], socket.socket]
-"""Connects to what stands for a host port; raises `OSError` when nobody listens."""
+Connect: TypeAlias = Callable[[int], socket.socket]
+"""Connects to the unix socket that stands for a port of the host.
 
-
-class Watch(Protocol):
-    """Calls back when a descriptor is ready, or stops doing so."""
-
-    def watch(self, fd: int, events: int, handler: Callable[[int], None]) -> None: ...
-    def unwatch(self, fd: int) -> None: ...
+Raises `OSError` if nothing listens there, `BlockingIOError` if its backlog is full.
+"""
 
 
 class Device:
-    """One guest's connections. Nothing blocks and nothing is lost."""
+    """The connections of one guest. No method blocks."""
 
-    def __init__(self, guest_cid: int, connect: Connect, watch: Watch) -> None:
+    def __init__(self, guest_cid: int, connect: Connect, poller: Poller) -> None:
         self._guest_cid = guest_cid
         self._connect = connect
-        self._watch = watch
+        self._poller = poller
         self._host_ports = count(FIRST_HOST_PORT)
         self._endpoints: dict[Key, Endpoint] = {}
         self._replies: deque[tuple[Connection, Operation, Shutdown]] = deque()
         self._ready: dict[Endpoint, None] = {}
         """Endpoints with bytes for the guest, in the order of their turns."""
-        self._knocking: list[tuple[Connection, float]] = []
-        """Connections of the guest to a full listener, and until when they wait."""
+        self._pending: list[tuple[Connection, float]] = []
+        """Connections of the guest to a listener with a full backlog, each with the
+        time (`time.monotonic`) at which it is refused."""
 
     @property
     def has_packets(self) -> bool:
-        """Whether `fill` may have something to write."""
+        """Whether `fill` may have a packet to write."""
         return bool(self._replies or self._ready)
 
     @property
     def is_congested(self) -> bool:
-        """Whether the guest must read before it may say more."""
-        return len(self._replies) >= BACKLOG_LIMIT
+        """Whether the guest must read packets before more of its own are taken."""
+        return len(self._replies) >= REPLIES_LIMIT
 
     def connect(self, host: socket.socket, guest_port: int) -> None:
-        """Open a connection to a port of the guest for a client on `host`."""
+        """Open a connection from a client, on socket `host`, to a port of the guest."""
         key = Key(next(self._host_ports), guest_port)
         connection = Connection(key, State.REQUESTED)
         self._add(Endpoint(connection, host))
         self._reply(connection, Operation.REQUEST)
 
-    # From the guest.
+    # --- from the guest ---
 
     def receive(self, header: Header, payload: Sequence[memoryview]) -> None:
-        """Take one packet of the guest; `payload` is exactly its data."""
+        """Take one packet of the guest; `payload` holds exactly its data."""
         if header.dst_cid != HOST_CID or header.src_cid != self._guest_cid:
             return
         key = Key(header.dst_port, header.src_port)
@@ -102,18 +100,18 @@ class Device:
         connection = Connection(key, State.OPEN)
         connection.credit.guest_buffer = header.buf_alloc
         connection.credit.guest_taken = header.fwd_cnt
-        self._knock(connection, time.monotonic() + KNOCK_TIMEOUT)
+        self._connect_host(connection, time.monotonic() + CONNECT_TIMEOUT)
 
-    def _knock(self, connection: Connection, deadline: float) -> None:
+    def _connect_host(self, connection: Connection, deadline: float) -> None:
         try:
             host = self._connect(connection.key.host_port)
         except BlockingIOError:
-            # The listener's backlog is full, and nothing tells when it no longer is.
-            if time.monotonic() < deadline and len(self._knocking) < BACKLOG_LIMIT:
-                self._knocking.append((connection, deadline))
+            # The backlog is full, and no event tells when it has room again.
+            if time.monotonic() < deadline and len(self._pending) < REPLIES_LIMIT:
+                self._pending.append((connection, deadline))
                 return
         except OSError:
-            log.debug("vsock %s: nobody listens", connection.key)
+            log.debug("%s: nothing listens", connection.key)
         else:
             self._add(Endpoint(connection, host))
             self._reply(connection, Operation.RESPONSE)
@@ -121,15 +119,15 @@ class Device:
         self._reply(Connection(connection.key, State.CLOSED), Operation.RST)
 
     @property
-    def is_knocking(self) -> bool:
-        """Whether `knock` has something to try, some milliseconds from now."""
-        return bool(self._knocking)
+    def has_pending(self) -> bool:
+        """Whether `retry_pending` is to be called in some milliseconds."""
+        return bool(self._pending)
 
-    def knock(self) -> None:
-        """Try listeners again that had no room for a connection of the guest."""
-        knocking, self._knocking = self._knocking, []
-        for connection, deadline in knocking:
-            self._knock(connection, deadline)
+    def retry_pending(self) -> None:
+        """Connect again to the listeners whose backlog was full."""
+        pending, self._pending = self._pending, []
+        for connection, deadline in pending:
+            self._connect_host(connection, deadline)
 
     def _receive_on(
         self, endpoint: Endpoint, header: Header, payload: Sequence[memoryview]
@@ -143,18 +141,18 @@ class Device:
             self._reply(connection, Operation.RST)
             return
         if operation is Operation.RESPONSE:
-            # Not the guest's bytes: outside its credit.
-            endpoint.send([memoryview(b"OK %d\n" % connection.key.host_port)])
+            # Outside the guest's credit, because the guest did not send this line.
+            endpoint.send([memoryview(format_ok(connection.key.host_port))])
         elif operation is Operation.RW:
             self._take(connection, endpoint.send(payload))
         elif operation is Operation.CREDIT_REQUEST:
             self._reply(connection, Operation.CREDIT_UPDATE)
         self._settle(endpoint)
 
-    # To the guest.
+    # --- to the guest ---
 
     def fill(self, buffers: Sequence[memoryview]) -> int:
-        """Write the next packet into `buffers`; return its size, or 0 for none."""
+        """Write the next packet into `buffers`; return its size, 0 if there is none."""
         while self._replies or self._ready:
             if self._replies:
                 connection, operation, flags = self._replies.popleft()
@@ -173,7 +171,7 @@ class Device:
         if not length:
             self._settle(endpoint)
             return 0
-        connection.send_data(length)
+        connection.credit.send(length)
         self._settle(endpoint)
         return self._write(buffers, connection, Operation.RW, length=length)
 
@@ -203,7 +201,7 @@ class Device:
     ) -> None:
         self._replies.append((connection, operation, flags))
 
-    # From the host.
+    # --- from the host ---
 
     def _handle_host(self, endpoint: Endpoint, events: int) -> None:
         if events & _READABLE:
@@ -217,7 +215,7 @@ class Device:
         self._settle(endpoint)
 
     def _cancel(self, endpoint: Endpoint) -> None:
-        """Forget a client that left before the guest answered."""
+        """Forget a client that left before the guest answered its request."""
         self._remove(endpoint)
         request = (endpoint.connection, Operation.REQUEST, Shutdown.NOTHING)
         if request in self._replies:
@@ -225,24 +223,24 @@ class Device:
         else:
             self._reply(endpoint.connection, Operation.RST)
 
-    # Both.
+    # --- both sides ---
 
     def _add(self, endpoint: Endpoint) -> None:
         self._endpoints[endpoint.connection.key] = endpoint
-        self._watch.watch(
+        self._poller.watch(
             endpoint.fileno(), EDGES, lambda events: self._handle_host(endpoint, events)
         )
 
-    def _take(self, connection: Connection, taken: int) -> None:
-        if connection.take_data(taken):
+    def _take(self, connection: Connection, length: int) -> None:
+        if connection.credit.take(length):
             self._reply(connection, Operation.CREDIT_UPDATE)
 
     def _settle(self, endpoint: Endpoint) -> None:
-        """Bring both sides up to date after anything has happened to one."""
+        """Pass on what has changed on either side of a connection."""
         connection = endpoint.connection
         if endpoint.has_unsent:
             if connection.state is State.CLOSED:
-                # The guest may use its port anew while the host still reads.
+                # The guest may reuse its port while the host still reads.
                 self._forget(endpoint)
         elif (
             connection.state is State.CLOSED
@@ -250,7 +248,7 @@ class Device:
         ):
             self._remove(endpoint)
             if connection.state is not State.CLOSED:
-                connection.state = State.CLOSED
+                connection.reset()
                 self._reply(connection, Operation.RST)
         elif connection.guest_shutdown:
             endpoint.end(connection.guest_shutdown)
@@ -263,7 +261,7 @@ class Device:
             connection.host_shutdown = endpoint.ended
             self._reply(connection, Operation.SHUTDOWN, endpoint.ended)
             if endpoint.ended == Shutdown.BOTH:
-                # The guest answers with RST or SHUTDOWN; until then its port is taken.
+                # The guest answers with RST or SHUTDOWN; its port is taken until then.
                 self._close(endpoint)
         elif endpoint.readable and connection.accepts_data:
             self._ready.setdefault(endpoint)
@@ -280,17 +278,5 @@ class Device:
 
     def _close(self, endpoint: Endpoint) -> None:
         if not endpoint.closed:
-            self._watch.unwatch(endpoint.fileno())
+            self._poller.unwatch(endpoint.fileno())
             endpoint.close()
-
-
-def cut(buffers: Sequence[memoryview], start: int, length: int) -> list[memoryview]:
-    """Return the part of scattered `buffers` from `start` on, at most `length` long."""
-    parts: list[memoryview] = []
-    for buffer in buffers:
-        part = buffer[start : start + length]
-        start = max(0, start - len(buffer))
-        if part:
-            parts.append(part)
-            length -= len(part)
-    return parts

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The host's socket of one connection, and the bytes that it has not taken yet.
+"""The host's socket of one connection, and the bytes that the socket has not taken yet.
 
-Bytes for the guest are read from the socket straight into the guest's memory and
-never kept here; bytes for the host are kept when the socket is full, for as many
-as the guest has credit.
+Bytes for the guest are read from the socket straight into the guest's memory and are
+never kept here. Bytes for the host are kept while the socket is full, as many as the
+guest's credit allows.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from kata_host.guest.vsock.packet import Shutdown
 
 
 class Endpoint:
-    """One host socket; the socket is nonblocking, `connection` is its other end."""
+    """The nonblocking socket `host` and the connection that it belongs to."""
 
     def __init__(self, connection: Connection, host: socket.socket) -> None:
         self.connection = connection
         self.readable = False
-        """The kernel said so, and a read has not failed since."""
+        """Whether the socket may have bytes: reported, and not found empty since."""
         self.ended = Shutdown.NOTHING
-        """What the host will do no more."""
+        """The directions that the host has ended."""
         self.closed = False
         self._host = host
         self._hung_up = False
@@ -32,22 +32,27 @@ class Endpoint:
         self._ended_by_guest = Shutdown.NOTHING
 
     def fileno(self) -> int:
+        """Return the descriptor of the host's socket."""
         return self._host.fileno()
 
     @property
     def has_unsent(self) -> bool:
+        """Whether bytes of the guest are kept for the host."""
         return bool(self._unsent)
 
     def read_into(self, buffers: Sequence[memoryview]) -> int | None:
-        """Read what the host sent; None when there is nothing now, 0 at the end."""
+        """Read bytes of the host into `buffers` and return how many.
+
+        Returns 0 at the end of the bytes, and None if there are none at this moment.
+        """
         try:
             length = self._host.recvmsg_into(buffers)[0]
         except BlockingIOError:
             self.readable = False
             return None
         except OSError:
-            # ECONNRESET: closed while some of our bytes were unread. What the host
-            # sent before has been delivered by now, so this is an end as well.
+            # ECONNRESET: the host closed its socket without reading all of our bytes.
+            # Its own bytes have been delivered before this error, so this is the end.
             length = 0
         if not length:
             self.readable = False
@@ -57,13 +62,13 @@ class Endpoint:
     def hang_up(self) -> None:
         """Note that the host closed its socket, or that both directions have ended."""
         self._hung_up = True
-        # What it sent before is still to be read, unless the guest takes no more.
+        # The host's last bytes are still to be read, unless the guest takes no more.
         refused = self.connection.guest_shutdown & Shutdown.RECEIVE
         if refused or self.ended & Shutdown.SEND:
             self.ended = Shutdown.BOTH
 
     def send(self, buffers: Sequence[memoryview]) -> int:
-        """Give bytes to the host, or keep them; return how many it took."""
+        """Send bytes to the host and keep the rest; return how many the host took."""
         if self.ended & Shutdown.RECEIVE:
             return sum(len(buffer) for buffer in buffers)
         taken = 0 if self._unsent else self._send_now(buffers)
@@ -74,7 +79,7 @@ class Endpoint:
         return taken
 
     def flush(self) -> int:
-        """Send what was kept; return how many bytes the host took."""
+        """Send bytes that were kept; return how many the host took."""
         if not self._unsent:
             return 0
         with memoryview(self._unsent) as unsent:
@@ -88,13 +93,16 @@ class Endpoint:
         except BlockingIOError:
             return 0
         except OSError:
-            # The host reads no more. The guest may have more on its way: it is taken
-            # and thrown away.
+            # The host reads no more. Bytes that the guest has already sent are taken
+            # and dropped.
             self.ended |= Shutdown.RECEIVE
             return sum(len(buffer) for buffer in buffers)
 
     def end(self, shutdown: Shutdown) -> None:
-        """Pass the guest's SHUTDOWN on, once; call when nothing is unsent."""
+        """Pass the guest's SHUTDOWN on to the host, each direction once.
+
+        Call this when no bytes are kept.
+        """
         new = shutdown & ~self._ended_by_guest
         self._ended_by_guest |= shutdown
         try:
@@ -107,12 +115,12 @@ class Endpoint:
             return
 
     def close(self) -> None:
-        """Close the socket so that the host reads an end, not an error."""
+        """Close the socket so that the host reads an end of file, not an error."""
         if self.closed:
             return
         self.closed = True
-        # A unix socket closed with unread bytes gives its peer ECONNRESET; AF_VSOCK
-        # gives an end. Nobody will read these bytes: the guest has closed.
+        # A unix socket that is closed with unread bytes gives its peer ECONNRESET, an
+        # AF_VSOCK socket gives an end. The guest has closed and takes no more bytes.
         try:
             while self._host.recv(65536):
                 pass

@@ -7,8 +7,8 @@
     32        flags                     36    buf_alloc
     40        fwd_cnt
 
-VIRTIO 1.2, 5.10.6 "Device Operation". `LAYOUT` is its only definition here; the
-hot path packs with a `struct.Struct` that is derived from it.
+VIRTIO 1.2, 5.10.6 "Device Operation". `LAYOUT` is the only definition of the header;
+the hot path packs with a `struct.Struct` that is derived from it.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ LAYOUT: Final = construct.Struct(
 
 
 class Operation(IntEnum):
-    """What a packet asks for (VIRTIO 1.2, 5.10.6, `enum virtio_vsock_op`)."""
+    """The operation of a packet (VIRTIO 1.2, 5.10.6, `enum virtio_vsock_op`)."""
 
     REQUEST = 1
     RESPONSE = 2
@@ -50,7 +50,7 @@ class Operation(IntEnum):
 
 
 class Shutdown(IntFlag):
-    """What the sender of a SHUTDOWN will do no more."""
+    """The directions that the sender of a SHUTDOWN has ended, seen from the sender."""
 
     NOTHING = 0
     RECEIVE = 1
@@ -59,7 +59,7 @@ class Shutdown(IntFlag):
 
 
 class Header(NamedTuple):
-    """One header; `operation` is a plain number, since a guest may send any."""
+    """One header; `operation` is a plain number because a guest may send any."""
 
     src_cid: int
     dst_cid: int
@@ -78,7 +78,7 @@ def _derive_struct() -> struct.Struct:
     sizes = [subcon.sizeof() for subcon in LAYOUT.subcons]
     names = tuple(subcon.name for subcon in LAYOUT.subcons)
     if names != Header._fields:
-        raise TypeError(f"vsock header: fields {names} are not those of Header")
+        raise TypeError(f"vsock header: fields {names} differ from Header's")
     return struct.Struct("<" + "".join(codes[size] for size in sizes))
 
 
@@ -89,5 +89,7 @@ HEADER_SIZE: Final = HEADER.size
 def parse_header(data: bytes) -> Header:
     """Return the header of a packet; raise `ValueError` when `data` is too short."""
     if len(data) < HEADER_SIZE:
-        raise ValueError(f"vsock packet: {len(data)} of {HEADER_SIZE} header bytes")
+        raise ValueError(
+            f"vsock packet: {len(data)} bytes, the header has {HEADER_SIZE}"
+        )
     return Header._make(HEADER.unpack_from(data))

@@ -1,12 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An epoll loop of callbacks, the one place that waits."""
+"""An epoll loop of callbacks."""
 
 from __future__ import annotations
 
 import select
 from collections.abc import Callable
+from typing import Final, TypeAlias
 
-Handler = Callable[[int], None]
+EDGES: Final = select.EPOLLIN | select.EPOLLOUT | select.EPOLLRDHUP | select.EPOLLET
+"""Events of a socket, each reported once when it happens (man 7 epoll)."""
+
+Handler: TypeAlias = Callable[[int], None]
+"""Takes the events of a descriptor, a mask of `select.EPOLL*`."""
 
 
 class Poller:
@@ -17,19 +22,19 @@ class Poller:
         self._handlers: dict[int, Handler] = {}
 
     def watch(self, fd: int, events: int, handler: Handler) -> None:
-        """Call `handler` with the event mask of epoll from now on."""
+        """Call `handler` whenever one of `events` happens on `fd`."""
         self._epoll.register(fd, events)
         self._handlers[fd] = handler
 
     def unwatch(self, fd: int) -> None:
-        """Stop; call this before `fd` is closed."""
+        """Stop watching `fd`. Call this before `fd` is closed."""
         del self._handlers[fd]
         self._epoll.unregister(fd)
 
     def turn(self, timeout: float | None = None) -> None:
-        """Wait for up to `timeout` seconds (None: for ever) and call handlers."""
-        # A handler may close a descriptor and another may get its number: what was
-        # reported for the old one is not for the new.
+        """Wait for up to `timeout` seconds (None: without limit) and call handlers."""
+        # A handler may close a descriptor whose number another one then gets, so an
+        # event is for the handler that watched the descriptor when it happened.
         ready = [
             (fd, events, self._handlers[fd]) for fd, events in self._epoll.poll(timeout)
         ]

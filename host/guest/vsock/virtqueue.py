@@ -5,9 +5,9 @@
     available     flags, idx, then heads that the guest offers     (16 bits each)
     used          flags, idx, then (head, length) that we give back (2 x 32 bits)
 
-Indirect descriptors and event indexes are not offered, so they are errors. The
-three areas are read as arrays of the machine's own words: little-endian hosts
-only, and of these only x86-64 keeps our stores in order without barriers.
+Indirect descriptors and event indexes are not offered to the guest, so using them is an
+error. The three areas are read as arrays of machine words. This needs a little-endian
+host, and one that keeps stores in order without barriers: x86-64.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ _DESCRIPTOR: Final = struct.Struct("<QIHH")
 
 
 class VirtqueueError(Exception):
-    """The guest broke the rules of its ring; nothing on it can be trusted."""
+    """The guest broke the rules of a ring, so nothing in that ring can be trusted."""
 
 
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """Buffers that the guest offered together."""
+    """The buffers that the guest offered together."""
 
     head: int
     buffers: list[memoryview]
@@ -43,7 +43,12 @@ class Chain:
 
 
 class Virtqueue:
-    """A ring over guest memory; `writable` says who writes into its buffers."""
+    """A ring in guest memory.
+
+    `writable` is True if the device writes into the buffers, False if the guest does.
+    The addresses of the three areas are of QEMU's process. Raises `VirtqueueError` for
+    an invalid size, and `MemoryFault` for an area outside of the guest's memory.
+    """
 
     def __init__(
         self,
@@ -57,7 +62,7 @@ class Virtqueue:
         writable: bool,
     ) -> None:
         if not 0 < size <= SIZE_LIMIT or size & (size - 1):
-            raise VirtqueueError(f"virtqueue: size {size} is no power of two")
+            raise VirtqueueError(f"virtqueue: invalid size {size}")
         self._memory = memory
         self._size = size
         self._expected = DESC_F_WRITE if writable else 0
@@ -68,26 +73,31 @@ class Virtqueue:
         self._used_index = used_area.cast("H")
         self._used_next = self._used_index[1]
         self.next_index = next_index
-        """The next entry of the available ring that we take (GET_VRING_BASE)."""
+        """The index of the next entry of the available ring (GET_VRING_BASE)."""
 
     def pop(self) -> Chain | None:
-        """Take the next chain that the guest offers, if there is one."""
+        """Take the next chain that the guest offers, or return None.
+
+        Raises `VirtqueueError`, or `MemoryFault` for a buffer outside of the memory.
+        """
         waiting = (self._available[1] - self.next_index) & 0xFFFF
         if not waiting:
             return None
         if waiting > self._size:
-            raise VirtqueueError(f"virtqueue: {waiting} chains in {self._size} slots")
+            raise VirtqueueError(
+                f"virtqueue: {waiting} chains offered in {self._size} slots"
+            )
         head = self._available[2 + self.next_index % self._size]
         chain = Chain(head, self._buffers(head))
         self.next_index = (self.next_index + 1) & 0xFFFF
         return chain
 
     def put_back(self) -> None:
-        """Undo the last `pop`: its chain will be the next again."""
+        """Undo the last `pop`, whose chain is then the next one again."""
         self.next_index = (self.next_index - 1) & 0xFFFF
 
     def push(self, chain: Chain, written: int) -> None:
-        """Give a chain back with `written` bytes in it."""
+        """Give a chain back to the guest with `written` bytes in it."""
         slot = 1 + 2 * (self._used_next % self._size)
         self._used[slot] = chain.head
         self._used[slot + 1] = written
@@ -101,12 +111,14 @@ class Virtqueue:
             if index >= self._size:
                 raise VirtqueueError(f"virtqueue: no descriptor {index}")
             if len(buffers) == self._size:
-                raise VirtqueueError(f"virtqueue: endless chain from {head}")
+                raise VirtqueueError(f"virtqueue: endless chain from descriptor {head}")
             address, length, flags, following = _DESCRIPTOR.unpack_from(
                 self._descriptors, 16 * index
             )
             if flags & (DESC_F_WRITE | DESC_F_INDIRECT) != self._expected:
-                raise VirtqueueError(f"virtqueue: descriptor {index}: flags {flags:#x}")
+                raise VirtqueueError(
+                    f"virtqueue: descriptor {index} has flags {flags:#x}"
+                )
             buffers.append(self._memory.guest_range(address, length))
             if not flags & DESC_F_NEXT:
                 return buffers
