@@ -56,9 +56,9 @@ from kata_agent.storage.handlers import DRIVERS as STORAGE_DRIVERS
 from kata_agent.storage.storages import Storages
 from kata_agent.system_paths import SystemPaths
 from kata_agent.version import VERSION
-from kata_tracing.interceptor import server_interceptor
-from kata_tracing.setup import Tracing
+from kata_tracing.server_interceptor import server_interceptor
 from kata_tracing.span import add_span, span
+from kata_tracing.tracing import Tracing
 from ttrpc.aio.server import Server
 
 log = logging.getLogger(__name__)

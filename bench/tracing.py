@@ -29,9 +29,9 @@ from kata_host.client import AgentClient
 from kata_host.client.spec import default_process, default_spec
 from kata_host.ctl.rootfs import make_busybox
 from kata_host.guest.local_guest import LocalGuest
-from kata_tracing.port import Limits
-from kata_tracing.setup import Tracing
 from kata_tracing.span import span
+from kata_tracing.trace_port import TracePortLimits
+from kata_tracing.tracing import Tracing
 
 LIVES: Final = 120
 WARM_UP: Final = 5
@@ -107,7 +107,9 @@ async def single_span(path: str) -> float:
         connection.connect(path)
         return connection
 
-    tracing = Tracing(connect, flush_timeout=0, limits=Limits(queue_spans=SPANS * 99))
+    tracing = Tracing(
+        connect, flush_timeout=0, limits=TracePortLimits(queue_spans=SPANS * 99)
+    )
     await tracing.start("collated")
     attributes = {f"key.{number}": "value" for number in range(4)}
     best = []
@@ -136,7 +138,7 @@ START: Final = """
 import asyncio, json, time
 import kata_agent.__main__  # what an agent never loads
 import kata_agent.main
-from kata_tracing.setup import Tracing
+from kata_tracing.tracing import Tracing
 
 def resident():
     with open("/proc/self/status") as file:

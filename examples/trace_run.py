@@ -13,7 +13,7 @@ import asyncio
 from kata_host.client import AgentClient
 from kata_host.forwarder.receiver import Receiver
 from kata_host.guest.local_guest import LocalGuest
-from kata_host.trace.tree import render
+from kata_host.trace.tree import render_tree
 from kata_protos import agent_pb2
 
 
@@ -30,7 +30,7 @@ async def main() -> None:
             await client.run(["true"], rootfs="/")
             # Answers when the spans have been delivered.
             await client.agent.stop_tracing(agent_pb2.StopTracingRequest())
-            print(render(receiver.spans(), width=100), end="")
+            print(render_tree(receiver.spans(), width=100), end="")
 
 
 asyncio.run(main())

@@ -1,18 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tracing: spans in the guest, the port they leave by, and who takes them.
+"""Spans in the guest: how they are made, and how they leave it.
 
-    span.py          the switch, and the no-op that everybody imports
-    interceptor.py   one span a call, and the caller's context
-    propagation.py   traceparent, tracestate and uber-trace-id, without OpenTelemetry
-    setup.py         on and off
-    tracer.py        records spans, as the plain data of data.py
-    sdk.py           OpenTelemetry's spans of them: imported when tracing goes on
-    port.py          the trace port: queue, spool, sender thread
-    encoding/        OTLP and Jaeger Thrift
-    semconv.py       every name of a span and of an attribute
+    span.py                span() and add_span(), for all code that does work
+    semconv.py             the rule for names, and every attribute key
+    tracing.py             switches tracing on and off
+    server_interceptor.py  one span for each call
+    propagation.py         the caller's trace context, read from a call's metadata
 
-    forwarder/       host: takes spans off the trace port
-    tree.py html.py  host: shows them
+    tracer.py              makes spans while tracing is on
+    open_span.py           a span that has not ended
+    span_data.py           its plain data, handed to the trace port when it ends
+    trace_port.py          the queue, the spool and the thread that sends
+    sdk_translator.py      span data as OpenTelemetry's SDK has it
+    encoding/              a batch of spans as OTLP or as Jaeger Thrift
+    collector.py           the connection to the collector, which speaks http1/
 
-TRACING.md describes modes, spans and wire format.
+TRACING.md describes modes, spans and the wire. `kata_host.forwarder` receives spans
+on the host, `kata_host.trace` shows them.
 """

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Time stamps that a step of the clock cannot turn around.
+"""Time stamps that no step of the wall clock can put out of order.
 
-A span takes the distance between the wall clock and the monotonic one when its
-trace begins in this process, and stamps both its ends by the monotonic one. So
-`SetGuestDateTime` moves later traces, and no duration becomes negative.
+A trace takes the distance between the wall clock and the monotonic clock once, when
+it begins in this process, and stamps all its spans by the monotonic clock and that
+distance. So `SetGuestDateTime` moves later traces, and no duration becomes negative.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ import time
 
 
 def wall_offset() -> int:
-    """Return the wall clock minus the monotonic one, in nanoseconds."""
+    """Return the wall clock minus the monotonic clock, in nanoseconds."""
     return time.time_ns() - time.monotonic_ns()
 
 
 def now(offset: int) -> int:
-    """Return the time since the epoch, in nanoseconds, by an offset taken before."""
+    """Return the time since the epoch in nanoseconds, by a `wall_offset` of before."""
     return time.monotonic_ns() + offset

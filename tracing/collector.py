@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The other end of the trace port: takes a batch, answers, may be absent.
+"""The connection to the collector, which may be late, absent, busy or hung.
 
-One HTTP/1.1 connection is kept and used again. All calls block, within a
-deadline; they are for the sender thread.
+One HTTP/1.1 connection is kept and used again. All calls block, within a deadline;
+they are for the sender thread.
 """
 
 from __future__ import annotations
@@ -14,19 +14,22 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
-from kata_tracing import http1
 from kata_tracing.encoding.encoding import Encoding
+from kata_tracing.http1.message import HttpMessage, format_request
+from kata_tracing.http1.message_reader import MessageReader
 
 Connect: TypeAlias = Callable[[float], socket.socket]
 """Given a timeout in seconds, return a connected stream socket or raise `OSError`."""
 
 TRY_AGAIN: Final = frozenset({408, 429, 502, 503, 504})
-MAX_ANSWER: Final = 64 << 10
+MAX_RESPONSE: Final = 64 << 10
+"""Bytes of a response's body."""
 MAX_RETRY_AFTER: Final = 30.0
+"""Seconds."""
 
 
 class Outcome(enum.Enum):
-    """What the collector said of a batch."""
+    """The collector's decision on a batch."""
 
     TAKEN = enum.auto()
     TRY_AGAIN = enum.auto()
@@ -34,34 +37,37 @@ class Outcome(enum.Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class CollectorResponse:
+    """The response to one batch."""
+
     outcome: Outcome
     status: int
+    """The HTTP status."""
     rejected: int = 0
-    """Spans of a batch that was taken which were not (OTLP partial success)."""
+    """How many spans of a batch that was taken are refused (OTLP partial success)."""
     retry_after: float | None = None
-    """Seconds to wait, bounded; None when the collector does not say."""
+    """Seconds to wait, bounded; None if the collector does not say."""
 
 
 class Collector:
-    """Whoever listens at the trace port's host side."""
+    """The program that listens at the host's end of the trace port."""
 
     def __init__(self, connect: Connect, encoding: Encoding) -> None:
         self._connect = connect
         self._encoding = encoding
         self._socket: socket.socket | None = None
 
-    def post(self, body: bytes, timeout: float) -> Answer:
-        """Deliver one batch.
+    def post(self, body: bytes, timeout: float) -> CollectorResponse:
+        """Deliver one batch, within `timeout` seconds.
 
-        Raises `OSError` (`TimeoutError` among them) or `http1.HttpError` when
-        no answer came; the batch may have arrived all the same.
+        Raises `OSError` (`TimeoutError` among them) or `HttpError` if no response
+        came; the batch may have arrived all the same.
         """
         deadline = time.monotonic() + timeout
-        request = http1.request(self._encoding.path, body, self._encoding.content_type)
+        request = format_request(self._encoding.path, body, self._encoding.content_type)
         if self._socket is not None:
-            # Collectors close a connection that was idle for a minute. That is
-            # no failure, so a new one is tried at once.
+            # Collectors close a connection that was idle for a minute. That is no
+            # failure, so a new one is tried at once.
             try:
                 return self._exchange(self._socket, request, deadline)
             except (ConnectionError, _ClosedEarly):
@@ -77,13 +83,13 @@ class Collector:
             raise
 
     def abort(self) -> None:
-        """Break off what another thread is waiting for."""
+        """Break off the `post` of another thread."""
         connection = self._socket
         if connection is not None:
             try:
                 connection.shutdown(socket.SHUT_RDWR)
             except OSError:
-                return  # It is gone already, which is what was wanted.
+                return  # The connection has ended already.
 
     def close(self) -> None:
         if self._socket is not None:
@@ -92,10 +98,10 @@ class Collector:
 
     def _exchange(
         self, connection: socket.socket, request: bytes, deadline: float
-    ) -> Answer:
+    ) -> CollectorResponse:
         connection.settimeout(_left(deadline))
         connection.sendall(request)
-        reader = http1.MessageReader(max_body=MAX_ANSWER, response=True)
+        reader = MessageReader(max_body=MAX_RESPONSE, response=True)
         message = None
         while message is None:
             connection.settimeout(_left(deadline))
@@ -105,31 +111,32 @@ class Collector:
             elif reader.has_begun:
                 message = reader.end()
             else:
-                raise _ClosedEarly("collector: closed the connection without an answer")
+                raise _ClosedEarly("collector: connection closed without a response")
         if not message.keeps_alive or reader.has_begun:
             self.close()
-        return self._judge(message)
+        return self._interpret(message)
 
-    def _judge(self, message: http1.Message) -> Answer:
+    def _interpret(self, message: HttpMessage) -> CollectorResponse:
         status = message.status
         if status in self._encoding.taken:
-            return Answer(
+            return CollectorResponse(
                 Outcome.TAKEN, status, rejected=self._encoding.rejected(message.body)
             )
         if status in TRY_AGAIN:
             after = parse_retry_after(message.headers.get("retry-after", ""))
-            return Answer(Outcome.TRY_AGAIN, status, retry_after=after)
-        return Answer(Outcome.REFUSED, status)
+            return CollectorResponse(Outcome.TRY_AGAIN, status, retry_after=after)
+        return CollectorResponse(Outcome.REFUSED, status)
 
 
 class _ClosedEarly(OSError):
-    """The connection ended before the first byte of an answer."""
+    """The connection ended before the first byte of a response."""
 
 
 def parse_retry_after(value: str) -> float | None:
-    """Return the seconds to wait, at most `MAX_RETRY_AFTER`; None without any.
+    """Return the seconds of a Retry-After, at most `MAX_RETRY_AFTER`.
 
-    The other form, a date, would compare the host's clock with the guest's.
+    None for anything else. A date, the other form of the header, would compare the
+    host's clock with the guest's.
     """
     try:
         seconds = float(value)
@@ -143,5 +150,5 @@ def parse_retry_after(value: str) -> float | None:
 def _left(deadline: float) -> float:
     left = deadline - time.monotonic()
     if left <= 0:
-        raise TimeoutError("collector: no answer in time")
+        raise TimeoutError("collector: no response in time")
     return left

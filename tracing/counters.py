@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What became of the spans: every one is counted exactly once.
+"""Counts of spans: every span is counted exactly once.
 
 ended == sent + sum(dropped) + pending
 """
@@ -11,17 +11,18 @@ import threading
 from dataclasses import dataclass, field
 
 
-class Reason(enum.StrEnum):
+class DropReason(enum.StrEnum):
     """Why a span was dropped."""
 
     QUEUE = "queue"
-    """The queue of ended spans was full: they came faster than they encode."""
+    """The queue was full, because spans ended faster than they are encoded."""
     ENCODE = "encode"
     """The span cannot be encoded."""
     SPOOL = "spool"
-    """The oldest batch made room: the collector was away for too long."""
+    """Its batch was the oldest when the spool was full: the collector was away for
+    too long."""
     REFUSED = "refused"
-    """The collector will never take this batch (a 4xx)."""
+    """The collector refused the batch (a 4xx)."""
     REJECTED = "rejected"
     """The collector took the batch but not this span (OTLP partial success)."""
     SHUTDOWN = "shutdown"
@@ -35,15 +36,17 @@ class Counters:
     ended: int = 0
     """Spans that ended while tracing was on."""
     sent: int = 0
-    """Spans that the collector said it has."""
-    dropped: dict[Reason, int] = field(default_factory=lambda: dict.fromkeys(Reason, 0))
+    """Spans that the collector took."""
+    dropped: dict[DropReason, int] = field(
+        default_factory=lambda: dict.fromkeys(DropReason, 0)
+    )
     send_errors: int = 0
-    """Deliveries that got no answer: nobody listens, a timeout, not HTTP."""
+    """Deliveries without a response: refused connections, timeouts, not HTTP."""
     throttled: int = 0
-    """Deliveries that got "try again later" (408, 429, 502, 503, 504)."""
+    """Deliveries answered by "try again later" (408, 429, 502, 503, 504)."""
     lock: threading.RLock = field(default_factory=threading.RLock, repr=False)
-    """Held by whoever counts. Spans may end late, on a port that was closed,
-    while the next one counts already."""
+    """Hold it to count. Here rather than in the trace port, because a span may end
+    late, on a port that was closed, while the next port counts already."""
 
     @property
     def pending(self) -> int:
@@ -51,7 +54,7 @@ class Counters:
         return self.ended - self.sent - sum(self.dropped.values())
 
     def copy(self) -> Counters:
-        """Return the numbers as they are now."""
+        """Return the numbers of this moment."""
         with self.lock:
             return Counters(
                 ended=self.ended,

@@ -1,40 +1,36 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The caller's trace context, to and from the metadata of a call.
+"""The caller's trace context, read from the metadata of a call.
 
-Two spellings are read, because two generations of runtimes write them:
+Two forms are read, because two generations of runtimes write them:
 
     traceparent: 00-<32 hex: trace id>-<16 hex: span id>-<2 hex: flags>   W3C
     tracestate:  vendor=value,...                                         W3C
     uber-trace-id: <trace id>:<span id>:<parent>:<flags>                  Kata 1.x
 
-A valid `traceparent` wins over `uber-trace-id`. What is malformed is ignored as
-if it were not there: a bad header never fails a call. No OpenTelemetry here, so
-that a client can take part in a trace without it.
+A valid `traceparent` wins over `uber-trace-id`. A malformed header is ignored, because
+no header may fail a call. Nothing of OpenTelemetry is imported here, so that a client
+can take part in a trace without it.
 
-Sources: W3C Trace Context level 2; Jaeger, "Client Libraries", Propagation
-Format.
+Sources: W3C Trace Context level 2; Jaeger, "Client Libraries", Propagation Format.
 """
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Final, TypeAlias
 
-TRACEPARENT: Final = "traceparent"
-TRACESTATE: Final = "tracestate"
+from kata_tracing.trace_context import SAMPLED, TRACEPARENT, TRACESTATE, TraceContext
+
 UBER_TRACE_ID: Final = "uber-trace-id"
 
 MAX_VALUE: Final = 512
-"""Characters of a header that are looked at; W3C asks for 512 of tracestate."""
+"""Characters; a longer header is ignored. W3C 3.3.1.5 asks for 512 of tracestate."""
 MAX_MEMBERS: Final = 32
 """List members of a tracestate, W3C 3.3.1.1."""
-SAMPLED: Final = 0x01
 
-Values: TypeAlias = Callable[[str], Sequence[str]]
-"""All values of a lower-case key, in order: `Metadata.get_all`."""
+ValuesOf: TypeAlias = Callable[[str], Sequence[str]]
+"""Return all values of a lower-case key, in order, as `Metadata.get_all` does."""
 
 _TRACEPARENT = re.compile(
     r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?", re.ASCII
@@ -50,45 +46,16 @@ _MEMBER = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class TraceContext:
-    """A span somewhere: what its children must know of it."""
-
-    trace_id: int
-    span_id: int
-    sampled: bool = True
-    tracestate: str = ""
-
-    @classmethod
-    def new(cls) -> TraceContext:
-        """Begin a trace: 24 bytes of the kernel's random source."""
-        return cls(random_id(16), random_id(8))
-
-    def child(self) -> TraceContext:
-        """Return the context of a new span in the same trace."""
-        return TraceContext(self.trace_id, random_id(8), self.sampled, self.tracestate)
-
-    def to_metadata(self) -> dict[str, str]:
-        """Return the W3C headers."""
-        flags = SAMPLED if self.sampled else 0
-        headers = {
-            TRACEPARENT: f"00-{self.trace_id:032x}-{self.span_id:016x}-{flags:02x}"
-        }
-        if self.tracestate:
-            headers[TRACESTATE] = self.tracestate
-        return headers
-
-
-def extract(values: Values) -> TraceContext | None:
-    """Return the context of the caller's span, None when there is no valid one."""
-    if traceparent := _first(values, TRACEPARENT):
+def extract(values_of: ValuesOf) -> TraceContext | None:
+    """Return the context of the caller's span, None if there is no valid one."""
+    if traceparent := _first(values_of(TRACEPARENT)):
         context = parse_traceparent(traceparent)
         if context is not None:
-            tracestate = parse_tracestate(values(TRACESTATE))
+            tracestate = parse_tracestate(values_of(TRACESTATE))
             return TraceContext(
                 context.trace_id, context.span_id, context.sampled, tracestate
             )
-    if uber := _first(values, UBER_TRACE_ID):
+    if uber := _first(values_of(UBER_TRACE_ID)):
         return parse_uber_trace_id(uber)
     return None
 
@@ -105,7 +72,7 @@ def parse_traceparent(value: str) -> TraceContext | None:
 
 
 def parse_tracestate(values: Sequence[str]) -> str:
-    """Return a `tracestate` to pass on, "" when any part of it is malformed.
+    """Return the `tracestate` to pass on, "" if any part of it is malformed.
 
     Several values are one list, as with HTTP headers.
     """
@@ -126,7 +93,7 @@ def parse_tracestate(values: Sequence[str]) -> str:
 
 
 def parse_uber_trace_id(value: str) -> TraceContext | None:
-    """Parse Jaeger's header; clients may write its colons as `%3A`."""
+    """Parse Jaeger's header, whose colons some clients write as `%3A`."""
     match = _UBER.fullmatch(value.replace("%3A", ":").replace("%3a", ":"))
     return None if match is None else _context(*match.groups())
 
@@ -138,18 +105,7 @@ def _context(trace_id: str, span_id: str, flags: str) -> TraceContext | None:
     return TraceContext(trace, span, bool(int(flags, 16) & SAMPLED))
 
 
-def _first(values: Values, key: str) -> str | None:
-    found = values(key)
-    if not found or len(found[0]) > MAX_VALUE:
+def _first(values: Sequence[str]) -> str | None:
+    if not values or len(values[0]) > MAX_VALUE:
         return None
-    return found[0].strip(" \t")
-
-
-def random_id(size: int) -> int:
-    """Return an id of so many bytes, never 0, from the kernel's random source.
-
-    Not from module `random`: the clones of one VM snapshot share its state.
-    """
-    while not (number := int.from_bytes(os.urandom(size))):
-        pass
-    return number
+    return values[0].strip(" \t")

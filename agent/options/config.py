@@ -42,7 +42,7 @@ class Config:
     """The port where the host connects for standard streams; 0: the agent connects."""
     runtime: str = "crun"
     trace: str = "off"
-    """`off`, `isolated` or `collated` (`kata_tracing.setup.Kind`)."""
+    """`off`, `isolated` or `collated` (`kata_tracing.tracing.TraceType`)."""
     trace_vport: int = 10240
     trace_encoding: str = "otlp"
     """`otlp` or `jaeger`."""

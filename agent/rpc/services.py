@@ -22,7 +22,7 @@ from kata_agent.sandbox.sandbox import Sandbox
 from kata_agent.storage.handlers import DRIVERS as STORAGE_DRIVERS
 from kata_protos.agent_ttrpc import AGENT_SERVICE
 from kata_protos.health_ttrpc import HEALTH
-from kata_tracing.setup import Tracing
+from kata_tracing.tracing import Tracing
 from ttrpc.bound_service import BoundService, bind
 
 

@@ -8,7 +8,7 @@ from google.protobuf.empty_pb2 import Empty
 from kata_agent.errors import InvalidState
 from kata_protos import agent_pb2
 from kata_protos.agent_ttrpc import AgentServiceBase
-from kata_tracing.setup import Tracing, TracingState
+from kata_tracing.tracing import Tracing, TracingStateError
 from ttrpc.call_context import CallContext
 
 
@@ -24,7 +24,7 @@ class TracingService(AgentServiceBase):
         """Answers when the calls that follow are traced."""
         try:
             await self._tracing.start_by_call()
-        except TracingState as error:
+        except TracingStateError as error:
             raise InvalidState(str(error)) from None
         return Empty()
 
@@ -34,6 +34,6 @@ class TracingService(AgentServiceBase):
         """Answers when the spans are delivered, or the time for that is up."""
         try:
             await self._tracing.stop_by_call()
-        except TracingState as error:
+        except TracingStateError as error:
             raise InvalidState(str(error)) from None
         return Empty()

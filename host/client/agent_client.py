@@ -14,7 +14,7 @@ from kata_host.client.guest_container import GuestContainer
 from kata_host.client.identifier import new_id
 from kata_host.client.result import Result
 from kata_host.client.spec import default_process, default_spec, writable_layer
-from kata_host.trace.client import client_interceptor
+from kata_host.trace.client_interceptor import client_interceptor
 from kata_protos import agent_pb2, health_pb2, oci_pb2
 from kata_protos.agent_ttrpc import AgentServiceClient
 from kata_protos.health_ttrpc import HealthClient
@@ -57,7 +57,7 @@ class AgentClient:
 
         Tries again for up to `timeout` seconds, because the agent of a guest that is
         booting does not listen yet. Each call carries the caller's span
-        (`kata_host.trace.client`).
+        (`kata_host.trace.client_interceptor`).
 
         Raises `ValueError` if `address` is not an address, and `Closed` if no agent
         answers there.

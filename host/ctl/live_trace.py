@@ -6,9 +6,9 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 
-from kata_host.trace.span_record import SpanRecord
-from kata_host.trace.tree import render
-from kata_tracing.kind import Kind
+from kata_host.trace.received_span import ReceivedSpan
+from kata_host.trace.tree import render_tree
+from kata_tracing.span_kind import SpanKind
 
 
 class LiveTrace:
@@ -18,18 +18,18 @@ class LiveTrace:
     def __init__(self) -> None:
         self.seen = 0
         """Number of spans that were taken so far."""
-        self._waiting: defaultdict[str, list[SpanRecord]] = defaultdict(list)
+        self._waiting: defaultdict[str, list[ReceivedSpan]] = defaultdict(list)
 
-    def show(self, spans: Sequence[SpanRecord]) -> None:
+    def show(self, spans: Sequence[ReceivedSpan]) -> None:
         """Print the trees that `spans`, all that there are so far, complete."""
         fresh, self.seen = spans[self.seen :], len(spans)
         for tree in self.completed(fresh):
-            print(render(tree), end="", flush=True)
+            print(render_tree(tree), end="", flush=True)
 
-    def completed(self, spans: Iterable[SpanRecord]) -> Iterator[list[SpanRecord]]:
+    def completed(self, spans: Iterable[ReceivedSpan]) -> Iterator[list[ReceivedSpan]]:
         """Take more spans; yield each call's, and each root's, with those below it."""
         for span in spans:
             tree = self._waiting[span.trace_id]
             tree.append(span)
-            if span.kind is Kind.SERVER or not span.parent_id:
+            if span.kind is SpanKind.SERVER or not span.parent_id:
                 yield self._waiting.pop(span.trace_id)

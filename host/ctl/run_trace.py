@@ -17,11 +17,11 @@ from typing import Any, Final, Self
 from kata_host.ctl.ports import TRACE_PORT
 from kata_host.forwarder.receiver import Receiver
 from kata_host.guest.guest import Guest
-from kata_host.trace.client import from_environment, inject
-from kata_host.trace.span_record import SpanRecord
-from kata_host.trace.tree import render
-from kata_tracing.kind import Kind
-from kata_tracing.propagation import TraceContext
+from kata_host.trace.client_interceptor import from_environment, inject
+from kata_host.trace.received_span import ReceivedSpan
+from kata_host.trace.tree import render_tree
+from kata_tracing.span_kind import SpanKind
+from kata_tracing.trace_context import TraceContext
 from ttrpc.call_context import CallContext
 from ttrpc.interceptor import Proceed
 
@@ -67,21 +67,21 @@ class RunTrace:
             await self._receiver.__aexit__(*exc_info)
         top = self._top(ended)
         spans = _folded([_below(top, span) for span in self._receiver.spans()])
-        print(render([top, *spans], width=_width()), end="", file=sys.stderr)
+        print(render_tree([top, *spans], width=_width()), end="", file=sys.stderr)
 
-    def _top(self, ended: int) -> SpanRecord:
-        return SpanRecord(
+    def _top(self, ended: int) -> ReceivedSpan:
+        return ReceivedSpan(
             trace_id=f"{self._context.trace_id:032x}",
             span_id=f"{self._context.span_id:016x}",
             parent_id="" if self._parent is None else f"{self._parent.span_id:016x}",
             name=self._name,
             start=self._started,
             end=ended,
-            kind=Kind.CLIENT,
+            kind=SpanKind.CLIENT,
         )
 
 
-def _folded(spans: list[SpanRecord]) -> list[SpanRecord]:
+def _folded(spans: list[ReceivedSpan]) -> list[ReceivedSpan]:
     """Show the many calls that copy a root file system as one."""
     copies = [span for span in spans if span.name == COPY_FILE]
     if len(copies) < 2:
@@ -95,7 +95,7 @@ def _folded(spans: list[SpanRecord]) -> list[SpanRecord]:
     return [whole, *(span for span in spans if span.name != COPY_FILE)]
 
 
-def _below(top: SpanRecord, span: SpanRecord) -> SpanRecord:
+def _below(top: ReceivedSpan, span: ReceivedSpan) -> ReceivedSpan:
     """Put a span without a parent, as that of the boot, below the command's."""
     return replace(span, trace_id=top.trace_id, parent_id=span.parent_id or top.span_id)
 

@@ -87,9 +87,9 @@ async def _trace(target: Target, socket: str, options: argparse.Namespace) -> No
                 # StopTracing has answered after the last span was delivered.
                 live.show(receiver.spans())
                 if html is not None:
-                    from kata_host.trace.page import page
+                    from kata_host.trace.page import render_page
 
-                    html.write(page(receiver.spans()))
+                    html.write(render_page(receiver.spans()))
     except OSError as error:
         raise CommandError(str(error)) from error
 

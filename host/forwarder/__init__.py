@@ -3,7 +3,7 @@
 
 async with Receiver(f"{socket}_10240") as receiver:
     ...
-    print(render(receiver.spans()))
+    print(render_tree(receiver.spans()))
 """
 
 from kata_host.forwarder.receiver import Receiver

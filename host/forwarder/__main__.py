@@ -1,16 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """`kata-trace-forwarder`: takes spans off the trace port of guests.
 
-It is needed for guests on vhost-vsock (QEMU), for many guests at once, or for a
-file. A collector that can listen on a unix socket needs no forwarder: TRACING.md.
+It is for guests on vhost-vsock (QEMU), for many guests at once, and for files. A
+collector that can listen on a unix socket needs no forwarder (TRACING.md).
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import concurrent.futures.thread
-import encodings.idna
 import logging
 import os
 import signal
@@ -21,40 +19,18 @@ from pathlib import Path
 from typing import Final
 
 from kata_agent.version import VERSION
-from kata_host.forwarder.batch import Answer, Batch, Sink
+from kata_host.forwarder.collector_address import CollectorAddress
 from kata_host.forwarder.json_lines import MAX_SIZE, JsonLines
-from kata_host.forwarder.listen import (
-    SOCKET_MODE,
-    drop_privileges,
-    give_to_group,
-    listen,
-)
-from kata_host.forwarder.relay import Relay, Target
-from kata_host.forwarder.server import Limits, Listener, TraceServer
+from kata_host.forwarder.listen import SOCKET_MODE, TraceListener, listen
+from kata_host.forwarder.privileges import drop_privileges, give_to_group
+from kata_host.forwarder.relay import Relay
+from kata_host.forwarder.sink import Sink
+from kata_host.forwarder.tee import Tee
+from kata_host.forwarder.trace_server import TraceServer, TraceServerLimits
 
 log = logging.getLogger("kata-trace-forwarder")
 
 NOBODY: Final = "nobody"
-LOADED: Final = (concurrent.futures.thread, encodings.idna)
-"""asyncio imports them on first use, when Python's own files may be out of reach."""
-
-
-class Both:
-    """First the collector; what it took, the file gets too."""
-
-    def __init__(self, relay: Sink, file: Sink) -> None:
-        self._relay = relay
-        self._file = file
-
-    async def take(self, batch: Batch) -> Answer:
-        answer = await self._relay.take(batch)
-        if answer.is_taken:
-            # The guest is told what the collector said: it must not send again
-            # what only the file could not take.
-            kept = await self._file.take(batch)
-            if not kept.is_taken:
-                log.warning("file: a batch was not written (%d)", kept.status)
-        return answer
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -62,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = _parser()
     arguments = parser.parse_args(argv)
     if arguments.to is None and arguments.file is None:
-        parser.error("nowhere to put spans: give --to, --file or both")
+        parser.error("no destination for spans, use --to, --file or both")
     logging.basicConfig(
         level=logging.DEBUG if arguments.debug else logging.INFO,
         format="%(name)s: %(levelname)s: %(message)s",
@@ -84,7 +60,7 @@ async def _run(arguments: argparse.Namespace) -> int:
         listeners = [_listen(address, arguments, stack) for address in arguments.listen]
         if os.geteuid() == 0:
             drop_privileges(arguments.user)
-        limits = Limits(guest_connections=arguments.guest_connections)
+        limits = TraceServerLimits(guest_connections=arguments.guest_connections)
         await stack.enter_async_context(TraceServer(listeners, sink, limits=limits))
         for listener in listeners:
             log.info("listening on %s", listener.name)
@@ -99,15 +75,15 @@ def _open_sink(arguments: argparse.Namespace, stack: AsyncExitStack) -> Sink:
             JsonLines(arguments.file, max_size=arguments.max_file_size)
         )
     if arguments.to is None:
-        assert file is not None  # main sees to it
+        assert file is not None  # `main` requires one of the two.
         return file
-    relay = Relay(Target.parse(arguments.to))
-    return relay if file is None else Both(relay, file)
+    relay = Relay(CollectorAddress.parse(arguments.to))
+    return relay if file is None else Tee(relay, file)
 
 
 def _listen(
     address: str, arguments: argparse.Namespace, stack: AsyncExitStack
-) -> Listener:
+) -> TraceListener:
     listener = listen(address, mode=arguments.socket_mode)
     stack.callback(listener.socket.close)
     name = listener.socket.getsockname()
@@ -123,14 +99,14 @@ def _remove(path: Path) -> None:
     try:
         path.unlink(missing_ok=True)
     except OSError as error:
-        # Privileges are gone by now; the next start replaces a stale socket.
-        log.debug("%s: stays: %s", path, error)
+        # Without privileges it may have to stay; the next start replaces it.
+        log.debug("socket %s not removed: %s", path, error)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="kata-trace-forwarder",
-        description="Take spans off the trace port of guests and hand them to a "
+        description="Take spans off the trace port of guests and send them to a "
         "collector (--to), to a file (--file), or to both.",
     )
     parser.add_argument(
@@ -148,28 +124,31 @@ def _parser() -> argparse.ArgumentParser:
         "Thrift, or unix:///path",
     )
     parser.add_argument(
-        "--file", type=Path, metavar="FILE", help="append OTLP/JSON, a batch a line"
+        "--file",
+        type=Path,
+        metavar="FILE",
+        help="append each batch as a line of OTLP/JSON",
     )
     parser.add_argument(
         "--max-file-size",
         type=int,
         default=MAX_SIZE,
         metavar="BYTES",
-        help="refuse what would make FILE larger (default: %(default)s)",
+        help="refuse batches that would make FILE larger (default: %(default)s)",
     )
     parser.add_argument(
         "--guest-connections",
         type=int,
-        default=Limits().guest_connections,
+        default=TraceServerLimits().guest_connections,
         metavar="N",
-        help="connections of one guest at a time (default: %(default)s)",
+        help="most connections of one guest at a time (default: %(default)s)",
     )
     parser.add_argument(
         "--socket-mode",
         type=lambda text: int(text, 8),
         default=SOCKET_MODE,
         metavar="MODE",
-        help="of the unix sockets, in octal (default: 600)",
+        help="mode of the unix sockets, in octal (default: 600)",
     )
     parser.add_argument(
         "--socket-group", metavar="GROUP", help="give the unix sockets to this group"
@@ -177,7 +156,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--user",
         default=NOBODY,
-        help="become this user once the sockets are bound, if root "
+        help="the user to become once the sockets are bound, if started by root "
         "(default: %(default)s)",
     )
     parser.add_argument("--debug", action="store_true", help="log more")

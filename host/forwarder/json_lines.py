@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Batches as OTLP/JSON, one a line: what the collector's `otlpjsonfile` reads.
+"""Batches as lines of OTLP/JSON, which the collector's `otlpjsonfile` reads.
 
-OTLP/JSON is protobuf's JSON but for ids, which are hex and not base64, and for
-enums, which are numbers (OpenTelemetry Protocol Specification, "JSON Protobuf
-Encoding").
+OTLP/JSON is protobuf's JSON, except that ids are hex instead of base64, and enums
+are numbers (OpenTelemetry Protocol Specification, "JSON Protobuf Encoding").
 """
 
 from __future__ import annotations
@@ -22,46 +21,48 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceRequest,
 )
 
-from kata_host.forwarder.batch import OTLP, TAKEN, Answer, Batch
+from kata_host.forwarder.received_batch import OTLP, ReceivedBatch
+from kata_host.forwarder.sink import TAKEN, BatchResponse
 
 log = logging.getLogger(__name__)
 
 IDS: Final = ("traceId", "spanId", "parentSpanId")
 MAX_SIZE: Final = 1 << 30
-"""Bytes; the guests must not fill the host's disk."""
+"""Bytes of the file, because guests must not fill the host's disk."""
 
 
 class JsonLines:
     """A file as a sink."""
 
     def __init__(self, path: Path, *, max_size: int = MAX_SIZE) -> None:
-        """Open `path` to append to. Raises `OSError`."""
+        """Open `path` to append to it. Raises `OSError`."""
         self._path = path
         self._max_size = max_size
         self._file = path.open("a", encoding="utf-8")
-        # In a thread, as a hostile batch takes seconds; in one, as it takes memory.
+        # A hostile batch takes seconds to decode, so a thread does it; and memory, so
+        # one thread does it.
         self._decoder = ThreadPoolExecutor(max_workers=1)
 
-    async def take(self, batch: Batch) -> Answer:
-        """Append a batch as one line (`Sink`)."""
-        if batch.route is not OTLP:
-            return Answer(415)
+    async def take(self, batch: ReceivedBatch) -> BatchResponse:
+        """Append a batch as one line."""
+        if batch.format is not OTLP:
+            return BatchResponse(415)
         try:
             loop = asyncio.get_running_loop()
             line = await loop.run_in_executor(self._decoder, _to_line, batch.body)
         except (DecodeError, RecursionError):
-            return Answer(400)
+            return BatchResponse(400)
         if self._file.tell() + len(line) + 1 > self._max_size:
             log.warning(
-                "%s: %d bytes reached, batch refused", self._path, self._max_size
+                "file %s: batch refused, limit is %d bytes", self._path, self._max_size
             )
-            return Answer(507)
+            return BatchResponse(507)
         try:
             self._file.write(line + "\n")
             self._file.flush()
         except OSError as error:
-            log.error("%s: %s", self._path, error)
-            return Answer(507)
+            log.error("file %s: %s", self._path, error)
+            return BatchResponse(507)
         return TAKEN
 
     def close(self) -> None:

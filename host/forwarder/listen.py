@@ -1,33 +1,39 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Listening sockets of the trace port, and giving up root once they are there."""
+"""Listening sockets of the trace port."""
 
 from __future__ import annotations
 
-import grp
 import os
-import pwd
 import socket
 import stat
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from kata_host.forwarder.server import Listener
 from ttrpc.address import HybridVsockAddress, UnixAddress, VsockAddress, parse_address
 
 BACKLOG: Final = 64
 SOCKET_MODE: Final = 0o600
-"""The VMM connects, not the guest itself; `--socket-mode` lets others in."""
+"""For the VMM, which connects in the guest's place; `--socket-mode` lets others in."""
 
 
-def listen(address: str, *, mode: int = SOCKET_MODE) -> Listener:
+@dataclass(frozen=True, slots=True)
+class TraceListener:
+    """A bound, listening socket and its name in logs."""
+
+    socket: socket.socket
+    name: str
+
+
+def listen(address: str, *, mode: int = SOCKET_MODE) -> TraceListener:
     """Listen on an address.
 
-    unix:///run/trace.sock               that socket
-    hvsock:///run/vm/clh.sock:10240      what the guest of that socket connects to
-                                         by port 10240: /run/vm/clh.sock_10240
+    unix:///run/trace.sock               this unix socket
+    hvsock:///run/vm/clh.sock:10240      port 10240 of the guest of this hybrid vsock:
+                                         the unix socket /run/vm/clh.sock_10240
     vsock://-1:10240                     every guest of this host's vhost-vsock
 
-    Raises `ValueError` for anything else, `OSError` when it cannot be had.
+    Raises `ValueError` for any other address, `OSError` if the socket cannot listen.
     """
     parsed = parse_address(address)
     match parsed:
@@ -43,20 +49,20 @@ def listen(address: str, *, mode: int = SOCKET_MODE) -> Listener:
             except BaseException:
                 listener.close()
                 raise
-            return Listener(listener, str(parsed))
+            return TraceListener(listener, str(parsed))
         case _:
-            raise ValueError(f"address {address!r}: the trace port has no such form")
+            raise ValueError(f"invalid trace port address {address!r}")
 
 
-def listen_unix(path: Path, *, mode: int = SOCKET_MODE) -> Listener:
-    """Listen on a unix socket; one that nobody listens on any more is replaced.
+def listen_unix(path: Path, *, mode: int = SOCKET_MODE) -> TraceListener:
+    """Listen on a unix socket; replace one on which no process listens any more.
 
-    Raises `FileExistsError` when something else has the path.
+    Raises `FileExistsError` if anything else has the path.
     """
     _remove_stale(path)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
-        # Not by chmod: whose directory it is may put a link in its place meanwhile.
+        # By umask: before a chmod, the directory's owner could put a link in its place.
         umask = os.umask(0o777 & ~mode)
         try:
             listener.bind(os.fspath(path))
@@ -65,31 +71,15 @@ def listen_unix(path: Path, *, mode: int = SOCKET_MODE) -> Listener:
         listener.listen(BACKLOG)
     except OSError as error:
         listener.close()
-        # The kernel does not say which.
+        # The kernel's error does not name the path.
         raise OSError(error.errno, error.strerror or str(error), str(path)) from error
-    return Listener(listener, f"unix://{path}")
-
-
-def drop_privileges(user: str) -> None:
-    """Become `user` for good, with that user's primary group and no other.
-
-    Raises `KeyError` for an unknown user, `PermissionError` unless root.
-    """
-    entry = pwd.getpwnam(user)
-    os.setgroups([])
-    os.setgid(entry.pw_gid)
-    os.setuid(entry.pw_uid)
-
-
-def give_to_group(path: Path, group: str) -> None:
-    """Hand a socket to a group. Raises `KeyError` for an unknown one."""
-    os.chown(path, -1, grp.getgrnam(group).gr_gid, follow_symlinks=False)
+    return TraceListener(listener, f"unix://{path}")
 
 
 def _remove_stale(path: Path) -> None:
     try:
         if not stat.S_ISSOCK(path.lstat().st_mode):
-            raise FileExistsError(f"{path}: exists and is not a socket")
+            raise FileExistsError(f"{path} exists and is not a socket")
     except FileNotFoundError:
         return
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
@@ -101,4 +91,4 @@ def _remove_stale(path: Path) -> None:
             return
         except FileNotFoundError:
             return
-    raise FileExistsError(f"{path}: somebody else listens there")
+    raise FileExistsError(f"{path} has another listener")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The trace port's host end inside a program: spans as objects."""
+"""The host's end of the trace port inside a program: spans as objects."""
 
 from __future__ import annotations
 
@@ -14,29 +14,30 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceRequest,
 )
 
-from kata_host.forwarder.batch import OTLP, TAKEN, Answer, Batch
 from kata_host.forwarder.listen import listen_unix
-from kata_host.forwarder.server import Limits, TraceServer
-from kata_host.trace.span_record import SpanRecord, from_otlp
+from kata_host.forwarder.received_batch import OTLP, ReceivedBatch
+from kata_host.forwarder.sink import TAKEN, BatchResponse
+from kata_host.forwarder.trace_server import TraceServer, TraceServerLimits
+from kata_host.trace.received_span import ReceivedSpan, from_otlp
 
 MAX_SPANS: Final = 100_000
 MAX_BYTES: Final = 64 << 20
-"""Kept in all, the bytes as encoded; a guest that sends more is refused, and counts
-what it lost."""
+"""Of all batches as they were encoded. A batch that exceeds one of the two is refused,
+and the guest counts it."""
 
 
 class Receiver:
     """Listens on a unix socket, usually `<guest socket>_10240`, and keeps spans.
 
-    OTLP only. It must listen before the guest's first span leaves, or the guest
-    keeps its spans and tries again.
+    It takes OTLP only. Spans that a guest sends before it listens come later, because
+    the guest keeps them and tries again.
     """
 
     def __init__(
         self,
         path: str | Path,
         *,
-        limits: Limits | None = None,
+        limits: TraceServerLimits | None = None,
         max_spans: int = MAX_SPANS,
         max_bytes: int = MAX_BYTES,
     ) -> None:
@@ -44,7 +45,7 @@ class Receiver:
         self._limits = limits
         self._max_spans = max_spans
         self._bytes_left = max_bytes
-        self._spans: list[SpanRecord] = []
+        self._spans: list[ReceivedSpan] = []
         self._arrived = asyncio.Condition()
         self._stack = AsyncExitStack()
 
@@ -63,30 +64,30 @@ class Receiver:
     def path(self) -> str:
         return os.fspath(self._path)
 
-    def spans(self) -> list[SpanRecord]:
-        """Return all spans that have arrived, in the order they came."""
+    def spans(self) -> list[ReceivedSpan]:
+        """Return all spans that have arrived, in that order."""
         return self._spans.copy()
 
-    async def wait_for(self, count: int) -> list[SpanRecord]:
-        """Wait until so many spans are here, and return all."""
+    async def wait_for(self, count: int) -> list[ReceivedSpan]:
+        """Wait until `count` spans have arrived, and return all."""
         async with self._arrived:
             await self._arrived.wait_for(lambda: len(self._spans) >= count)
         return self.spans()
 
-    async def take(self, batch: Batch) -> Answer:
-        """Keep a batch (`Sink`)."""
-        if batch.route is not OTLP:
-            return Answer(415)
+    async def take(self, batch: ReceivedBatch) -> BatchResponse:
+        """Keep the spans of a batch."""
+        if batch.format is not OTLP:
+            return BatchResponse(415)
         try:
             request = ExportTraceServiceRequest.FromString(batch.body)
         except DecodeError:
-            return Answer(400)
+            return BatchResponse(400)
         count = sum(
             len(it.spans) for s in request.resource_spans for it in s.scope_spans
         )
         size = len(batch.body)
         if len(self._spans) + count > self._max_spans or size > self._bytes_left:
-            return Answer(413)
+            return BatchResponse(413)
         self._bytes_left -= size
         spans = list(from_otlp(request))
         async with self._arrived:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Spans as one HTML page: a waterfall that needs no network to be read."""
+"""Spans as one HTML page: a waterfall that needs no network."""
 
 from __future__ import annotations
 
@@ -8,14 +8,13 @@ from collections.abc import Iterable, Iterator
 from importlib.resources import files
 from typing import Any, Final
 
-from kata_host.trace.span_record import SpanRecord
-from kata_host.trace.tree import Node, build, format_duration, shorten
+from kata_host.trace.received_span import ReceivedSpan, SpanStatus
+from kata_host.trace.tree import SpanNode, build_trees, format_duration, shorten
 from kata_tracing import semconv
-from kata_tracing.kind import Status
 
 TEMPLATE: Final = "page.html"
 MARK: Final = "/*SPANS*/[]"
-"""Where the template takes the spans."""
+"""The place in the template for the spans."""
 HINTS: Final = (
     semconv.CONTAINER_ID,
     semconv.EXEC_ID,
@@ -26,20 +25,20 @@ HINTS: Final = (
     semconv.NETWORK_INTERFACE_NAME,
     semconv.PROCESS_EXECUTABLE_NAME,
 )
-"""Attributes whose values stand behind a span's name."""
+"""Attributes whose values are shown after a span's name."""
 
 
-def page(spans: Iterable[SpanRecord]) -> str:
-    """Return the page. What a guest wrote is text in it, never markup."""
-    rows = [row for root in build(spans) for row in _rows(root, None, 0)]
+def render_page(spans: Iterable[ReceivedSpan]) -> str:
+    """Return the page. A guest's text is text in it, never markup."""
+    rows = [row for root in build_trees(spans) for row in _rows(root, None, 0)]
     data = json.dumps(rows, ensure_ascii=True)
-    # Inside <script> only "</" and "<!--" mean anything to the HTML parser.
+    # Inside <script> the HTML parser looks for "</" and "<!--" only.
     template = files("kata_host.trace").joinpath(TEMPLATE).read_text(encoding="utf-8")
     return template.replace(MARK, data.replace("<", "\\u003c"), 1)
 
 
-def _hint(span: SpanRecord, parent: SpanRecord | None) -> str:
-    """Return what tells a call from others of its name."""
+def _hint(span: ReceivedSpan, parent: ReceivedSpan | None) -> str:
+    """Return the values that tell a call from others of its name."""
     above = {} if parent is None else parent.attributes
     words = [
         shorten(str(value))
@@ -50,7 +49,7 @@ def _hint(span: SpanRecord, parent: SpanRecord | None) -> str:
 
 
 def _rows(
-    node: Node, parent: SpanRecord | None, depth: int
+    node: SpanNode, parent: ReceivedSpan | None, depth: int
 ) -> Iterator[dict[str, Any]]:
     span = node.span
     yield {
@@ -62,7 +61,7 @@ def _rows(
         "start": span.start / 1000,
         "end": max(span.start, span.end) / 1000,
         "time": format_duration(span.duration),
-        "failed": span.status is Status.ERROR,
+        "failed": span.status is SpanStatus.ERROR,
         "kind": span.kind.name.lower(),
         "attributes": [
             [shorten(k), shorten(str(v))] for k, v in span.attributes.items()

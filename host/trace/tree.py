@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Spans as a tree with durations, for a terminal.
+"""Spans as trees with durations, for a terminal.
 
 grpc.AgentService/CreateContainer container.id=c1   18.0 ms  ━━━━━━━━━━━━━━━━━━━
 ├─ storage.add storage.driver=virtio-fs             2.10 ms   ━━
@@ -14,16 +14,16 @@ from dataclasses import dataclass
 from typing import Final
 
 from kata_host.printable import printable
-from kata_host.trace.span_record import SpanRecord
+from kata_host.trace.received_span import ReceivedSpan, SpanStatus
 from kata_tracing import semconv
-from kata_tracing.kind import Status
 
 MAX_TEXT: Final = 60
 """Characters of a name or a value that are shown."""
 MAX_DEPTH: Final = 64
+"""Levels of a tree; a deeper span becomes a root."""
 BAR_WIDTH: Final = 32
 MIN_BAR_WIDTH: Final = 12
-BRIEF: Final = frozenset(
+OMITTED: Final = frozenset(
     {
         semconv.SUBSYSTEM,
         semconv.SOURCE,
@@ -34,36 +34,36 @@ BRIEF: Final = frozenset(
         semconv.ERROR_TYPE,
     }
 )
-"""Attributes that a line leaves out: they repeat its name, or all lines."""
+"""Attributes that a line leaves out, because they repeat its name or other lines."""
 
 
 @dataclass(frozen=True, slots=True)
-class Node:
-    """A span and its children, in the order they began."""
+class SpanNode:
+    """A span and its children, in the order of their start."""
 
-    span: SpanRecord
-    children: tuple[Node, ...]
+    span: ReceivedSpan
+    children: tuple[SpanNode, ...]
 
 
-def build(spans: Iterable[SpanRecord]) -> list[Node]:
-    """Put spans below their parents; return the roots in the order they began.
+def build_trees(spans: Iterable[ReceivedSpan]) -> list[SpanNode]:
+    """Put spans below their parents; return the roots in the order of their start.
 
-    A span is a root if its parent is not among `spans`. Of several with one id
-    the last counts (a batch may arrive twice), and a circle of parents is cut.
+    A span is a root if its parent is not among `spans`. Of several spans with one id
+    the last counts, because a batch may arrive twice. A circle of parents is cut.
     """
     by_id = {(span.trace_id, span.span_id): span for span in spans}
-    children: dict[tuple[str, str], list[SpanRecord]] = defaultdict(list)
-    roots: list[SpanRecord] = []
+    children: dict[tuple[str, str], list[ReceivedSpan]] = defaultdict(list)
+    roots: list[ReceivedSpan] = []
     for span in by_id.values():
         parent = (span.trace_id, span.parent_id)
         (children[parent] if parent in by_id else roots).append(span)
     placed: set[tuple[str, str]] = set()
 
-    def place(span: SpanRecord, depth: int) -> Node:
+    def place(span: ReceivedSpan, depth: int) -> SpanNode:
         key = (span.trace_id, span.span_id)
         placed.add(key)
         below = children[key] if depth < MAX_DEPTH else []
-        return Node(
+        return SpanNode(
             span,
             tuple(
                 place(child, depth + 1)
@@ -73,24 +73,26 @@ def build(spans: Iterable[SpanRecord]) -> list[Node]:
         )
 
     forest = [place(span, 0) for span in sorted(roots, key=_by_start)]
-    # What is left hangs in a circle, or too deep: each becomes a root.
+    # The others are in a circle, or too deep: each becomes a root.
     for key, span in by_id.items():
         if key not in placed:
             forest.append(place(span, 0))
     return forest
 
 
-def render(spans: Iterable[SpanRecord], *, width: int = 100) -> str:
-    """Return the spans as a tree, `width` columns wide, ending in a newline.
+def render_tree(spans: Iterable[ReceivedSpan], *, width: int = 100) -> str:
+    """Return the spans as trees, `width` columns wide, each line ending in a newline.
 
     Each root has a time line of its own.
     """
     return "".join(
-        line + "\n" for root in build(spans) for line in render_root(root, width=width)
+        line + "\n"
+        for root in build_trees(spans)
+        for line in _render_root(root, width=width)
     )
 
 
-def render_root(root: Node, *, width: int = 100) -> Iterator[str]:
+def _render_root(root: SpanNode, *, width: int = 100) -> Iterator[str]:
     """Return the lines of one tree."""
     lines = list(_lines(root, None, "", ""))
     first = min(node.span.start for _, _, node in lines)
@@ -98,7 +100,7 @@ def render_root(root: Node, *, width: int = 100) -> Iterator[str]:
     room = max(MIN_BAR_WIDTH, min(BAR_WIDTH, width // 3))
     label_width = max(24, width - room - 14)
     for prefix, parent, node in lines:
-        label = prefix + label_of(node.span, parent)
+        label = prefix + _label(node.span, parent)
         if len(label) > label_width:
             label = label[: label_width - 1] + "…"
         bar = _bar(node.span, first, last, room)
@@ -106,21 +108,21 @@ def render_root(root: Node, *, width: int = 100) -> Iterator[str]:
         yield f"{label:<{label_width}} {time:>9}  {bar}"
 
 
-def label_of(span: SpanRecord, parent: SpanRecord | None = None) -> str:
-    """Return name, telling attributes and outcome of a span, safe to print.
+def _label(span: ReceivedSpan, parent: ReceivedSpan | None = None) -> str:
+    """Return a span's name, outcome and attributes, safe to print.
 
-    What the parent says already is not said again.
+    Attributes that the parent has too are left out.
     """
     known = {} if parent is None else parent.attributes
     words = [shorten(span.name)]
     if code := span.attributes.get(semconv.RPC_RESPONSE_STATUS_CODE):
         if code != "OK":
             words.append(f"[{shorten(str(code))}]")
-    elif span.status is Status.ERROR:
+    elif span.status is SpanStatus.ERROR:
         error = span.attributes.get(semconv.ERROR_TYPE, "error")
         words.append(f"[{shorten(str(error))}]")
     for key, value in span.attributes.items():
-        if key in BRIEF or key == semconv.RPC_RESPONSE_STATUS_CODE:
+        if key in OMITTED or key == semconv.RPC_RESPONSE_STATUS_CODE:
             continue
         if known.get(key) != value:
             key = key.removeprefix("agent.")
@@ -139,15 +141,15 @@ def format_duration(nanoseconds: int) -> str:
 
 
 def shorten(text: str) -> str:
-    """Make a guest's text fit to print: no control characters, bounded length."""
+    """Return a guest's text without control characters, `MAX_TEXT` long at most."""
     if len(text) > MAX_TEXT:
         text = text[: MAX_TEXT - 1] + "…"
     return printable(text)
 
 
 def _lines(
-    node: Node, parent: SpanRecord | None, prefix: str, below: str
-) -> Iterator[tuple[str, SpanRecord | None, Node]]:
+    node: SpanNode, parent: ReceivedSpan | None, prefix: str, below: str
+) -> Iterator[tuple[str, ReceivedSpan | None, SpanNode]]:
     yield prefix, parent, node
     for index, child in enumerate(node.children):
         is_last = index == len(node.children) - 1
@@ -159,12 +161,12 @@ def _lines(
         )
 
 
-def _bar(span: SpanRecord, first: int, last: int, width: int) -> str:
+def _bar(span: ReceivedSpan, first: int, last: int, width: int) -> str:
     scale = width / (last - first)
     begin = min(width - 1, max(0, int((span.start - first) * scale)))
     end = min(width, max(begin + 1, round((span.end - first) * scale)))
     return " " * begin + "━" * (end - begin)
 
 
-def _by_start(span: SpanRecord) -> tuple[int, int]:
+def _by_start(span: ReceivedSpan) -> tuple[int, int]:
     return span.start, -span.duration

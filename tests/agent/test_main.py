@@ -12,7 +12,7 @@ HEAVY = (
     "pyudev",
     "ssl",
     "ttrpc.aio.client",
-    "kata_tracing.port",
+    "kata_tracing.trace_port",
 )
 """Milliseconds and MiB each; for later, or for other programs (CONTRIBUTING.md)."""
 

@@ -26,10 +26,10 @@ from kata_host.client.spec import default_process, default_spec, writable_layer
 from kata_host.ctl.rootfs import make_busybox
 from kata_host.forwarder import Receiver
 from kata_host.guest.local_guest import LocalGuest
-from kata_host.trace.span_record import SpanRecord
+from kata_host.trace.received_span import ReceivedSpan, SpanStatus
 from kata_protos import agent_pb2, oci_pb2
-from kata_tracing import http1
-from kata_tracing.kind import Kind, Status
+from kata_tracing.http1.message import format_response
+from kata_tracing.span_kind import SpanKind
 from tests.helpers import catalogue
 from tests.helpers.collector import forwarder, free_port, rotel, socat, tcp_to
 from tests.helpers.trace_port import HANG, OK, FakeCollector, fake_collector
@@ -87,13 +87,13 @@ async def closing(guest: LocalGuest) -> dict[str, Any]:
     return counts
 
 
-def check_life(spans: list[SpanRecord]) -> None:
+def check_life(spans: list[ReceivedSpan]) -> None:
     """Names, parents and attributes of a life's spans."""
     catalogue.check(spans)
     assert len({span.span_id for span in spans}) == len(spans)
     by_id = {span.span_id: span for span in spans}
 
-    def path(span: SpanRecord) -> str:
+    def path(span: ReceivedSpan) -> str:
         parent = by_id.get(span.parent_id)
         return f"{path(parent)} > {span.name}" if parent else span.name
 
@@ -119,7 +119,7 @@ def check_life(spans: list[SpanRecord]) -> None:
         "DestroySandbox > namespace.unpin",
     }
     (create,) = (span for span in spans if span.name == CREATE)
-    assert create.kind is Kind.SERVER
+    assert create.kind is SpanKind.SERVER
     assert create.attributes["container.id"] == "c1"
     assert create.attributes["sandbox.id"] == "s1"
     exits = {
@@ -128,7 +128,7 @@ def check_life(spans: list[SpanRecord]) -> None:
         if span.name == "process.run"
     }
     assert exits == {"c1": 137, "e1": 1}
-    assert not [span for span in spans if span.status is Status.ERROR]
+    assert not [span for span in spans if span.status is SpanStatus.ERROR]
     assert SECRET not in repr(spans)
 
 
@@ -202,11 +202,11 @@ async def until_unanswered(client: AgentClient) -> None:
 @pytest.mark.parametrize(
     ("answers", "reason"),
     [
-        ([http1.response(503, "", {"Retry-After": "0"}), OK], None),
-        ([http1.response(400, "", {})], "refused"),
+        ([format_response(503, "", {"Retry-After": "0"}), OK], None),
+        ([format_response(400, "", {})], "refused"),
         ([HANG], "shutdown"),
         # partial_success { rejected_spans: 1 }, of each batch.
-        ([http1.response(200, "OK", {}, b"\x0a\x02\x08\x01")], "rejected"),
+        ([format_response(200, "OK", {}, b"\x0a\x02\x08\x01")], "rejected"),
     ],
     ids=["503", "400", "hung", "partial"],
 )
@@ -355,7 +355,7 @@ async def test_a_scripts_spans_and_the_guests_are_one_trace(
     of_boot = {"agent.boot", "system.prepare", "tracing.start", "server.listen"}
     theirs = [span for span in spans if span.name not in of_boot]
     assert {span.trace_id for span in theirs} == {f"{top.context.trace_id:032x}"}
-    calls = [span for span in theirs if span.kind is Kind.SERVER]
+    calls = [span for span in theirs if span.kind is SpanKind.SERVER]
     assert {ours[span.parent_id].name for span in calls} >= {CREATE}
     for span in calls:
         assert ours[span.parent_id].name == span.name
@@ -375,6 +375,6 @@ async def test_kata_agent_ctl_is_the_child_of_who_started_it(
                 assert await program.wait() == 0
             await closing(guest)
             spans = collector.spans()
-    calls = [span for span in spans if span.kind is Kind.SERVER]
+    calls = [span for span in spans if span.kind is SpanKind.SERVER]
     assert len(calls) == 2
     assert {(span.trace_id, span.parent_id) for span in calls} == {(TRACE, SPAN)}

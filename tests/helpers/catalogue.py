@@ -8,9 +8,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final, TypeAlias
 
-from kata_host.trace.span_record import SpanRecord
+from kata_host.trace.received_span import ReceivedSpan
 from kata_tracing import semconv
-from kata_tracing.kind import Kind
+from kata_tracing.span_kind import SpanKind
 
 ROOT: Final = Path(__file__).parents[2]
 Row: TypeAlias = tuple[str, str, str, frozenset[str]]
@@ -37,7 +37,7 @@ def in_page() -> set[Row]:
     }
 
 
-def check(spans: Iterable[SpanRecord]) -> None:
+def check(spans: Iterable[ReceivedSpan]) -> None:
     """Assert that each span is as the page says: name, subsystem, attributes."""
     allowed: dict[tuple[str, str], set[str]] = {}
     for name, subsystem, _, attributes in in_page():
@@ -45,7 +45,7 @@ def check(spans: Iterable[SpanRecord]) -> None:
     for span in spans:
         keys = set(span.attributes) - COMMON - FAILED
         subsystem = str(span.attributes[semconv.SUBSYSTEM])
-        if span.kind is Kind.SERVER:
+        if span.kind is SpanKind.SERVER:
             assert subsystem == semconv.RPC_SUBSYSTEM
             assert keys <= CALL, span
             continue

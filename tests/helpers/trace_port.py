@@ -14,10 +14,11 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceRequest,
 )
 
-from kata_host.trace.span_record import SpanRecord, from_otlp
-from kata_tracing import http1
+from kata_host.trace.received_span import ReceivedSpan, from_otlp
+from kata_tracing.http1.message import HttpMessage, format_response
+from kata_tracing.http1.message_reader import MessageReader
 
-OK = http1.response(200, "OK", {})
+OK = format_response(200, "OK", {})
 HANG = b""
 """An answer that never comes."""
 
@@ -28,7 +29,7 @@ class FakeCollector:
 
     path: Path
     answers: list[bytes] = field(default_factory=lambda: [OK])
-    requests: list[http1.Message] = field(default_factory=list)
+    requests: list[HttpMessage] = field(default_factory=list)
     """What was answered with 200; the bodies are whole batches."""
     attempts: int = 0
     connections: int = 0
@@ -78,7 +79,7 @@ class FakeCollector:
         with self.changed:
             assert self.changed.wait_for(lambda: condition(self), 20), "timed out"
 
-    def spans(self) -> list[SpanRecord]:
+    def spans(self) -> list[ReceivedSpan]:
         with self.changed:
             bodies = [message.body for message in self.requests]
         return [
@@ -107,7 +108,7 @@ class FakeCollector:
             self._spawn(self._serve, connection)
 
     def _serve(self, connection: socket.socket) -> None:
-        reader = http1.MessageReader(max_body=16 << 20)
+        reader = MessageReader(max_body=16 << 20)
         try:
             while data := connection.recv(1 << 16):
                 message = reader.feed(data)
@@ -123,7 +124,7 @@ class FakeCollector:
                 self._open.remove(connection)
                 connection.close()
 
-    def _answer(self, connection: socket.socket, message: http1.Message) -> None:
+    def _answer(self, connection: socket.socket, message: HttpMessage) -> None:
         with self.changed:
             answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
             self.attempts += 1

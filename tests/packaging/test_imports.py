@@ -59,7 +59,10 @@ def test_the_jaeger_encoding_names_the_extra_that_it_needs(
     installed: Environment,
 ) -> None:
     """The wheels alone do not bring jaeger-client."""
-    script = "from kata_tracing.encoding.load import load; load('jaeger')"
+    script = (
+        "from kata_tracing.encoding.load_encoding import load_encoding\n"
+        "load_encoding('jaeger')"
+    )
     done = subprocess.run(
         [installed.python, "-P", "-c", script], capture_output=True, text=True
     )

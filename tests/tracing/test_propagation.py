@@ -6,12 +6,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kata_tracing.propagation import (
-    TraceContext,
     extract,
     parse_traceparent,
     parse_tracestate,
     parse_uber_trace_id,
 )
+from kata_tracing.trace_context import TraceContext
 from ttrpc.metadata import Metadata
 
 TRACE = 0x4BF92F3577B34DA6A3CE929D0E0E4736

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from kata_tracing import semconv
-from kata_tracing.setup import BOOT_SPAN
+from kata_tracing.tracing import BOOT_SPAN
 from tests.helpers.catalogue import ROOT, Row, in_page
 from tests.helpers.source_tree import Module, imports, modules
 

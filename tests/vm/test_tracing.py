@@ -30,12 +30,12 @@ from kata_host.guest.image.initrd import SOURCE
 from kata_host.guest.image.store import Image
 from kata_host.guest.vm_command import Machine
 from kata_host.guest.vm_guest import VmGuest
-from kata_host.trace.client import inject
-from kata_host.trace.span_record import SpanRecord
+from kata_host.trace.client_interceptor import inject
+from kata_host.trace.received_span import ReceivedSpan
 from kata_protos import agent_pb2
-from kata_tracing import http1
-from kata_tracing.kind import Kind
-from kata_tracing.propagation import TraceContext
+from kata_tracing.http1.message import format_request, format_response
+from kata_tracing.span_kind import SpanKind
+from kata_tracing.trace_context import TraceContext
 from tests.helpers import jaeger, vm
 from tests.helpers.collector import eventually
 from tests.helpers.plug import SCSI_BUS
@@ -129,12 +129,12 @@ async def test_a_life_from_boot_to_power_off(image: Image, tmp_path: Path) -> No
     assert all(span.end >= span.start for span in spans)
 
 
-def named(spans: list[SpanRecord], name: str) -> SpanRecord:
+def named(spans: list[ReceivedSpan], name: str) -> ReceivedSpan:
     (found,) = (span for span in spans if span.name == name)
     return found
 
 
-def check_boot(spans: list[SpanRecord]) -> None:
+def check_boot(spans: list[ReceivedSpan]) -> None:
     boot = named(spans, "agent.boot")
     for step in ("system.prepare", "tracing.start", "server.listen"):
         span = named(spans, step)
@@ -142,7 +142,7 @@ def check_boot(spans: list[SpanRecord]) -> None:
         assert boot.start <= span.start <= span.end <= boot.end
 
 
-def check_hotplug(spans: list[SpanRecord]) -> None:
+def check_hotplug(spans: list[ReceivedSpan]) -> None:
     """The call, the storage, the wait for its disk, and the mount, one in another."""
     wait = named(spans, "device.wait")
     assert wait.attributes["agent.uevent.subsystem"] == "block"
@@ -156,9 +156,9 @@ def check_hotplug(spans: list[SpanRecord]) -> None:
     assert by_id[storage.parent_id].name == "grpc.AgentService/CreateContainer"
 
 
-def check_calls(spans: list[SpanRecord], caller: TraceContext) -> None:
+def check_calls(spans: list[ReceivedSpan], caller: TraceContext) -> None:
     """Every call is below the caller's span, also those after the clock's step."""
-    calls = {span.name: span for span in spans if span.kind is Kind.SERVER}
+    calls = {span.name: span for span in spans if span.kind is SpanKind.SERVER}
     for method in ("CreateSandbox", "SetGuestDateTime", "WaitProcess"):
         call = calls[f"grpc.AgentService/{method}"]
         assert call.trace_id == f"{caller.trace_id:032x}"
@@ -210,7 +210,7 @@ def check_forwarder(guest: VmGuest) -> None:
         shell.until(r"listening on vsock://\S*:10240\b")
         batch = ExportTraceServiceRequest()
         batch.resource_spans.add().scope_spans.add().spans.add(name="a.b")
-        request = http1.request(
+        request = format_request(
             "/v1/traces", batch.SerializeToString(), "application/x-protobuf"
         )
         held = [vm.connect(guest.socket, 10240) for _ in range(2)]
@@ -237,7 +237,7 @@ async def test_jaegers_encoding(image: Image, tmp_path: Path) -> None:
     guest.launch()
     try:
         with fake_collector(Path(f"{guest.socket}_9999")) as collector:
-            collector.answers = [http1.response(200, "OK", {})]
+            collector.answers = [format_response(200, "OK", {})]
             await asyncio.to_thread(guest.wait_until_ready)
             await asyncio.to_thread(check_forwarder, guest)
             async with AgentClient.connect(guest.address) as client:

@@ -1,8 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How a batch of spans looks on the wire: OTLP, or Jaeger Thrift.
-
-Nothing here imports an encoder until one is asked for.
-"""
+"""What the trace port needs to know of an encoding."""
 
 from __future__ import annotations
 
@@ -21,13 +18,14 @@ Encode: TypeAlias = "Callable[[Sequence[ReadableSpan]], bytes]"
 
 @dataclass(frozen=True, slots=True)
 class Encoding:
-    """An encoder, and the HTTP request that its batches travel in."""
+    """An encoder, and the HTTP request that carries its batches."""
 
     name: str
     path: str
     content_type: str
     taken: frozenset[int]
-    """The statuses that say that the collector has the batch."""
+    """The statuses by which the collector takes a batch."""
     encode: Encode
+    """Return a batch as bytes. All its spans are of one resource."""
     rejected: Callable[[bytes], int]
-    """Read from such an answer's body how many spans were refused after all."""
+    """Return how many spans of a taken batch the body of the response rejects."""

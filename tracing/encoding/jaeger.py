@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Jaeger's Thrift over HTTP: one `Batch` in TBinaryProtocol a request.
+"""Jaeger's Thrift over HTTP: each request is one `Batch` in TBinaryProtocol.
 
 For Jaeger, and for collectors with a Jaeger receiver (`thrift_http`, port 14268).
 The mapping is that of the OpenTelemetry specification, "OpenTelemetry to Jaeger
-Transformation"; the structures are those of jaeger-client.
+Transformation"; the structures are those of jaeger-client. Events are not mapped,
+because this agent records none.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from thrift.transport.TTransport import TMemoryBuffer
 from kata_tracing import semconv
 from kata_tracing.encoding import jaeger_types as thrift
 from kata_tracing.encoding.encoding import JAEGER, Encoding
-from kata_tracing.propagation import SAMPLED
+from kata_tracing.trace_context import SAMPLED
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.resources import Resource
@@ -40,8 +41,8 @@ def encode(spans: Sequence[ReadableSpan]) -> bytes:
         process=_process(spans[0].resource), spans=[_span(span) for span in spans]
     )
     buffer = TMemoryBuffer()
-    # Not the accelerated protocol: today's thrift does not take the structures
-    # that jaeger-client's old compiler generated.
+    # The accelerated protocol of today's thrift does not take the structures that
+    # jaeger-client's old compiler generated.
     batch.write(TBinaryProtocol(buffer))
     return bytes(buffer.getvalue())
 
@@ -69,42 +70,33 @@ def _span(span: ReadableSpan) -> Any:
         parentSpanId=_signed(span.parent.span_id) if span.parent else 0,
         operationName=span.name,
         references=[_reference(link.context) for link in span.links] or None,
-        # Jaeger reads bit 1 as "debug", W3C level 2 writes it as "random".
+        # Bit 0 only: bit 1 is "random" in W3C level 2 and "debug" in Jaeger.
         flags=int(context.trace_flags) & SAMPLED,
         startTime=span.start_time // _NANO_PER_MICRO,
         duration=(span.end_time - span.start_time) // _NANO_PER_MICRO,
         tags=_tags(span.attributes or {}) + _tags(_properties(span)),
-        logs=[
-            thrift.Log(
-                timestamp=event.timestamp // _NANO_PER_MICRO,
-                fields=[_tag("event", event.name), *_tags(event.attributes or {})],
-            )
-            for event in span.events
-        ]
-        or None,
     )
 
 
 def _properties(span: ReadableSpan) -> dict[str, Any]:
-    """What OTLP has fields for and Jaeger has only tags."""
-    found: dict[str, Any] = {}
+    """Return as tags what OTLP has fields for."""
+    tags: dict[str, Any] = {}
     if span.kind in _KINDS:
-        found["span.kind"] = _KINDS[span.kind]
+        tags["span.kind"] = _KINDS[span.kind]
     if (scope := span.instrumentation_scope) is not None:
-        found["otel.scope.name"] = scope.name
+        tags["otel.scope.name"] = scope.name
         if scope.version:
-            found["otel.scope.version"] = scope.version
+            tags["otel.scope.version"] = scope.version
     status = span.status
     if status.status_code is not StatusCode.UNSET:
-        found["otel.status_code"] = status.status_code.name
+        tags["otel.status_code"] = status.status_code.name
     if status.status_code is StatusCode.ERROR:
-        found["error"] = True
+        tags["error"] = True
     if span.context is not None and span.context.trace_state:
-        found["w3c.tracestate"] = span.context.trace_state.to_header()
-    for name in ("attributes", "events", "links"):
-        if count := getattr(span, f"dropped_{name}"):
-            found[f"otel.dropped_{name}_count"] = count
-    return found
+        tags["w3c.tracestate"] = span.context.trace_state.to_header()
+    if span.dropped_attributes:
+        tags["otel.dropped_attributes_count"] = span.dropped_attributes
+    return tags
 
 
 def _reference(context: Any) -> Any:

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The Thrift structures of jaeger-client, without the rest of that package.
 
-`import jaeger_client` loads Tornado, an own event loop and a UDP reporter: 65 ms
-and 3 MiB more than a guest should pay for six structures. Any import below the
-package runs its `__init__` first, so the one generated module is loaded by its
-place in the installed package. It needs `thrift` and `six` only.
+`import jaeger_client` loads Tornado, an event loop and a UDP reporter, which takes 65
+ms and 3 MiB for six structures. An import of any module inside the package runs the
+package's `__init__` first, so the one generated module is loaded by its path. It needs
+`thrift` and `six` only.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
 
-_NAME: Final = "tracing.encoding._jaeger_ttypes"
+_NAME: Final = "kata_tracing.encoding._jaeger_ttypes"
 _FILE: Final = "thrift_gen/jaeger/ttypes.py"
 
 
 def _load() -> ModuleType:
     package = importlib.util.find_spec("jaeger_client")
     if package is None or not package.submodule_search_locations:
-        raise ModuleNotFoundError("jaeger_client: not installed")
+        raise ModuleNotFoundError("jaeger_client not installed")
     path = Path(package.submodule_search_locations[0], _FILE)
     spec = importlib.util.spec_from_file_location(_NAME, path)
     assert spec is not None
@@ -44,6 +44,5 @@ Process: Final[Any] = _types.Process
 Span: Final[Any] = _types.Span
 SpanRef: Final[Any] = _types.SpanRef
 SpanRefType: Final[Any] = _types.SpanRefType
-Log: Final[Any] = _types.Log
 Tag: Final[Any] = _types.Tag
 TagType: Final[Any] = _types.TagType

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""OTLP/HTTP with protobuf bodies: what every collector of today takes.
+"""OTLP/HTTP with protobuf bodies, which every collector of today takes.
 
-The encoder and the messages are OpenTelemetry's own. The low bits of `flags`, W3C's, it
-leaves out: what is sent was sampled.
+The encoder and the messages are OpenTelemetry's own. The encoder leaves out the low
+bits of `flags`, which are W3C's; they would say "sampled" for all spans.
 
 Source: OpenTelemetry Protocol Specification 1.x, "OTLP/HTTP";
 opentelemetry/proto/trace/v1/trace.proto.
@@ -31,15 +31,15 @@ def encode(spans: Sequence[ReadableSpan]) -> bytes:
 
 
 def rejected(body: bytes) -> int:
-    """Return how many spans an answer of 200 refuses, 0 when it cannot be read.
+    """Return how many spans a response of 200 rejects, 0 if it cannot be read.
 
     "Full success" is an empty message, and some servers send no message at all.
     """
     try:
-        answer = ExportTraceServiceResponse.FromString(body)
+        response = ExportTraceServiceResponse.FromString(body)
     except DecodeError:
         return 0
-    return max(0, answer.partial_success.rejected_spans)
+    return max(0, response.partial_success.rejected_spans)
 
 
 ENCODING: Final = Encoding(

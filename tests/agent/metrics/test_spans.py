@@ -7,7 +7,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from kata_agent.metrics.metrics import Metrics
 from kata_agent.system_paths import SystemPaths
-from kata_tracing.counters import Counters, Reason
+from kata_tracing.counters import Counters, DropReason
 
 
 def values(counters: Counters) -> dict[str, dict[str, float]]:
@@ -24,8 +24,8 @@ def values(counters: Counters) -> dict[str, dict[str, float]]:
 
 def test_every_count_is_there() -> None:
     counters = Counters(ended=10, sent=4, send_errors=3, throttled=2)
-    counters.dropped[Reason.SPOOL] = 2
-    counters.dropped[Reason.QUEUE] = 1
+    counters.dropped[DropReason.SPOOL] = 2
+    counters.dropped[DropReason.QUEUE] = 1
     assert values(counters) == {
         "kata_agent_trace_spans": {"ended": 10, "sent": 4, "pending": 3},
         "kata_agent_trace_spans_dropped": {

@@ -10,8 +10,8 @@ from kata_agent.rpc.status import to_status
 from kata_agent.rpc.tracing import TracingService
 from kata_protos import agent_pb2
 from kata_protos.agent_ttrpc import AgentServiceClient
-from kata_tracing.interceptor import server_interceptor
-from kata_tracing.setup import Tracing
+from kata_tracing.server_interceptor import server_interceptor
+from kata_tracing.tracing import Tracing
 from tests.helpers.trace_port import fake_collector
 from ttrpc.aio import Client, Server
 from ttrpc.bound_service import bind

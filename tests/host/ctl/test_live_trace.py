@@ -4,12 +4,14 @@ from __future__ import annotations
 import pytest
 
 from kata_host.ctl.live_trace import LiveTrace
-from kata_host.trace.span_record import SpanRecord
-from kata_tracing.kind import Kind
+from kata_host.trace.received_span import ReceivedSpan
+from kata_tracing.span_kind import SpanKind
 
 
-def span(number: int, parent: int = 0, *, kind: Kind = Kind.INTERNAL) -> SpanRecord:
-    return SpanRecord(
+def span(
+    number: int, parent: int = 0, *, kind: SpanKind = SpanKind.INTERNAL
+) -> ReceivedSpan:
+    return ReceivedSpan(
         trace_id="1" * 32,
         span_id=f"{number:016x}",
         parent_id=f"{parent:016x}" if parent else "",
@@ -27,7 +29,7 @@ def test_a_tree_is_complete_with_its_root() -> None:
 
 
 def test_a_call_is_complete_though_its_caller_is_elsewhere() -> None:
-    call = span(1, parent=99, kind=Kind.SERVER)
+    call = span(1, parent=99, kind=SpanKind.SERVER)
     assert list(LiveTrace().completed([call])) == [[call]]
 
 

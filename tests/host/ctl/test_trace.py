@@ -13,9 +13,9 @@ from google.protobuf.empty_pb2 import Empty
 from kata_agent.rpc.status import to_status
 from kata_agent.rpc.tracing import TracingService
 from kata_protos import agent_pb2
-from kata_tracing.interceptor import server_interceptor
-from kata_tracing.setup import Tracing
+from kata_tracing.server_interceptor import server_interceptor
 from kata_tracing.span import span
+from kata_tracing.tracing import Tracing
 from tests.helpers.trace_port import FakeCollector
 from ttrpc.aio import Client, Server
 from ttrpc.bound_service import bind

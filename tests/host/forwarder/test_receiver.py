@@ -10,17 +10,17 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceRequest,
 )
 
-from kata_host.forwarder.batch import JAEGER, OTLP, Batch
+from kata_host.forwarder.received_batch import JAEGER, OTLP, ReceivedBatch
 from kata_host.forwarder.receiver import Receiver
 
 
-def batch_of(count: int, name: str = "") -> Batch:
+def batch_of(count: int, name: str = "") -> ReceivedBatch:
     request = ExportTraceServiceRequest()
     scope = request.resource_spans.add().scope_spans.add()
     for _ in range(count):
         scope.spans.add(name=name)
     body = request.SerializeToString()
-    return Batch(OTLP, "application/x-protobuf", body, "guest")
+    return ReceivedBatch(OTLP, "application/x-protobuf", body, "guest")
 
 
 @pytest.fixture
@@ -46,6 +46,6 @@ async def test_too_many_bytes_are_refused(receiver: Receiver) -> None:
 
 
 async def test_what_is_no_otlp_is_refused(receiver: Receiver) -> None:
-    wrong = Batch(OTLP, "application/x-protobuf", b"\xff\xff", "guest")
+    wrong = ReceivedBatch(OTLP, "application/x-protobuf", b"\xff\xff", "guest")
     assert (await receiver.take(wrong)).status == 400
-    assert (await receiver.take(Batch(JAEGER, "", b"", "guest"))).status == 415
+    assert (await receiver.take(ReceivedBatch(JAEGER, "", b"", "guest"))).status == 415

@@ -8,12 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from kata_host.forwarder.batch import AGAIN, JAEGER, OTLP, Batch
-from kata_host.forwarder.relay import Relay, Target
-from kata_tracing import http1
+from kata_host.forwarder.collector_address import CollectorAddress
+from kata_host.forwarder.received_batch import JAEGER, OTLP, ReceivedBatch
+from kata_host.forwarder.relay import Relay
+from kata_host.forwarder.sink import TRY_AGAIN
+from kata_tracing.http1.message import format_response
 from tests.helpers.trace_port import HANG, OK, FakeCollector, fake_collector
 
-BATCH = Batch(OTLP, "application/x-protobuf", b"body", "guest")
+BATCH = ReceivedBatch(OTLP, "application/x-protobuf", b"body", "guest")
 
 
 @pytest.fixture
@@ -23,7 +25,7 @@ def collector(tmp_path: Path) -> Iterator[FakeCollector]:
 
 
 def relay_to(collector: FakeCollector) -> Relay:
-    return Relay(Target.parse(f"unix://{collector.path}"), timeout=0.5)
+    return Relay(CollectorAddress.parse(f"unix://{collector.path}"), timeout=0.5)
 
 
 async def test_a_batch_arrives_as_it_was(collector: FakeCollector) -> None:
@@ -35,7 +37,7 @@ async def test_a_batch_arrives_as_it_was(collector: FakeCollector) -> None:
 
 
 async def test_jaegers_path_has_its_format(collector: FakeCollector) -> None:
-    batch = Batch(JAEGER, "application/x-thrift", b"body", "guest")
+    batch = ReceivedBatch(JAEGER, "application/x-thrift", b"body", "guest")
     assert (await relay_to(collector).take(batch)).status == 200
     assert collector.requests[0].target[1] == "/api/traces?format=jaeger.thrift"
 
@@ -43,7 +45,7 @@ async def test_jaegers_path_has_its_format(collector: FakeCollector) -> None:
 @pytest.mark.parametrize("status", [400, 404, 413, 429, 500, 503])
 async def test_the_collectors_own_answer(collector: FakeCollector, status: int) -> None:
     headers = {"Retry-After": "7", "Set-Cookie": "x=y", "Content-Type": "text/plain"}
-    collector.answers = [http1.response(status, "Whatever", headers, b"words")]
+    collector.answers = [format_response(status, "Whatever", headers, b"words")]
     answer = await relay_to(collector).take(BATCH)
     assert (answer.status, answer.body) == (status, b"words")
     # What the guest has no use for stays on the host.
@@ -56,31 +58,10 @@ async def test_the_collectors_own_answer(collector: FakeCollector, status: int) 
 async def test_no_answer_is_come_again(collector: FakeCollector, said: bytes) -> None:
     collector.answers = [said, OK]
     relay = relay_to(collector)
-    assert await relay.take(BATCH) == AGAIN
+    assert await relay.take(BATCH) == TRY_AGAIN
     assert (await relay.take(BATCH)).status == 200
 
 
 async def test_nobody_there_is_come_again(tmp_path: Path) -> None:
-    assert await Relay(Target.parse(f"unix://{tmp_path}/x")).take(BATCH) == AGAIN
-
-
-@pytest.mark.parametrize(
-    ("url", "target"),
-    [
-        ("http://127.0.0.1:4318", Target("127.0.0.1", 4318)),
-        ("http://[::1]:14268/", Target("::1", 14268)),
-        ("http://collector", Target("collector", 4318)),
-        ("http://a:1/b/c/", Target("a", 1, prefix="/b/c")),
-        ("unix:///run/x", Target("localhost", 0, path="/run/x")),
-    ],
-)
-def test_urls(url: str, target: Target) -> None:
-    assert Target.parse(url) == target
-
-
-@pytest.mark.parametrize(
-    "url", ["https://a:1", "a:1", "http://", "unix://a/b", "http://a?b=c", "http://a:b"]
-)
-def test_urls_that_are_none(url: str) -> None:
-    with pytest.raises(ValueError, match=r"collector|Port"):
-        Target.parse(url)
+    relay = Relay(CollectorAddress.parse(f"unix://{tmp_path}/x"))
+    assert await relay.take(BATCH) == TRY_AGAIN

@@ -2,23 +2,29 @@
 import json
 import re
 
-from kata_host.trace.page import page
-from kata_host.trace.span_record import SpanRecord
-from kata_tracing.kind import Status
+from kata_host.trace.page import render_page
+from kata_host.trace.received_span import ReceivedSpan, SpanStatus
 
 
 def test_all_that_is_needed_is_in_the_page() -> None:
-    text = page([])
+    text = render_page([])
     assert not re.findall(r"""(?:src|href)=|https?://|@import|url\(""", text)
     assert "const spans = []" in text
 
 
 def test_a_guests_text_is_never_markup() -> None:
     evil = "</script><script>alert(1)</script><!--\x1b\u2028"
-    span = SpanRecord(
-        "t", "a", "", evil, 5_000, 9_000, status=Status.ERROR, attributes={evil: evil}
+    span = ReceivedSpan(
+        "t",
+        "a",
+        "",
+        evil,
+        5_000,
+        9_000,
+        status=SpanStatus.ERROR,
+        attributes={evil: evil},
     )
-    text = page([span])
+    text = render_page([span])
     assert text.count("<script>") == text.count("</script>") == 1
     data = re.search(r"const spans = (\[.*\]);", text)
     assert data is not None
@@ -29,23 +35,23 @@ def test_a_guests_text_is_never_markup() -> None:
 
 
 def test_a_hint_says_whose_call_it_is() -> None:
-    def span(name: str, parent: str, **attributes: str) -> SpanRecord:
+    def span(name: str, parent: str, **attributes: str) -> ReceivedSpan:
         of = {key.replace("_", "."): value for key, value in attributes.items()}
-        return SpanRecord("t", name, parent, name, 1, 2, attributes=of)
+        return ReceivedSpan("t", name, parent, name, 1, 2, attributes=of)
 
     spans = [
         span("a", "", container_id="c1", agent_exec_id="c1"),
         span("b", "a", container_id="c1", agent_exec_id="e1"),
         span("c", "b"),
     ]
-    data = re.search(r"const spans = (\[.*\]);", page(spans))
+    data = re.search(r"const spans = (\[.*\]);", render_page(spans))
     assert data is not None
     assert [it["hint"] for it in json.loads(data[1])] == ["c1", "e1", ""]
 
 
 def test_what_the_script_asks_for_is_there() -> None:
     """Each element that it names, and each field of a span."""
-    text = page([SpanRecord("t", "a", "", "a", 1, 2)])
+    text = render_page([ReceivedSpan("t", "a", "", "a", 1, 2)])
     named = set(re.findall(r'\$\("([a-z]+)"\)', text))
     assert named
     assert named == set(re.findall(r'id="([a-z]+)"', text)) - {"axis"}
@@ -57,15 +63,18 @@ def test_what_the_script_asks_for_is_there() -> None:
 
 
 def test_the_guests_text_only_ever_becomes_text() -> None:
-    text = page([])
+    text = render_page([])
     assert not re.search(
         r"innerHTML|outerHTML|insertAdjacent|document\.write|eval", text
     )
 
 
 def test_children_are_one_deeper() -> None:
-    spans = [SpanRecord("t", "b", "a", "b", 1, 2), SpanRecord("t", "a", "", "a", 0, 3)]
-    data = re.search(r"const spans = (\[.*\]);", page(spans))
+    spans = [
+        ReceivedSpan("t", "b", "a", "b", 1, 2),
+        ReceivedSpan("t", "a", "", "a", 0, 3),
+    ]
+    data = re.search(r"const spans = (\[.*\]);", render_page(spans))
     assert data is not None
     assert [(it["name"], it["depth"]) for it in json.loads(data[1])] == [
         ("a", 0),

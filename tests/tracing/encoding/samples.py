@@ -5,10 +5,10 @@ from __future__ import annotations
 
 from opentelemetry.sdk.trace import ReadableSpan
 
-from kata_tracing.data import Event, SpanData
-from kata_tracing.kind import Kind
-from kata_tracing.propagation import TraceContext
-from kata_tracing.sdk import Translator
+from kata_tracing.sdk_translator import SdkTranslator
+from kata_tracing.span_data import SpanData
+from kata_tracing.span_kind import SpanKind
+from kata_tracing.trace_context import TraceContext
 
 TRACE = 0xFFF92F3577B34DA6_83CE929D0E0E4736
 RESOURCE = {"service.name": "kata-agent", "service.version": "9", "process.pid": 1}
@@ -16,8 +16,8 @@ RESOURCE = {"service.name": "kata-agent", "service.version": "9", "process.pid":
 
 def samples() -> list[ReadableSpan]:
     """The SDK's spans, made as the sender thread makes them."""
-    translator = Translator(RESOURCE)
-    return [translator.span(data) for data in recorded()]
+    translator = SdkTranslator(RESOURCE)
+    return [translator.translate(data) for data in recorded()]
 
 
 def recorded() -> list[SpanData]:
@@ -28,7 +28,7 @@ def recorded() -> list[SpanData]:
             call,
             start=1_700_000_000_000_001_000,
             end=1_700_000_000_250_001_000,
-            kind=Kind.SERVER,
+            kind=SpanKind.SERVER,
             parent_id=0xF0,
             has_remote_parent=True,
             failed=True,
@@ -39,10 +39,8 @@ def recorded() -> list[SpanData]:
                 "ratio": 0.25,
                 "list": ("a", "b"),
             },
-            events=[Event("hop", 1_700_000_000_000_005_000, {"n": 3})],
             links=(TraceContext(5 << 64 | 1, 2),),
             dropped_attributes=4,
-            dropped_events=5,
         ),
         SpanData(
             "storage.add",

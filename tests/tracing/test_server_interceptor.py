@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from kata_host.trace.span_record import SpanRecord
+from kata_host.trace.received_span import ReceivedSpan, SpanStatus
 from kata_protos import agent_pb2
-from kata_tracing.interceptor import server_interceptor
-from kata_tracing.kind import Kind, Status
-from kata_tracing.setup import Tracing
+from kata_tracing.server_interceptor import server_interceptor
 from kata_tracing.span import span
+from kata_tracing.span_kind import SpanKind
+from kata_tracing.tracing import Tracing
 from tests.helpers.trace_port import FakeCollector, fake_collector
 from ttrpc.call_context import CallContext
 from ttrpc.codes import Code
@@ -55,7 +55,7 @@ class Server:
 
         return await self._interceptor(request, context, proceed)
 
-    async def spans(self) -> dict[str, SpanRecord]:
+    async def spans(self) -> dict[str, ReceivedSpan]:
         await self.tracing.stop()
         return {it.name: it for it in self.collector.spans()}
 
@@ -84,7 +84,7 @@ async def test_a_server_span(server: Server) -> None:
     assert await server.call("CreateContainer", request) == "response"
     found = await server.spans()
     call = found[CREATE]
-    assert call.kind is Kind.SERVER
+    assert call.kind is SpanKind.SERVER
     assert call.attributes == {
         "subsystem": "rpc",
         "source": "agent",
@@ -157,16 +157,16 @@ async def test_isolated_roots_link_to_the_boot(server: Server) -> None:
 @pytest.mark.parametrize(
     ("error", "code", "status"),
     [
-        (StatusError(Code.NOT_FOUND, "secret"), "NOT_FOUND", Status.UNSET),
-        (StatusError(Code.UNAVAILABLE, "secret"), "UNAVAILABLE", Status.ERROR),
-        (StatusError(77, "secret"), "77", Status.UNSET),
-        (RuntimeError("secret"), "INTERNAL", Status.ERROR),
-        (asyncio.CancelledError(), "CANCELLED", Status.UNSET),
+        (StatusError(Code.NOT_FOUND, "secret"), "NOT_FOUND", SpanStatus.UNSET),
+        (StatusError(Code.UNAVAILABLE, "secret"), "UNAVAILABLE", SpanStatus.ERROR),
+        (StatusError(77, "secret"), "77", SpanStatus.UNSET),
+        (RuntimeError("secret"), "INTERNAL", SpanStatus.ERROR),
+        (asyncio.CancelledError(), "CANCELLED", SpanStatus.UNSET),
     ],
 )
 @pytest.mark.parametrize("method", ["CreateContainer", "WaitProcess"])
 async def test_outcomes(
-    server: Server, method: str, error: BaseException, code: str, status: Status
+    server: Server, method: str, error: BaseException, code: str, status: SpanStatus
 ) -> None:
     await server.tracing.start("collated")
     with pytest.raises(type(error)):
@@ -174,7 +174,7 @@ async def test_outcomes(
     call = (await server.spans())[f"grpc.AgentService/{method}"]
     assert call.attributes["rpc.response.status_code"] == code
     assert call.status is status
-    assert ("error.type" in call.attributes) == (status is Status.ERROR)
+    assert ("error.type" in call.attributes) == (status is SpanStatus.ERROR)
     assert all(b"secret" not in it.body for it in server.collector.requests)
 
 

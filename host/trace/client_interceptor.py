@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The caller's side: whose children the guest's spans are to be.
+"""Sends the caller's trace context with each call of a client.
 
-In a program that uses OpenTelemetry each call gets a span, below the current one.
-In any other, the parent is what its environment names: `TRACEPARENT`, as
-OpenTelemetry's specification has it ("Environment Variables as Context Propagation
-Carriers"). Nothing is imported for it. What the caller put into the metadata of a
-call itself is left alone.
+In a program that uses OpenTelemetry each call is a span below the current one, and is
+the parent of the guest's span. In any other program the parent is the span that the
+environment names: `TRACEPARENT`, as in OpenTelemetry's specification, "Environment
+Variables as Context Propagation Carriers". OpenTelemetry is not imported for this. A
+`traceparent` that the caller put into the metadata of a call stays as it is.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from contextlib import contextmanager
 from typing import Any
 
 from kata_tracing import semconv
-from kata_tracing.propagation import TRACEPARENT, TraceContext, extract
+from kata_tracing.propagation import extract
+from kata_tracing.trace_context import TRACEPARENT, TraceContext
 from ttrpc.call_context import CallContext
 from ttrpc.codes import Code
 from ttrpc.interceptor import Proceed
@@ -26,40 +27,19 @@ from ttrpc.interceptor import Proceed
 async def client_interceptor(
     request: Any, context: CallContext, proceed: Proceed
 ) -> Any:
-    """Send the caller's span along with each call of a client of `ttrpc.aio`."""
-    with _calling(context):
+    """Make one call of a client of `ttrpc.aio` inside a `client_span`."""
+    with client_span(context):
         return await proceed(request, context)
 
 
-def sync_client_interceptor(request: Any, context: CallContext, proceed: Any) -> Any:
-    """Do the same for a client of `ttrpc.sync`."""
-    with _calling(context):
-        return proceed(request, context)
-
-
-def inject(context: CallContext, sent: TraceContext) -> None:
-    """Put a trace context into a call's metadata, in place of what is there."""
-    for key, value in sent.to_metadata().items():
-        context.metadata.set(key, value)
-
-
-def from_environment() -> TraceContext | None:
-    """Return the span that this process was started by, None when nobody says."""
-
-    def values(key: str) -> list[str]:
-        value = os.environ.get(key.upper().replace("-", "_"))
-        return [] if value is None else [value]
-
-    return extract(values)
-
-
 @contextmanager
-def _calling(context: CallContext) -> Iterator[None]:
+def client_span(context: CallContext) -> Iterator[None]:
+    """Put the trace context for one call into its metadata, for a `with` block."""
     api: Any = sys.modules.get("opentelemetry.trace")
     if TRACEPARENT in context.metadata:
         yield
     elif api is not None:
-        with _call_span(api, context):
+        with _api_span(api, context):
             yield
     else:
         if (inherited := from_environment()) is not None:
@@ -67,9 +47,25 @@ def _calling(context: CallContext) -> Iterator[None]:
         yield
 
 
+def inject(context: CallContext, trace: TraceContext) -> None:
+    """Put a trace context into a call's metadata, in place of any that is there."""
+    for key, value in trace.to_metadata().items():
+        context.metadata.set(key, value)
+
+
+def from_environment() -> TraceContext | None:
+    """Return the span that started this process, None if the environment has none."""
+
+    def values_of(key: str) -> list[str]:
+        value = os.environ.get(key.upper().replace("-", "_"))
+        return [] if value is None else [value]
+
+    return extract(values_of)
+
+
 @contextmanager
-def _call_span(api: Any, context: CallContext) -> Iterator[None]:
-    """Make a span with the caller's OpenTelemetry; an error without its text."""
+def _api_span(api: Any, context: CallContext) -> Iterator[None]:
+    """Make a span by the program's OpenTelemetry. An error's text stays out of it."""
     name = context.method.full_method.lstrip("/")
     with api.get_tracer(semconv.CLIENT_SCOPE).start_as_current_span(
         name,
@@ -79,9 +75,9 @@ def _call_span(api: Any, context: CallContext) -> Iterator[None]:
         record_exception=False,
         set_status_on_exception=False,
     ) as span:
-        sent = span.get_span_context()
-        if sent.is_valid:
-            inject(context, _from_api(sent))
+        ours = span.get_span_context()
+        if ours.is_valid:
+            inject(context, _from_api(ours))
         try:
             yield
         except BaseException as error:
@@ -94,12 +90,12 @@ def _call_span(api: Any, context: CallContext) -> Iterator[None]:
         span.set_attribute(semconv.RPC_RESPONSE_STATUS_CODE, Code.OK.name)
 
 
-def _from_api(sent: Any) -> TraceContext:
+def _from_api(context: Any) -> TraceContext:
     return TraceContext(
-        sent.trace_id,
-        sent.span_id,
-        sent.trace_flags.sampled,
-        sent.trace_state.to_header(),
+        context.trace_id,
+        context.span_id,
+        context.trace_flags.sampled,
+        context.trace_state.to_header(),
     )
 
 

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One span a call, on the server; `kata_host.trace.client` is the other side.
+"""One span for each call that a server serves.
 
     proceed()  ──►  [span: grpc.AgentService/CreateContainer]  ──►  handler
 
-The request's ids become attributes, nothing else of it does: environments hold
-secrets.
+Of the request only its ids become attributes, because environments hold secrets.
+`kata_host.trace.client_interceptor` is the caller's side.
 """
 
 from __future__ import annotations
@@ -15,26 +15,27 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 from kata_tracing import semconv
-from kata_tracing.setup import Kind, Tracing
+from kata_tracing.tracing import TraceType, Tracing
 from ttrpc.call_context import CallContext
 from ttrpc.codes import Code
 from ttrpc.errors import StatusError
 from ttrpc.interceptor import Interceptor, Proceed
 
 if TYPE_CHECKING:
-    from kata_tracing.span import Attribute
-    from kata_tracing.tracer import OpenSpan, Tracer
+    from kata_tracing.attributes import Attribute
+    from kata_tracing.open_span import OpenSpan
+    from kata_tracing.tracer import Tracer
 
 StatusOf = Callable[[BaseException], StatusError]
-"""What the server makes of an exception: `kata_agent.rpc.status.to_status`."""
+"""Return the status that the server sends for an exception."""
 
 UNTRACED: Final = frozenset({"StartTracing", "StopTracing"})
-"""They switch what would record them."""
+"""Methods that switch tracing, and so would be half in a trace."""
 LONG_POLLS: Final = frozenset(
     {"GetOOMEvent", "WaitProcess", "ReadStdout", "ReadStderr"}
 )
-"""They may wait for as long as the VM lives, so no span waits with them: it is
-made when they return, from the time that they came."""
+"""Methods that may wait for as long as the VM lives. No span waits with them: their
+span is made when they return, and starts when the call came."""
 INTERACTIVE: Final = frozenset({"ReadStdout", "ReadStderr", "WriteStdin"})
 IDS: Final = {
     "sandbox_id": semconv.SANDBOX_ID,
@@ -52,14 +53,15 @@ SERVER_FAULTS: Final = frozenset(
         Code.DATA_LOSS,
     }
 )
-"""Codes that make a server's span an error; others are the caller's doing
-(semantic conventions, RPC spans)."""
+"""Codes that make a server's span an error. The caller causes all others (semantic
+conventions, RPC spans)."""
 
 
 def server_interceptor(tracing: Tracing, status_of: StatusOf) -> Interceptor:
     """Return the interceptor that opens a span around each call of a server.
 
-    When tracing is off it costs one branch and one more frame.
+    When tracing is off, it costs one branch and one more frame. `status_of` is the
+    server's own, such as `kata_agent.rpc.status.to_status`.
     """
 
     async def traced(request: Any, context: CallContext, proceed: Proceed) -> Any:
@@ -106,12 +108,12 @@ def _begin(
         if value := getattr(request, field, ""):
             attributes[key] = value
     caller = None
-    if tracing.kind is Kind.COLLATED:
-        # Here, as most agents never need it.
+    if tracing.trace_type is TraceType.COLLATED:
+        # Imported here, because most agents never need it.
         from kata_tracing.propagation import extract
 
         caller = extract(context.metadata.get_all)
-    return tracer.call(name, attributes, caller, start=start)
+    return tracer.begin_call(name, attributes, caller, start=start)
 
 
 async def _observe(

@@ -3,32 +3,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kata_tracing import http1
-from kata_tracing.http1 import HttpError, Message, MessageReader
+from kata_tracing.http1.message import HttpError, format_request
+from kata_tracing.http1.message_reader import MessageReader
 
 
 def reader(*, response: bool = True, max_body: int = 1000) -> MessageReader:
     return MessageReader(max_body=max_body, response=response)
-
-
-def test_request_round_trip() -> None:
-    data = http1.request("/v1/traces", b"body", "application/x-protobuf", host="h")
-    message = reader(response=False).feed(data)
-    assert message is not None
-    assert message.target == ("POST", "/v1/traces")
-    assert message.body == b"body"
-    assert message.headers["content-type"] == "application/x-protobuf"
-    assert message.headers["host"] == "h"
-    assert message.keeps_alive
-
-
-def test_response_round_trip() -> None:
-    data = http1.response(503, "Service Unavailable", {"Retry-After": "1"}, b"later")
-    message = reader().feed(data)
-    assert message is not None
-    assert message.status == 503
-    assert message.headers["retry-after"] == "1"
-    assert message.body == b"later"
 
 
 RESPONSES = {
@@ -54,8 +34,8 @@ def test_in_any_pieces(data: bytes) -> None:
 
 
 def test_several_in_one_piece() -> None:
-    one = http1.request("/", b"1", "text/plain")
-    two = http1.request("/", b"2", "text/plain")
+    one = format_request("/", b"1", "text/plain")
+    two = format_request("/", b"2", "text/plain")
     it = reader(response=False)
     bodies = [it.feed(one + two), it.feed(b""), it.feed(b"")]
     assert [message and message.body for message in bodies] == [b"1", b"2", None]
@@ -77,16 +57,6 @@ def test_cut_off(data: bytes) -> None:
     assert it.feed(data) is None
     with pytest.raises(HttpError):
         it.end()
-
-
-def test_keep_alive() -> None:
-    def keeps(start_line: str, **headers: str) -> bool:
-        return Message(start_line, headers, b"").keeps_alive
-
-    assert keeps("HTTP/1.1 200 OK")
-    assert not keeps("HTTP/1.1 200 OK", connection="Close")
-    assert not keeps("POST / HTTP/1.0")
-    assert keeps("POST / HTTP/1.0", connection="keep-alive")
 
 
 @pytest.mark.parametrize(
@@ -126,18 +96,6 @@ def test_refused_requests(data: bytes, status: int) -> None:
 def test_refused_responses(data: bytes) -> None:
     with pytest.raises(HttpError):
         reader().feed(data)
-
-
-@pytest.mark.parametrize("line", ["", "HTTP/1.1", "HTTP/1.1 20", "SPDY 200 OK"])
-def test_not_a_response(line: str) -> None:
-    with pytest.raises(HttpError):
-        _ = Message(line, {}, b"").status
-
-
-@pytest.mark.parametrize("line", ["", "GET /", "GET / HTTP/2.0", "GET  / HTTP/1.1"])
-def test_not_a_request(line: str) -> None:
-    with pytest.raises(HttpError):
-        _ = Message(line, {}, b"").target
 
 
 @given(st.lists(st.binary(max_size=300), max_size=20), st.booleans())

@@ -22,8 +22,11 @@ from opentelemetry.trace import (
     set_span_in_context,
 )
 
-import kata_host.trace.client
-from kata_host.trace.client import client_interceptor, sync_client_interceptor
+from kata_host.trace.client_interceptor import (
+    client_interceptor,
+    client_span,
+    from_environment,
+)
 from kata_protos import agent_pb2
 from ttrpc.call_context import CallContext
 from ttrpc.codes import Code
@@ -74,13 +77,10 @@ async def test_the_current_span_is_sent() -> None:
         assert await sent(new_call()) == {"traceparent": PARENT}
 
 
-def test_a_plain_function_does_the_same() -> None:
-    def proceed(request: Any, context: CallContext) -> Any:
-        return dict(context.metadata)
-
-    with around(PARENT):
-        found = sync_client_interceptor(None, new_call(), proceed)
-    assert found == {"traceparent": PARENT}
+def test_a_blocking_client_can_do_the_same() -> None:
+    context = new_call()
+    with around(PARENT), client_span(context):
+        assert dict(context.metadata) == {"traceparent": PARENT}
 
 
 @pytest.mark.usefixtures("without")
@@ -166,4 +166,4 @@ def test_the_environment_in_lower_case_is_nobodys(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("traceparent", PARENT)
-    assert kata_host.trace.client.from_environment() is None
+    assert from_environment() is None

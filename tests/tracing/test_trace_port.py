@@ -12,20 +12,19 @@ from pathlib import Path
 
 import pytest
 
-from kata_tracing import http1
-from kata_tracing.collector import MAX_RETRY_AFTER, parse_retry_after
-from kata_tracing.counters import Counters, Reason
-from kata_tracing.data import SpanData
+from kata_tracing.counters import Counters, DropReason
 from kata_tracing.encoding.encoding import Encoding
-from kata_tracing.encoding.load import load
-from kata_tracing.port import Limits, TracePort, backoff
-from kata_tracing.propagation import TraceContext
-from kata_tracing.sdk import Translator
+from kata_tracing.encoding.load_encoding import load_encoding
+from kata_tracing.http1.message import format_response
+from kata_tracing.sdk_translator import SdkTranslator
+from kata_tracing.span_data import SpanData
+from kata_tracing.trace_context import TraceContext
+from kata_tracing.trace_port import TracePort, TracePortLimits
 from tests.helpers.trace_port import HANG, OK, FakeCollector, fake_collector
 
-QUICK = Limits(batch_delay=0.01, backoff_first=0.005, backoff_last=0.02)
-AGAIN = http1.response(503, "Service Unavailable", {"Retry-After": "0.01"})
-REFUSED = http1.response(400, "Bad Request", {})
+QUICK = TracePortLimits(batch_delay=0.01, backoff_first=0.005, backoff_last=0.02)
+AGAIN = format_response(503, "Service Unavailable", {"Retry-After": "0.01"})
+REFUSED = format_response(400, "Bad Request", {})
 
 
 @pytest.fixture
@@ -47,14 +46,14 @@ class Sender:
     def __init__(
         self,
         collector: FakeCollector,
-        limits: Limits = QUICK,
+        limits: TracePortLimits = QUICK,
         form: Encoding | None = None,
     ) -> None:
         self.counters = Counters()
         self.port = TracePort(
             collector.connect,
-            form or load("otlp"),
-            Translator({"service.name": "kata-agent"}).span,
+            form or load_encoding("otlp"),
+            SdkTranslator({"service.name": "kata-agent"}).translate,
             counters=self.counters,
             limits=limits,
         )
@@ -73,13 +72,13 @@ class Sender:
         self.port.put(data)
         self._next += 1
 
-    def dropped(self) -> dict[Reason, int]:
+    def dropped(self) -> dict[DropReason, int]:
         return {reason: n for reason, n in self.counters.dropped.items() if n}
 
     def check(self, *, ended: int, sent: int, **dropped: int) -> None:
         assert self.counters.ended == ended
         assert self.counters.sent == sent
-        assert self.dropped() == {Reason(key): n for key, n in dropped.items()}
+        assert self.dropped() == {DropReason(key): n for key, n in dropped.items()}
         assert self.counters.pending == 0
 
 
@@ -137,7 +136,7 @@ def test_a_restarted_collector_gets_all(collector: FakeCollector) -> None:
 
 
 def test_an_absent_collector_costs_bounded_memory(absent: FakeCollector) -> None:
-    limits = Limits(
+    limits = TracePortLimits(
         queue_spans=500, spool_bytes=20_000, batch_spans=50, batch_delay=0.01
     )
     sender = Sender(absent, limits)
@@ -147,15 +146,15 @@ def test_an_absent_collector_costs_bounded_memory(absent: FakeCollector) -> None
     assert not sender.port.close(0.2)
     assert time.monotonic() - began < 2
     dropped = sender.dropped()
-    assert dropped.keys() <= {Reason.QUEUE, Reason.SPOOL, Reason.SHUTDOWN}
-    assert dropped[Reason.SHUTDOWN] > 0
+    assert dropped.keys() <= {DropReason.QUEUE, DropReason.SPOOL, DropReason.SHUTDOWN}
+    assert dropped[DropReason.SHUTDOWN] > 0
     assert sum(dropped.values()) == sender.counters.ended == 4000
     assert sender.counters.pending == 0
 
 
 def test_a_full_queue_drops_the_newest(collector: FakeCollector) -> None:
     gate = threading.Event()
-    otlp = load("otlp")
+    otlp = load_encoding("otlp")
 
     def encode(spans):  # type: ignore[no-untyped-def]
         gate.wait(10)
@@ -164,13 +163,13 @@ def test_a_full_queue_drops_the_newest(collector: FakeCollector) -> None:
     slow = Encoding(
         "slow", otlp.path, otlp.content_type, otlp.taken, encode, otlp.rejected
     )
-    sender = Sender(collector, Limits(queue_spans=10, batch_spans=1), slow)
+    sender = Sender(collector, TracePortLimits(queue_spans=10, batch_spans=1), slow)
     sender.put(1)
     # The one span is on its way to be encoded; now the queue fills.
     while sender.port._queue:
         time.sleep(0.001)
     sender.put(13)
-    assert sender.dropped() == {Reason.QUEUE: 3}
+    assert sender.dropped() == {DropReason.QUEUE: 3}
     gate.set()
     assert sender.port.close(10)
     assert names(collector) == expected(11)
@@ -178,7 +177,7 @@ def test_a_full_queue_drops_the_newest(collector: FakeCollector) -> None:
 
 
 def test_a_full_spool_drops_the_oldest(absent: FakeCollector) -> None:
-    limits = Limits(
+    limits = TracePortLimits(
         batch_spans=10, spool_bytes=2000, batch_delay=0.01, backoff_first=0.01
     )
     sender = Sender(absent, limits)
@@ -187,7 +186,7 @@ def test_a_full_spool_drops_the_oldest(absent: FakeCollector) -> None:
         while sender.port._encoded < sender.port._accepted:
             time.sleep(0.001)
     assert not sender.port.flush(0.01)
-    lost = sender.dropped()[Reason.SPOOL]
+    lost = sender.dropped()[DropReason.SPOOL]
     assert 0 < lost < 200
     absent.start()
     assert sender.port.close(10)
@@ -209,7 +208,7 @@ def test_a_busy_collector_is_asked_again(collector: FakeCollector) -> None:
 def test_a_collector_that_says_when_is_asked_then(collector: FakeCollector) -> None:
     pause = 0.3
     later = {"Retry-After": str(pause)}
-    collector.answers = [http1.response(429, "Too Many Requests", later), OK]
+    collector.answers = [format_response(429, "Too Many Requests", later), OK]
     sender = Sender(collector)
     sender.put(10)
     collector.wait(lambda it: it.attempts == 1)
@@ -228,7 +227,7 @@ def test_a_collector_that_does_not_say_when_is_asked_soon(
     collector: FakeCollector, value: str | None
 ) -> None:
     headers = {} if value is None else {"Retry-After": value}
-    collector.answers = [http1.response(503, "", headers)] * 5 + [OK]
+    collector.answers = [format_response(503, "", headers)] * 5 + [OK]
     sender = Sender(collector)
     sender.put(10)
     began = time.monotonic()
@@ -237,10 +236,6 @@ def test_a_collector_that_does_not_say_when_is_asked_soon(
     assert sender.port.close(10)
     assert sender.counters.throttled == 5
     sender.check(ended=10, sent=10)
-
-
-def test_a_retry_after_is_bounded() -> None:
-    assert parse_retry_after("1e9") == MAX_RETRY_AFTER
 
 
 def test_a_refused_batch_does_not_stop_the_next(collector: FakeCollector) -> None:
@@ -257,7 +252,7 @@ def test_a_refused_batch_does_not_stop_the_next(collector: FakeCollector) -> Non
 def test_partial_success_is_counted(collector: FakeCollector) -> None:
     # ExportTraceServiceResponse{partial_success{rejected_spans: 3}}
     body = b"\x0a\x02\x08\x03"
-    collector.answers = [http1.response(200, "OK", {}, body)]
+    collector.answers = [format_response(200, "OK", {}, body)]
     sender = Sender(collector)
     sender.put(10)
     assert sender.port.close(10)
@@ -265,7 +260,7 @@ def test_partial_success_is_counted(collector: FakeCollector) -> None:
 
 
 def test_more_rejected_than_sent_is_not_believed(collector: FakeCollector) -> None:
-    collector.answers = [http1.response(200, "OK", {}, b"\x0a\x03\x08\xe8\x07")]
+    collector.answers = [format_response(200, "OK", {}, b"\x0a\x03\x08\xe8\x07")]
     sender = Sender(collector)
     sender.put(10)
     assert sender.port.close(10)
@@ -299,7 +294,7 @@ def test_a_hung_collector_holds_up_nothing(collector: FakeCollector) -> None:
 
 def test_a_timeout_is_tried_again(collector: FakeCollector) -> None:
     collector.answers = [HANG, OK]
-    sender = Sender(collector, Limits(timeout=0.05, batch_delay=0.01))
+    sender = Sender(collector, TracePortLimits(timeout=0.05, batch_delay=0.01))
     sender.put(10)
     assert sender.port.close(10)
     assert sender.counters.send_errors == 1
@@ -333,7 +328,7 @@ def test_a_span_that_cannot_be_encoded_is_dropped_alone(
 
 
 def test_a_large_batch_is_halved(collector: FakeCollector) -> None:
-    sender = Sender(collector, Limits(batch_bytes=3000, batch_delay=0.01))
+    sender = Sender(collector, TracePortLimits(batch_bytes=3000, batch_delay=0.01))
     sender.put(16, key="x" * 1000)
     assert sender.port.close(10)
     assert names(collector) == expected(16)
@@ -364,7 +359,7 @@ def test_a_forked_child_has_no_thread_and_sends_nothing(
 
 
 def test_many_threads(collector: FakeCollector) -> None:
-    sender = Sender(collector, Limits(queue_spans=100_000, batch_delay=0.01))
+    sender = Sender(collector, TracePortLimits(queue_spans=100_000, batch_delay=0.01))
 
     def put() -> None:
         for _ in range(500):
@@ -378,12 +373,3 @@ def test_many_threads(collector: FakeCollector) -> None:
     assert sender.port.close(20)
     assert len(collector.spans()) == 4000
     sender.check(ended=4000, sent=4000)
-
-
-def test_backoff_grows_to_a_bound_with_jitter() -> None:
-    limits = Limits(backoff_first=0.1, backoff_last=5.0)
-    for failures, top in ((0, 0.1), (1, 0.2), (3, 0.8), (10, 5.0), (10**6, 5.0)):
-        pauses = {backoff(failures, limits) for _ in range(50)}
-        assert top / 2 <= min(pauses)
-        assert max(pauses) <= top
-        assert len(pauses) > 1

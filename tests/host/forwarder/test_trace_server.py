@@ -9,20 +9,22 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from kata_host.forwarder.batch import TAKEN, Answer, Batch
 from kata_host.forwarder.listen import listen_unix
-from kata_host.forwarder.server import Limits, TraceServer, decompress
-from kata_tracing import http1
+from kata_host.forwarder.received_batch import ReceivedBatch
+from kata_host.forwarder.sink import TAKEN, BatchResponse
+from kata_host.forwarder.trace_server import TraceServer, TraceServerLimits, decompress
+from kata_tracing.http1.message import format_request
+from kata_tracing.http1.message_reader import MessageReader
 
 PROTOBUF = "application/x-protobuf"
-LIMITS = Limits(body=1000, idle=5, request=0.2, guest_connections=3)
+LIMITS = TraceServerLimits(body=1000, idle=5, request=0.2, guest_connections=3)
 
 
 class Sink:
     def __init__(self) -> None:
-        self.batches: list[Batch] = []
+        self.batches: list[ReceivedBatch] = []
 
-    async def take(self, batch: Batch) -> Answer:
+    async def take(self, batch: ReceivedBatch) -> BatchResponse:
         self.batches.append(batch)
         return TAKEN
 
@@ -39,7 +41,7 @@ class Guest:
         reader, writer = await asyncio.open_unix_connection(self.path)
         try:
             writer.write(data)
-            answers = http1.MessageReader(max_body=1000, response=True)
+            answers = MessageReader(max_body=1000, response=True)
             message = None
             while message is None:
                 message = answers.feed(await reader.read(1000))
@@ -58,24 +60,24 @@ async def guest(tmp_path: Path) -> AsyncIterator[Guest]:
 
 
 async def test_a_batch(guest: Guest) -> None:
-    request = http1.request("/v1/traces", b"body", PROTOBUF)
+    request = format_request("/v1/traces", b"body", PROTOBUF)
     assert await guest.say(request) == (200, False)
     assert [batch.body for batch in guest.sink.batches] == [b"body"]
 
 
 async def test_pipelined(guest: Guest) -> None:
-    request = http1.request("/v1/traces", b"body", PROTOBUF)
+    request = format_request("/v1/traces", b"body", PROTOBUF)
     assert await guest.say(request * 3) == (200, False)
 
 
 @pytest.mark.parametrize(
     ("request_bytes", "status", "closed"),
     [
-        (http1.request("/etc/passwd", b"", PROTOBUF), 404, False),
-        (http1.request("/v1/traces/../metrics", b"", PROTOBUF), 404, False),
+        (format_request("/etc/passwd", b"", PROTOBUF), 404, False),
+        (format_request("/v1/traces/../metrics", b"", PROTOBUF), 404, False),
         (b"GET /v1/traces HTTP/1.1\r\n\r\n", 405, False),
-        (http1.request("/v1/traces", b"{}", "application/json"), 415, False),
-        (http1.request("/api/traces", b"", PROTOBUF), 415, False),
+        (format_request("/v1/traces", b"{}", "application/json"), 415, False),
+        (format_request("/api/traces", b"", PROTOBUF), 415, False),
         (
             b"POST /v1/traces HTTP/1.1\r\nContent-Type: application/x-protobuf\r\n"
             b"Content-Encoding: br\r\nContent-Length: 0\r\n\r\n",
@@ -107,7 +109,7 @@ async def test_one_guest_cannot_take_all_connections(
     guest: Guest, tmp_path: Path
 ) -> None:
     held = [await asyncio.open_unix_connection(guest.path) for _ in range(3)]
-    request = http1.request("/v1/traces", b"", PROTOBUF)
+    request = format_request("/v1/traces", b"", PROTOBUF)
     for _, writer in held:
         writer.write(request)
     for reader, _ in held:
@@ -129,7 +131,7 @@ async def test_one_guest_cannot_take_all_connections(
 )
 async def test_gzip(guest: Guest, body: bytes, status: int) -> None:
     """Collectors compress; a small body must not unpack to a large one."""
-    request = http1.request("/v1/traces", body, PROTOBUF).replace(
+    request = format_request("/v1/traces", body, PROTOBUF).replace(
         b"\r\n\r\n", b"\r\nContent-Encoding: gzip\r\n\r\n", 1
     )
     assert (await guest.say(request))[0] == status
@@ -141,8 +143,8 @@ async def test_a_hostile_guest_does_not_hinder_another(tmp_path: Path) -> None:
     sink = Sink()
     bad, good = Guest(tmp_path / "bad", sink), Guest(tmp_path / "good", sink)
     listeners = [listen_unix(bad.path), listen_unix(good.path)]
-    limits = Limits(guest_connections=3, connections=20)
-    request = http1.request("/v1/traces", b"body", PROTOBUF)
+    limits = TraceServerLimits(guest_connections=3, connections=20)
+    request = format_request("/v1/traces", b"body", PROTOBUF)
     async with TraceServer(listeners, sink, limits=limits):
         held = [await asyncio.open_unix_connection(bad.path) for _ in range(12)]
         for _, writer in held:
@@ -161,8 +163,8 @@ async def test_all_guests_together_are_limited(tmp_path: Path) -> None:
     sink = Sink()
     guests = [Guest(tmp_path / str(n), sink) for n in range(4)]
     listeners = [listen_unix(guest.path) for guest in guests]
-    limits = Limits(guest_connections=2, connections=3)
-    request = http1.request("/v1/traces", b"body", PROTOBUF)
+    limits = TraceServerLimits(guest_connections=2, connections=3)
+    request = format_request("/v1/traces", b"body", PROTOBUF)
     async with TraceServer(listeners, sink, limits=limits):
         held = []
         for guest in guests[:3]:
@@ -200,7 +202,7 @@ async def test_what_is_no_request_is_refused_at_once(
 async def test_a_guest_that_sends_byte_by_byte_is_served_until_its_time_is_up(
     guest: Guest,
 ) -> None:
-    request = http1.request("/v1/traces", b"body", PROTOBUF)
+    request = format_request("/v1/traces", b"body", PROTOBUF)
     reader, writer = await asyncio.open_unix_connection(guest.path)
     for byte in request:
         writer.write(bytes([byte]))

@@ -1,48 +1,40 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The spans of OpenTelemetry's SDK, made of what the tracer recorded.
+"""Makes the spans of OpenTelemetry's SDK from the data of ended spans.
 
-Imported when tracing goes on, never before, and used by the sender thread: a span
-takes the SDK 15 us to begin and to end, these take 2, and no call waits for them.
+Imported when tracing goes on, never before, and used by the sender thread. A span
+takes the SDK 15 us to begin and to end; making a finished one takes 2, and no call
+waits for it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Final
 
+from opentelemetry import trace as api
 from opentelemetry.attributes import BoundedAttributes
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import Event, ReadableSpan
-from opentelemetry.sdk.util import BoundedList
+from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.sdk.version import __version__
-from opentelemetry.trace import (
-    Link,
-    SpanContext,
-    SpanKind,
-    Status,
-    StatusCode,
-    TraceFlags,
-    TraceState,
-)
 from opentelemetry.util.types import Attributes
 
 from kata_tracing import semconv
-from kata_tracing.data import SpanData
-from kata_tracing.kind import Kind
-from kata_tracing.propagation import TraceContext
+from kata_tracing.span_data import SpanData
+from kata_tracing.span_kind import SpanKind
+from kata_tracing.trace_context import TraceContext
 
-_KINDS: Final = {Kind[kind.name]: kind for kind in SpanKind}
-_UNSET: Final = Status(StatusCode.UNSET)
-_ERROR: Final = Status(StatusCode.ERROR)
-_NO_STATE: Final = TraceState()
+_KINDS: Final = {SpanKind[kind.name]: kind for kind in api.SpanKind}
+_UNSET: Final = api.Status(api.StatusCode.UNSET)
+_ERROR: Final = api.Status(api.StatusCode.ERROR)
+_NO_STATE: Final = api.TraceState()
 
 
-class Translator:
+class SdkTranslator:
     """Makes the SDK's spans, all of one resource and one scope."""
 
     def __init__(self, attributes: Mapping[str, str | int]) -> None:
-        """Take the resource's attributes; the SDK's own ones are added."""
+        """Take the resource's attributes, to which the SDK's own are added."""
         self._resource = Resource(
             {
                 **attributes,
@@ -54,12 +46,12 @@ class Translator:
         version = str(attributes.get(semconv.SERVICE_VERSION, ""))
         self._scope = InstrumentationScope(semconv.SERVICE, version)
 
-    def span(self, data: SpanData) -> ReadableSpan:
-        """Make the SDK's span of one that has ended."""
+    def translate(self, data: SpanData) -> ReadableSpan:
+        """Return the SDK's span of one that has ended."""
         context = _context(data.context)
         parent = None
         if data.parent_id:
-            parent = SpanContext(
+            parent = api.SpanContext(
                 context.trace_id,
                 data.parent_id,
                 data.has_remote_parent,
@@ -72,8 +64,7 @@ class Translator:
             parent=parent,
             resource=self._resource,
             attributes=_attributes(data),
-            events=_events(data),
-            links=[Link(_context(link)) for link in data.links],
+            links=[api.Link(_context(link)) for link in data.links],
             kind=_KINDS[data.kind],
             status=_ERROR if data.failed else _UNSET,
             start_time=data.start,
@@ -82,27 +73,20 @@ class Translator:
         )
 
 
-def _context(context: TraceContext) -> SpanContext:
+def _context(context: TraceContext) -> api.SpanContext:
     state = _NO_STATE
     if context.tracestate:
-        state = TraceState.from_header([context.tracestate])
-    flags = TraceFlags(TraceFlags.SAMPLED if context.sampled else TraceFlags.DEFAULT)
-    return SpanContext(context.trace_id, context.span_id, False, flags, state)
+        state = api.TraceState.from_header([context.tracestate])
+    flags = api.TraceFlags.SAMPLED if context.sampled else api.TraceFlags.DEFAULT
+    return api.SpanContext(
+        context.trace_id, context.span_id, False, api.TraceFlags(flags), state
+    )
 
 
 def _attributes(data: SpanData) -> Attributes:
     if not data.dropped_attributes:
         return data.attributes
-    # Where the SDK keeps the count. It counts what it drops itself: nothing here.
+    # The SDK keeps the count in its own mapping, which here drops nothing itself.
     bounded = BoundedAttributes(attributes=data.attributes)
     bounded.dropped = data.dropped_attributes
-    return bounded
-
-
-def _events(data: SpanData) -> Sequence[Event]:
-    events = [Event(it.name, it.attributes, timestamp=it.time) for it in data.events]
-    if not data.dropped_events:
-        return events
-    bounded: BoundedList[Event] = BoundedList.from_seq(len(events), events)
-    bounded.dropped = data.dropped_events
     return bounded

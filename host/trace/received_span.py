@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A span as the host side sees it: read from OTLP, to be shown.
+"""A span as the host receives it, read from OTLP.
 
-Whoever sent it may be a hostile guest, so nothing in it is believed: text is
-bounded and made printable where it is shown, times may be nonsense, and parents
-may be missing or go round in circles.
+The sender may be a hostile guest, so nothing in a span is believed: text is bounded
+and made printable where it is shown, times may be nonsense, and parents may be missing
+or form a circle.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 
 from kata_tracing import semconv
-from kata_tracing.kind import Kind, Status
+from kata_tracing.span_kind import SpanKind
 
 if TYPE_CHECKING:
     from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
@@ -24,19 +24,29 @@ if TYPE_CHECKING:
 Value: TypeAlias = "str | bool | int | float | bytes | list[Value] | dict[str, Value]"
 E = TypeVar("E", bound=enum.IntEnum)
 MAX_DEPTH: Final = 8
-"""Of values within values."""
+"""Of values within values; deeper ones are read as ""."""
+
+
+class SpanStatus(enum.IntEnum):
+    """`Status.StatusCode` of opentelemetry-proto's trace.proto."""
+
+    UNSET = 0
+    OK = 1
+    ERROR = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
+class SpanEvent:
+    """A moment inside a span. This agent records none; other senders do."""
+
     name: str
     time: int
     attributes: Mapping[str, Value] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
-class SpanRecord:
-    """One finished span. Ids are lower-case hex, times nanoseconds since the epoch."""
+class ReceivedSpan:
+    """One ended span. Ids are lower-case hex, times nanoseconds since the epoch."""
 
     trace_id: str
     span_id: str
@@ -45,12 +55,12 @@ class SpanRecord:
     name: str
     start: int
     end: int
-    kind: Kind = Kind.INTERNAL
-    status: Status = Status.UNSET
+    kind: SpanKind = SpanKind.INTERNAL
+    status: SpanStatus = SpanStatus.UNSET
     attributes: Mapping[str, Value] = field(default_factory=dict)
-    events: tuple[Event, ...] = ()
+    events: tuple[SpanEvent, ...] = ()
     links: tuple[tuple[str, str], ...] = ()
-    """Trace and span ids."""
+    """Pairs of trace id and span id."""
     service: str = ""
     """`service.name` of the process that made it."""
 
@@ -60,27 +70,28 @@ class SpanRecord:
         return max(0, self.end - self.start)
 
 
-def from_otlp(request: ExportTraceServiceRequest) -> Iterator[SpanRecord]:
-    """Read the spans of a batch."""
+def from_otlp(request: ExportTraceServiceRequest) -> Iterator[ReceivedSpan]:
+    """Yield the spans of a batch, in its order."""
     for resource_spans in request.resource_spans:
-        service = _attributes(resource_spans.resource.attributes).get(
-            semconv.SERVICE_NAME
-        )
+        resource = _attributes(resource_spans.resource.attributes)
+        service = resource.get(semconv.SERVICE_NAME)
         for scope_spans in resource_spans.scope_spans:
             for span in scope_spans.spans:
-                yield SpanRecord(
+                yield ReceivedSpan(
                     trace_id=span.trace_id.hex(),
                     span_id=span.span_id.hex(),
                     parent_id=span.parent_span_id.hex(),
                     name=span.name,
                     start=span.start_time_unix_nano,
                     end=span.end_time_unix_nano,
-                    kind=_member(Kind, span.kind),
-                    status=_member(Status, span.status.code),
+                    kind=_member(SpanKind, span.kind),
+                    status=_member(SpanStatus, span.status.code),
                     attributes=_attributes(span.attributes),
                     events=tuple(
-                        Event(e.name, e.time_unix_nano, _attributes(e.attributes))
-                        for e in span.events
+                        SpanEvent(
+                            it.name, it.time_unix_nano, _attributes(it.attributes)
+                        )
+                        for it in span.events
                     ),
                     links=tuple(
                         (link.trace_id.hex(), link.span_id.hex()) for link in span.links
@@ -94,19 +105,20 @@ def _attributes(pairs: Iterable[Any]) -> dict[str, Value]:
 
 
 def _value(value: Any, depth: int) -> Value:
-    kind = value.WhichOneof("value")
-    if kind is None or depth > MAX_DEPTH:
+    field_name = value.WhichOneof("value")
+    if field_name is None or depth > MAX_DEPTH:
         return ""
-    if kind == "array_value":
+    if field_name == "array_value":
         return [_value(item, depth + 1) for item in value.array_value.values]
-    if kind == "kvlist_value":
+    if field_name == "kvlist_value":
         pairs = value.kvlist_value.values
         return {pair.key: _value(pair.value, depth + 1) for pair in pairs}
-    found: Value = getattr(value, kind)
-    return found
+    plain: Value = getattr(value, field_name)
+    return plain
 
 
 def _member(cls: type[E], number: int) -> E:
+    """Return the member with `number`, or the one with 0 if there is none."""
     try:
         return cls(number)
     except ValueError:

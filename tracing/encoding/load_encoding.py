@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The encoders by name; one is imported when it is asked for."""
+"""The encodings by name."""
 
 from __future__ import annotations
 
 from kata_tracing.encoding.encoding import JAEGER, OTLP, Encoding
 
 
-def load(name: str) -> Encoding:
-    """Import the encoder called `name`, `otlp` or `jaeger`.
+def load_encoding(name: str) -> Encoding:
+    """Import the encoding called `name`, `otlp` or `jaeger`.
 
     Raises `ValueError` for another name, and for `jaeger` if the packages of the extra
     `jaeger` are not installed.
@@ -26,4 +26,4 @@ def load(name: str) -> Encoding:
             ) from error
 
         return jaeger.ENCODING
-    raise ValueError(f"trace encoding {name!r}: neither {OTLP!r} nor {JAEGER!r}")
+    raise ValueError(f"unknown trace encoding {name!r}, use {OTLP!r} or {JAEGER!r}")

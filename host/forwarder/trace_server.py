@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Takes batches from guests over HTTP/1.1, and believes nothing.
+"""Takes batches from guests over HTTP/1.1, and trusts none of them.
 
-Every guest is hostile: requests are limited in path, type, size and time, and
-connections in number, so that one guest cannot take the forwarder from another.
+Requests are limited in path, type, size and time, and connections in number, so that
+one hostile guest cannot take the forwarder from another.
 """
 
 from __future__ import annotations
@@ -17,47 +17,49 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Self
 
-from kata_host.forwarder.batch import AGAIN, ROUTES, Answer, Batch, Sink
-from kata_tracing import http1
+from kata_host.forwarder.listen import TraceListener
+from kata_host.forwarder.received_batch import FORMATS, ReceivedBatch
+from kata_host.forwarder.sink import TRY_AGAIN, BatchResponse, Sink
+from kata_tracing.http1.message import HttpError, HttpMessage, format_response
+from kata_tracing.http1.message_reader import MessageReader
 
 log = logging.getLogger(__name__)
 
 CHUNK: Final = 64 << 10
+"""Bytes that one read takes at most."""
+ACCEPT_PAUSE: Final = 0.1
+"""Seconds to wait when no connection can be accepted."""
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class TraceServerLimits:
     """Sizes in bytes, times in seconds."""
 
     body: int = 2 << 20
-    """Twice what an agent sends; nothing but empty spans, it decodes to 300 MiB."""
+    """Twice what an agent sends. A body of empty spans only decodes to 300 MiB."""
     idle: float = 120.0
-    """Between two requests. The agent's batches come when there are spans."""
+    """Between two requests. The agent sends a batch only when there are spans."""
     request: float = 20.0
-    """From the first byte of a request to its last, and for our answer to leave."""
+    """From the first byte of a request to its last, and again for the response."""
     connections: int = 128
-    """Together, over all guests."""
+    """Of all guests together."""
     guest_connections: int = 8
     """Of one listener, or of one context id on vsock. The agent needs one."""
-
-
-@dataclass(frozen=True, slots=True)
-class Listener:
-    """A bound, listening socket and its name in logs."""
-
-    socket: socket.socket
-    name: str
 
 
 class TraceServer:
     """Serves the trace port on any number of listeners."""
 
     def __init__(
-        self, listeners: Sequence[Listener], sink: Sink, *, limits: Limits | None = None
+        self,
+        listeners: Sequence[TraceListener],
+        sink: Sink,
+        *,
+        limits: TraceServerLimits | None = None,
     ) -> None:
         self._listeners = listeners
         self._sink = sink
-        self._limits = limits or Limits()
+        self._limits = limits or TraceServerLimits()
         self._connections: Counter[str] = Counter()
         self._accepting: list[asyncio.Task[None]] = []
         self._serving: set[asyncio.Task[None]] = set()
@@ -72,7 +74,7 @@ class TraceServer:
         await self.close()
 
     async def close(self) -> None:
-        """Close listeners and connections; calls in flight are broken off."""
+        """Close listeners and connections; requests in flight are broken off."""
         tasks = [*self._accepting, *self._serving]
         for task in tasks:
             task.cancel()
@@ -80,15 +82,15 @@ class TraceServer:
         for listener in self._listeners:
             listener.socket.close()
 
-    async def _accept(self, listener: Listener) -> None:
+    async def _accept(self, listener: TraceListener) -> None:
         loop = asyncio.get_running_loop()
         while True:
             try:
                 connection, address = await loop.sock_accept(listener.socket)
             except OSError as error:
-                # Out of descriptors, most likely: others will close theirs.
+                # Most likely no descriptor is left; other connections will end.
                 log.warning("%s: cannot accept: %s", listener.name, error)
-                await asyncio.sleep(0.1)
+                await asyncio.sleep(ACCEPT_PAUSE)
                 continue
             guest = listener.name
             if connection.family == socket.AF_VSOCK:
@@ -106,7 +108,7 @@ class TraceServer:
                 or self._connections.total() > self._limits.connections
             ):
                 log.warning("%s: too many connections", guest)
-                await self._send(connection, AGAIN, last=True)
+                await self._send(connection, TRY_AGAIN, last=True)
                 return
             await self._requests(connection, guest)
         except (OSError, TimeoutError) as error:
@@ -118,26 +120,26 @@ class TraceServer:
                 del self._connections[guest]
 
     async def _requests(self, connection: socket.socket, guest: str) -> None:
-        reader = http1.MessageReader(max_body=self._limits.body)
+        reader = MessageReader(max_body=self._limits.body)
         while True:
             try:
                 message = await self._receive(connection, reader)
-            except http1.HttpError as error:
-                # Where the next request would begin is anybody's guess.
+            except HttpError as error:
+                # The beginning of the next request cannot be found.
                 log.warning("%s: %s", guest, error)
-                await self._send(connection, Answer(error.status), last=True)
+                await self._send(connection, BatchResponse(error.status), last=True)
                 return
             if message is None:
                 return
-            answer = await self._answer(message, guest)
-            await self._send(connection, answer, last=not message.keeps_alive)
+            response = await self._respond(message, guest)
+            await self._send(connection, response, last=not message.keeps_alive)
             if not message.keeps_alive:
                 return
 
     async def _receive(
-        self, connection: socket.socket, reader: http1.MessageReader
-    ) -> http1.Message | None:
-        """Return the next request, None when the guest has closed."""
+        self, connection: socket.socket, reader: MessageReader
+    ) -> HttpMessage | None:
+        """Return the next request, None if the guest has closed the connection."""
         loop = asyncio.get_running_loop()
         message = reader.feed(b"")
         if message is None and not reader.has_begun:
@@ -152,53 +154,54 @@ class TraceServer:
                 message = reader.feed(data) if data else reader.end()
         return message
 
-    async def _answer(self, message: http1.Message, guest: str) -> Answer:
+    async def _respond(self, message: HttpMessage, guest: str) -> BatchResponse:
         try:
             method, target = message.target
-        except http1.HttpError as error:
-            return Answer(error.status)
-        route = ROUTES.get(target.partition("?")[0])
-        if route is None:
-            return Answer(404)
+        except HttpError as error:
+            return BatchResponse(error.status)
+        batch_format = FORMATS.get(target.partition("?")[0])
+        if batch_format is None:
+            return BatchResponse(404)
         if method != "POST":
-            return Answer(405, {"Allow": "POST"})
+            return BatchResponse(405, {"Allow": "POST"})
         content_type = message.headers.get("content-type", "").partition(";")[0].strip()
         encoding = message.headers.get("content-encoding", "identity")
-        if content_type not in route.content_types:
-            return Answer(415)
+        if content_type not in batch_format.content_types:
+            return BatchResponse(415)
         try:
             body = decompress(message.body, encoding, self._limits.body)
-        except http1.HttpError as error:
-            return Answer(error.status)
-        return await self._sink.take(Batch(route, content_type, body, guest))
+        except HttpError as error:
+            return BatchResponse(error.status)
+        batch = ReceivedBatch(batch_format, content_type, body, guest)
+        return await self._sink.take(batch)
 
     async def _send(
-        self, connection: socket.socket, answer: Answer, *, last: bool
+        self, connection: socket.socket, response: BatchResponse, *, last: bool
     ) -> None:
-        headers = dict(answer.headers)
+        headers = dict(response.headers)
         if last:
             headers["Connection"] = "close"
-        data = http1.response(answer.status, answer.reason, headers, answer.body)
+        data = format_response(response.status, response.reason, headers, response.body)
         async with asyncio.timeout(self._limits.request):
             await asyncio.get_running_loop().sock_sendall(connection, data)
         if last:
-            # The rest of what the guest sends is not read; a reset must not
-            # overtake the answer.
+            # The rest of the guest's bytes is not read. Without this, the reset of
+            # the connection could overtake the response.
             with contextlib.suppress(OSError):
                 connection.shutdown(socket.SHUT_WR)
 
 
 def decompress(body: bytes, encoding: str, limit: int) -> bytes:
-    """Undo a Content-Encoding, to `limit` bytes at most. Raises `http1.HttpError`."""
+    """Undo a Content-Encoding, to `limit` bytes at most. Raises `HttpError`."""
     if encoding == "identity":
         return body
     if encoding != "gzip":
-        raise http1.HttpError(415, f"unknown encoding {encoding[:16]!r}")
+        raise HttpError(415, f"unknown content encoding {encoding[:16]!r}")
     stream = zlib.decompressobj(zlib.MAX_WBITS | 16)
     try:
         plain = stream.decompress(body, limit)
     except zlib.error:
-        raise http1.HttpError(400, "not gzip") from None
+        raise HttpError(400, "body is not gzip") from None
     if not stream.eof:
-        raise http1.HttpError(413, f"over {limit} bytes once unpacked, or cut off")
+        raise HttpError(413, f"body over {limit} bytes once unpacked, or cut off")
     return plain

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tracing on and off: the one object that the agent's main holds.
+"""Switches tracing on and off; the agent's main holds the one object.
 
     tracing = Tracing(
         connect=lambda timeout: ports.connect(config.trace_vport, timeout),
@@ -10,19 +10,16 @@
     server = Server(..., interceptors=[server_interceptor(tracing, to_status), ...])
 
     if config.trace != "off":
-        await tracing.start(config.trace)                # a Kind, as a word
+        await tracing.start(config.trace)                # a TraceType, as a word
     with tracing.boot(since=started):                    # time.monotonic_ns() of main's
         ...                                              # first line; a no-op when off
     ...
     await tracing.stop()                                 # before power-off: flushes
 
-The interceptor, always installed, does the rest: it opens a span a call, takes
-the sandbox's id from CreateSandbox, and flushes before DestroySandbox answers.
-`TracingService(tracing)` (`agent/rpc/tracing.py`) serves StartTracing and
-StopTracing. `kata_tracing.counters()` is for GetMetrics. Until `start`, nothing of
-OpenTelemetry is imported; imports and flushes happen in a thread, off the loop.
-`tracing.mode is Mode.STATIC` after DestroySandbox means that the agent, not the
-runtime, ends the VM (Kata 1.x and later).
+The interceptor, which is always installed, opens a span for each call, takes the
+sandbox's id from CreateSandbox, and flushes before DestroySandbox answers. Until
+`start` nothing of OpenTelemetry is imported. Imports and flushes run in a thread, off
+the loop.
 """
 
 from __future__ import annotations
@@ -38,9 +35,9 @@ from kata_tracing.counters import Counters
 from kata_tracing.span import NO_SPAN, Span, use_tracer
 
 if TYPE_CHECKING:
-    # What makes and sends spans is imported when tracing goes on.
+    # The modules that make and send spans are imported when tracing goes on.
     from kata_tracing.collector import Connect
-    from kata_tracing.port import Limits, TracePort
+    from kata_tracing.trace_port import TracePort, TracePortLimits
     from kata_tracing.tracer import Tracer
 
 log = logging.getLogger(__name__)
@@ -48,7 +45,7 @@ log = logging.getLogger(__name__)
 BOOT_SPAN: Final = "agent.boot"
 
 
-class Mode(enum.Enum):
+class TraceMode(enum.Enum):
     """How tracing was switched on."""
 
     OFF = enum.auto()
@@ -58,8 +55,8 @@ class Mode(enum.Enum):
     """By StartTracing."""
 
 
-class Kind(enum.StrEnum):
-    """Whose trace the agent's spans belong to."""
+class TraceType(enum.StrEnum):
+    """Which trace the agent's spans belong to."""
 
     ISOLATED = "isolated"
     """Each call begins a trace of its own, whatever its caller sends."""
@@ -67,12 +64,12 @@ class Kind(enum.StrEnum):
     """Each call is part of its caller's trace, if the caller sends one."""
 
 
-class TracingState(Exception):
-    """StartTracing or StopTracing came when it does not apply; Kata 1.x's texts."""
+class TracingStateError(Exception):
+    """StartTracing or StopTracing does not apply now; the text is Kata 1.x's."""
 
 
 class Tracing:
-    """Switches tracing on and off, as often as wanted."""
+    """Switches tracing on and off, any number of times."""
 
     def __init__(
         self,
@@ -81,13 +78,13 @@ class Tracing:
         encoding: str = "otlp",
         flush_timeout: float = 1.0,
         version: str = "",
-        limits: Limits | None = None,
+        limits: TracePortLimits | None = None,
     ) -> None:
-        """`connect` opens the trace port, given a timeout in seconds."""
+        """`connect` opens the connection to the collector, within some seconds."""
         self.flush_timeout = flush_timeout
-        """Seconds, at most, that a stop or a flush takes."""
-        self.mode = Mode.OFF
-        self.kind = Kind.ISOLATED
+        """The longest that a stop or a flush takes, in seconds."""
+        self.mode = TraceMode.OFF
+        self.trace_type = TraceType.ISOLATED
         self.tracer: Tracer | None = None
         """None while tracing is off."""
         self._connect = connect
@@ -99,43 +96,45 @@ class Tracing:
         self._sandbox_id = ""
         self._start_was_asked = False
         self._is_stopping = False
-        self._switching = asyncio.Lock()
+        self._lock = asyncio.Lock()
 
-    async def start(self, kind: str | Kind, *, dynamic: bool = False) -> None:
-        """Switch tracing on; the spans that begin from now on are recorded.
+    async def start(
+        self, trace_type: str | TraceType, *, dynamic: bool = False
+    ) -> None:
+        """Switch tracing on, for the spans that begin from now on.
 
-        Raises `ValueError` for an unknown kind or encoding, `TracingState` when
-        it is on.
+        Raises `ValueError` for an unknown type or encoding, `TracingStateError` if
+        tracing is on already.
         """
-        wanted = Kind(kind)
-        async with self._switching:
+        wanted = TraceType(trace_type)
+        async with self._lock:
             if self.tracer is not None:
-                raise TracingState("tracing already enabled")
+                raise TracingStateError("tracing already enabled")
             # OpenTelemetry's imports take tens of milliseconds.
             tracer, port = await asyncio.to_thread(self._build)
-            self.kind = wanted
-            self.mode = Mode.DYNAMIC if dynamic else Mode.STATIC
+            self.trace_type = wanted
+            self.mode = TraceMode.DYNAMIC if dynamic else TraceMode.STATIC
             self._start_was_asked = dynamic
             self.tracer, self._port = tracer, port
             tracer.sandbox_id = self._sandbox_id
             use_tracer(tracer)
         log.info(
             "tracing is on",
-            extra={"trace_kind": wanted.value, "trace_mode": self.mode.name.lower()},
+            extra={"trace_type": wanted.value, "trace_mode": self.mode.name.lower()},
         )
 
     async def stop(self) -> None:
-        """Switch tracing off, after a flush of `flush_timeout` at most.
+        """Switch tracing off, after a flush; do nothing when it is off.
 
-        Spans that are still open when this begins are dropped when they end, and
-        counted. Does nothing when tracing is off.
+        Spans that are still open when this begins are dropped and counted when they
+        end. Takes `flush_timeout` at most.
         """
         self._is_stopping = True
         try:
-            async with self._switching:
+            async with self._lock:
                 port = self._port
                 self.tracer = self._port = None
-                self.mode = Mode.OFF
+                self.mode = TraceMode.OFF
                 use_tracer(None)
                 if port is not None:
                     await asyncio.to_thread(port.close, self.flush_timeout)
@@ -144,38 +143,42 @@ class Tracing:
             self._is_stopping = False
 
     async def flush(self) -> bool:
-        """Wait for all ended spans to be delivered or dropped.
+        """Wait until all ended spans are delivered or dropped.
 
-        Takes `flush_timeout` at most; returns False when that was too short.
+        Takes `flush_timeout` at most; returns False if that was too short.
         """
         if self._port is None:
             return True
         return await asyncio.to_thread(self._port.flush, self.flush_timeout)
 
     async def start_by_call(self) -> None:
-        """Do what StartTracing asks, by the rules of Kata 1.x.
+        """Serve StartTracing, by the rules of Kata 1.x.
 
-        Such tracing is isolated. When the command line has switched tracing on
-        already, the first StartTracing is accepted and changes nothing.
+        Such tracing is isolated. If an option has switched tracing on already, the
+        first StartTracing is accepted and changes nothing. Raises
+        `TracingStateError`.
         """
-        if self.mode is Mode.STATIC and not self._start_was_asked:
+        if self.mode is TraceMode.STATIC and not self._start_was_asked:
             self._start_was_asked = True
             return
-        await self.start(Kind.ISOLATED, dynamic=True)
+        await self.start(TraceType.ISOLATED, dynamic=True)
 
     async def stop_by_call(self) -> None:
-        """Do what StopTracing asks; it stops static tracing too."""
+        """Serve StopTracing, which ends static tracing too.
+
+        Raises `TracingStateError`.
+        """
         if self._is_stopping:
-            raise TracingState("tracing already disabled")
-        if self.mode is Mode.OFF:
-            raise TracingState("tracing not enabled")
+            raise TracingStateError("tracing already disabled")
+        if self.mode is TraceMode.OFF:
+            raise TracingStateError("tracing not enabled")
         await self.stop()
 
     def boot(self, *, since: int) -> Span:
         """Begin the span of the agent's start; `since` is of `time.monotonic_ns`.
 
-        It ends with its `with` block, when the server is ready. The root spans of
-        an isolated trace link to it.
+        It ends with its `with` block, when the server is ready. Calls that are roots
+        of a trace link to it.
         """
         if self.tracer is None:
             return NO_SPAN
@@ -193,23 +196,23 @@ class Tracing:
             self.tracer.sandbox_id = sandbox_id
 
     def counters(self) -> Counters:
-        """Return what became of all spans since the agent's start."""
+        """Return the counts of all spans since the agent's start."""
         return self._counters.copy()
 
     def _build(self) -> tuple[Tracer, TracePort]:
-        from kata_tracing.encoding.load import load
-        from kata_tracing.port import TracePort
-        from kata_tracing.sdk import Translator
+        from kata_tracing.encoding.load_encoding import load_encoding
+        from kata_tracing.sdk_translator import SdkTranslator
+        from kata_tracing.trace_port import TracePort
         from kata_tracing.tracer import Tracer
 
         port = TracePort(
             self._connect,
-            load(self._encoding),
-            Translator(self._resource()).span,
+            load_encoding(self._encoding),
+            SdkTranslator(self._resource()).translate,
             counters=self._counters,
             limits=self._limits,
         )
-        return Tracer(port), port
+        return Tracer(port.put), port
 
     def _resource(self) -> dict[str, str | int]:
         machine = os.uname().machine

@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Giving up root, once the sockets are bound and the file is open."""
+
+from __future__ import annotations
+
+import grp
+import importlib
+import os
+import pwd
+from pathlib import Path
+from typing import Final
+
+LATE_IMPORTS: Final = ("concurrent.futures.thread", "encodings.idna")
+"""Modules that asyncio imports on first use, when `user` may not be able to read
+Python's own files."""
+
+
+def drop_privileges(user: str) -> None:
+    """Become `user` for good, with that user's primary group and no other.
+
+    Raises `KeyError` for an unknown user, `PermissionError` unless root.
+    """
+    for name in LATE_IMPORTS:
+        importlib.import_module(name)
+    entry = pwd.getpwnam(user)
+    os.setgroups([])
+    os.setgid(entry.pw_gid)
+    os.setuid(entry.pw_uid)
+
+
+def give_to_group(path: Path, group: str) -> None:
+    """Give a socket to a group. Raises `KeyError` for an unknown group."""
+    os.chown(path, -1, grp.getgrnam(group).gr_gid, follow_symlinks=False)

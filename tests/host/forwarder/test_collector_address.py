@@ -1,0 +1,26 @@
+# SPDX-License-Identifier: Apache-2.0
+import pytest
+
+from kata_host.forwarder.collector_address import CollectorAddress
+
+
+@pytest.mark.parametrize(
+    ("url", "target"),
+    [
+        ("http://127.0.0.1:4318", CollectorAddress("127.0.0.1", 4318)),
+        ("http://[::1]:14268/", CollectorAddress("::1", 14268)),
+        ("http://collector", CollectorAddress("collector", 4318)),
+        ("http://a:1/b/c/", CollectorAddress("a", 1, prefix="/b/c")),
+        ("unix:///run/x", CollectorAddress("localhost", 0, path="/run/x")),
+    ],
+)
+def test_urls(url: str, target: CollectorAddress) -> None:
+    assert CollectorAddress.parse(url) == target
+
+
+@pytest.mark.parametrize(
+    "url", ["https://a:1", "a:1", "http://", "unix://a/b", "http://a?b=c", "http://a:b"]
+)
+def test_urls_that_are_none(url: str) -> None:
+    with pytest.raises(ValueError, match=r"collector|Port"):
+        CollectorAddress.parse(url)
