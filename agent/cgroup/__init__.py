@@ -1,6 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Cgroups: what the agent reads and writes of them, version 1 and 2.
+"""Cgroups: all that the agent reads and writes of them, version 1 and version 2.
 
-The OCI runtime makes a container's cgroup and sets its limits. Everything else
-goes through `Cgroup`: process lists, killing, freezing, statistics, OOM events.
+cgroup                   what a container needs of its cgroup, in either version
+open                     the cgroup that a spec means
+cgroup_v1, cgroup_v2     the two versions
+oom_watch_v1, oom_watch_v2
+                         one call for each OOM kill
+stats_v1, stats_v2       their statistics, in the message of the API
+files, kill, file_watches
+                         formats of cgroupfs files, SIGKILL by pid, changes of files
+supported_files          what this kernel can limit
 """

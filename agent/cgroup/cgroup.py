@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Cgroups: what the agent reads and writes of them, version 1 and 2.
+"""A container's cgroup, the same for both versions.
 
-The OCI runtime makes a container's cgroup and sets its limits. Everything else
-goes through `Cgroup`: process lists, killing, freezing, statistics, OOM events.
+The OCI runtime makes a container's cgroup and sets its limits. Everything else goes
+through `Cgroup`: process lists, killing, freezing, statistics, OOM kills.
 """
 
 from __future__ import annotations
@@ -14,14 +14,17 @@ from kata_protos import agent_pb2
 
 
 class Cgroup(Protocol):
-    """One container's cgroup, in whatever hierarchies there are."""
+    """One container's cgroup: `CgroupV1` or `CgroupV2`. All may raise `OSError`."""
 
     def pids(self) -> list[int]:
-        """Return its processes and those of cgroups below, in the agent's numbers."""
+        """Return the pids of its processes and of those in the cgroups below it.
+
+        They are numbers of the agent's pid namespace. May block.
+        """
         ...
 
     async def kill(self) -> None:
-        """Send SIGKILL to every process, also to those forked meanwhile."""
+        """Send SIGKILL to every process, also to those that are forked meanwhile."""
         ...
 
     async def wait_for_empty(self) -> None:
@@ -29,25 +32,31 @@ class Cgroup(Protocol):
         ...
 
     async def freeze(self, timeout: float) -> None:
-        """Stop every process; returns once the kernel says so. Raises `Timeout`."""
+        """Stop every process, and return when the kernel reports it.
+
+        Raises `Timeout` after `timeout` seconds, `Unavailable` without a freezer.
+        """
         ...
 
     async def thaw(self) -> None:
-        """Let every process go on."""
+        """Let every process go on. Raises `Unavailable` without a freezer."""
         ...
 
     def stats(self) -> agent_pb2.CgroupStats:
-        """Read the statistics; a controller that is not there has none. May block."""
+        """Read the statistics; those of a missing controller stay unset. May block."""
         ...
 
-    def lift(self, limit: str) -> None:
-        """Remove `limit`, one of `kata_agent.oci.resources.LIFTABLE`. May block."""
+    def remove_limit(self, limit: str) -> None:
+        """Remove one limit (`memory.limit` ...: the keys of `UNLIMITED`). May block.
+
+        If this kernel has no such limit, do nothing.
+        """
         ...
 
     def watch_oom(self, on_kill: Callable[[], None]) -> Callable[[], None]:
-        """Call `on_kill` once for each OOM kill; return what stops that."""
+        """Call `on_kill` once for each OOM kill; return a function that ends that."""
         ...
 
     async def remove(self) -> None:
-        """Remove the empty cgroup and those below it; none is fine."""
+        """Remove the empty cgroup and those below it. None is fine."""
         ...

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The formats of cgroupfs files (kernel: Documentation/admin-guide/cgroup-v2.rst).
 
-A controller that is not there has no files: reading one gives None or nothing.
+A missing controller has no files, so a reader returns None or an empty dict for a file
+that is missing. Everything here may block.
 """
 
 from __future__ import annotations
@@ -13,13 +14,13 @@ from pathlib import Path
 from typing import Final
 
 UNLIMITED: Final = (1 << 64) - 1
-"""How the word `max` is said in a message of numbers."""
+"""Stands for the word `max` in messages that hold numbers."""
 _ABSENT: Final = (errno.ENOENT, errno.ENODEV, errno.EOPNOTSUPP)
-"""The file, the cgroup it belonged to, or the operation in a threaded cgroup."""
+"""Missing is the file, its cgroup, or the operation in a threaded cgroup."""
 
 
 def read_text(path: Path) -> str | None:
-    """Return a file's content, or None when it is not there."""
+    """Return a file's content, or None if it is missing. Raises `OSError`."""
     try:
         with open(path) as file:
             return file.read()
@@ -30,12 +31,13 @@ def read_text(path: Path) -> str | None:
 
 
 def read_number(path: Path) -> int | None:
-    """Return the one number of a file; `max` is `UNLIMITED`, -1 too."""
+    """Return the number that a file holds, or None if the file is missing."""
     text = read_text(path)
     return None if text is None else to_number(text)
 
 
 def to_number(text: str) -> int:
+    """Return a decimal number; `max` and negative ones are `UNLIMITED`."""
     word = text.strip()
     if word == "max":
         return UNLIMITED
@@ -44,7 +46,7 @@ def to_number(text: str) -> int:
 
 
 def read_flat_keyed(path: Path) -> dict[str, int]:
-    """Return lines of `KEY NUMBER`."""
+    """Return the numbers of lines `KEY NUMBER`, by key."""
     pairs = {}
     for line in (read_text(path) or "").splitlines():
         key, _, number = line.partition(" ")
@@ -53,7 +55,7 @@ def read_flat_keyed(path: Path) -> dict[str, int]:
 
 
 def read_nested_keyed(path: Path) -> dict[str, dict[str, int]]:
-    """Return lines of `NAME KEY=NUMBER KEY=NUMBER...`."""
+    """Return the numbers of lines `NAME KEY=NUMBER KEY=NUMBER...`, by name and key."""
     lines = {}
     for line in (read_text(path) or "").splitlines():
         name, *pairs = line.split()
@@ -66,7 +68,7 @@ def read_nested_keyed(path: Path) -> dict[str, dict[str, int]]:
 
 
 def write(path: Path, text: str) -> None:
-    """Write a file in one call, as cgroupfs wants it. Raises `OSError` naming it."""
+    """Write a file in one call, as cgroupfs requires. Raises `OSError`."""
     fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
     try:
         os.write(fd, text.encode())
@@ -84,9 +86,9 @@ def descendants(cgroup: Path) -> list[Path]:
 
 
 def pids_below(cgroup: Path) -> list[int]:
-    """Return the pids in `cgroup` and below it, in our pid namespace's numbers.
+    """Return the pids in `cgroup` and below it, in numbers of our pid namespace.
 
-    A process of a pid namespace that we cannot see reads as 0 and is left out.
+    The kernel writes 0 for a process outside of our pid namespace; those are left out.
     """
     pids = {
         int(line)
@@ -97,7 +99,7 @@ def pids_below(cgroup: Path) -> list[int]:
 
 
 async def remove_directory(directory: Path) -> None:
-    """Remove one empty cgroup; one that is gone is fine."""
+    """Remove one empty cgroup; one that is gone is fine. Raises `OSError`."""
     for pause in (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, None):
         try:
             os.rmdir(directory)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Kill processes by pid, for hierarchies without `cgroup.kill`."""
+"""SIGKILL by pid, for hierarchies without `cgroup.kill`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ from kata_agent.linux.pidfd import open_pidfd
 
 
 def send_kill(pids: Iterable[int]) -> None:
-    """Send SIGKILL to every pid; those that have ended meanwhile are fine."""
+    """Send SIGKILL to every pid, except those that have ended meanwhile.
+
+    Raises `PermissionError` for a process that we may not signal.
+    """
     for pid in pids:
         with contextlib.suppress(ProcessLookupError):
             pidfd = open_pidfd(pid)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which cgroup a spec means, in the version that the guest has."""
+"""The cgroup that a spec means, in the version that the guest has."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from pathlib import Path, PurePosixPath
 from kata_agent.cgroup.cgroup import Cgroup
 from kata_agent.cgroup.cgroup_v1 import CgroupV1
 from kata_agent.cgroup.cgroup_v2 import CgroupV2
-from kata_agent.cgroup.watches import Watches
+from kata_agent.cgroup.file_watches import FileWatches
 from kata_agent.errors import InvalidArgument
 
 
 def is_unified(root: Path) -> bool:
-    """Whether `root` (`/sys/fs/cgroup`) is a version 2 hierarchy."""
+    """Tell whether `root` (`/sys/fs/cgroup`) is a version 2 hierarchy."""
     return (root / "cgroup.controllers").exists()
 
 
-def open_cgroup(root: Path, path: PurePosixPath, watches: Watches) -> Cgroup:
+def open_cgroup(root: Path, path: PurePosixPath, watches: FileWatches) -> Cgroup:
     """Return the cgroup at `path` (absolute, in the agent's cgroup namespace)."""
     relative = path.relative_to("/")
     if is_unified(root):
@@ -28,9 +28,9 @@ def open_cgroup(root: Path, path: PurePosixPath, watches: Watches) -> Cgroup:
 def to_path(cgroups_path: str, container_id: str) -> PurePosixPath:
     """Return the absolute cgroup path that a spec's `cgroupsPath` means.
 
-    `slice:prefix:name`, systemd's form, is a path of three parts: the agent
-    always uses cgroupfs, also beside systemd. Nothing means `/<container id>`.
-    Raises `InvalidArgument` for a path that leaves the hierarchy.
+    systemd's form, `slice:prefix:name`, becomes a path of three parts, because the
+    agent always uses cgroupfs, also beside systemd. An empty path means
+    `/<container id>`. Raises `InvalidArgument` for a path that leaves the hierarchy.
     """
     path = PurePosixPath(
         "/", cgroups_path.replace(":", "/").lstrip("/") or container_id

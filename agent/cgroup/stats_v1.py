@@ -19,11 +19,18 @@ from kata_protos import agent_pb2
 
 NANOSECONDS: Final = 1_000_000_000
 _NO_LIMIT: Final = 0x7FFF_FFFF_0000_0000
-"""At least this is no limit: PAGE_COUNTER_MAX in pages is under 2**63 bytes."""
+"""A limit this large means none: the kernel reports PAGE_COUNTER_MAX pages, just under
+2**63 bytes."""
+_KERNEL_NAMES: Final = {"io_time_recursive": "time_recursive"}
+"""Fields of the message whose file has another name."""
 
 
 def read_stats(controller: Callable[[str], Path]) -> agent_pb2.CgroupStats:
-    """Read every controller's files; `controller` gives a controller's directory."""
+    """Read the files of every controller. Blocks.
+
+    `controller` returns the directory in the hierarchy of the controller that it is
+    given; the directory may be missing. Times are in nanoseconds, sizes in bytes.
+    """
     stats = agent_pb2.CgroupStats()
     _read_cpu(controller("cpuacct"), controller("cpu"), stats.cpu_stats)
     if controller("memory").exists():
@@ -57,22 +64,22 @@ def _read_memory(memory: Path, stats: agent_pb2.MemoryStats) -> None:
     stats.stats.update(details)
     stats.cache = details.get("total_cache", details.get("cache", 0))
     stats.use_hierarchy = read_number(memory / "memory.use_hierarchy") == 1
-    for kind, data in (
+    for prefix, data in (
         ("memory", stats.usage),
         ("memory.memsw", stats.swap_usage),
         ("memory.kmem", stats.kernel_usage),
     ):
-        data.usage = read_number(memory / f"{kind}.usage_in_bytes") or 0
-        data.max_usage = read_number(memory / f"{kind}.max_usage_in_bytes") or 0
-        data.failcnt = read_number(memory / f"{kind}.failcnt") or 0
-        limit = read_number(memory / f"{kind}.limit_in_bytes") or 0
+        data.usage = read_number(memory / f"{prefix}.usage_in_bytes") or 0
+        data.max_usage = read_number(memory / f"{prefix}.max_usage_in_bytes") or 0
+        data.failcnt = read_number(memory / f"{prefix}.failcnt") or 0
+        limit = read_number(memory / f"{prefix}.limit_in_bytes") or 0
         data.limit = UNLIMITED if limit >= _NO_LIMIT else limit
 
 
 def _read_pids(pids: Path, stats: agent_pb2.PidsStats) -> None:
     stats.current = read_number(pids / "pids.current") or 0
     limit = read_number(pids / "pids.max")
-    # Zero says "no limit" in this message.
+    # In this message 0 means no limit.
     stats.limit = 0 if limit is None or limit == UNLIMITED else limit
 
 
@@ -88,7 +95,7 @@ def _read_blkio(blkio: Path, stats: agent_pb2.BlkioStats) -> None:
         "sectors_recursive": None,
     }
     for field, throttle in fields.items():
-        # The proportional scheduler's file, by its newer and its older name.
+        # The proportional scheduler's file, by its newer name and by its older one.
         names = [f"blkio.bfq.{field}", f"blkio.{_KERNEL_NAMES.get(field, field)}"]
         if throttle is not None:
             names += [f"{throttle}_recursive", throttle]
@@ -99,11 +106,8 @@ def _read_blkio(blkio: Path, stats: agent_pb2.BlkioStats) -> None:
                 break
 
 
-_KERNEL_NAMES: Final = {"io_time_recursive": "time_recursive"}
-
-
 def _blkio_entries(text: str) -> list[agent_pb2.BlkioStatsEntry]:
-    """Read lines of `MAJOR:MINOR [OPERATION] VALUE`; the grand total is left out."""
+    """Read lines `MAJOR:MINOR [OPERATION] VALUE`; skip others, as `Total`."""
     entries = []
     for line in text.splitlines():
         words = line.split()

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Statistics of version 2 (kernel: Documentation/admin-guide/cgroup-v2.rst).
 
-The message was made for version 1; what has no counterpart stays zero.
+The message was made for version 1. Its fields without a counterpart stay zero.
 """
 
 from __future__ import annotations
@@ -21,7 +21,10 @@ NANOSECONDS_PER_MICROSECOND: Final = 1000
 
 
 def read_stats(directory: Path) -> agent_pb2.CgroupStats:
-    """Read the files of every controller that is enabled in `directory`."""
+    """Read the files of every controller that is enabled in `directory`. Blocks.
+
+    Times are in nanoseconds, sizes in bytes.
+    """
     stats = agent_pb2.CgroupStats()
     _read_cpu(directory, stats.cpu_stats)
     if (directory / "memory.current").exists():
@@ -67,7 +70,7 @@ def _read_memory(directory: Path, stats: agent_pb2.MemoryStats) -> None:
     swap = read_number(directory / "memory.swap.current")
     if swap is None:
         return
-    # The message's swap is memory and swap together, as version 1 counts it.
+    # Version 1, and so the message, counts memory and swap together.
     stats.swap_usage.usage = usage.usage + swap
     swap_limit = read_number(directory / "memory.swap.max")
     if swap_limit is not None:
@@ -78,7 +81,7 @@ def _read_memory(directory: Path, stats: agent_pb2.MemoryStats) -> None:
 def _read_pids(directory: Path, stats: agent_pb2.PidsStats) -> None:
     stats.current = read_number(directory / "pids.current") or 0
     limit = read_number(directory / "pids.max")
-    # Zero says "no limit" in this message.
+    # In this message 0 means no limit.
     stats.limit = 0 if limit is None or limit == UNLIMITED else limit
 
 

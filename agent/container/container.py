@@ -306,7 +306,7 @@ class Container:
         self.check("update")
         limits = copy.deepcopy(resources)
         for name in pop_unlimited(limits):
-            await blocking(self.cgroup.lift, name)
+            await blocking(self.cgroup.remove_limit, name)
         await self._runtime.update(self.id, limits)
         merge_resources(self.spec["linux"]["resources"], resources)
 

@@ -12,7 +12,7 @@ import logging
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from kata_agent.cgroup.supported import ChildFiles
+from kata_agent.cgroup.supported_files import SupportedFiles
 from kata_agent.container.bundle import check_rootfs
 from kata_agent.container.hooks import merge_hooks
 from kata_agent.oci.annotations import drop_runtime_annotations
@@ -44,7 +44,7 @@ class Preparation:
     string_user: agent_pb2.StringUser
     hook_output: Path
     pid: PidNamespace
-    cgroup_files: ChildFiles
+    cgroup_files: SupportedFiles
     """The limits that the guest's cgroups have."""
     namespaces: SandboxNamespaces
     guest_hooks: Spec
@@ -86,7 +86,7 @@ def prepare_exec(
     *,
     container_id: str,
     string_user: agent_pb2.StringUser,
-    cgroup_files: ChildFiles,
+    cgroup_files: SupportedFiles,
     paths: SystemPaths,
 ) -> None:
     """Do all steps for another process of the container that `spec` made.

@@ -13,7 +13,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from kata_agent.cgroup.supported import ChildFiles
+from kata_agent.cgroup.supported_files import SupportedFiles
 from kata_agent.linux.prctl import CAP_SYS_RESOURCE, has_capability
 from kata_agent.oci.cpuset import clamp_cpuset
 from kata_agent.oci.spec import Spec
@@ -85,7 +85,7 @@ LIMITS: Final = (
 )
 
 
-def fit_resources(resources: Spec, paths: SystemPaths, files: ChildFiles) -> None:
+def fit_resources(resources: Spec, paths: SystemPaths, files: SupportedFiles) -> None:
     """Edit OCI resources in place. May block."""
     clamp_cpuset(resources, paths.sys)
     for limit in LIMITS:
@@ -105,7 +105,7 @@ def _leave_out(name: str) -> None:
     log.warning("this guest cannot limit it", extra={"resource": name})
 
 
-def _fit_hugepages(resources: Spec, paths: SystemPaths, files: ChildFiles) -> None:
+def _fit_hugepages(resources: Spec, paths: SystemPaths, files: SupportedFiles) -> None:
     limits = []
     for limit in resources.pop("hugepageLimits", []):
         size = limit["pageSize"]

@@ -8,9 +8,9 @@ from contextlib import AsyncExitStack
 from typing import Final
 
 from kata_agent.blocking import blocking
+from kata_agent.cgroup.file_watches import FileWatches
 from kata_agent.cgroup.open import open_cgroup, to_path
-from kata_agent.cgroup.supported import ChildFiles
-from kata_agent.cgroup.watches import Watches
+from kata_agent.cgroup.supported_files import SupportedFiles
 from kata_agent.container.bundle import Bundle
 from kata_agent.container.container import Container
 from kata_agent.container.stdio_dial import StreamPorts
@@ -31,8 +31,8 @@ class ContainerBuilder:
     """Builds containers, each up to the moment before its program runs."""
 
     def __init__(self, guest: Guest, setup: SandboxSetup, slots: Slots) -> None:
-        self.cgroup_files: Final = ChildFiles(guest.paths.cgroup)
-        self.watches: Final = Watches()
+        self.cgroup_files: Final = SupportedFiles(guest.paths.cgroup)
+        self.watches: Final = FileWatches()
         """The cgroup files that are watched for out-of-memory events."""
         self._guest = guest
         self._setup = setup

@@ -1,34 +1,97 @@
 # SPDX-License-Identifier: Apache-2.0
+"""A container's cgroup: each test with version 1, then with version 2."""
+
 from __future__ import annotations
 
-from pathlib import PurePosixPath
+import asyncio
+import os
+from pathlib import Path, PurePosixPath
 
-import pytest
+from kata_agent.cgroup.file_watches import FileWatches
+from kata_agent.cgroup.open import open_cgroup
+from kata_agent.reaper import Reaper
+from tests.helpers.namespace import CGROUP_ROOT, World, in_namespaces
 
-from kata_agent.cgroup.open import to_path
-from kata_agent.errors import InvalidArgument
-
-
-@pytest.mark.parametrize(
-    ("given", "path"),
-    [
-        ("", "/c1"),
-        ("/a/b", "/a/b"),
-        ("a/b", "/a/b"),
-        ("//a", "/a"),
-        ("system.slice:kata:c1", "/system.slice/kata/c1"),
-        (":kata:c1", "/kata/c1"),
-    ],
-)
-def test_forms(given: str, path: str) -> None:
-    assert to_path(given, "c1") == PurePosixPath(path)
+BOMB = "while :; do (while :; do :; done) & sleep 0.001; done"
 
 
-@pytest.mark.parametrize("given", ["..", "/a/../b", "a:..:b", "/", ":", ".", "a\0b"])
-def test_paths_that_leave_the_hierarchy_or_are_its_root(given: str) -> None:
-    if given in ("/", ":"):
-        # Nothing but separators is nothing: the container's own.
-        assert to_path(given, "c1") == PurePosixPath("/c1")
-        return
-    with pytest.raises(InvalidArgument, match="invalid cgroups path"):
-        to_path(given, "c1")
+def make_cgroups(*paths: str) -> list[Path]:
+    """Make cgroups in every hierarchy; return the roots of the hierarchies."""
+    is_v2 = (CGROUP_ROOT / "cgroup.controllers").exists()
+    roots = [CGROUP_ROOT] if is_v2 else list(CGROUP_ROOT.iterdir())
+    for root in roots:
+        for path in paths:
+            (root / path).mkdir()
+            if root.name == "cpuset":
+                # A v1 cpuset takes no process before it has CPUs and nodes.
+                for file in ("cpuset.cpus", "cpuset.mems"):
+                    (root / path / file).write_text((root / file).read_text())
+    return roots
+
+
+@in_namespaces("v1", "v2")
+async def test_a_cgroup_is_frozen_killed_waited_for_and_removed(world: World) -> None:
+    cgroup = open_cgroup(CGROUP_ROOT, PurePosixPath("/a/b"), FileWatches())
+    roots = make_cgroups("a", "a/b", "a/b/c")
+    assert cgroup.pids() == []
+    await cgroup.kill()
+    await cgroup.wait_for_empty()
+    with Reaper() as reaper:
+        child = reaper.spawn(["sh", "-c", 'read x; exec sh -c "$0"', BOMB])
+        for root in roots:
+            (root / "a/b/c/cgroup.procs").write_text(str(child.pid))
+        assert child.pid in cgroup.pids()
+        await cgroup.freeze(5)
+        await cgroup.thaw()
+        await cgroup.freeze(5)
+        await cgroup.kill()
+        assert await asyncio.wait_for(child.wait(), 5) == 137
+        await asyncio.wait_for(cgroup.wait_for_empty(), 5)
+        await cgroup.remove()
+        await cgroup.remove()
+        assert not any((root / "a/b").exists() for root in roots)
+        assert all((root / "a").exists() for root in roots)
+
+
+@in_namespaces("v1", "v2")
+async def test_a_fork_bomb_dies(world: World) -> None:
+    cgroup = open_cgroup(CGROUP_ROOT, PurePosixPath("/bomb"), FileWatches())
+    roots = make_cgroups("bomb")
+    with Reaper() as reaper:
+        reader, writer = os.pipe()
+        child = reaper.spawn(["sh", "-c", f"read x; {BOMB}"], stdin=reader)
+        os.close(reader)
+        for root in roots:
+            (root / "bomb/cgroup.procs").write_text(str(child.pid))
+        os.write(writer, b"go\n")
+        async with asyncio.timeout(10):
+            while len(cgroup.pids()) < 20:
+                await asyncio.sleep(0.001)
+            await cgroup.kill()
+            await cgroup.wait_for_empty()
+        assert cgroup.pids() == []
+        assert await child.wait() == 137
+        await cgroup.remove()
+        os.close(writer)
+
+
+@in_namespaces("v1", "v2")
+async def test_statistics_and_the_removal_of_a_limit(world: World) -> None:
+    cgroup = open_cgroup(CGROUP_ROOT, PurePosixPath("/c"), FileWatches())
+    make_cgroups("c")
+    stats = cgroup.stats()
+    assert stats.HasField("cpu_stats")
+    for limit in ("memory.limit", "cpu.quota", "pids.limit"):
+        # Without its controller, there is nothing to remove.
+        cgroup.remove_limit(limit)
+
+
+@in_namespaces("v1", "v2")
+async def test_a_cgroup_that_is_not_there_is_empty(world: World) -> None:
+    cgroup = open_cgroup(CGROUP_ROOT, PurePosixPath("/none"), FileWatches())
+    assert cgroup.pids() == []
+    await cgroup.kill()
+    await cgroup.wait_for_empty()
+    cgroup.remove_limit("memory.limit")
+    cgroup.watch_oom(lambda: None)()
+    await cgroup.remove()

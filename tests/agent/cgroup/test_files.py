@@ -15,7 +15,7 @@ from kata_agent.cgroup.files import (
 )
 
 
-def test_formats(tmp_path: Path) -> None:
+def test_numbers_and_keys_are_read(tmp_path: Path) -> None:
     file = tmp_path / "file"
     for text, number in (("5\n", 5), ("max\n", UNLIMITED), ("-1\n", UNLIMITED)):
         file.write_text(text)
@@ -26,7 +26,7 @@ def test_formats(tmp_path: Path) -> None:
     assert read_nested_keyed(file) == {"8:0": {"rbytes": 1, "wbytes": 2}, "7:1": {}}
 
 
-def test_what_is_not_there_is_nothing(tmp_path: Path) -> None:
+def test_a_missing_file_is_none_or_empty(tmp_path: Path) -> None:
     file = tmp_path / "none"
     assert read_number(file) is None
     assert read_flat_keyed(file) == read_nested_keyed(file) == {}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""With a tree of files: the controllers are seldom all on version 2 where tests run."""
+"""On a tree of files, because few machines have all controllers on version 2."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from kata_agent.cgroup.supported import ChildFiles
+from kata_agent.cgroup.supported_files import SupportedFiles
 from kata_agent.oci.resources import (
     can_filter_devices,
     drop_mknod,
@@ -30,11 +30,11 @@ MIB = 1 << 20
 ROOT = Path("/sys/fs/cgroup")
 
 
-def files_of(root: Path, *, unified: bool) -> ChildFiles:
+def files_of(root: Path, *, unified: bool) -> SupportedFiles:
     """Version 1 with memory, or version 2; a plain directory has no cgroup files."""
     if unified:
         (root / "cgroup.controllers").touch()
-    found = ChildFiles(root)
+    found = SupportedFiles(root)
     found._found[""] = {"memory.max"}
     found._found["memory"] = {"memory.limit_in_bytes", "memory.swappiness"}
     found._found["hugetlb"] = {"hugetlb.2MB.limit_in_bytes"}

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Changes of cgroupfs files, for any number of watchers over one inotify.
+"""Changes of cgroupfs files, reported by one inotify descriptor to all who watch.
 
-One for all, because closing an inotify descriptor waits for a grace period of
-the kernel (some 15 ms); taking a single watch off does not.
+All share one descriptor, because closing it waits for a grace period of the kernel
+(some 15 ms), while removing a single watch does not wait.
 """
 
 from __future__ import annotations
@@ -15,24 +15,24 @@ from pathlib import Path
 from kata_agent.linux.inotify import IN_IGNORED, IN_MODIFY, Inotify
 
 
-class Watches:
-    """Calls back when files change. Opens its inotify when first needed."""
+class FileWatches:
+    """Calls back when files change. Opens inotify at the first `add`."""
 
     def __init__(self) -> None:
         self._inotify: Inotify | None = None
         self._callbacks: dict[int, list[Callable[[], None]]] = {}
 
     def add(self, file: Path, callback: Callable[[], None]) -> Callable[[], None]:
-        """Call `callback` whenever `file` changes or goes; return what stops that.
+        """Call `callback` whenever `file` changes or goes; return a function to stop.
 
-        Raises `FileNotFoundError` when it is not there.
+        Raises `FileNotFoundError` if the file is missing, or another `OSError`.
         """
         if self._inotify is None:
             self._inotify = Inotify()
             loop = asyncio.get_running_loop()
             loop.add_reader(self._inotify.fileno(), self._read)
         inotify = self._inotify
-        # The same file gives the same number again (man 2 inotify_add_watch).
+        # The same file has the same number each time (man 2 inotify_add_watch).
         watch = inotify.add_watch(file, IN_MODIFY)
         self._callbacks.setdefault(watch, []).append(callback)
 
@@ -43,7 +43,7 @@ class Watches:
             callbacks.remove(callback)
             if not callbacks:
                 del self._callbacks[watch]
-                # Its file may have gone, and the watch with it.
+                # If the file has gone, the kernel has removed the watch.
                 with contextlib.suppress(OSError):
                     inotify.remove_watch(watch)
 
@@ -59,7 +59,7 @@ class Watches:
                 callback()
 
     def close(self) -> None:
-        """Take every watch off; the next `add` begins anew."""
+        """Remove every watch; the next `add` opens inotify again."""
         if self._inotify is not None:
             asyncio.get_running_loop().remove_reader(self._inotify.fileno())
             self._inotify.close()

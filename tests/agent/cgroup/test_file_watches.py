@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from kata_agent.cgroup.watches import Watches
+from kata_agent.cgroup.file_watches import FileWatches
 
 
-async def test_two_watchers_of_one_file(tmp_path: Path) -> None:
+async def test_two_callers_may_watch_one_file(tmp_path: Path) -> None:
     before = len(os.listdir("/proc/self/fd"))
     file = tmp_path / "events"
     file.write_text("a")
-    watches = Watches()
+    watches = FileWatches()
     first, second = asyncio.Event(), asyncio.Event()
     stop_first = watches.add(file, first.set)
     stop_second = watches.add(file, second.set)

@@ -4,16 +4,16 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from kata_agent.cgroup.supported import ChildFiles
+from kata_agent.cgroup.supported_files import SupportedFiles
 from tests.helpers.namespace import World, in_namespaces
 
 ROOT = Path("/sys/fs/cgroup")
 
 
 @in_namespaces("v1", "v2")
-async def test_what_a_new_cgroup_has(world: World) -> None:
+async def test_the_files_of_a_new_cgroup_are_known(world: World) -> None:
     before = [directory for directory, _, _ in os.walk(ROOT)]
-    files = ChildFiles(ROOT)
+    files = SupportedFiles(ROOT)
     assert files.unified == (world.version == "v2")
     if files.unified:
         assert files.has("cgroup.procs")
@@ -29,5 +29,5 @@ def test_controllers_are_enabled_before_the_look(tmp_path: Path) -> None:
     (tmp_path / "cgroup.controllers").write_text("memory\n")
     control = tmp_path / "cgroup.subtree_control"
     control.touch()
-    assert not ChildFiles(tmp_path).has("memory.max")
+    assert not SupportedFiles(tmp_path).has("memory.max")
     assert control.read_text() == "+memory"

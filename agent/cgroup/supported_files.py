@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which files a new cgroup has here: what this kernel and its options can limit."""
+"""The files that a new cgroup has: what this kernel, with its options, can limit."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from kata_agent.cgroup.open import is_unified
 _numbers = itertools.count()
 
 
-class ChildFiles:
-    """Looks into a cgroup of its own, once for each hierarchy.
+class SupportedFiles:
+    """Makes a cgroup and lists its files, once for each hierarchy.
 
-    Only a child tells: the root of a hierarchy has other files, and a controller
-    may be built without some of its own.
+    The root of a hierarchy would not do: it has other files than a child, and a
+    controller may be built without some of its files.
     """
 
     def __init__(self, root: Path) -> None:
@@ -31,20 +31,23 @@ class ChildFiles:
         self._found: dict[str, Set[str]] = {}
 
     def has(self, file: str) -> bool:
-        """Whether there is `file`, in version 1 `CONTROLLER/FILE`. May block."""
+        """Tell whether a new cgroup has `file`; in version 1 it is `CONTROLLER/FILE`.
+
+        May block. Raises `OSError` if no cgroup can be made.
+        """
         controller, _, name = file.rpartition("/")
         if controller not in self._found:
-            self._found[controller] = self._look(self._root / controller)
+            self._found[controller] = self._list_child(self._root / controller)
         return name in self._found[controller]
 
-    def _look(self, hierarchy: Path) -> Set[str]:
+    def _list_child(self, hierarchy: Path) -> Set[str]:
         if self.unified:
             self._enable_controllers()
         child = hierarchy / f".agent-{os.getpid()}-{next(_numbers)}"
         try:
             child.mkdir()
         except FileNotFoundError:
-            # No such controller, or no such hierarchy.
+            # There is no such controller, or no such hierarchy.
             return frozenset()
         try:
             return frozenset(os.listdir(child))
@@ -52,10 +55,10 @@ class ChildFiles:
             child.rmdir()
 
     def _enable_controllers(self) -> None:
-        """Let children have every controller, as the runtime will.
+        """Let children have every controller, as the runtime will do.
 
-        A guest's init may have left some to itself. One that cannot be given, while
-        real-time processes use it for one, is one that there is not.
+        A guest's init may have left some disabled. A controller that cannot be enabled
+        (`cpu` while real-time processes run, for example) counts as missing.
         """
         for controller in (self._root / "cgroup.controllers").read_text().split():
             with contextlib.suppress(OSError):
