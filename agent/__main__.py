@@ -1,18 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`kata-agent`: read the command line, then let `kata_agent.main` run.
+"""`kata-agent`: read the command line, then run `kata_agent.main`.
 
-This module decides what the process never loads. OpenSSL comes with `ssl`, which
-asyncio imports when it can, and with `_hashlib`, which `hashlib` prefers to its own
-code: together 7 MiB and a tenth of the start-up time, and nothing here speaks TLS.
-`None` in `sys.modules` makes an import fail (the import system, 5.3.1); both are
-optional to those who import them.
+This module first keeps out modules that the agent never needs. OpenSSL comes with
+`ssl`, which asyncio imports if it can, and with `_hashlib`, which `hashlib` prefers to
+its own code: together 7 MiB and a tenth of the start-up time, and the agent speaks no
+TLS. `None` in `sys.modules` makes an import fail (the import system, 5.3.1); asyncio
+and hashlib do without.
 
-An empty module stands for what others import and never use here: the debugger that
-construct offers for parsers, and protobuf's messages in Python, whose place its
-compiled ones have taken: 1.1 MiB.
+An empty module replaces two others that are imported but never used here: the debugger
+that construct offers for parsers, and protobuf's messages in pure Python, because the
+compiled ones are used: 1.1 MiB.
 
-Nor does it look for garbage in what the imports make, which stays for good: that
-would be a tenth of the start-up time, and milliseconds again and again later.
+The garbage collector is off during the imports, because the objects that they make
+stay for good. The search would take a tenth of the start-up time, and milliseconds
+again and again later.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ for _name in ("ssl", "_hashlib"):
 for _name in ("pdb", "google.protobuf.internal.python_message"):
     sys.modules.setdefault(_name, types.ModuleType(_name))
 
-from kata_agent.version import VERSION  # noqa: E402  # what is above comes first
+from kata_agent.version import VERSION  # noqa: E402  # after the lines above
 
 USAGE = """\
 usage: kata-agent [--listen ADDRESS] [--config FILE] [--version] [--help]
@@ -34,20 +35,20 @@ usage: kata-agent [--listen ADDRESS] [--config FILE] [--version] [--help]
 The agent of a guest: serves the Kata agent API over ttrpc.
 
   --listen ADDRESS  vsock://CID:PORT, unix:///PATH or unix://@NAME
-                    (default: agent.server_addr of the kernel command line, else
+                    (default: agent.server_addr of the kernel command line, or
                     vsock://-1:1024)
-  --config FILE     settings in TOML, in place of the kernel command line
-  --version         print the version and end
-  --help            print this and end
+  --config FILE     settings in TOML, which replace the kernel command line
+  --version         print the version and exit
+  --help            print this text and exit
 
-As PID 1 it sets up the guest first and powers it off at the end. The options of the
-kernel command line are in README.md.
+As PID 1 the agent sets up the guest first and powers it off at the end. README.md
+lists the options of the kernel command line.
 """
 
 
 def main() -> int:
     """Run the program; return its exit status. Wrong usage is status 2."""
-    # By hand: argparse takes 9 ms, a tenth of what a start may take.
+    # Without argparse, which takes 9 ms: a tenth of the time that a start may take.
     listen: str | None = None
     config: str | None = None
     arguments = iter(sys.argv[1:])
@@ -63,14 +64,14 @@ def main() -> int:
             case "--listen" | "-l" | "--config" | "-c":
                 value = value if equals else next(arguments, "")
                 if not value:
-                    print(f"kata-agent: {name} needs a value", file=sys.stderr)
+                    print(f"kata-agent: option {name!r}: no value", file=sys.stderr)
                     return 2
                 if name in ("--listen", "-l"):
                     listen = value
                 else:
                     config = value
             case _:
-                print(f"kata-agent: {argument}: not an option", file=sys.stderr)
+                print(f"kata-agent: invalid option {argument!r}", file=sys.stderr)
                 print(USAGE, end="", file=sys.stderr)
                 return 2
 

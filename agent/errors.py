@@ -1,19 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Everything the agent's domain raises on purpose.
+"""The errors that the agent's domain raises on purpose.
 
     AgentError                 a code and a message for the caller
-    ├── InvalidArgument        the request cannot be meant
+    ├── InvalidArgument        the request is invalid
     ├── NotFound               a process, a device, a file is not there
     ├── AlreadyExists
-    ├── InvalidState           the object is there but not in that state
-    ├── Unavailable            what the call needs is missing (a tty, a peer)
-    ├── Timeout                something awaited did not come
+    ├── InvalidState           the state of the object does not allow the call
+    ├── Unavailable            something that the call needs is missing (a tty, a peer)
+    ├── Timeout                something that was waited for did not come
     ├── Unimplemented
     └── Internal               the guest failed, not the caller
 
 Messages name the object first, in lower case, without a full stop:
-``container 'a1': no process 'e2'``. `kata_agent.rpc.status` alone turns these, and
-whatever else escapes, into ttrpc statuses.
+``container 'a1': no process 'e2'``. Only `kata_agent.rpc.status` turns these, and all
+other exceptions, into ttrpc statuses.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Every absolute path that the agent reads or writes, in one value.
 
-A test hands the domain a tree of its own instead of the machine's.
+Tests give the domain a tree of their own instead of the machine's.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class SystemPaths:
 
     @property
     def shared(self) -> Path:
-        """What the host shares or copies in; `CopyFile` is confined to it."""
+        """Files that the host shares or copies in; `CopyFile` is confined to it."""
         return self.sandbox / "shared" / "containers"
 
     @property
@@ -37,9 +37,10 @@ class SystemPaths:
 
     @property
     def namespaces(self) -> Path:
-        """Where the sandbox's shared namespaces are pinned."""
+        """The bind mounts that keep the sandbox's shared namespaces."""
         return self.run / "sandbox-ns"
 
     @property
     def cgroup(self) -> Path:
+        """The mounted cgroup hierarchies (man 7 cgroups)."""
         return self.sys / "fs" / "cgroup"

@@ -5,4 +5,4 @@ from typing import Final
 
 VERSION: Final = "0.1.0"
 API_VERSION: Final = "0.0.1"
-"""What `Health.Version` calls `grpc_version`: Kata's agent has never changed it."""
+"""`grpc_version` in the answer to `Health.Version`; Kata's agent never changed it."""

@@ -28,13 +28,13 @@ CLOSED = MS_NOSUID | MS_NODEV | MS_NOEXEC
 
 
 def mount_cgroups(paths: SystemPaths, *, unified: bool) -> None:
-    """Mount cgroup v2 if `unified`, else v1 if the kernel has it; leave a mount alone.
+    """Mount cgroup v2 if `unified`, otherwise v1 if the kernel has it.
 
-    Raises `OSError` when nothing could be mounted.
+    A mount that is there stays. Raises `OSError` when nothing could be mounted.
     """
     controllers = [] if unified else v1_controllers(paths.proc / "cgroups")
     if not unified and not controllers:
-        log.warning("the kernel has no cgroup v1 controller, v2 is mounted")
+        log.warning("no cgroup v1 controller in the kernel, v2 is mounted")
     if not os.path.ismount(paths.cgroup):
         if controllers:
             mount_v1(paths.cgroup, controllers)
@@ -49,7 +49,7 @@ def mount_cgroups(paths: SystemPaths, *, unified: bool) -> None:
 def v1_controllers(file: Path) -> list[str]:
     """Return the enabled controllers of `/proc/cgroups`; none if there is no file.
 
-    A line is a name, a hierarchy, a count and whether it is enabled.
+    The four fields of a line are name, hierarchy, number of cgroups, and 1 if enabled.
     """
     try:
         lines = file.read_text().splitlines()
@@ -66,31 +66,38 @@ def mount_v1(root: Path, controllers: list[str]) -> None:
     if not mounted:
         raise OSError(f"{root}: no cgroup v1 controller could be mounted")
     mount("tmpfs", root, "tmpfs", CLOSED | MS_REMOUNT | MS_RDONLY, "mode=755")
-    # Kernels since 5.11 know no other way, and newer ones have no such file.
+    # Needed before Linux 5.11; later kernels are always hierarchical, and the newest
+    # have no such file.
     use_hierarchy = root / "memory" / "memory.use_hierarchy"
     if use_hierarchy.exists() and use_hierarchy.read_text().strip() != "1":
         use_hierarchy.write_text("1")
 
 
 def _mount_controller(root: Path, name: str) -> bool:
-    """Mount one controller; a kernel may list one that only cgroup v2 can have."""
+    """Mount one controller and return whether that was possible.
+
+    A kernel may list a controller that only cgroup v2 can have.
+    """
     directory = root / name
     directory.mkdir(mode=0o755)
     try:
         mount("cgroup", directory, "cgroup", CLOSED | MS_RELATIME, name)
     except OSError as error:
         directory.rmdir()
-        log.warning("cgroup controller left out", extra={"error": error.strerror})
+        log.warning(
+            "cgroup controller left out",
+            extra={"controller": name, "error": error.strerror},
+        )
         return False
     return True
 
 
 def enable_controllers(root: Path) -> None:
-    """Let the children of the v2 tree at `root` use every controller it has."""
+    """Let the children of the v2 tree at `root` use every controller of the tree."""
     control = root / "cgroup.subtree_control"
     for name in (root / "cgroup.controllers").read_text().split():
         try:
-            # One at a time: in one write, one that is refused refuses them all.
+            # One at a time, because one that is refused makes the whole write fail.
             control.write_text(f"+{name}")
         except OSError as error:
             log.warning(

@@ -9,10 +9,10 @@ from kata_agent.system_paths import SystemPaths
 
 
 def enable_core_dumps(paths: SystemPaths) -> None:
-    """Lift the limit on core files, and put them where there is room to write.
+    """Remove the limit on core files, and have them written to `paths.run`.
 
-    The kernel's default is a file `core` in the working directory: `/` for us, which
-    is read-only in most guests. A pattern that somebody has set is left alone.
+    The kernel's default is a file `core` in the working directory. The agent's is `/`,
+    which is read-only in most guests. A pattern that is not the default stays.
     """
     unlimited = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
     resource.setrlimit(resource.RLIMIT_CORE, unlimited)

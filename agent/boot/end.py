@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The end of a guest whose PID 1 we are."""
+"""The end of a guest that has the agent as PID 1."""
 
 from __future__ import annotations
 
@@ -13,17 +13,20 @@ from kata_agent.linux.reboot import RB_POWER_OFF, reboot
 log = logging.getLogger(__name__)
 
 SYNC_SECONDS: Final = 10.0
+"""The time that `sync` gets."""
 
 
 def power_off() -> None:
-    """Write out what is in memory and switch the machine off. Does not return in a VM.
+    """Write cached data to the disks and switch the machine off; do not return in a VM.
 
-    A file system that does not answer must not keep the machine on, so `sync` gets
-    a limited time.
+    `sync` gets `SYNC_SECONDS`, because a file system that does not answer must not keep
+    the machine on.
     """
     sync = threading.Thread(target=os.sync, name="sync", daemon=True)
     sync.start()
     sync.join(SYNC_SECONDS)
     if sync.is_alive():
-        log.error("sync takes too long, power off without it")
+        log.error(
+            "sync not done in time, powering off", extra={"seconds": SYNC_SECONDS}
+        )
     reboot(RB_POWER_OFF)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The file systems that every Linux system has, mounted by whoever is PID 1."""
+"""The file systems that every Linux system has, and that PID 1 mounts."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from kata_agent.system_paths import SystemPaths
 
 @dataclass(frozen=True, slots=True)
 class Filesystem:
-    """One mount: its source is its type, as none of these has a device."""
+    """One mount. Its source is its type, because none of these has a device."""
 
     fstype: str
     target: Path
@@ -22,7 +22,7 @@ class Filesystem:
 
 
 def filesystems(paths: SystemPaths) -> tuple[Filesystem, ...]:
-    """Return what is mounted, in this order: later targets are inside earlier ones."""
+    """Return the mounts in order: the targets of later ones are inside earlier ones."""
     closed = MS_NOSUID | MS_NODEV | MS_NOEXEC
     return (
         Filesystem("proc", paths.proc, closed),
@@ -37,9 +37,9 @@ def filesystems(paths: SystemPaths) -> tuple[Filesystem, ...]:
 
 
 def mount_filesystems(paths: SystemPaths) -> list[str]:
-    """Mount what is not mounted yet; return one warning for each that cannot be.
+    """Mount those that are not mounted yet; return a warning for each that fails.
 
-    The log does not exist at this time, and its terminal may not either: standard
+    There is no log at this time. There may be no terminal for it either: standard
     descriptors that the kernel left closed are opened on the console here.
     """
     warnings = []
@@ -47,13 +47,13 @@ def mount_filesystems(paths: SystemPaths) -> list[str]:
         try:
             mount_filesystem(filesystem)
         except OSError as error:
-            warnings.append(f"boot: {filesystem.target}: {error.strerror}")
+            warnings.append(f"mount point '{filesystem.target}': {error.strerror}")
     open_standard_descriptors(paths)
     return warnings
 
 
 def mount_filesystem(filesystem: Filesystem) -> None:
-    """Mount one file system, unless the kernel or an early init has done so."""
+    """Mount one file system, unless the kernel or an earlier init has done so."""
     filesystem.target.mkdir(mode=0o755, parents=True, exist_ok=True)
     if os.path.ismount(filesystem.target):
         return
@@ -67,17 +67,17 @@ def mount_filesystem(filesystem: Filesystem) -> None:
 
 
 def open_standard_descriptors(paths: SystemPaths) -> None:
-    """Open 0, 1 and 2 on the console, or on nothing, where they are closed.
+    """Open those of 0, 1 and 2 that are closed, on the console or on /dev/null.
 
     An initramfs without /dev/console starts PID 1 without them. The next file that is
-    opened would then be what everybody takes for stdout.
+    opened would then become stdout.
     """
     for fd in (0, 1, 2):
         try:
             os.fstat(fd)
         except OSError:
             opened = _open_first(paths.dev / "console", paths.dev / "null")
-            # The lowest free descriptor is the one that is missing.
+            # An open file gets the lowest free descriptor, which is usually this one.
             if opened != fd:
                 os.dup2(opened, fd)
                 os.close(opened)

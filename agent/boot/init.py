@@ -23,9 +23,9 @@ log = logging.getLogger(__name__)
 
 
 def is_init() -> bool:
-    """Tell whether the agent is PID 1 of a machine, so that nobody else boots it.
+    """Return whether the agent is PID 1 of a machine, so that it has to boot it.
 
-    PID 1 of a local guest finds all of it done by who made its namespaces.
+    In a local guest, the program that made its namespaces has done this already.
     """
     return os.getpid() == 1 and LOCAL_SOCKET not in os.environ
 
@@ -33,8 +33,8 @@ def is_init() -> bool:
 def prepare_system(paths: SystemPaths, config: Config) -> None:
     """Do the rest of an init's work, once the configuration is known.
 
-    A step that fails is logged and the boot goes on: a guest that answers can say
-    what is wrong with it.
+    A step that fails is logged and the boot goes on, because a guest that serves can
+    report the failure.
     """
     steps: tuple[Callable[[], object], ...] = (
         lambda: mount_cgroups(paths, unified=config.unified_cgroup_hierarchy),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the guest's root directory is."""
+"""The kind of the guest's root directory."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from kata_agent.system_paths import SystemPaths
 
 
 def can_pivot_root(paths: SystemPaths) -> bool:
-    """Tell whether containers may leave `/` by pivot_root.
+    """Return whether containers can leave `/` by pivot_root.
 
-    The root of an initramfs cannot be moved away (man 2 pivot_root, NOTES), so an
-    OCI runtime must be told to do without.
+    The root of an initramfs cannot be moved away (man 2 pivot_root, NOTES), and an OCI
+    runtime has an option for that case.
     """
     roots = [
         mount.fstype
         for mount in read_mounts(paths.proc / "self/mountinfo")
         if mount.point == "/"
     ]
-    # A mount over another hides it: the last one counts.
+    # The last mount counts, because it hides those below it.
     return roots[-1:] != ["rootfs"]

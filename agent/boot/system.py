@@ -14,32 +14,32 @@ from kata_agent.linux.terminal import take_controlling_terminal
 from kata_agent.system_paths import SystemPaths
 
 OWN_PROGRAMS: Final = "/usr/lib/kata-agent/bin"
-"""What comes with the agent, for an image that has no runtime or iproute2."""
+"""The programs of the agent's tarball, for images without a runtime or iproute2."""
 
 
 def link_ptmx(paths: SystemPaths) -> None:
-    """Make /dev/ptmx the multiplexer of the devpts that we mounted."""
+    """Make /dev/ptmx the multiplexer of the mounted devpts (devpts.rst)."""
     ptmx = paths.dev / "ptmx"
     ptmx.unlink(missing_ok=True)
     ptmx.symlink_to("pts/ptmx")
 
 
 def take_terminal() -> None:
-    """Lead a session whose terminal is the console, if stdin is one.
+    """Lead a session with stdin as its controlling terminal, if stdin is a terminal.
 
-    Then a shell on the console has job control.
+    A shell on the console has job control then.
     """
     try:
         os.setsid()
     except PermissionError:
-        # We lead a session already.
+        # The agent leads a session already.
         pass
     if os.isatty(0):
         take_controlling_terminal(0)
 
 
 def set_search_path() -> None:
-    """Set PATH, in which helper programs are looked up: the kernel gives none."""
+    """Set PATH for the look-up of helper programs, because the kernel sets none."""
     os.environ["PATH"] = f"{DEFAULT_ENVIRONMENT['PATH']}:{OWN_PROGRAMS}"
 
 
@@ -51,7 +51,7 @@ def set_hostname(paths: SystemPaths) -> None:
 
 
 def read_hostname(file: Path) -> str:
-    """Return the name in `file`, or nothing (man 5 hostname)."""
+    """Return the name in `file`, or an empty one (man 5 hostname)."""
     try:
         lines = file.read_text().splitlines()
     except FileNotFoundError:
@@ -61,5 +61,5 @@ def read_hostname(file: Path) -> str:
 
 
 def raise_loopback() -> None:
-    """Set the interface `lo` up; the kernel gives it its addresses."""
+    """Set the interface `lo` up; the kernel adds the addresses."""
     raise_interface("lo")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where every task and every thread is: what to ask an agent that seems to hang.
+"""Backtraces of every task and thread, for an agent that seems to hang.
 
 kill -USR1 1        in a guest whose options have agent.log=debug or agent.devmode
 """
@@ -22,7 +22,10 @@ def log_backtraces() -> None:
         frames = task.get_stack()
         log.error(
             "backtrace of a task",
-            extra={"task_name": task.get_name(), "frames": [_place(f) for f in frames]},
+            extra={
+                "task_name": task.get_name(),
+                "frames": [_position(f) for f in frames],
+            },
         )
     names = {thread.ident: thread.name for thread in threading.enumerate()}
     for ident, frame in sys._current_frames().items():
@@ -38,12 +41,12 @@ def log_backtraces() -> None:
         )
 
 
-def _place(frame: FrameType) -> str:
+def _position(frame: FrameType) -> str:
     return f"{frame.f_code.co_filename}:{frame.f_lineno} {frame.f_code.co_name}"
 
 
 def answer_signal(number: int, *, debug: bool) -> None:
-    """Answer a signal that asks where we are; it never ends the agent."""
+    """Log backtraces if `debug`, otherwise only the signal; never end the agent."""
     if debug:
         log_backtraces()
     else:

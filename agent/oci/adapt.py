@@ -72,7 +72,7 @@ def prepare_spec(spec: Spec, given: Preparation) -> None:
     pop_unlimited(spec["linux"]["resources"])
     if not can_filter_devices(paths, unified=files.unified):
         log.warning(
-            "no device filter without CAP_SYS_RESOURCE: container cannot make nodes",
+            "no device filter without CAP_SYS_RESOURCE, device nodes forbidden",
             extra={"container_id": given.container_id},
         )
         forbid_device_nodes(spec)

@@ -23,7 +23,7 @@ OCI_VERSION: Final = "1.0.2"
 
 
 def to_oci(message: oci_pb2.Spec) -> Spec:
-    """Return the whole spec. Raises `InvalidArgument` without its necessary parts."""
+    """Return the whole spec. Raises `InvalidArgument` if a needed part is missing."""
     for part in ("Process", "Root", "Linux"):
         if not message.HasField(part):
             raise InvalidArgument(f"spec: no {part.lower()}")
@@ -42,7 +42,7 @@ def to_oci(message: oci_pb2.Spec) -> Spec:
 
 
 def process_to_oci(message: oci_pb2.Process) -> Spec:
-    """Return the `process` part. Raises `InvalidArgument` without arguments."""
+    """Return the `process` part. Raises `InvalidArgument` if it has no arguments."""
     if not message.Args:
         raise InvalidArgument("process: no arguments")
     console = message.ConsoleSize
@@ -80,7 +80,7 @@ def process_to_oci(message: oci_pb2.Process) -> Spec:
 
 
 def hooks_to_oci(message: oci_pb2.Hooks) -> Spec:
-    """Return the `hooks` part, without the kinds that have none."""
+    """Return the `hooks` part, without the kinds that have no hooks."""
     kinds = {
         "prestart": message.Prestart,
         "createRuntime": message.CreateRuntime,

@@ -10,11 +10,11 @@ from kata_agent.oci.spec import Spec
 from kata_protos import oci_pb2
 
 _ANY_NUMBER: Final = -1
-"""How clients write the wildcard of a device rule's major or minor."""
+"""The wildcard for the major or minor number of a device rule, as clients write it."""
 
 
 def resources_to_oci(message: oci_pb2.LinuxResources) -> Spec:
-    """Return the `linux.resources` part; what is not set is not there."""
+    """Return the `linux.resources` part, without the fields that are not set."""
     memory, cpu, pids = message.Memory, message.CPU, message.Pids
     network = message.Network
     return without_none(
@@ -62,8 +62,8 @@ def _device_rule_to_oci(message: oci_pb2.LinuxDeviceCgroup) -> Spec:
         "type": message.Type or "a",
         "access": message.Access,
     }
-    # Major 0 is no device: it is a wildcard that lost its presence on the wire.
-    # It is read as one only where that cannot open anything.
+    # No device has the major number 0: it was a wildcard that lost its presence on the
+    # wire. Only rules that cannot open a device are read that way.
     harmless = not message.Allow or message.Access == "m" or rule["type"] == "a"
     if message.Major == _ANY_NUMBER or (message.Major == 0 and harmless):
         if message.Minor > 0:

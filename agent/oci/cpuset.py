@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""CPU sets, as far as this guest can give them.
+"""CPU sets, reduced to the CPUs and memory nodes of this guest.
 
-The host speaks of its own CPUs. What the guest does not have is left out; when
-nothing is left, the container is not confined at all.
+The host sends numbers of its own CPUs. Those that the guest does not have are left out;
+when none is left, the container is not confined at all.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from kata_agent.oci.spec import Spec
 def parse_list(text: str) -> set[int]:
     """Return the numbers of a kernel list like `0-3,7` (man 7 cpuset).
 
-    Raises `InvalidArgument` naming the text.
+    Raises `InvalidArgument` for any other text.
     """
     numbers: set[int] = set()
     for part in filter(None, text.strip().split(",")):
         first, dash, last = part.partition("-")
         if not first.isdecimal() or (dash and not last.isdecimal()):
-            raise InvalidArgument(f"cpuset {text!r}: {part!r} is no number or range")
+            raise InvalidArgument(f"cpuset {text!r}: {part!r} is not a number or range")
         start, end = int(first), int(last or first)
         if end < start or end > 1 << 16:
             raise InvalidArgument(f"cpuset {text!r}: invalid range {part!r}")
@@ -31,7 +31,7 @@ def parse_list(text: str) -> set[int]:
 
 
 def serialize_list(numbers: set[int]) -> str:
-    """Return the kernel's text for `numbers`."""
+    """Return the kernel list of `numbers`."""
     ranges: list[list[int]] = []
     for number in sorted(numbers):
         if ranges and ranges[-1][1] == number - 1:
@@ -54,7 +54,7 @@ def clamp_cpuset(resources: Spec, sys: Path) -> None:
         try:
             online = parse_list((sys / file).read_text())
         except FileNotFoundError:
-            # A kernel without NUMA has the one node.
+            # A kernel without NUMA has only node 0.
             online = {0}
         possible = wanted & online
         if possible:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The mounts that a container gets besides, or stricter than, those of its spec."""
+"""The mounts of a container: those that every container needs, and their flags."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ _PROC: Final = {
 
 
 def add_essential_mounts(spec: Spec) -> None:
-    """Guarantee /proc and a /dev that is not the image's.
+    """Add mounts for /proc and /dev if the spec has none.
 
     The runtime makes device nodes below /dev and opens files below /proc. On the
-    container's own file system it would follow what the image put there.
+    container's root file system it would follow links that are part of the image.
     """
     mounts = spec["mounts"]
     destinations = {_normal(mount["destination"]) for mount in mounts}
     if "/dev" not in destinations:
-        # Before whatever is mounted below it.
+        # First, because other mounts may be below it.
         added = [_DEV] if "/dev/pts" in destinations else [_DEV, _PTS]
         mounts[:0] = [dict(mount) for mount in added]
     if "/proc" not in destinations:
@@ -58,10 +58,10 @@ _KEPT: Final = {
 
 
 def keep_mount_flags(spec: Spec) -> None:
-    """Forbid in each bind mount what is forbidden where it comes from.
+    """Give each bind mount the restrictions (`_KEPT`) of its source.
 
-    The kernel keeps these flags in a bind mount, but the runtime sets all of them
-    anew: a volume that the host mounted `nosuid` would lose that. May block.
+    The kernel keeps these flags in a bind mount, but the runtime sets all flags anew: a
+    volume that the host mounted `nosuid` would lose that flag. May block.
     """
     for mount in spec["mounts"]:
         options = mount.get("options", [])
@@ -70,8 +70,8 @@ def keep_mount_flags(spec: Spec) -> None:
         try:
             present = os.statvfs(mount["source"]).f_flag
         except OSError:
-            # The runtime says what is wrong with it.
+            # The runtime reports the error.
             continue
         kept = [option for flag, option in _KEPT.items() if present & flag]
-        # The last one wins.
+        # At the end, because the last option wins.
         mount["options"] = [*options, *kept]

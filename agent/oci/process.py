@@ -23,11 +23,11 @@ APPARMOR: Final = "module/apparmor/parameters/enabled"
 
 
 INHERITED: Final = ("capabilities", "rlimits", "apparmorProfile", "selinuxLabel")
-"""What an exec has from its container unless it says otherwise."""
+"""Fields that an exec takes from its container if its own process has none."""
 
 
 def inherit(process: Spec, init: Spec) -> None:
-    """Give an exec what runtimes leave out and mean to be the container's."""
+    """Give an exec the fields that runtimes leave out and expect from the container."""
     for name in INHERITED:
         if name in init:
             process.setdefault(name, init[name])
@@ -37,7 +37,7 @@ def inherit(process: Spec, init: Spec) -> None:
 
 
 def fit_process(process: Spec, container_id: str, paths: SystemPaths) -> None:
-    """Drop what this kernel does not have and the runtime would fail at."""
+    """Drop fields that this kernel does not support, because the runtime would fail."""
     limits = process.get("rlimits", [])
     unknown = [limit["type"] for limit in limits if limit["type"] not in RLIMITS]
     if unknown:
@@ -48,7 +48,7 @@ def fit_process(process: Spec, container_id: str, paths: SystemPaths) -> None:
         process["rlimits"] = [limit for limit in limits if limit["type"] in RLIMITS]
     if "apparmorProfile" in process and not _has_apparmor(paths):
         del process["apparmorProfile"]
-        log.info("guest without AppArmor", extra={"container_id": container_id})
+        log.info("no AppArmor, profile dropped", extra={"container_id": container_id})
 
 
 def _has_apparmor(paths: SystemPaths) -> bool:

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Resources that this guest can give: what the OCI runtime is asked to set.
+"""The limits of a container, fitted to those that this guest's kernel supports.
 
-The host writes them for a machine it imagines, and the runtime fails at the first
-that the kernel here does not know. Those are left out with a line in the log, as
-the original agents do.
+The host does not know the guest's kernel, and the runtime fails at the first limit that
+the kernel does not support. Kata's agents leave such limits out with a line in the log,
+and so does this one.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ _UNITS: Final = {"KB": 1, "MB": 1 << 10, "GB": 1 << 20}
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """A resource and the cgroup files that it is written to, any of which will do."""
+    """A limit and its cgroup files: it is supported if one of them exists."""
 
     part: str
     name: str
     version_1: tuple[str, ...] = ()
     version_2: tuple[str, ...] = ()
-    """None: the runtime refuses it there, or there is no such thing."""
+    """Empty if the runtime refuses the limit, or if v2 has no such limit."""
 
 
 LIMITS: Final = (
@@ -43,8 +43,7 @@ LIMITS: Final = (
     Limit(
         "memory", "swap", ("memory/memory.memsw.limit_in_bytes",), ("memory.swap.max",)
     ),
-    # The kernel has taken `kernel` away: writing memory.kmem.limit_in_bytes fails
-    # since 5.16.
+    # No file: writing memory.kmem.limit_in_bytes fails since Linux 5.16.
     Limit("memory", "kernel"),
     Limit("memory", "kernelTCP", ("memory/memory.kmem.tcp.limit_in_bytes",)),
     Limit("memory", "swappiness", ("memory/memory.swappiness",)),
@@ -86,7 +85,7 @@ LIMITS: Final = (
 
 
 def fit_resources(resources: Spec, paths: SystemPaths, files: SupportedFiles) -> None:
-    """Edit OCI resources in place. May block."""
+    """Remove limits that the guest does not support from OCI resources. May block."""
     clamp_cpuset(resources, paths.sys)
     for limit in LIMITS:
         part = resources.get(limit.part, {})
@@ -102,7 +101,7 @@ def fit_resources(resources: Spec, paths: SystemPaths, files: SupportedFiles) ->
 
 
 def _leave_out(name: str) -> None:
-    log.warning("this guest cannot limit it", extra={"resource": name})
+    log.warning("resource not supported, left out", extra={"resource": name})
 
 
 def _fit_hugepages(resources: Spec, paths: SystemPaths, files: SupportedFiles) -> None:
@@ -126,21 +125,21 @@ def _fit_hugepages(resources: Spec, paths: SystemPaths, files: SupportedFiles) -
 
 
 LIFTABLE: Final = (
-    # What holds memory and swap together first: the kernel keeps it the larger one.
+    # The sum of memory and swap first, because the kernel requires it to be the larger.
     "memory.swap",
     "memory.limit",
     "memory.reservation",
     "cpu.quota",
     "pids.limit",
 )
-"""Limits of which a negative number means none (runtime-spec, config-linux.md)."""
+"""Limits for which a negative number means none (runtime-spec, config-linux.md)."""
 
 
 def pop_unlimited(resources: Spec) -> list[str]:
-    """Remove those that are to be no limit, and return their names.
+    """Remove limits with a negative number, which means none, and return their names.
 
-    crun 1.8 hands the kernel some of the negative numbers, which it refuses. A new
-    cgroup has no limits.
+    crun 1.8 passes some of the negative numbers on to the kernel, which refuses them.
+    In a new cgroup they can be left out, because it has no limits.
     """
     lifted = []
     for limit in LIFTABLE:
@@ -156,19 +155,19 @@ def pop_unlimited(resources: Spec) -> list[str]:
 
 
 def can_filter_devices(paths: SystemPaths, *, unified: bool) -> bool:
-    """Whether the runtime is able to install device rules.
+    """Return whether the runtime is able to install device rules.
 
-    In version 2 they are an eBPF program, and crun raises RLIMIT_MEMLOCK before
-    it loads one, which takes CAP_SYS_RESOURCE. A VM guest has it; a local guest
-    on a machine that withholds it has not.
+    In cgroup v2 the rules are an eBPF program, and crun raises RLIMIT_MEMLOCK before it
+    loads one, which needs CAP_SYS_RESOURCE. A VM guest has that capability; a local
+    guest does not if the machine withholds it.
     """
     return not unified or has_capability(CAP_SYS_RESOURCE, paths.proc)
 
 
 def forbid_device_nodes(spec: Spec) -> None:
-    """Do without device rules: take away the right to make nodes instead.
+    """Replace the device rules by forbidding the container to make nodes.
 
-    The container then opens only the nodes that it was given.
+    The container can then only open the nodes that the runtime has made.
     """
     spec["linux"]["resources"].pop("devices", None)
     drop_mknod(spec["process"])
@@ -182,7 +181,7 @@ def drop_mknod(process: Spec) -> None:
 
 
 def merge_resources(into: Spec, update: Spec) -> None:
-    """Remember an update: what it does not name stays."""
+    """Merge `update` into the resources `into`; fields that it does not have stay."""
     for name, value in update.items():
         if isinstance(value, dict):
             into.setdefault(name, {}).update(value)

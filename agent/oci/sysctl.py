@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Kernel parameters that belong to a namespace the container shares.
 
-The runtime refuses them where the container has no such namespace of its own, so
-the agent writes them: those of the network, which is the guest's, in its own.
+The runtime refuses parameters of a namespace that the container does not have for
+itself. The network namespace is the guest's, so that the agent writes `net.` itself.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _NETWORK: Final = "net/"
 
 
 def split_network(spec: Spec) -> dict[str, str]:
-    """Take the `net.` parameters out of a spec and return them."""
+    """Remove the `net.` parameters from a spec and return them."""
     sysctl: dict[str, str] = spec["linux"].get("sysctl", {})
     network = {
         key: value for key, value in sysctl.items() if to_file(key).startswith(_NETWORK)
@@ -34,8 +34,8 @@ def split_network(spec: Spec) -> dict[str, str]:
 def to_file(key: str) -> str:
     """Return a parameter's file below `/proc/sys`.
 
-    A key whose first separator is a slash keeps its dots, which are part of an
-    interface's name then (man 5 sysctl.d).
+    In a key whose first separator is a slash, dots are part of an interface's name
+    (man 5 sysctl.d).
     """
     dot, slash = key.find("."), key.find("/")
     if slash != -1 and (dot == -1 or slash < dot):
@@ -44,9 +44,9 @@ def to_file(key: str) -> str:
 
 
 def write_network(parameters: dict[str, str], proc: Path) -> None:
-    """Write `net.` parameters, and nothing else that a key may lead to.
+    """Write `net.` parameters; a key cannot lead outside of `proc`'s `sys/net`.
 
-    May block. Raises `InvalidArgument` naming the one that fails.
+    May block. Raises `InvalidArgument` for the first parameter that fails.
     """
     if not parameters:
         return

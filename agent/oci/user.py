@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """User and group names, looked up in the container's own files.
 
-`/etc/passwd` and `/etc/group` belong to the image, so they are opened as the
-container would open them and can lead nowhere else.
+`/etc/passwd` and `/etc/group` belong to the image, so that the agent opens them inside
+of the container's root directory: a link cannot lead outside of it.
 """
 
 from __future__ import annotations
@@ -17,14 +17,16 @@ from kata_agent.oci.spec import Spec
 from kata_protos import agent_pb2
 
 FILE_LIMIT: Final = 1 << 20
+"""Bytes that are read of each file."""
 _UID_LIMIT: Final = (1 << 32) - 1
 
 
 def apply_user(process: Spec, wanted: agent_pb2.StringUser, rootfs: str) -> None:
-    """Turn names into numbers: `string_user` first, then the spec's `username`.
+    """Replace the names of `wanted`, or the `username` of the spec, by numbers.
 
-    The spec's own numbers stay where neither says anything. May block. Raises
-    `InvalidArgument` for a name that the image does not have.
+    The numbers of the spec stay if both are empty. `rootfs` is the path of the
+    container's root directory. May block. Raises `InvalidArgument` for a name that the
+    image does not have.
     """
     user = process["user"]
     username = user.pop("username", "")
@@ -57,7 +59,7 @@ def _number(kind: str, name: str, entry: list[str] | None) -> int:
         return int(entry[2])
     if name.isdecimal() and int(name) < _UID_LIMIT:
         return int(name)
-    raise InvalidArgument(f"{kind} {name!r}: not known to the container's image")
+    raise InvalidArgument(f"{kind} {name!r}: not in the container's image")
 
 
 def _find(table: list[list[str]], name: str) -> list[str] | None:
@@ -91,10 +93,10 @@ def _read(rootfs: str, path: str) -> bytes:
     except FileNotFoundError:
         return b""
     except OSError as error:
-        raise InvalidArgument(f"image: cannot read /{path}: {error}") from error
+        raise InvalidArgument(f"image file '/{path}': not read: {error}") from error
     finally:
         os.close(root)
     with open(fd, "rb") as file:
         if not stat.S_ISREG(os.fstat(fd).st_mode):
-            raise InvalidArgument(f"image: /{path} is not a file")
+            raise InvalidArgument(f"image file '/{path}': not a regular file")
         return file.read(FILE_LIMIT)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The working directory of a process, which must be inside its container.
 
-The host says it, but an image chooses it, and `/proc` has links that lead anywhere
-(`/proc/1/cwd`): crun before 1.14 follows them (CVE-2024-21626 and its kin).
+The host sends the path, but the image chooses it, and `/proc` has links that lead out
+of the container (`/proc/1/cwd`): crun before 1.14 follows them (CVE-2024-21626).
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from kata_agent.linux.openat2 import open_in_root
 def check_before(container_id: str, path: str, root: Path) -> None:
     """Raise `InvalidArgument` if `path` goes through a magic link.
 
-    `root` is the container's root directory as a link of `/proc`. What is not there is
-    the runtime's to complain about. May block.
+    `root` is the link to the container's root directory in `/proc`. A path that is not
+    there is no error here, because the runtime reports it. May block.
     """
     try:
         descriptor = os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -39,18 +39,18 @@ def check_before(container_id: str, path: str, root: Path) -> None:
 def check_after(container_id: str, path: str, process: Path) -> None:
     """Raise `InvalidArgument` if a process is not inside its own root.
 
-    `process` is its directory in `/proc`. Every mount that it can reach from its root
-    is in its own list; where it is must be one of them. May block.
+    `process` is its directory in `/proc`. The list of its mounts has every mount that
+    it can reach from its root; its working directory must be on one of them. May block.
     """
     try:
-        place = os.open(process / "cwd", os.O_PATH | os.O_CLOEXEC)
+        descriptor = os.open(process / "cwd", os.O_PATH | os.O_CLOEXEC)
     except (FileNotFoundError, ProcessLookupError):
-        # It has ended.
+        # The process has ended.
         return
     try:
-        mount_id = _mount_id(place)
+        mount_id = _mount_id(descriptor)
     finally:
-        os.close(place)
+        os.close(descriptor)
     if mount_id not in {mount.id for mount in read_mounts(process / "mountinfo")}:
         raise _outside(container_id, path)
 
@@ -66,5 +66,5 @@ def _mount_id(descriptor: int) -> int:
 
 def _outside(container_id: str, path: str) -> InvalidArgument:
     return InvalidArgument(
-        f"container {container_id!r}: working directory {path!r} is outside of it"
+        f"container {container_id!r}: working directory {path!r} is outside of its root"
     )

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The thin layer between ttrpc and the domain.
 
-Each module is a part of grpc.AgentService: one class whose methods check the
-request, call the domain and build the reply. No method holds a lock or touches
-the kernel. What no class implements answers UNIMPLEMENTED, by name.
+Each class has the methods of one group of calls, and a method checks the request, calls
+the domain and builds the reply. No method holds a lock or makes a system call.
 """

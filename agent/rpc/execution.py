@@ -13,8 +13,8 @@ from kata_protos.agent_ttrpc import AgentServiceBase
 from ttrpc.call_context import CallContext
 
 AGENT_PIDNS_FIELD = 8
-"""`agent_pidns`, a bool, of 1.x; in 4.x the number is a repeated message's, so a
-1.x client's value arrives as an unknown varint."""
+"""The number of the bool `agent_pidns` of Kata 1.x. In 4.x a repeated message has the
+number, so that the value of a 1.x client arrives as an unknown varint."""
 
 
 class ExecutionService(AgentServiceBase):

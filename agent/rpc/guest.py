@@ -47,7 +47,7 @@ class GuestService(AgentServiceBase):
         )
         self._files = sandbox.files
         self._metrics = Metrics(hotplug.paths, count_spans)
-        # Each is a thread that works: many at once would keep the event loop waiting.
+        # One at a time, because threads that compute keep the event loop waiting.
         self._scrapes = Slots(1)
         self._device_handlers = device_handlers
         self._storage_handlers = storage_handlers

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""grpc.Health: is the agent there, and which one is it."""
+"""grpc.Health: whether the agent serves, and its version."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ttrpc.call_context import CallContext
 
 
 class HealthService(HealthBase):
-    """Answers at once, whatever else goes on: plain functions run on the loop."""
+    """Answers at once, because plain functions run on the event loop without a task."""
 
     def check(
         self, request: health_pb2.CheckRequest, context: CallContext

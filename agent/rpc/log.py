@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One debug line a call: what, for whom, how it ended, how long it took.
+"""One debug line for each call: method, ids, status and duration.
 
-A failure that is a defect of ours also gets its traceback, here and only here.
+A failure that is a defect of the agent also gets its traceback, only here.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ log = logging.getLogger(__name__)
 
 
 def log_interceptor(status_of: Callable[[BaseException], StatusError]) -> Interceptor:
-    """Return the interceptor that logs calls; `status_of` names their failures.
+    """Return the interceptor that logs calls; `status_of` gives the codes of failures.
 
-    The line holds the ids of the request and nothing else of it.
+    Of the request, the line holds only ids, because other fields may hold secrets.
     """
 
     async def logged(request: Any, context: CallContext, proceed: Proceed) -> Any:

@@ -22,14 +22,14 @@ class NetworkingService(AgentServiceBase):
         self, request: agent_pb2.UpdateInterfaceRequest, context: CallContext
     ) -> types_pb2.Interface:
         if not request.HasField("interface"):
-            raise InvalidArgument("empty update interface request")
+            raise InvalidArgument("UpdateInterface: no interface")
         return await self._network.update_interface(request.interface)
 
     async def update_routes(
         self, request: agent_pb2.UpdateRoutesRequest, context: CallContext
     ) -> agent_pb2.Routes:
         if not request.HasField("routes"):
-            raise InvalidArgument("empty update routes request")
+            raise InvalidArgument("UpdateRoutes: no routes")
         return await self._network.update_routes(request.routes.Routes)
 
     async def list_interfaces(
@@ -46,7 +46,7 @@ class NetworkingService(AgentServiceBase):
         self, request: agent_pb2.AddARPNeighborsRequest, context: CallContext
     ) -> Empty:
         if not request.HasField("neighbors"):
-            raise InvalidArgument("empty add arp neighbours request")
+            raise InvalidArgument("AddARPNeighbors: no neighbors")
         await self._network.add_neighbours(request.neighbors.ARPNeighbors)
         return Empty()
 
@@ -59,5 +59,5 @@ class NetworkingService(AgentServiceBase):
     async def set_ip_tables(
         self, request: agent_pb2.SetIPTablesRequest, context: CallContext
     ) -> agent_pb2.SetIPTablesResponse:
-        said = await self._network.set_tables(request.data, is_ipv6=request.is_ipv6)
-        return agent_pb2.SetIPTablesResponse(data=said)
+        output = await self._network.set_tables(request.data, is_ipv6=request.is_ipv6)
+        return agent_pb2.SetIPTablesResponse(data=output)

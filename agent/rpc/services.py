@@ -1,10 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The thin layer between ttrpc and the domain.
-
-Each module is a part of grpc.AgentService: one class whose methods check the
-request, call the domain and build the reply. No method holds a lock or touches
-the kernel. What no class implements answers UNIMPLEMENTED, by name.
-"""
+"""The services that the agent serves: grpc.AgentService, in parts, and grpc.Health."""
 
 from __future__ import annotations
 
@@ -29,7 +24,7 @@ from ttrpc.bound_service import BoundService, bind
 def services(
     sandbox: Sandbox, network: Network, hotplug: Hotplug, tracing: Tracing
 ) -> list[BoundService]:
-    """Return all that the agent serves."""
+    """Return all services. A method that no part has answers UNIMPLEMENTED."""
     guest = GuestService(
         sandbox,
         hotplug,

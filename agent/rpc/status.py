@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From an exception to the status that the caller gets. The only such place."""
+"""From an exception to the status that the caller gets, only here."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ _ERRNO_CODES: Final = {
     errno.ESRCH: Code.NOT_FOUND,
     errno.EINVAL: Code.INVALID_ARGUMENT,
 }
-"""Errors of the kernel that are about the request; others are the guest's."""
+"""Errors of the kernel that the request causes; the guest causes all others."""
 
 
 def to_status(error: BaseException) -> StatusError:
-    """Return the status for whatever a handler raised."""
+    """Return the status for an exception that a handler raised."""
     if isinstance(error, StatusError):
         return error
     if isinstance(error, AgentError):
@@ -31,11 +31,11 @@ def to_status(error: BaseException) -> StatusError:
 
 
 def _reason(error: OSError) -> str:
-    """Name the file first, as all our messages do, and no number."""
+    """Return the message: the file first, as in all messages, and no number."""
     reason = error.strerror or str(error)
     return reason if error.filename is None else f"{error.filename!r}: {reason}"
 
 
 def is_defect(error: BaseException) -> bool:
-    """Tell whether an exception is nothing that the agent raises on purpose."""
+    """Return whether an exception is none of those that the agent raises on purpose."""
     return not isinstance(error, StatusError | AgentError | OSError)

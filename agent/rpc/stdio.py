@@ -14,7 +14,7 @@ from ttrpc.call_context import CallContext
 
 
 class StdioService(AgentServiceBase):
-    """Part of grpc.AgentService. An empty answer to a read is the end."""
+    """Part of grpc.AgentService. An empty answer to a read is the end of the stream."""
 
     def __init__(self, sandbox: Sandbox) -> None:
         self._sandbox = sandbox
@@ -24,7 +24,7 @@ class StdioService(AgentServiceBase):
     ) -> agent_pb2.WriteStreamResponse:
         process = self._find(request.container_id, request.exec_id)
         if not request.data:
-            # runtime-rs says the end of the input this way.
+            # runtime-rs ends the input this way.
             process.end_input()
             return agent_pb2.WriteStreamResponse(len=0)
         written = await process.stdio.input.write(request.data)

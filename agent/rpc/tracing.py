@@ -13,7 +13,7 @@ from ttrpc.call_context import CallContext
 
 
 class TracingService(AgentServiceBase):
-    """Switches tracing on and off, as often as it is asked to."""
+    """Part of grpc.AgentService. Switches tracing on and off, any number of times."""
 
     def __init__(self, tracing: Tracing) -> None:
         self._tracing = tracing
@@ -21,7 +21,7 @@ class TracingService(AgentServiceBase):
     async def start_tracing(
         self, request: agent_pb2.StartTracingRequest, context: CallContext
     ) -> Empty:
-        """Answers when the calls that follow are traced."""
+        """Answer when the calls that follow are traced."""
         try:
             await self._tracing.start_by_call()
         except TracingStateError as error:
@@ -31,7 +31,7 @@ class TracingService(AgentServiceBase):
     async def stop_tracing(
         self, request: agent_pb2.StopTracingRequest, context: CallContext
     ) -> Empty:
-        """Answers when the spans are delivered, or the time for that is up."""
+        """Answer when the spans are delivered, or when the time for that is over."""
         try:
             await self._tracing.stop_by_call()
         except TracingStateError as error:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Kernel modules that CreateSandbox names."""
+"""The kernel modules that CreateSandbox names."""
 
 from __future__ import annotations
 
@@ -16,11 +16,15 @@ log = logging.getLogger(__name__)
 
 
 async def load_modules(reaper: Reaper, modules: Iterable[KernelModule]) -> None:
-    """Load each module with its parameters, in order. Raises at the first failure."""
+    """Load each module with its parameters, in order.
+
+    Raises `InvalidArgument` or `Internal` for the first that fails; `NotFound` in a
+    guest without modprobe.
+    """
     for module in modules:
-        # modprobe would take a leading dash for an option of its own.
+        # modprobe would read a leading dash as an option of its own.
         if not module.name or module.name.startswith("-"):
-            raise InvalidArgument(f"kernel module {module.name!r}: not a name")
+            raise InvalidArgument(f"kernel module {module.name!r}: invalid name")
         with span("module.load", {semconv.MODULE: module.name}, subsystem="sandbox"):
             completed = await reaper.run(
                 ["modprobe", "-v", "--", module.name, *module.parameters]

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The namespaces that the containers of a sandbox share.
 
-ipc and uts are made with the sandbox, pid when a container first asks for it,
-each pinned by a bind mount (man 7 namespaces), so they outlive every container.
-Containers join these files, never what another container's `/proc` shows.
+ipc and uts are made with the sandbox, pid when the first container asks for it. A bind
+mount pins each of them (man 7 namespaces), so that they outlive every container.
+Containers join these files, never those in the `/proc` of another container.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from kata_agent.system_paths import SystemPaths
 from kata_tracing.span import span
 
 HOSTNAME_LIMIT: Final = 64
-"""man 2 sethostname"""
+"""Bytes (man 2 sethostname)."""
 _OWN: Final = ("mount", "cgroup", "user", "time")
 """Kinds that a container never shares."""
 
@@ -50,7 +50,7 @@ class PidNamespace(enum.Enum):
 
 
 class SandboxNamespaces:
-    """Pins them, unpins them, and puts them into specs."""
+    """Pins the shared namespaces, unpins them, and puts them into specs."""
 
     def __init__(self, paths: SystemPaths, reaper: Reaper) -> None:
         self._paths = paths
@@ -63,7 +63,10 @@ class SandboxNamespaces:
         self._hostname = ""
 
     async def pin(self, hostname: str) -> None:
-        """Make the shared ipc and uts namespaces; the latter gets `hostname`."""
+        """Make the shared ipc and uts namespaces; the latter gets `hostname`.
+
+        Raises `InvalidArgument` for a hostname that is too long.
+        """
         if len(hostname.encode()) > HOSTNAME_LIMIT:
             raise InvalidArgument(
                 f"hostname {hostname[:HOSTNAME_LIMIT]!r}...: "
@@ -88,7 +91,7 @@ class SandboxNamespaces:
         return file
 
     async def share_pid(self) -> None:
-        """Make the shared pid namespace, once."""
+        """Make the shared pid namespace, if there is none yet."""
         async with self._pid_lock:
             if self._pause is None:
                 with span("namespace.share_pid", subsystem="sandbox"):
@@ -108,7 +111,7 @@ class SandboxNamespaces:
         self._pinned.append(file)
 
     async def unpin(self) -> None:
-        """Let go of the namespaces; they end with their last process."""
+        """Unpin the namespaces; each ends with its last process."""
         if self._pause is None and not self._pinned:
             return
         with span("namespace.unpin", subsystem="sandbox"):
@@ -135,13 +138,13 @@ class SandboxNamespaces:
             if kind in _OWN:
                 if namespace.get("path"):
                     raise InvalidArgument(
-                        f"namespace {kind!r}: a container never joins one, "
-                        f"got path {namespace['path']!r}"
+                        f"namespace {kind!r}: path {namespace['path']!r}, "
+                        "but a container never joins one of this kind"
                     )
                 kept.append(namespace)
         kinds = {namespace["type"] for namespace in kept}
-        # Without a mount namespace the runtime would mount in the agent's; and a
-        # version 2 hierarchy shows its whole tree without a cgroup namespace.
+        # Without a mount namespace the runtime would mount in the agent's own; without
+        # a cgroup namespace a container sees the whole tree of a v2 hierarchy.
         kept += [{"type": "mount"}] if "mount" not in kinds else []
         kept += [{"type": "cgroup"}] if unified and "cgroup" not in kinds else []
         kept += [self._shared("ipc"), self._shared("uts")]
@@ -155,7 +158,7 @@ class SandboxNamespaces:
             spec.pop("hostname", None)
 
     def _shared(self, name: str) -> Spec:
-        """Name the pinned namespace; without a sandbox each container has its own."""
+        """Return the pinned namespace, or a new one if there was no CreateSandbox."""
         file = self._directory / name
         return (
             {"type": name, "path": str(file)}

@@ -14,13 +14,13 @@ T = TypeVar("T")
 
 
 class Operations:
-    """Keeps what is under way."""
+    """Holds the tasks of the operations that are under way."""
 
     def __init__(self) -> None:
         self._tasks: set[asyncio.Task[Any]] = set()
 
     async def complete(self, operation: Coroutine[Any, Any, T]) -> T:
-        """Run `operation`; a cancelled caller leaves it running."""
+        """Return the result of `operation`; a cancelled caller leaves it running."""
         return await asyncio.shield(self.start(operation))
 
     def start(self, operation: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
@@ -33,5 +33,5 @@ class Operations:
     def _ended(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and task.exception() is not None:
-            # Whoever waits gets it too; this is for those who left.
+            # A caller that waits gets the error too; the line is for callers that left.
             log.debug("operation failed", exc_info=task.exception())

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The pause process: PID 1 of the pid namespace that containers share.
 
-Containers see it in their `/proc`, so it must lead nowhere and be able to do nothing:
-through `/proc/1/root` and `/proc/1/cwd` there is an empty directory, and it is nobody's
-without capabilities.
+Containers see it in their `/proc`, so that it must lead nowhere and have no rights:
+`/proc/1/root` and `/proc/1/cwd` are an empty directory, and it runs as the user nobody
+(65534) without capabilities.
 """
 
 from __future__ import annotations
@@ -18,8 +18,9 @@ from kata_agent.linux.namespace import run_isolated
 from kata_agent.linux.spawn import spawn
 
 PROGRAM: Final = (
-    # The kernel reaps its orphans when it ignores SIGCHLD (man 2 wait), so it has
-    # nothing to do. It is ready when it says so, and needs no file after that.
+    # The kernel reaps the orphans of a process that ignores SIGCHLD (man 2 wait), so
+    # that this one has nothing to do. It writes a byte when it is ready, and opens no
+    # file after that.
     "import _signal as s, posix as p\n"
     "s.signal(s.SIGCHLD, s.SIG_IGN)\n"
     "p.setgroups([]); p.setgid(65534); p.setuid(65534)\n"
@@ -29,17 +30,18 @@ PROGRAM: Final = (
 
 
 def start_pause(root: Path, *, pivot_root: bool) -> int:
-    """Start it and return its pid. `root` is a directory that it has mounted over.
+    """Start the pause process and return its pid.
 
-    Without `pivot_root`, which an initramfs does not allow, the guest's root stays
-    its own. Blocks. Raises `Internal` when it does not come up.
+    An empty tmpfs is mounted on the directory `root` and becomes the root directory of
+    the process. Without `pivot_root`, which an initramfs does not allow, the process
+    keeps the guest's root. Blocks. Raises `Internal` when the process does not start.
     """
     return run_isolated(_start, root, pivot_root=pivot_root)
 
 
 def _start() -> int:
-    # Python is the one program that every guest with this agent has; it imports
-    # nothing here (-I -S) and shares its pages with the agent.
+    # Python, because every guest with this agent has it. With -I and -S the process
+    # imports nothing, and it shares its pages with the agent.
     reader, writer = os.pipe()
     try:
         try:
@@ -47,7 +49,7 @@ def _start() -> int:
         finally:
             os.close(writer)
         if os.read(reader, 1) != b".":
-            raise Internal("pause process: it did not come up")
+            raise Internal("pause process: not started")
     finally:
         os.close(reader)
     return pid

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The sandbox's name servers: a file of ours, bound over `/etc/resolv.conf`."""
+"""The sandbox's name servers: a file of the agent, bound over `/etc/resolv.conf`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ log = logging.getLogger(__name__)
 
 
 class ResolvConf:
-    """Puts the host's lines in place, and takes them away."""
+    """Shows the host's lines in place of the guest's own, and takes them away."""
 
     def __init__(self, paths: SystemPaths) -> None:
         self._target = paths.etc / "resolv.conf"
@@ -21,15 +21,17 @@ class ResolvConf:
         self._is_bound = False
 
     def bind(self, lines: Sequence[str]) -> None:
-        """Show `lines` as the guest's resolv.conf; none leave it alone. May block."""
+        """Show `lines` as the guest's resolv.conf, if there are any. May block."""
         if not lines:
             return
         if not self._target.exists():
-            log.warning("no file to bind over", extra={"path": str(self._target)})
+            log.warning(
+                "name servers not set: no file", extra={"path": str(self._target)}
+            )
             return
         self._source.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._source.write_text("\n".join(line.strip() for line in lines) + "\n")
-        # Containers of any user read it.
+        # Containers of any user read the file.
         self._source.chmod(0o644)
         mount(str(self._source), self._target, "", MS_BIND)
         self._is_bound = True

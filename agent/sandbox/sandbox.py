@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The sandbox: all containers of this guest and what they share. One per agent.
+"""The sandbox: all containers of this guest. There is one for each agent.
 
-No operation holds a lock that another container's, or a look-up, would wait for.
-An operation that a caller gave up on still runs to its end, so that nothing is
-left half-done; a container whose creator left is removed again.
+No operation on one container holds a lock that an operation on another one, or a
+look-up, waits for. An operation runs to its end even if the caller gives up, so that
+nothing is left half-done; a container whose creator gave up is removed again.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ DESTROY_TIMEOUT: Final = 30.0
 
 
 class Sandbox:
-    """Creates containers, finds them, and takes everything down again."""
+    """Creates, finds and removes the containers; `state` has its table of states."""
 
     def __init__(self, guest: Guest) -> None:
         self.id = ""
@@ -75,14 +75,17 @@ class Sandbox:
     # --- the sandbox itself ---
 
     async def create(self, request: agent_pb2.CreateSandboxRequest) -> None:
-        """Set up what the containers will share. Undoes everything when it fails."""
+        """Set up everything that the containers will share, or nothing if a step fails.
+
+        Raises `AlreadyExists` when there are containers.
+        """
         await self._operations.complete(self._create(request))
 
     async def _create(self, request: agent_pb2.CreateSandboxRequest) -> None:
         async with self._lock:
             if self._containers:
                 raise AlreadyExists(f"sandbox {self.id!r}: it has containers already")
-            # Kata's runtimes may create the sandbox again: it starts over.
+            # Kata's runtimes may create the sandbox again; the setup starts over then.
             await self._setup.take_down()
             await self._setup.set_up(request)
             self.id = request.sandbox_id
@@ -90,11 +93,11 @@ class Sandbox:
             self.oom_events.open()
 
     async def destroy(self) -> None:
-        """Remove every container and everything shared; once gone, do nothing.
+        """Remove every container and everything shared, if there is any.
 
         Goes on after a failure, and raises the first one at the end. Raises `Timeout`
-        when it takes too long: a process that waits for a share whose server is gone
-        cannot be killed. The agent may end all the same.
+        after `DESTROY_TIMEOUT` seconds, because a process that waits for a share whose
+        server is gone cannot be killed. The agent may end even so.
         """
         try:
             async with asyncio.timeout(DESTROY_TIMEOUT) as limit:
@@ -110,7 +113,7 @@ class Sandbox:
             ) from error
 
     async def end(self) -> None:
-        """Destroy the sandbox, as far as it can be, since the agent ends."""
+        """Destroy the sandbox because the agent ends; log a failure."""
         if self._state is SandboxState.STUCK:
             return
         try:
@@ -125,7 +128,7 @@ class Sandbox:
                 results = await asyncio.gather(
                     *map(self._begin_removal, self.containers), return_exceptions=True
                 )
-                # Before the shared directory is unmounted, which they would keep busy.
+                # First, because these files would keep the shared directory busy.
                 await blocking(self.files.discard_partial)
                 await self._setup.take_down()
             finally:
@@ -157,7 +160,8 @@ class Sandbox:
     ) -> None:
         """Build a container up to the moment before its program runs.
 
-        `agent_pid` puts it into the agent's own pid namespace.
+        `agent_pid` puts it into the agent's own pid namespace. Raises `AgentError`
+        for a request that cannot be fulfilled; nothing is left of the container then.
         """
         container_id = request.container_id
         check_container_id(container_id)
@@ -249,8 +253,8 @@ class Sandbox:
         """Change a container's resources; what the message leaves out stays."""
         container = self.container(container_id)
         resources = resources_to_oci(message)
-        # Rules are complete since the creation: one that is added to them could
-        # only open what they keep closed.
+        # The rules are complete since the creation: another one could only allow
+        # devices that they deny.
         resources.pop("devices", None)
         wanted_cpus = resources.get("cpu", {}).get("cpus", "")
         await blocking(
@@ -281,10 +285,10 @@ class Sandbox:
         await self._operations.complete(self._guest.storages.update_ephemeral(messages))
 
     async def remove_container(self, container_id: str, timeout: float = 0) -> None:
-        """Kill and delete a container; 0 waits as long as it takes.
+        """Kill and delete a container.
 
-        Raises `Timeout` after `timeout` seconds; the removal goes on then, and
-        calling again waits for the same one.
+        Raises `Timeout` after `timeout` seconds, if they are not 0. The removal goes on
+        then, and the next call waits for the same removal.
         """
         removal = self._begin_removal(self.container(container_id))
         try:
@@ -305,22 +309,21 @@ class Sandbox:
         return removal
 
     async def _remove(self, container: Container) -> None:
-        # What a create or an exec is doing right now ends sooner with its
-        # processes dead.
+        # A create or an exec that is under way ends sooner when its processes are dead.
         await container.kill()
         async with container.order:
             if self._containers.get(container.id) is not container:
-                # Its creation failed and undid itself; the id may be another's.
+                # Its creation failed and was undone; the id may be that of another one.
                 return
             await container.remove(self._slots.place())
             del self._containers[container.id]
-            # Should this fail, the storage stays until the sandbox ends.
+            # If this fails, the storage stays until the sandbox ends.
             await self._guest.storages.remove_for(container.id)
 
 
 async def _in_order(
     container: Container, operation: Callable[[], Awaitable[None]]
 ) -> None:
-    """Do `operation` when those before it have left the container's state alone."""
+    """Do `operation` after the earlier ones that change the state of `container`."""
     async with container.order:
         await operation()

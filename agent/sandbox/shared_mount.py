@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Mounts that one container makes for another, as a sidecar with a FUSE volume does."""
+"""Mounts that one container makes for another: a sidecar with a FUSE volume, say."""
 
 from __future__ import annotations
 

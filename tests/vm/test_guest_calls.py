@@ -301,8 +301,8 @@ async def test_kernel_modules_are_loaded_with_their_parameters(
     [
         ("nonesuch", [], Code.INTERNAL, "kernel module 'nonesuch': .*not found"),
         ("dummy", ["numdummies=x"], Code.INTERNAL, "kernel module 'dummy': .*nvalid"),
-        ("", [], Code.INVALID_ARGUMENT, "kernel module '': not a name"),
-        ("-r", ["dummy"], Code.INVALID_ARGUMENT, "kernel module '-r': not a name"),
+        ("", [], Code.INVALID_ARGUMENT, "kernel module '': invalid name"),
+        ("-r", ["dummy"], Code.INVALID_ARGUMENT, "kernel module '-r': invalid name"),
         ("../../tmp/x.ko", [], Code.INTERNAL, "kernel module '../../tmp/x.ko'"),
     ],
 )

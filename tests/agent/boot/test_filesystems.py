@@ -68,7 +68,7 @@ async def test_what_is_mounted_is_left_alone(world: World, tmp_path: Path) -> No
 async def test_one_that_fails_stops_no_other(world: World, tmp_path: Path) -> None:
     (tmp_path / "sys").write_text("in the way")
     (warning,) = mount_filesystems(tree(tmp_path))
-    assert warning == f"boot: {tmp_path}/sys: File exists"
+    assert warning == f"mount point '{tmp_path}/sys': File exists"
     assert set(mounted_below(tmp_path)) == {"proc", "dev", "dev/shm", "dev/pts", "run"}
 
 

@@ -55,14 +55,14 @@ async def test_a_container_does_not_begin_outside(world: World) -> None:
         for cwd in OUTSIDE:
             request = container_request("c1", "true")
             request.OCI.Process.Cwd = cwd
-            with pytest.raises(InvalidArgument, match=f"{cwd!r} is outside of it"):
+            with pytest.raises(InvalidArgument, match=f"{cwd!r} is outside of its"):
                 await sandbox.create_container(request, agent_pid=True)
             assert sandbox.containers == []
         # PID 1 of the shared namespace leads to an empty place, which is outside too.
         request.sandbox_pidns = True
         for cwd in ("/proc/1/cwd", "/proc/1/root", "/link"):
             request.OCI.Process.Cwd = cwd
-            with pytest.raises(InvalidArgument, match="outside of it"):
+            with pytest.raises(InvalidArgument, match="outside of its root"):
                 await sandbox.create_container(request)
 
 
@@ -76,7 +76,7 @@ async def test_an_exec_does_not_begin_outside(world: World) -> None:
         for cwd in OUTSIDE:
             executed = exec_request("c1", "e1", "true")
             executed.process.Cwd = cwd
-            with pytest.raises(InvalidArgument, match=f"{cwd!r} is outside of it"):
+            with pytest.raises(InvalidArgument, match=f"{cwd!r} is outside of its"):
                 await sandbox.exec_process(executed)
         executed = exec_request("c1", "e1", "sh", "-c", "pwd")
         executed.process.Cwd = "/tmp"

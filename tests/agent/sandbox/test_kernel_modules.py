@@ -55,7 +55,7 @@ async def test_the_first_failure_ends_it(reaper: Reaper, calls: Calls) -> None:
 
 @pytest.mark.parametrize("name", ["", "-r", "--show-depends"])
 async def test_what_is_not_a_name(reaper: Reaper, calls: Calls, name: str) -> None:
-    with pytest.raises(InvalidArgument, match=f"kernel module '{name}': not a name"):
+    with pytest.raises(InvalidArgument, match=f"kernel module '{name}': invalid name"):
         await load_modules(reaper, [KernelModule(name=name)])
     assert calls() == ""
 

@@ -36,5 +36,5 @@ async def test_what_does_not_come_up_is_told(
 ) -> None:
     ROOT.mkdir()
     monkeypatch.setattr(sys, "executable", "/bin/true")
-    with pytest.raises(Internal, match="did not come up"):
+    with pytest.raises(Internal, match="pause process: not started"):
         start_pause(ROOT, pivot_root=True)

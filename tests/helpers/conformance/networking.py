@@ -84,7 +84,7 @@ async def renamed(s: Subject) -> None:
         assert (await interfaces(s))["conf1"].hwAddr == MAC
 
 
-@case("UpdateInterface", "bad request", INVALID, "empty update interface request")
+@case("UpdateInterface", "bad request", INVALID, "UpdateInterface: no interface")
 async def no_interface(s: Subject) -> None:
     await s.agent.update_interface(agent_pb2.UpdateInterfaceRequest())
 
@@ -167,7 +167,7 @@ async def routed(s: Subject) -> None:
         await assert_routed(s)
 
 
-@case("UpdateRoutes", "bad request", INVALID, "empty update routes request")
+@case("UpdateRoutes", "bad request", INVALID, "UpdateRoutes: no routes")
 async def no_routes(s: Subject) -> None:
     await s.agent.update_routes(agent_pb2.UpdateRoutesRequest())
 
@@ -250,7 +250,7 @@ async def known(s: Subject) -> None:
         await assert_known(s)
 
 
-@case("AddARPNeighbors", "bad request", INVALID, "empty add arp neighbours request")
+@case("AddARPNeighbors", "bad request", INVALID, "AddARPNeighbors: no neighbors")
 async def no_neighbours(s: Subject) -> None:
     await s.agent.add_arp_neighbors(agent_pb2.AddARPNeighborsRequest())
 
