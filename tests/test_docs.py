@@ -141,3 +141,19 @@ def test_the_program_in_the_readme_runs(tmp_path: Path) -> None:
     assert not result.stderr
     assert result.stdout == "0 hello\n"
     assert "It prints `0 hello`." in readme
+
+
+@pytest.mark.root
+def test_the_fixture_for_tests_with_a_guest_works(tmp_path: Path) -> None:
+    require_root()
+    page = (ROOT / "docs" / "how-to" / "test-with-a-guest.md").read_text()
+    (program,) = [text for language, text in BLOCK.findall(page)]
+    (tmp_path / "test_program.py").write_text(program)
+    result = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
