@@ -16,6 +16,10 @@ from tests.helpers.source_tree import ROOT, Module, modules
 WRITTEN: Final = [module for module in modules() if not module.is_generated]
 PUBLIC: Final = ("ttrpc", "ttrpc.aio", "ttrpc.sync", "kata_host", "kata_host.client")
 """Packages whose `__all__` is for programs that are not here."""
+USED_ELSEWHERE: Final = {
+    "connected": "programs that use ttrpc call it in their tests",
+    "get_loop": "asyncio calls it on each awaited future",
+}
 
 
 def name_of(module: Module) -> str:
