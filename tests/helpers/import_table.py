@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The table "Who may import whom" of ARCHITECTURE.md, read as rules."""
+"""The import table of ARCHITECTURE.md, read as rules."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Final
 
 from tests.helpers.source_tree import ROOT, Module, imports, is_below
 
-HEADING: Final = "## Who may import whom"
+HEADING: Final = "## The import table"
 _NAME: Final = re.compile(r"`([\w.]+)`")
 
 
