@@ -75,9 +75,10 @@ def section(module: ModuleType) -> str:
     table: Table = getattr(module, TABLE)
     state = type(next(iter(table))[0])
     source = source_of(module)
+    name = state.__name__.removesuffix("State") or Path(source).stem.capitalize()
     words = inspect.cleandoc(module.__doc__ or "")
     lines = [
-        f"## {state.__name__}",
+        f"## {name}",
         "",
         f"[`{source}`](../{source})",
         "",
