@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""CPUs and memory that the host plugs in: bring them online, let containers use them.
+"""CPUs and memory that the host plugs in: found in sysfs, and brought online.
 
 A plugged CPU appears some time after the host has added it, and is off until somebody
-writes to its `online` file (Documentation/core-api/cpu_hotplug.rst); so is a block of
-memory (Documentation/admin-guide/mm/memory-hotplug.rst).
+writes to its `online` file (kernel, Documentation/core-api/cpu_hotplug.rst). The same
+goes for a block of memory (Documentation/admin-guide/mm/memory-hotplug.rst).
 """
 
 from __future__ import annotations
@@ -25,7 +25,9 @@ from kata_tracing.span import span
 log = logging.getLogger(__name__)
 
 CPU_TIMEOUT: Final = 5.0
-PAUSE_SECONDS: Final = 0.05
+"""Seconds to wait for CPUs."""
+PAUSE: Final = 0.05
+"""Seconds between two looks at sysfs."""
 
 CPU: Final = re.compile(r"cpu[0-9]+")
 MEMORY: Final = re.compile(r"memory[0-9]+")
@@ -34,8 +36,8 @@ MEMORY: Final = re.compile(r"memory[0-9]+")
 async def bring_online(paths: SystemPaths, cpus: int, *, cpu_only: bool) -> None:
     """Bring every CPU online until there are `cpus` in all, then all memory.
 
-    The boot CPU, which most machines cannot switch off, counts too, and so the call
-    may be repeated. Raises `Timeout` when there are not as many.
+    `cpus` counts all CPUs, the boot CPU too; 0 means that no CPU was plugged in. The
+    call may be repeated. Raises `Timeout` if there are fewer CPUs, or `OSError`.
     """
     directory = paths.sys / "devices/system/cpu"
     if cpus:
@@ -53,13 +55,14 @@ async def _bring_cpus_online(directory: Path, cpus: int) -> None:
             raise Timeout(
                 f"cpus: {online} of {cpus} came online within {CPU_TIMEOUT:g} s"
             )
-        await asyncio.sleep(PAUSE_SECONDS)
+        await asyncio.sleep(PAUSE)
 
 
 def switch_on(directory: Path, pattern: re.Pattern[str]) -> int:
-    """Switch on what matches in `directory`; return how many are on. Blocks.
+    """Switch on the CPUs, or memory blocks, in `directory` whose names match. Blocks.
 
-    One that refuses is logged: the next attempt may succeed.
+    Returns the number that are on. A failure is logged, because the next attempt may
+    succeed.
     """
     return sum(_is_on_now(file) for file in _switches(directory, pattern))
 
@@ -79,16 +82,19 @@ def _is_on_now(file: Path) -> bool:
         if file.read_text().strip() == "0":
             file.write_text("1")
     except FileNotFoundError:
-        # What was there when the machine started may not be switchable: it is on.
+        # The boot CPU, or boot memory: it cannot be switched, and so it is on.
         return True
     except OSError as error:
-        log.warning("not online", extra={"file": file, "error": error.strerror})
+        log.warning("not online", extra={"file": str(file), "error": error.strerror})
         return False
     return True
 
 
 def memory_block_size(paths: SystemPaths) -> int:
-    """Return how many bytes of memory are plugged at a time, 0 where none can be."""
+    """Return the bytes of one memory block; 0 means that no memory can be plugged.
+
+    Blocks. Raises `Internal` or `OSError`.
+    """
     file = paths.sys / "devices/system/memory/block_size_bytes"
     try:
         text = file.read_text().strip()
@@ -102,25 +108,25 @@ def memory_block_size(paths: SystemPaths) -> int:
 
 
 def has_memory_probe(paths: SystemPaths) -> bool:
-    """Tell whether the kernel must be told of new memory (`probe_memory`).
+    """Tell whether the kernel must be told of new memory (`probe_memory`). Blocks.
 
-    Where ACPI announces it, to probe it too would add it twice.
+    Where ACPI announces memory, a probe would add it a second time.
     """
     acpi = paths.sys / "firmware/acpi/hotplug/memory/enabled"
     try:
         if acpi.read_text().strip() == "1":
             return False
     except OSError:
-        # No ACPI, or one that does not say: then the probe file is what there is.
+        # There is no ACPI, or it does not announce memory.
         pass
     return _probe_file(paths).exists()
 
 
 def probe_memory(paths: SystemPaths, addresses: Iterable[int]) -> None:
-    """Tell the kernel of a block of memory at each physical address, in order.
+    """Tell the kernel of a block of memory at each physical address, in order. Blocks.
 
-    None is fine on any kernel. Blocks. Raises `OSError` at the first that it
-    refuses, `Unimplemented` when it finds new memory only by itself.
+    Raises `OSError` at the first address that the kernel refuses, and `Unimplemented`
+    if the kernel cannot be told.
     """
     probe = _probe_file(paths)
     for address in addresses:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the guest and its kernel can do, for a host that decides what to ask for."""
+"""Abilities of the guest and of its kernel, from which the host chooses."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def guest_details(
     device_handlers: Sequence[str],
     storage_handlers: Sequence[str],
 ) -> GuestDetailsResponse:
-    """Return the details, those of memory only if asked for. Blocks."""
+    """Return the details, those of memory only if the request asks for them. Blocks."""
     details = GuestDetailsResponse(
         agent_details=AgentDetails(
             version=VERSION,
@@ -41,9 +41,9 @@ def guest_details(
 
 
 def kernel_has_seccomp(paths: SystemPaths) -> bool:
-    """Tell whether filters work: the OCI runtimes all have them, kernels may not.
+    """Tell whether the kernel has seccomp filters; every OCI runtime has.
 
-    The file is there only with CONFIG_SECCOMP_FILTER, the line in a process's status
-    already with CONFIG_SECCOMP (man 5 proc).
+    This file needs CONFIG_SECCOMP_FILTER. The line `Seccomp` in a process's status
+    needs only CONFIG_SECCOMP (man 5 proc), so that line would not tell.
     """
     return (paths.proc / "sys/kernel/seccomp/actions_avail").exists()

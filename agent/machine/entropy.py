@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Randomness from the host: two guests of one snapshot would else draw the same."""
+"""Randomness from the host.
+
+Two guests that are restored from one snapshot would otherwise produce the same random
+numbers.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +13,10 @@ from kata_agent.system_paths import SystemPaths
 
 
 def reseed(paths: SystemPaths, data: bytes) -> None:
-    """Mix `data` into the kernel's generator. Raises `OSError` without privilege."""
+    """Mix `data` into the kernel's random number generator (man 4 random).
+
+    Raises `InvalidArgument` for no data, `OSError` without CAP_SYS_ADMIN.
+    """
     if not data:
         raise InvalidArgument("random device: no entropy given")
     add_entropy(paths.dev / "random", data)

@@ -1,15 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which bytes of a file have come: half-open ranges, in order and apart."""
+"""The bytes of a file that have been received, as ranges."""
 
 from __future__ import annotations
 
 from typing import TypeAlias
 
 Ranges: TypeAlias = list[tuple[int, int]]
+"""Half-open [start, end), in order; no two overlap or touch."""
 
 
 def add_range(ranges: Ranges, start: int, end: int) -> Ranges:
-    """Return `ranges` with [start, end) in it, joined to those that it touches."""
+    """Return `ranges` with [start, end) added, joined with those that it touches."""
     if start == end:
         return ranges
     apart = [r for r in ranges if r[1] < start or r[0] > end]

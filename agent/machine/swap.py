@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Swap that the host gives the guest: a disk that it has plugged in, or a file."""
+"""Swap space that the host gives to the guest: a plugged disk, or a file."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ from kata_agent.linux.swap import swap_on
 
 
 async def add_swap_disk(hotplug: Hotplug, slots: Sequence[int]) -> None:
-    """Swap on the virtio disk at the PCI path of `slots`, once it has appeared."""
+    """Swap to the virtio disk at the PCI path of `slots`, once the disk has come.
+
+    Raises `InvalidArgument`, `NotFound`, `Timeout` or, from swapon(2), `OSError`.
+    """
     if not slots:
         raise InvalidArgument("swap: no PCI path")
     path = "/".join(f"{slot:02x}" for slot in slots)
@@ -21,7 +24,10 @@ async def add_swap_disk(hotplug: Hotplug, slots: Sequence[int]) -> None:
 
 
 async def add_swap_file(path: str) -> None:
-    """Swap on the file or block device at `path`."""
+    """Swap to the file or block device at `path`.
+
+    Raises `InvalidArgument` or, from swapon(2), `OSError`.
+    """
     if not path.startswith("/"):
         raise InvalidArgument(f"swap {path!r}: not an absolute path")
     await blocking(swap_on, path)

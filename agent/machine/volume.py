@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Volumes: file systems of the host's disks, as the guest sees them."""
+"""Volumes: the use and the growth of file systems on the host's disks."""
 
 from __future__ import annotations
 
@@ -16,14 +16,15 @@ from kata_agent.system_paths import SystemPaths
 from kata_protos.csi_pb2 import VolumeCondition, VolumeStatsResponse, VolumeUsage
 
 RESIZERS: Final = {"ext3": ext4.resize, "ext4": ext4.resize, "xfs": xfs.resize}
-"""What the kernel grows while it is mounted."""
+"""The file systems that the kernel grows while they are mounted."""
 
 
 async def volume_stats(paths: SystemPaths, path: str) -> VolumeStatsResponse:
-    """Return what is used of the file system at `path`, in bytes and in inodes.
+    """Return total, used and available bytes and inodes of the file system at `path`.
 
-    It is abnormal when its disk has been unplugged: what is cached may be read, and
-    nothing that is written is kept.
+    The volume is abnormal if its disk has been unplugged: cached files can still be
+    read, but nothing that is written is kept. Raises `InvalidArgument`, `NotFound` or
+    `OSError`.
     """
     status, is_gone = await blocking(_file_system_status, paths, path)
     size = status.f_frsize
@@ -51,11 +52,11 @@ async def volume_stats(paths: SystemPaths, path: str) -> VolumeStatsResponse:
 def _file_system_status(
     paths: SystemPaths, path: str
 ) -> tuple[os.statvfs_result, bool]:
-    # Through a descriptor: a volume that cannot be opened is not a healthy one.
+    # Through a descriptor, because a volume that cannot be opened is not healthy.
     volume = _open(path)
     try:
         device = os.fstat(volume).st_dev
-        # Anonymous devices (major 0) are no disks.
+        # Anonymous devices (major 0) have no disk.
         is_gone = bool(os.major(device)) and not _disk(paths, device).exists()
         return os.fstatvfs(volume), is_gone
     finally:
@@ -65,8 +66,10 @@ def _file_system_status(
 async def resize_volume(paths: SystemPaths, path: str, size: int) -> None:
     """Grow the file system mounted at `path` to `size` bytes.
 
-    Its disk must have been enlarged already; a size that the file system has is no
-    error. Raises `Unimplemented` for a type that the kernel cannot be asked to grow.
+    Its disk must have been enlarged already. A size that the file system has already is
+    no error. Raises `Unimplemented` for a type that the kernel cannot grow,
+    `InvalidState` for a size beyond the disk's, `InvalidArgument`, `NotFound` or
+    `OSError`.
     """
     if not size:
         raise InvalidArgument(f"volume {path!r}: no size")
@@ -113,10 +116,10 @@ def _mount_of(paths: SystemPaths, path: str, device: int) -> Mount:
 
 def _disk_size(paths: SystemPaths, device: int) -> int:
     sectors = (_disk(paths, device) / "size").read_text()
-    # Of 512 bytes, whatever the disk's own are (Documentation/block/stat.rst).
+    # Sectors of 512 bytes on every disk (kernel, Documentation/block/stat.rst).
     return int(sectors) * 512
 
 
 def _disk(paths: SystemPaths, device: int) -> Path:
-    """Return where sysfs has a block device."""
+    """Return the directory of a block device in sysfs."""
     return paths.sys / "dev/block" / f"{os.major(device)}:{os.minor(device)}"

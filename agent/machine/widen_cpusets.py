@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""After CPUs were plugged in: let every container have those that it may have.
+"""The CPUs of containers, after CPUs were plugged in.
 
-Version 1 copies the CPUs of the moment into each new cgroup, so the cgroups above a
-container must be widened first, from the top down. Version 2 follows by itself where
-nothing was set, and only a container's own set is written again.
+Version 1 copies the parent's CPUs into each new cgroup, and so the cgroups above a
+container must be widened first, from the top down. In version 2 a cgroup without a set
+of its own has all CPUs, and so only a container's own set is written again.
 """
 
 from __future__ import annotations
@@ -19,9 +19,10 @@ from kata_agent.system_paths import SystemPaths
 def widen_cpusets(
     paths: SystemPaths, containers: Iterable[tuple[PurePosixPath, str]]
 ) -> None:
-    """Write the CPUs of each container: its cgroup's path, and the list it asked for.
+    """Give each container the online CPUs out of those that it asked for. Blocks.
 
-    An empty list is every CPU. Blocks. A cgroup that has gone is left out.
+    `containers` are the path of a cgroup and a list as `0-3,7`; an empty list means
+    every CPU. A cgroup that has gone is left out. Raises `OSError`.
     """
     online = (paths.sys / "devices/system/cpu/online").read_text().strip()
     unified = is_unified(paths.cgroup)
@@ -39,7 +40,7 @@ def widen_cpusets(
 
 
 def possible_cpus(wanted: str, online: str) -> str:
-    """Return the CPUs of the list `wanted` that are online, or all if none is."""
+    """Return the CPUs of the list `wanted` that are online; if none is, all online."""
     possible = parse_list(wanted) & parse_list(online)
     return serialize_list(possible) if possible else online
 
@@ -49,5 +50,5 @@ def _write(root: Path, cgroup: PurePosixPath, cpus: str) -> None:
     try:
         file.write_text(cpus)
     except FileNotFoundError:
-        # The container has been removed, or has no such controller.
+        # The container has been removed, or the controller is missing.
         return

@@ -11,9 +11,9 @@ from kata_agent.blocking import blocking
 from kata_agent.device.hotplug import Hotplug
 from kata_agent.machine.clock import set_time
 from kata_agent.machine.cpu_memory import probe_memory
+from kata_agent.machine.cpu_memory_hotplug import CpuMemoryHotplug
 from kata_agent.machine.details import guest_details
 from kata_agent.machine.entropy import reseed
-from kata_agent.machine.hotplug import Plugged
 from kata_agent.machine.swap import add_swap_disk, add_swap_file
 from kata_agent.machine.virtiofs_refresh import refresh_shared_mounts
 from kata_agent.machine.volume import resize_volume, volume_stats
@@ -40,7 +40,7 @@ class GuestService(AgentServiceBase):
     ) -> None:
         self._hotplug = hotplug
         self._paths = hotplug.paths
-        self._plugged = Plugged(
+        self._cpu_memory = CpuMemoryHotplug(
             hotplug.paths,
             hotplug.uevents,
             lambda: [(c.cgroup_path, c.wanted_cpus) for c in sandbox.containers],
@@ -66,7 +66,7 @@ class GuestService(AgentServiceBase):
     async def online_cpu_mem(
         self, request: agent_pb2.OnlineCPUMemRequest, context: CallContext
     ) -> Empty:
-        await self._plugged.bring_online(request.nb_cpus, cpu_only=request.cpu_only)
+        await self._cpu_memory.bring_online(request.nb_cpus, cpu_only=request.cpu_only)
         return Empty()
 
     async def mem_hotplug_by_probe(
