@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Addresses and names of interfaces, checked before they become words of a command.
 
-Everything here returns one word in the form that iproute2 itself prints, or
-raises `InvalidArgument`.
+Every function that reads one returns it in the form that iproute2 prints, or raises
+`InvalidArgument`.
 """
 
 from __future__ import annotations
@@ -16,14 +16,15 @@ from typing import Final
 from kata_agent.errors import InvalidArgument
 
 LIMIT: Final = 4096
-"""Addresses, routes or neighbours in one request."""
+"""The most addresses, routes or neighbours in one request."""
 V4: Final = 4
 V6: Final = 6
 BITS: Final = {V4: 32, V6: 128}
 _FAMILY: Final = {V4: socket.AF_INET, V6: socket.AF_INET6}
 _MAC: Final = re.compile(r"[0-9a-f]{2}(?::[0-9a-f]{2})+")
 _NAME: Final = re.compile(r"[^\s/:%\\\"'#]+")
-"""Without what `dev_valid_name` refuses, counts up (`%d`) or a batch file reads."""
+"""Without the characters that the kernel refuses (`dev_valid_name`) or replaces (`%d`),
+and those that have a meaning in a batch of `ip`."""
 NAME_LIMIT: Final = 15
 """Bytes: IFNAMSIZ without the NUL."""
 
@@ -33,8 +34,10 @@ class Prefix:
     """An address with the length of its network part."""
 
     version: int
+    """4 or 6."""
     address: str
     length: int
+    """In bits."""
 
     def __str__(self) -> str:
         return f"{self.address}/{self.length}"
@@ -50,8 +53,8 @@ class Prefix:
         return Prefix(self.version, address, self.length)
 
 
-def default(version: int) -> Prefix:
-    """Return the prefix of everything."""
+def default_prefix(version: int) -> Prefix:
+    """Return the prefix that every address of a family has: 0.0.0.0/0 or ::/0."""
     return Prefix(version, "0.0.0.0" if version == V4 else "::", 0)
 
 
@@ -61,7 +64,7 @@ def parse_address(text: str) -> Prefix:
     try:
         packed = socket.inet_pton(_FAMILY[version], text)
     except (OSError, ValueError):
-        raise InvalidArgument(f"address {text!r}: not an IP address") from None
+        raise InvalidArgument(f"invalid IP address {text!r}") from None
     address = socket.inet_ntop(_FAMILY[version], packed)
     return Prefix(version, address, BITS[version])
 
@@ -73,30 +76,30 @@ def parse_prefix(text: str) -> Prefix:
     if not slash:
         return parsed
     if not re.fullmatch(r"[0-9]{1,3}", length) or int(length) > BITS[parsed.version]:
-        raise InvalidArgument(f"prefix {text!r}: no such length")
+        raise InvalidArgument(f"prefix {text!r}: invalid length")
     return Prefix(parsed.version, parsed.address, int(length))
 
 
 def parse_mac(text: str) -> str:
-    """Read a link-layer address, in any case."""
+    """Read a MAC address, in upper or lower case, of any length."""
     lower = text.lower()
     if not _MAC.fullmatch(lower):
-        raise InvalidArgument(f"link-layer address {text!r}: not one")
+        raise InvalidArgument(f"invalid MAC address {text!r}")
     return lower
 
 
 def parse_interface_name(text: str) -> str:
     """Read an interface's name."""
     if not is_interface_name(text):
-        raise InvalidArgument(f"interface name {text!r}: not one")
+        raise InvalidArgument(f"invalid interface name {text!r}")
     return text
 
 
 def is_interface_name(text: str) -> bool:
     """Tell whether a name can be a word of a command.
 
-    A container that may configure the network can give its links names that cannot:
-    the kernel allows any byte but blanks, slashes and colons.
+    Not every name can: the kernel allows every byte except blanks, slashes and colons,
+    and a container that may configure the network can choose such a name for a link.
     """
     return (
         _NAME.fullmatch(text) is not None
@@ -106,7 +109,7 @@ def is_interface_name(text: str) -> bool:
     )
 
 
-def check_count(what: str, things: Sized) -> None:
-    """Refuse a request with more than any host can mean."""
-    if len(things) > LIMIT:
-        raise InvalidArgument(f"{what}: {len(things)} are more than {LIMIT}")
+def check_count(subject: str, items: Sized) -> None:
+    """Raise `InvalidArgument` if a request has more items than a host can need."""
+    if len(items) > LIMIT:
+        raise InvalidArgument(f"{subject}: {len(items)} are more than {LIMIT}")

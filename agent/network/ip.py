@@ -1,110 +1,117 @@
 # SPDX-License-Identifier: Apache-2.0
-"""iproute2's `ip`: JSON out of it, batches of commands into it.
+"""iproute2's `ip`: it shows the network as JSON, and changes it by batches of commands.
 
-A batch is one process for any number of changes and stops at the first that
-fails, but it does not take back those before: whoever runs one puts the network
-back (`restoring`). Words from outside go in only after `kata_agent.network.address`.
+A batch is one process for any number of changes. It stops at the first that fails, and
+leaves those before it in place: the caller takes them back (`undone_on_failure`). Words
+of a request become words of a command only after `kata_agent.network.address`.
 """
 
 from __future__ import annotations
 
-import asyncio
 import json
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from typing import Any, Final
 
 from kata_agent.blocking import blocking
 from kata_agent.errors import Internal
 from kata_agent.network.address import is_interface_name
 from kata_agent.reaper import Completed, Reaper
+from kata_agent.system_paths import SystemPaths
 
 log = logging.getLogger(__name__)
 
 TIMEOUT: Final = 10.0
-"""Seconds for one `ip`: the kernel answers at once, or is stuck in a driver."""
+"""Seconds for one `ip`. The kernel answers at once unless a driver is stuck."""
 SHOW: Final = ("ip", "-json", "-details", "-Numeric")
-"""All there is to know, and numbers where iproute2 has names of its own."""
+"""Everything that iproute2 knows, as numbers where it has names of its own."""
 
 
-async def show(reaper: Reaper, *arguments: str) -> list[dict[str, Any]]:
-    """Return what `ip ARGUMENTS` shows, one object per thing."""
-    result = await reaper.run([*SHOW, *arguments], timeout=TIMEOUT)
-    if result.status != 0:
-        raise Internal(f"ip {' '.join(arguments)}: {_words(result)}")
-    try:
-        return await blocking(_parse, result.stdout)
-    except ValueError as error:
-        # More than the reaper keeps: containers share this network.
-        size = len(result.stdout)
-        raise Internal(f"ip {' '.join(arguments)}: cut after {size} bytes") from error
+class Ip:
+    """Runs `ip` in the agent's network namespace."""
 
+    def __init__(self, reaper: Reaper, paths: SystemPaths) -> None:
+        self._reaper = reaper
+        self._sysctl_ipv6 = paths.proc / "sys/net/ipv6"
 
-async def change(reaper: Reaper, commands: Sequence[str]) -> None:
-    """Run commands in order, without the leading `ip`; raise at the first failure."""
-    if commands:
-        result = await _batch(reaper, commands)
+    async def show(self, *arguments: str) -> list[dict[str, Any]]:
+        """Return the objects that `ip ARGUMENTS` shows. Raises `Internal`."""
+        result = await self._reaper.run([*SHOW, *arguments], timeout=TIMEOUT)
         if result.status != 0:
-            raise Internal(f"{_failed(result, commands)}: {_words(result)}")
-
-
-async def put_back(reaper: Reaper, commands: Sequence[str]) -> None:
-    """Run all commands, whatever fails; what fails is logged."""
-    if commands:
-        result = await _batch(reaper, commands, "-force")
-        if result.status != 0:
-            log.error("network not fully put back: %s", _words(result))
-
-
-@asynccontextmanager
-async def restoring(restore: Callable[[], Awaitable[None]]) -> AsyncIterator[None]:
-    """Call `restore` when the block fails or is cancelled, and see it through."""
-    try:
-        yield
-    except BaseException:
-        restoring = asyncio.ensure_future(restore())
+            raise Internal(f"ip {' '.join(arguments)}: {_reason(result)}")
         try:
-            await asyncio.shield(restoring)
-        except asyncio.CancelledError:
-            await restoring
-            raise
-        raise
+            return await blocking(_parse, result.stdout)
+        except ValueError as error:
+            # The reaper bounds the output, and a container can add entries to the
+            # network that it shares with the guest.
+            size = len(result.stdout)
+            raise Internal(
+                f"ip {' '.join(arguments)}: output cut after {size} bytes"
+            ) from error
+
+    async def change(self, commands: Sequence[str]) -> None:
+        """Run commands in order, each without the leading `ip`.
+
+        Raises `Internal` at the first that fails.
+        """
+        if commands:
+            result = await self._batch(commands)
+            if result.status != 0:
+                raise Internal(f"{_failed(result, commands)}: {_reason(result)}")
+
+    async def restore(self, commands: Sequence[str]) -> None:
+        """Run all commands, although some may fail; log the failures."""
+        if commands:
+            result = await self._batch(commands, "-force")
+            if result.status != 0:
+                error = _reason(result)
+                log.error("network not restored completely", extra={"error": error})
+
+    def lacks_ipv6(self, link_name: str) -> bool:
+        """Tell whether IPv6 is off, for a link or in the whole guest.
+
+        The host cannot know that, and requests both families.
+        """
+        try:
+            switch = self._sysctl_ipv6 / "conf" / link_name / "disable_ipv6"
+            return switch.read_text().strip() == "1"
+        except FileNotFoundError:
+            # If the link is missing, the command that names it fails with that.
+            return not self._sysctl_ipv6.exists()
+
+    async def _batch(self, commands: Sequence[str], *options: str) -> Completed:
+        text = "".join(f"{command}\n" for command in commands)
+        return await self._reaper.run(
+            ["ip", *options, "-batch", "-"], stdin=text.encode(), timeout=TIMEOUT
+        )
 
 
 def _parse(output: bytes) -> list[dict[str, Any]]:
-    # A name that is no UTF-8 spoils nothing but itself.
+    # A name that is not UTF-8 must not spoil the objects beside it.
     shown = json.loads(output.decode(errors="surrogateescape") or "[]")
-    # It prints an empty object for each thing that a filter has left out.
-    return [thing for thing in shown if _is_usable(thing)]
+    # iproute2 prints an empty object for each entry that a filter has left out.
+    return [entry for entry in shown if _is_usable(entry)]
 
 
-def _is_usable(thing: dict[str, Any]) -> bool:
-    """Tell whether a link, or what a route or neighbour is on, is ours to change.
+def _is_usable(entry: dict[str, Any]) -> bool:
+    """Tell whether the link of an entry has a name that a command can hold.
 
-    Others are some container's, and hidden.
+    A link with another name was made by a container, and is hidden.
     """
-    device = thing.get("ifname") or thing.get("dev")
-    return bool(thing) and (device is None or is_interface_name(device))
+    device = entry.get("ifname") or entry.get("dev")
+    return bool(entry) and (device is None or is_interface_name(device))
 
 
-async def _batch(reaper: Reaper, commands: Sequence[str], *options: str) -> Completed:
-    text = "".join(f"{command}\n" for command in commands)
-    return await reaper.run(
-        ["ip", *options, "-batch", "-"], stdin=text.encode(), timeout=TIMEOUT
-    )
-
-
-def _words(result: Completed) -> str:
+def _reason(result: Completed) -> str:
     lines = result.stderr.decode(errors="replace").splitlines()
-    words = [line for line in lines if not line.startswith("Command failed")]
-    return "; ".join(words) or f"exit status {result.status}"
+    reasons = [line for line in lines if not line.startswith("Command failed")]
+    return "; ".join(reasons) or f"exit status {result.status}"
 
 
 def _failed(result: Completed, commands: Sequence[str]) -> str:
-    """Return the command that failed: the last line says `Command failed -:3`."""
+    """Return the command that failed: the last line is `Command failed -:3`."""
     _, _, number = result.stderr.decode(errors="replace").strip().rpartition(":")
     if number.isdigit() and 0 < int(number) <= len(commands):
         return f"ip {commands[int(number) - 1]}"
-    # Some of its commands end it without that line.
+    # Some commands of iproute2 fail without that line.
     return f"ip {commands[0]}" if len(commands) == 1 else "ip"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Links as they are: what `ip address show` says of each."""
+"""The guest's links, as `ip address show` shows them."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from kata_agent.network.address import V4, V6, Prefix
-from kata_agent.network.ip import show
-from kata_agent.reaper import Reaper
-from kata_agent.system_paths import SystemPaths
+from kata_agent.network.ip import Ip
 
 NO_MAC: Final = "00:00:00:00:00:00"
+"""Shown for a link without a MAC, such as the loopback."""
 SCOPE_LINK: Final = "253"
+"""RT_SCOPE_LINK, linux/rtnetlink.h"""
 NO_BROADCAST: Final = 31
-"""From this length on an IPv4 network has no broadcast address (RFC 3021)."""
+"""Bits: an IPv4 prefix of this length or more has no broadcast address (RFC 3021)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,67 +24,56 @@ class Link:
     index: int
     name: str
     mac: str
-    """Lower case; empty when it has none."""
+    """In lower case; empty if the link has none."""
     mtu: int
+    """In bytes."""
     is_up: bool
     has_arp: bool
     is_virtual: bool
-    """Made by the guest (a VLAN, a bridge), perhaps with the MAC of another."""
+    """Whether the guest made it (a VLAN, a bridge), perhaps with another link's MAC."""
     addresses: tuple[Prefix, ...]
-    """Without IPv6 ones that come and go by themselves: link-local, advertised."""
-    own_addresses: tuple[Prefix, ...]
-    """Those."""
+    """The addresses that somebody has set."""
+    automatic_addresses: tuple[Prefix, ...]
+    """IPv6 addresses that the kernel adds and removes: link-local, advertised."""
 
 
-async def read_links(reaper: Reaper) -> list[Link]:
-    """Return all links, in the order of their indexes."""
-    shown = await show(reaper, "address", "show")
-    return sorted((_to_link(thing) for thing in shown), key=lambda link: link.index)
+async def read_links(ip: Ip) -> list[Link]:
+    """Return all links, in the order of their indexes. Raises `Internal`."""
+    shown = await ip.show("address", "show")
+    return sorted((_to_link(entry) for entry in shown), key=lambda link: link.index)
 
 
-def _to_link(thing: dict[str, Any]) -> Link:
-    mac = str(thing.get("address", "")).lower()
+def _to_link(entry: dict[str, Any]) -> Link:
+    mac = str(entry.get("address", "")).lower()
     addresses: list[Prefix] = []
-    own: list[Prefix] = []
-    for info in thing.get("addr_info", ()):
+    automatic: list[Prefix] = []
+    for info in entry.get("addr_info", ()):
         if "local" not in info:
             continue
         version = V6 if info["family"] == "inet6" else V4
         prefix = Prefix(version, info["local"], int(info["prefixlen"]))
-        by_itself = version == V6 and (
+        is_automatic = version == V6 and (
             info.get("scope") == SCOPE_LINK or info.get("dynamic", False)
         )
-        (own if by_itself else addresses).append(prefix)
+        (automatic if is_automatic else addresses).append(prefix)
     return Link(
-        index=int(thing["ifindex"]),
-        name=thing["ifname"],
+        index=int(entry["ifindex"]),
+        name=entry["ifname"],
         mac="" if mac == NO_MAC else mac,
-        mtu=int(thing["mtu"]),
-        is_up="UP" in thing["flags"],
-        has_arp="NOARP" not in thing["flags"],
-        is_virtual="info_kind" in thing.get("linkinfo", {}),
+        mtu=int(entry["mtu"]),
+        is_up="UP" in entry["flags"],
+        has_arp="NOARP" not in entry["flags"],
+        is_virtual="info_kind" in entry.get("linkinfo", {}),
         addresses=tuple(addresses),
-        own_addresses=tuple(own),
+        automatic_addresses=tuple(automatic),
     )
 
 
-def lacks_v6(paths: SystemPaths, name: str) -> bool:
-    """Tell whether IPv6 is off, for link `name` or in the whole guest.
-
-    The host cannot know, and asks for both families: what is IPv6 is left out then.
-    """
-    ipv6 = paths.proc / "sys/net/ipv6"
-    try:
-        return (ipv6 / "conf" / name / "disable_ipv6").read_text().strip() == "1"
-    except FileNotFoundError:
-        # A link that is not there is another's error.
-        return not ipv6.exists()
-
-
 def add_address(name: str, prefix: Prefix) -> str:
-    """Return the command that gives `prefix` to the link, or finds it there.
+    """Return the command that adds an address to a link, if the link lacks it.
 
-    IPv6 addresses are usable at once: nobody else in a guest's network has them.
+    An IPv6 address is usable at once, without duplicate address detection (`nodad`),
+    because the host has chosen it for this guest.
     """
     command = f"address replace {prefix} dev {name}"
     if prefix.version == V6:

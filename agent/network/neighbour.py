@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Neighbours: link-layer addresses that are known without asking (ARP, NDP)."""
+"""Neighbours: MAC addresses that are known without ARP or neighbour discovery."""
 
 from __future__ import annotations
 
@@ -15,10 +15,8 @@ from kata_agent.network.address import (
     parse_interface_name,
     parse_mac,
 )
-from kata_agent.network.ip import change, put_back, restoring, show
-from kata_agent.network.link import lacks_v6
-from kata_agent.reaper import Reaper
-from kata_agent.system_paths import SystemPaths
+from kata_agent.network.ip import Ip
+from kata_agent.network.undo import undone_on_failure
 from kata_protos import types_pb2
 
 log = logging.getLogger(__name__)
@@ -50,7 +48,7 @@ class Neighbour:
 
     @property
     def words(self) -> str:
-        """The entry as a command has it."""
+        """The entry as the words of a command."""
         names = [name for flag, name in FLAGS.items() if self.flags & flag]
         if "proxy" in names:
             return f"proxy {self.address} dev {self.device}"
@@ -59,52 +57,54 @@ class Neighbour:
         return " ".join(words)
 
 
-async def add_neighbours(
-    reaper: Reaper, paths: SystemPaths, messages: Sequence[types_pb2.ARPNeighbor]
-) -> None:
-    """Add or replace entries: all of them, or none."""
+async def add_neighbours(ip: Ip, messages: Sequence[types_pb2.ARPNeighbor]) -> None:
+    """Add or replace entries: all of them, or none.
+
+    Raises `InvalidArgument` and `Internal`.
+    """
     check_count("neighbours", messages)
-    wanted = [_to_neighbour(message) for message in messages]
-    wanted = [entry for entry in wanted if not _is_left_out(paths, entry)]
-    before = await read_neighbours(reaper)
-    async with restoring(lambda: _restore(reaper, before, wanted)):
-        await change(reaper, [f"neighbour replace {entry.words}" for entry in wanted])
+    requested = [_to_neighbour(message) for message in messages]
+    requested = [entry for entry in requested if not _is_left_out(ip, entry)]
+    before = await read_neighbours(ip)
+    async with undone_on_failure(lambda: _restore(ip, before, requested)):
+        await ip.change([f"neighbour replace {entry.words}" for entry in requested])
 
 
-def _is_left_out(paths: SystemPaths, entry: Neighbour) -> bool:
-    if ":" not in entry.address or not lacks_v6(paths, entry.device):
+def _is_left_out(ip: Ip, entry: Neighbour) -> bool:
+    if ":" not in entry.address or not ip.lacks_ipv6(entry.device):
         return False
-    log.warning("neighbour %s: IPv6 is off, left out", entry.address)
+    log.warning("IPv6 is off, neighbour left out", extra={"address": entry.address})
     return True
 
 
-async def read_neighbours(reaper: Reaper) -> list[Neighbour]:
-    """Return the table, without proxies."""
-    shown = await show(reaper, "neighbour", "show", "nud", "all")
-    return [_from_shown(thing) for thing in shown if "dst" in thing]
+async def read_neighbours(ip: Ip) -> list[Neighbour]:
+    """Return the table, without proxies. Raises `Internal`."""
+    shown = await ip.show("neighbour", "show", "nud", "all")
+    return [_from_shown(entry) for entry in shown if "dst" in entry]
 
 
 async def _restore(
-    reaper: Reaper, before: Iterable[Neighbour], wanted: Iterable[Neighbour]
+    ip: Ip, before: Iterable[Neighbour], requested: Iterable[Neighbour]
 ) -> None:
+    """Put back the entries that the request has replaced, and remove the others."""
     old = {(entry.device, entry.address): entry for entry in before}
     commands = []
-    for entry in wanted:
+    for entry in requested:
         known = old.get((entry.device, entry.address))
         if known is not None and known.mac:
             commands.append(f"neighbour replace {known.words}")
         else:
             commands.append(f"neighbour del {entry.words}")
-    await put_back(reaper, commands)
+    await ip.restore(commands)
 
 
-def _from_shown(thing: dict[str, Any]) -> Neighbour:
+def _from_shown(entry: dict[str, Any]) -> Neighbour:
     return Neighbour(
-        device=thing["dev"],
-        address=thing["dst"],
-        mac=thing.get("lladdr", ""),
-        state=sum(NUD.get(name, 0) for name in thing.get("state", ())),
-        flags=0x80 if "router" in thing else 0,
+        device=entry["dev"],
+        address=entry["dst"],
+        mac=entry.get("lladdr", ""),
+        state=sum(NUD.get(name, 0) for name in entry.get("state", ())),
+        flags=0x80 if "router" in entry else 0,
     )
 
 
@@ -113,11 +113,11 @@ def _to_neighbour(message: types_pb2.ARPNeighbor) -> Neighbour:
     address = parse_address(message.toIPAddress.address)
     if message.flags & ~sum(FLAGS):
         raise InvalidArgument(
-            f"neighbour {address.address}: flags {message.flags:#x} not known"
+            f"neighbour {address.address}: unknown flags {message.flags:#x}"
         )
     if not 0 <= message.state <= 0xFF:
         raise InvalidArgument(
-            f"neighbour {address.address}: state {message.state:#x} not known"
+            f"neighbour {address.address}: unknown state {message.state:#x}"
         )
     return Neighbour(
         device=parse_interface_name(message.device),

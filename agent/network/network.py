@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The guest's network, which all containers of the sandbox share.
 
-It works before there is a sandbox: runtimes set the network up first. Changes
-happen one after the other, and one that fails leaves the network as it was.
+The network is configured before there is a sandbox, because runtimes do that first.
+Changes happen one after the other, and a change that fails leaves no trace.
 """
 
 from __future__ import annotations
@@ -11,13 +11,11 @@ import asyncio
 from collections.abc import Sequence
 
 from kata_agent.device.hotplug import Hotplug
-from kata_agent.network.interface import (
-    find_device,
-    list_interfaces,
-    to_wanted,
-    update_interface,
-)
-from kata_agent.network.iptables import get_tables, set_tables
+from kata_agent.device.network import wait_for_interface
+from kata_agent.network.interface import list_interfaces, update_interface
+from kata_agent.network.interface_request import parse_interface_request
+from kata_agent.network.ip import Ip
+from kata_agent.network.iptables import Iptables
 from kata_agent.network.neighbour import add_neighbours
 from kata_agent.network.route import list_routes, update_routes
 from kata_agent.reaper import Reaper
@@ -30,63 +28,82 @@ class Network:
     """Interfaces, routes, neighbours and firewall rules of the guest."""
 
     def __init__(self, reaper: Reaper, hotplug: Hotplug) -> None:
-        self._reaper = reaper
         self._hotplug = hotplug
-        self._paths = hotplug.paths
-        self._changing = asyncio.Lock()
+        self._ip = Ip(reaper, hotplug.paths)
+        self._iptables = Iptables(reaper, "iptables")
+        self._ip6tables = Iptables(reaper, "ip6tables")
+        self._lock = asyncio.Lock()
+        """Held during a change, so that changes happen one after the other."""
 
     async def update_interface(
         self, message: types_pb2.Interface
     ) -> types_pb2.Interface:
-        """Configure one interface; return `message`."""
+        """Configure one interface, once its device is there; return `message`.
+
+        Raises `InvalidArgument`, `NotFound`, `Timeout` and `Internal`.
+        """
         with span(
             "network.update_interface",
             {semconv.NETWORK_INTERFACE_NAME: message.name},
             subsystem="network",
         ):
-            wanted = to_wanted(message)
-            # A device that does not come holds up nobody else.
-            device = await find_device(self._hotplug, message.devicePath)
-            async with self._changing:
-                await update_interface(self._reaper, self._paths, wanted, device)
+            request = parse_interface_request(message)
+            # Without the lock: a device that does not come must not delay the others.
+            device = None
+            if message.devicePath:
+                device = await wait_for_interface(self._hotplug, message.devicePath)
+            async with self._lock:
+                await update_interface(self._ip, request, device)
         return message
 
     async def update_routes(
         self, messages: Sequence[types_pb2.Route]
     ) -> agent_pb2.Routes:
-        """Add or replace routes; return all there are then."""
+        """Add or replace routes; return the whole main table after that.
+
+        Raises `InvalidArgument` and `Internal`.
+        """
         with span(
             "network.update_routes",
             {semconv.COUNT: len(messages)},
             subsystem="network",
         ):
-            async with self._changing:
-                return await update_routes(self._reaper, self._paths, messages)
+            async with self._lock:
+                return await update_routes(self._ip, messages)
 
     async def add_neighbours(self, messages: Sequence[types_pb2.ARPNeighbor]) -> None:
-        """Add or replace neighbours."""
+        """Add or replace neighbours. Raises `InvalidArgument` and `Internal`."""
         with span(
             "network.add_neighbours",
             {semconv.COUNT: len(messages)},
             subsystem="network",
         ):
-            async with self._changing:
-                await add_neighbours(self._reaper, self._paths, messages)
+            async with self._lock:
+                await add_neighbours(self._ip, messages)
 
     async def list_interfaces(self) -> agent_pb2.Interfaces:
-        """Return all links with their addresses."""
-        return await list_interfaces(self._reaper)
+        """Return all links with their addresses. Raises `Internal`."""
+        return await list_interfaces(self._ip)
 
     async def list_routes(self) -> agent_pb2.Routes:
-        """Return the main table."""
-        return await list_routes(self._reaper)
+        """Return the main table. Raises `Internal`."""
+        return await list_routes(self._ip)
 
     async def get_tables(self, *, is_ipv6: bool) -> bytes:
-        """Return the firewall's rules."""
-        return await get_tables(self._reaper, is_ipv6=is_ipv6)
+        """Return the firewall's rules.
+
+        Raises `NotFound` in a guest without iptables, and `Internal`.
+        """
+        return await self._tables(is_ipv6=is_ipv6).read()
 
     async def set_tables(self, rules: bytes, *, is_ipv6: bool) -> bytes:
-        """Replace firewall rules; return what the program says."""
+        """Replace firewall rules; return the output of iptables-restore.
+
+        Raises `InvalidArgument`, and `NotFound` in a guest without iptables.
+        """
         with span("network.set_tables", subsystem="network"):
-            async with self._changing:
-                return await set_tables(self._reaper, rules, is_ipv6=is_ipv6)
+            async with self._lock:
+                return await self._tables(is_ipv6=is_ipv6).replace(rules)
+
+    def _tables(self, *, is_ipv6: bool) -> Iptables:
+        return self._ip6tables if is_ipv6 else self._iptables

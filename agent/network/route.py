@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Routes of the main table.
 
-The host says which routes there are to be; others stay. A route takes the place
-of one to the same destination that was there before, but never of another of
-the same request, nor of the one the kernel itself made for another interface
-in the same subnet. When one cannot be added, the table is put back.
+The host requests routes, and all others stay. A requested route replaces an older one
+to the same destination. It never replaces another route of the same request, nor the
+route that the kernel made for another interface in the same subnet. If a route cannot
+be added, the table is put back.
 """
 
 from __future__ import annotations
@@ -22,15 +22,13 @@ from kata_agent.network.address import (
     V6,
     Prefix,
     check_count,
-    default,
+    default_prefix,
     parse_address,
     parse_interface_name,
     parse_prefix,
 )
-from kata_agent.network.ip import change, put_back, restoring, show
-from kata_agent.network.link import lacks_v6
-from kata_agent.reaper import Reaper
-from kata_agent.system_paths import SystemPaths
+from kata_agent.network.ip import Ip
+from kata_agent.network.undo import undone_on_failure
 from kata_protos import agent_pb2, types_pb2
 
 log = logging.getLogger(__name__)
@@ -40,7 +38,7 @@ RTNH_F_ONLINK: Final = 4
 RTPROT_KERNEL: Final = 2
 RTPROT_BOOT: Final = 3
 RTPROT_RA: Final = 9
-"""From a router's advertisement."""
+"""A route from a router's advertisement."""
 RT_SCOPE_UNIVERSE: Final = 0
 RT_SCOPE_NOWHERE: Final = 255
 UNICAST: Final = "1"
@@ -56,19 +54,22 @@ class Route:
     gateway: str = ""
     device: str = ""
     source: str = ""
-    """The address that packets get as theirs, or, with a length, must come from."""
+    """The source address that packets get. With a length (IPv6), a prefix that the
+    source of a packet must have."""
     scope: int = RT_SCOPE_UNIVERSE
-    """How far away the destination is; always the universe in IPv6."""
+    """The distance to the destination (man 8 ip-route); always `universe` in IPv6."""
     mtu: int = 0
+    """In bytes; 0: that of the device."""
     metric: int = 0
+    """Lower is preferred."""
     protocol: int = RTPROT_BOOT
-    """Who made it."""
+    """The origin of the route: the kernel, a router, or a command."""
     onlink: bool = False
-    """The gateway is a neighbour even though no prefix says so."""
+    """Whether the gateway is reached directly although no prefix contains it."""
 
     @property
     def words(self) -> str:
-        """The route as a command has it."""
+        """The route as the words of a command."""
         words = [str(self.destination)]
         if self.gateway:
             words += ["via", self.gateway]
@@ -87,100 +88,107 @@ class Route:
         return " ".join([*words, "proto", str(self.protocol)])
 
     def on(self, device: str) -> Route:
+        """Return the same route over another device."""
         return replace(self, device=device)
 
 
-async def read_routes(reaper: Reaper) -> list[Route]:
-    """Return the main table, IPv4 first."""
+async def read_routes(ip: Ip) -> list[Route]:
+    """Return the main table, IPv4 first. Raises `Internal`."""
     routes: list[Route] = []
     for version in (V4, V6):
-        family = f"-{version}"
-        shown = await show(reaper, family, "route", "show", "table", "main")
-        # There may be thousands, and others are not to wait for them.
+        shown = await ip.show(f"-{version}", "route", "show", "table", "main")
+        # In a thread: thousands of routes would hold up the event loop.
         routes += await blocking(_from_table, shown, version)
     return routes
 
 
 def _from_table(shown: Iterable[dict[str, Any]], version: int) -> list[Route]:
     return [
-        _from_shown(thing, version)
-        for thing in shown
-        # Several next hops, a blackhole: nothing that a host asks for.
-        if thing.get("type", UNICAST) == UNICAST and "nexthops" not in thing
+        _from_shown(entry, version)
+        for entry in shown
+        # No request can be for a route with several next hops, or for a blackhole.
+        if entry.get("type", UNICAST) == UNICAST and "nexthops" not in entry
     ]
 
 
-def _from_shown(thing: dict[str, Any], version: int) -> Route:
-    shown = thing["dst"]
-    metrics = thing.get("metrics") or [{}]
+def _from_shown(entry: dict[str, Any], version: int) -> Route:
+    metrics = entry.get("metrics") or [{}]
     return Route(
-        destination=default(version) if shown == "default" else parse_prefix(shown),
-        gateway=thing.get("gateway", ""),
-        device=thing.get("dev", ""),
-        source=thing.get("from", "") or thing.get("prefsrc", ""),
-        scope=int(thing.get("scope", 0)) if version == V4 else RT_SCOPE_UNIVERSE,
+        destination=_to_destination(entry["dst"], version),
+        gateway=entry.get("gateway", ""),
+        device=entry.get("dev", ""),
+        source=entry.get("from", "") or entry.get("prefsrc", ""),
+        scope=int(entry.get("scope", 0)) if version == V4 else RT_SCOPE_UNIVERSE,
         mtu=int(metrics[0].get("mtu", 0)),
-        metric=int(thing.get("metric", 0)),
-        protocol=int(thing.get("protocol", RTPROT_BOOT)),
-        onlink="onlink" in thing.get("flags", ()),
+        metric=int(entry.get("metric", 0)),
+        protocol=int(entry.get("protocol", RTPROT_BOOT)),
+        onlink="onlink" in entry.get("flags", ()),
     )
 
 
+def _to_destination(shown: str, version: int) -> Prefix:
+    return default_prefix(version) if shown == "default" else parse_prefix(shown)
+
+
 async def update_routes(
-    reaper: Reaper, paths: SystemPaths, messages: Sequence[types_pb2.Route]
+    ip: Ip, messages: Sequence[types_pb2.Route]
 ) -> agent_pb2.Routes:
-    """Add or replace routes; return the whole table as it is then."""
+    """Add or replace routes; return the whole table after that.
+
+    Raises `InvalidArgument` and `Internal`.
+    """
     check_count("routes", messages)
-    wanted = await blocking(_to_routes, paths, messages)
-    before = await read_routes(reaper)
-    async with restoring(lambda: _restore(reaper, before)):
-        await change(reaper, await blocking(commands_for, before, wanted))
-    return await list_routes(reaper)
+    requested = await blocking(_to_routes, ip, messages)
+    before = await read_routes(ip)
+    async with undone_on_failure(lambda: _restore(ip, before)):
+        await ip.change(await blocking(commands_for, before, requested))
+    return await list_routes(ip)
 
 
-def _to_routes(paths: SystemPaths, messages: Iterable[types_pb2.Route]) -> list[Route]:
-    wanted = [_to_route(message) for message in messages]
-    return [route for route in wanted if not _is_left_out(paths, route)]
+def _to_routes(ip: Ip, messages: Iterable[types_pb2.Route]) -> list[Route]:
+    requested = [_to_route(message) for message in messages]
+    return [route for route in requested if not _is_left_out(ip, route)]
 
 
-def _is_left_out(paths: SystemPaths, route: Route) -> bool:
-    if route.destination.version == V4 or not lacks_v6(paths, route.device):
+def _is_left_out(ip: Ip, route: Route) -> bool:
+    if route.destination.version == V4 or not ip.lacks_ipv6(route.device):
         return False
-    log.warning("route to %s: IPv6 is off, left out", route.destination)
+    destination = str(route.destination)
+    log.warning("IPv6 is off, route left out", extra={"destination": destination})
     return True
 
 
-async def list_routes(reaper: Reaper) -> agent_pb2.Routes:
-    """Return the main table; a default route's destination is empty."""
-    return await blocking(_to_messages, await read_routes(reaper))
+async def list_routes(ip: Ip) -> agent_pb2.Routes:
+    """Return the main table; the destination of a default route is empty."""
+    return await blocking(_to_messages, await read_routes(ip))
 
 
-def commands_for(before: Sequence[Route], wanted: Sequence[Route]) -> list[str]:
-    """Return the commands that bring `wanted` into the table `before`."""
+def commands_for(before: Sequence[Route], requested: Sequence[Route]) -> list[str]:
+    """Return the commands that add the requested routes to the table `before`."""
     commands: list[str] = []
-    there: set[Route] = set()
+    satisfied: set[Route] = set()
     replaceable: dict[tuple[Prefix, str], list[Route]] = defaultdict(list)
-    asked = set(wanted)
+    requests = set(requested)
     for present in before:
-        names = _names(present)
-        if not asked.isdisjoint(names):
-            there |= names
+        by_this = _satisfied_requests(present)
+        if not requests.isdisjoint(by_this):
+            satisfied |= by_this
         elif _is_replaceable(present):
-            replaceable[_rank(present)].append(present)
-    for route in _reachable_first(wanted):
-        if route in there:
+            replaceable[_replacement_key(present)].append(present)
+    for route in _reachable_first(requested):
+        if route in satisfied:
             continue
-        for rank in ((route.destination, ""), (route.destination, route.device)):
-            commands += [f"route del {old.words}" for old in replaceable.pop(rank, ())]
+        for key in ((route.destination, ""), (route.destination, route.device)):
+            commands += [f"route del {old.words}" for old in replaceable.pop(key, ())]
         commands.append(f"route append {route.words}")
-        there.add(route)
+        satisfied.add(route)
     return commands
 
 
 def commands_to_restore(routes: Iterable[Route]) -> list[str]:
-    """Return the commands that add routes which were there once.
+    """Return the commands that add routes which were lost.
 
-    The kernel makes its own again, with the address or the link or the next
+    The kernel adds its own again: with the address, with the link, or with the next
     advertisement.
     """
     its_own = (RTPROT_KERNEL, RTPROT_RA)
@@ -188,47 +196,49 @@ def commands_to_restore(routes: Iterable[Route]) -> list[str]:
     return [f"route append {route.words}" for route in _reachable_first(ours)]
 
 
-async def _restore(reaper: Reaper, before: Sequence[Route]) -> None:
-    now = await read_routes(reaper)
-    # Others may have come meanwhile: the kernel's own, a router's.
+async def _restore(ip: Ip, before: Sequence[Route]) -> None:
+    now = await read_routes(ip)
+    # New routes of the kernel or of a router are not ours to remove.
     added = [
         route for route in now if route not in before and route.protocol == RTPROT_BOOT
     ]
     lost = [route for route in before if route not in now]
     commands = [f"route del {route.words}" for route in added]
     commands += [f"route append {route.words}" for route in _reachable_first(lost)]
-    await put_back(reaper, commands)
+    await ip.restore(commands)
 
 
 def _reachable_first(routes: Iterable[Route]) -> list[Route]:
-    """Put routes with a gateway behind those that the gateway is reached by."""
+    """Sort routes with a gateway behind those through which a gateway is reached."""
     return sorted(routes, key=lambda route: bool(route.gateway))
 
 
-def _names(present: Route) -> set[Route]:
-    """Return the requests that `present` does all of.
+def _satisfied_requests(present: Route) -> set[Route]:
+    """Return every request that `present` already satisfies.
 
-    Of a route that the kernel made, a request may leave out source and scope.
+    A request for a route that the kernel made may leave out its source and its scope.
     """
-    plain = replace(present, metric=0, protocol=RTPROT_BOOT)
-    names = {plain}
+    requests = {replace(present, metric=0, protocol=RTPROT_BOOT)}
     if present.protocol == RTPROT_KERNEL and not present.gateway:
-        names |= {replace(route, source="") for route in names}
-        names |= {replace(route, scope=RT_SCOPE_UNIVERSE) for route in names}
-    return names
+        requests |= {replace(route, source="") for route in requests}
+        requests |= {replace(route, scope=RT_SCOPE_UNIVERSE) for route in requests}
+    return requests
 
 
 def _is_replaceable(present: Route) -> bool:
-    """Tell whether a wanted route to the same destination takes its place."""
+    """Tell whether a requested route to the same destination replaces `present`."""
     if "/" in present.source:
         return False
     ours = present.metric in (0, DEFAULT_V6_METRIC)
     return ours or present.protocol == RTPROT_KERNEL
 
 
-def _rank(present: Route) -> tuple[Prefix, str]:
-    """Return whom `present` makes way for: a route to its destination, and of one
-    that the kernel made, over the same device."""
+def _replacement_key(present: Route) -> tuple[Prefix, str]:
+    """Return the key under which a new route replaces `present`.
+
+    A new route has two keys: its destination alone, and its destination with its
+    device. A route that the kernel made gives way to one over the same device only.
+    """
     is_kernels = present.protocol == RTPROT_KERNEL
     return present.destination, present.device if is_kernels else ""
 
@@ -240,18 +250,21 @@ def _to_route(message: types_pb2.Route) -> Route:
     if message.dest in ("", "default"):
         version = V6 if message.family == types_pb2.v6 else V4
         known = gateway or source
-        destination = default(known.version if known else version)
+        destination = default_prefix(known.version if known else version)
     else:
         destination = parse_prefix(message.dest).network
     for other in (gateway, source):
         if other is not None and other.version != destination.version:
             raise InvalidArgument(
-                f"route to {message.dest!r}: {other.address} is of the other family"
+                f"route to {message.dest!r}: "
+                f"'{other.address}' is not an IPv{destination.version} address"
             )
     if not gateway and not message.device:
         raise InvalidArgument(f"route to {message.dest!r}: no gateway and no device")
     if message.scope > RT_SCOPE_NOWHERE:
-        raise InvalidArgument(f"route to {message.dest!r}: no scope {message.scope}")
+        raise InvalidArgument(
+            f"route to {message.dest!r}: invalid scope {message.scope}"
+        )
     return Route(
         destination=destination,
         gateway=gateway.address if gateway else "",
@@ -259,7 +272,7 @@ def _to_route(message: types_pb2.Route) -> Route:
         source=_to_source(message.source, source),
         scope=message.scope if destination.version == V4 else RT_SCOPE_UNIVERSE,
         mtu=message.mtu,
-        # The others are how the host's route is doing: link down, offloaded ...
+        # The other flags are the state of the host's route: link down, offloaded, ...
         onlink=bool(message.flags & RTNH_F_ONLINK),
     )
 
@@ -267,7 +280,7 @@ def _to_route(message: types_pb2.Route) -> Route:
 def _to_source(text: str, source: Prefix | None) -> str:
     if source is None:
         return ""
-    # IPv6 alone routes by the source's prefix; of IPv4 only the address counts.
+    # Only IPv6 selects routes by a prefix of the source; IPv4 sets the source address.
     if "/" in text and source.version == V6 and source.length:
         return str(source.network)
     return source.address

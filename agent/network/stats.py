@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Network statistics: of the guest's interfaces, which all containers share."""
+"""Statistics of the guest's interfaces, which all containers share."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from kata_protos import agent_pb2
 
 
 def read_network_stats(proc: Path) -> list[agent_pb2.NetworkStats]:
-    """Read `/proc/net/dev` (man 5 proc), without the loopback."""
+    """Read `/proc/net/dev` (man 5 proc_pid_net), without the loopback."""
     stats = []
     for line in (proc / "net" / "dev").read_text().splitlines()[2:]:
         name, _, counters = line.partition(":")

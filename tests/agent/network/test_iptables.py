@@ -7,7 +7,7 @@ import shutil
 import pytest
 
 from kata_agent.errors import InvalidArgument, NotFound
-from kata_agent.network.iptables import get_tables
+from kata_agent.network.iptables import Iptables
 from kata_agent.reaper import Reaper
 from tests.helpers.namespace import World, in_namespaces
 from tests.helpers.network import open_network
@@ -55,7 +55,7 @@ async def test_rules_that_are_refused_change_nothing(world: World) -> None:
 
 
 @in_namespaces("v2")
-async def test_tables_that_were_not_there_are_empty_again(world: World) -> None:
+async def test_tables_of_a_refused_request_are_emptied(world: World) -> None:
     require_iptables()
     async with open_network() as network:
         assert await network.get_tables(is_ipv6=False) == b""
@@ -71,12 +71,7 @@ async def test_tables_that_were_not_there_are_empty_again(world: World) -> None:
         ]
 
 
-async def test_a_guest_without_iptables_says_so(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(
-        "kata_agent.network.iptables._program", lambda *_, **__: "nonesuch"
-    )
+async def test_a_guest_without_iptables_is_an_error_that_names_the_program() -> None:
     with Reaper() as reaper:
-        with pytest.raises(NotFound, match="nonesuch"):
-            await get_tables(reaper, is_ipv6=False)
+        with pytest.raises(NotFound, match="nonesuch-save"):
+            await Iptables(reaper, "nonesuch").read()

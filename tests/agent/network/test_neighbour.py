@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from kata_agent.errors import Internal, InvalidArgument
+from kata_agent.network.ip import Ip
 from kata_agent.network.neighbour import add_neighbours
 from kata_agent.reaper import Reaper
 from kata_agent.system_paths import SystemPaths
@@ -47,7 +48,7 @@ async def test_entries_are_permanent_and_replaced(world: World) -> None:
 
 
 @in_namespaces("v2")
-async def test_one_that_fails_takes_back_the_others(world: World) -> None:
+async def test_an_entry_that_fails_takes_back_the_others(world: World) -> None:
     async with open_network() as network:
         ip("link set dev veth0 up")
         ip("neighbour add 10.0.0.1 lladdr 02:00:00:00:00:77 dev veth0 nud permanent")
@@ -83,6 +84,6 @@ async def test_a_proxy(world: World) -> None:
         neighbour("10.0.0.1", state=-1),
     ],
 )
-async def test_what_cannot_be_meant_is_refused(message: types_pb2.ARPNeighbor) -> None:
+async def test_an_invalid_neighbour_is_refused(message: types_pb2.ARPNeighbor) -> None:
     with Reaper() as reaper, pytest.raises(InvalidArgument):
-        await add_neighbours(reaper, SystemPaths(), [message])
+        await add_neighbours(Ip(reaper, SystemPaths()), [message])

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from kata_agent.errors import Internal, InvalidArgument
-from kata_agent.network.address import LIMIT, default
+from kata_agent.network.address import LIMIT, default_prefix
+from kata_agent.network.ip import Ip
 from kata_agent.network.network import Network
 from kata_agent.network.route import Route, commands_for, update_routes
 from kata_agent.reaper import Reaper
@@ -144,7 +145,7 @@ async def test_an_explicit_route_overrides_the_kernels(world: World) -> None:
 
 
 @in_namespaces("v2")
-async def test_what_the_kernel_has_made_is_not_made_again(world: World) -> None:
+async def test_a_route_that_the_kernel_has_added_stays(world: World) -> None:
     async with configured() as network:
         before = await network.list_routes()
         after = await network.update_routes(
@@ -153,7 +154,7 @@ async def test_what_the_kernel_has_made_is_not_made_again(world: World) -> None:
                 route("2001:db8:1::/64", device="veth0"),
             ]
         )
-        # The route of a link-local address comes when the kernel has time.
+        # The kernel adds the route of a link-local address a little later.
         assert [r for r in after.Routes if not r.dest.startswith("fe80:")] == [
             r for r in before.Routes if not r.dest.startswith("fe80:")
         ]
@@ -191,7 +192,7 @@ async def test_a_change_that_fails_is_taken_back(world: World) -> None:
                 ]
             )
         after = await network.list_routes()
-        # The route of a link-local address comes when the kernel has time.
+        # The kernel adds the route of a link-local address a little later.
         assert all(route in after.Routes for route in before.Routes)
         assert routes() == {
             "dst default gateway 192.168.0.1 dev veth0",
@@ -211,7 +212,7 @@ async def test_the_list_has_the_kernels_routes(world: World) -> None:
 
 
 @in_namespaces("v2")
-async def test_how_the_hosts_route_is_doing_does_not_matter(world: World) -> None:
+async def test_the_state_of_the_hosts_route_does_not_matter(world: World) -> None:
     async with configured() as network:
         # RTNH_F_DEAD, _PERVASIVE, _OFFLOAD, _LINKDOWN and RTM_F_CLONED.
         await network.update_routes(
@@ -233,14 +234,15 @@ async def test_as_many_routes_as_a_request_may_have(world: World) -> None:
 
 
 def test_the_work_grows_with_the_routes_not_with_their_square() -> None:
-    """All to one destination, which is the worst that a request can do."""
+    """All have one destination, the worst case of a request."""
     many = [
-        Route(default(6), device="eth0", source=f"fd00:{n:x}::/64") for n in range(4096)
+        Route(default_prefix(6), device="eth0", source=f"fd00:{n:x}::/64")
+        for n in range(4096)
     ]
-    others = [Route(default(6), device="eth0", mtu=n) for n in range(2000, 6000)]
+    others = [Route(default_prefix(6), device="eth0", mtu=n) for n in range(2000, 6000)]
     start = time.process_time()
     assert len(commands_for(many, [*others, *others])) == len(others)
-    # With each compared to each it takes ten seconds.
+    # Comparing each with each takes ten seconds.
     assert time.process_time() - start < 2
 
 
@@ -258,13 +260,13 @@ def test_the_work_grows_with_the_routes_not_with_their_square() -> None:
         route("10.0.0.0/8", device="eth0", scope=256),
     ],
 )
-async def test_what_cannot_be_meant_is_refused(message: types_pb2.Route) -> None:
+async def test_an_invalid_route_is_refused(message: types_pb2.Route) -> None:
     with Reaper() as reaper, pytest.raises(InvalidArgument):
-        await update_routes(reaper, SystemPaths(), [message])
+        await update_routes(Ip(reaper, SystemPaths()), [message])
 
 
 async def test_too_many_routes_are_refused() -> None:
     many = [route("10.0.0.0/8", device="eth0")] * (LIMIT + 1)
     with Reaper() as reaper:
         with pytest.raises(InvalidArgument, match="routes: 4097 are more than 4096"):
-            await update_routes(reaper, SystemPaths(), many)
+            await update_routes(Ip(reaper, SystemPaths()), many)

@@ -94,7 +94,7 @@ async def unknown_interface(s: Subject) -> None:
     await s.agent.update_interface(interface("nobody", "02:00:00:00:00:99"))
 
 
-@case("UpdateInterface", "bad request", INVALID, "link-layer address 'zz'", INTERNAL)
+@case("UpdateInterface", "bad request", INVALID, "invalid MAC address 'zz'", INTERNAL)
 async def bad_mac(s: Subject) -> None:
     await s.agent.update_interface(interface(mac="zz"))
 
