@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """One debug line for each call: method, ids, status and duration.
 
-A failure that is a defect of the agent also gets its traceback, only here.
+`ttrpc.aio` logs the traceback of a failure that is an internal error.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from kata_agent.rpc.status import is_defect
 from ttrpc.call_context import CallContext
 from ttrpc.codes import Code
 from ttrpc.errors import StatusError
@@ -35,12 +34,6 @@ def log_interceptor(status_of: Callable[[BaseException], StatusError]) -> Interc
             return response
         except Exception as error:
             code = status_of(error).code
-            if is_defect(error):
-                log.error(
-                    "call failed",
-                    extra={"method": context.method.name},
-                    exc_info=error,
-                )
             raise
         finally:
             if log.isEnabledFor(logging.DEBUG):

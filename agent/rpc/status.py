@@ -34,8 +34,3 @@ def _reason(error: OSError) -> str:
     """Return the message: the file first, as in all messages, and no number."""
     reason = error.strerror or str(error)
     return reason if error.filename is None else f"{error.filename!r}: {reason}"
-
-
-def is_defect(error: BaseException) -> bool:
-    """Return whether an exception is none of those that the agent raises on purpose."""
-    return not isinstance(error, StatusError | AgentError | OSError)
