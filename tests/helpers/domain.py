@@ -164,3 +164,13 @@ async def started(sandbox: Sandbox, container_id: str, *args: str) -> Container:
     await sandbox.create_container(container_request(container_id, *args))
     await sandbox.start_container(container_id)
     return sandbox.container(container_id)
+
+
+async def output_of(sandbox: Sandbox, request: agent_pb2.CreateContainerRequest) -> str:
+    """Run a container to its end and remove it; return its stdout and stderr."""
+    await sandbox.create_container(request)
+    await sandbox.start_container(request.container_id)
+    output = (await read_all(sandbox, request.container_id)).decode()
+    output += (await read_all(sandbox, request.container_id, stderr=True)).decode()
+    await sandbox.remove_container(request.container_id)
+    return output

@@ -1,4 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
+"""From the messages of the wire to the JSON of the runtime."""
+
 from __future__ import annotations
 
 import pytest
@@ -179,54 +181,3 @@ def test_zero_means_absent_where_it_is_optional() -> None:
     assert process["cwd"] == "/"
     assert "consoleSize" not in process
     assert "capabilities" not in process
-
-
-def test_resources() -> None:
-    resources = oci_pb2.LinuxResources()
-    resources.Memory.Limit = -1
-    resources.Memory.DisableOOMKiller = True
-    resources.CPU.Cpus = "0-3"
-    resources.Pids.Limit = -1
-    resources.BlockIO.Weight = 100
-    resources.BlockIO.ThrottleReadBpsDevice.add(Major=8, Minor=1, Rate=9)
-    resources.HugepageLimits.add(Pagesize="2MB", Limit=7)
-    assert resources_to_oci(resources) == {
-        "memory": {"limit": -1, "disableOOMKiller": True},
-        "cpu": {"cpus": "0-3"},
-        "pids": {"limit": -1},
-        "blockIO": {
-            "weight": 100,
-            "throttleReadBpsDevice": [{"major": 8, "minor": 1, "rate": 9}],
-        },
-        "hugepageLimits": [{"pageSize": "2MB", "limit": 7}],
-    }
-
-
-@pytest.mark.parametrize(
-    ("rule", "expected"),
-    [
-        # Wildcards that lost their presence, where that is harmless.
-        ({"Access": "rwm"}, {"allow": False, "type": "a", "access": "rwm"}),
-        (
-            {"Allow": True, "Type": "c", "Access": "m"},
-            {"allow": True, "type": "c", "access": "m"},
-        ),
-        # Never every device for a rule that opens.
-        (
-            {"Allow": True, "Type": "b", "Access": "rwm"},
-            {"allow": True, "type": "b", "access": "rwm", "major": 0, "minor": 0},
-        ),
-        (
-            {"Allow": True, "Type": "c", "Major": 136, "Minor": -1, "Access": "rwm"},
-            {"allow": True, "type": "c", "major": 136, "access": "rwm"},
-        ),
-        (
-            {"Allow": True, "Type": "c", "Major": 1, "Minor": 3, "Access": "rw"},
-            {"allow": True, "type": "c", "major": 1, "minor": 3, "access": "rw"},
-        ),
-    ],
-)
-def test_device_rules(rule: dict[str, object], expected: dict[str, object]) -> None:
-    resources = oci_pb2.LinuxResources()
-    ParseDict(rule, resources.Devices.add())
-    assert resources_to_oci(resources)["devices"] == [expected]
