@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """One container: its state and what can be done with it.
 
-Operations that change the state are ordered by `order`; those that only look,
-and signals, waits and streams, never wait for it.
+Callers hold `lifecycle_lock` around the operations that change the state. Signals,
+waits, streams and look-ups never wait for that lock.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import copy
-import enum
 import logging
 import signal
 import time
@@ -22,11 +21,16 @@ from typing import Final, TypeVar
 from kata_agent.blocking import blocking
 from kata_agent.cgroup.cgroup import Cgroup
 from kata_agent.container.bundle import Bundle
+from kata_agent.container.container_state import (
+    TRANSITIONS,
+    ContainerEvent,
+    ContainerState,
+)
 from kata_agent.container.diagnostic import read_diagnostic
 from kata_agent.container.hooks import RUN_BY_AGENT, read_output, run_hooks
 from kata_agent.container.launch import Start, launch_on_pipes, launch_on_terminal
 from kata_agent.container.oom import set_score
-from kata_agent.container.process import Process
+from kata_agent.container.process import Process, ProcessState
 from kata_agent.container.process_table import ProcessTable
 from kata_agent.container.signals import ignores_term
 from kata_agent.container.stdio_dial import StreamPorts, StreamSockets, StreamSource
@@ -54,28 +58,6 @@ FREEZE_TIMEOUT: Final = 5.0
 """Seconds for PauseContainer; a process in an uninterruptible sleep never freezes."""
 
 
-class ContainerState(enum.StrEnum):
-    """Where a container is in its life."""
-
-    CREATING = "creating"
-    CREATED = "created"
-    RUNNING = "running"
-    PAUSED = "paused"
-    STOPPED = "stopped"
-    REMOVED = "removed"
-
-
-_ALLOWED: Final = {
-    "create": (ContainerState.CREATING,),
-    "start": (ContainerState.CREATED,),
-    "exec": (ContainerState.CREATED, ContainerState.RUNNING),
-    "pause": (ContainerState.CREATED, ContainerState.RUNNING),
-    "resume": (ContainerState.PAUSED,),
-    "update": (ContainerState.CREATED, ContainerState.RUNNING, ContainerState.PAUSED),
-}
-"""The states from which each operation may be asked for."""
-
-
 class Container:
     """A container of this sandbox, from its creation to its removal."""
 
@@ -93,12 +75,12 @@ class Container:
         streams: StreamSource | None = None,
     ) -> None:
         self.id: Final = container_id
-        self.order: Final = asyncio.Lock()
-        self.state = ContainerState.CREATING
+        self.lifecycle_lock: Final = asyncio.Lock()
+        self._state = ContainerState.CREATING
         self.processes: Final = ProcessTable(container_id)
         self.spec: Spec = {}
         self.wanted_cpus = ""
-        """The CPU list that the host asked for, wider than the guest or not."""
+        """The CPU list that the host asked for, also CPUs that the guest lacks."""
         self.cgroup: Final = cgroup
         self.cgroup_path: Final = cgroup_path
         self._runtime = runtime
@@ -108,35 +90,45 @@ class Container:
         self._sockets = paths.runtime
         self._pipe_size = pipe_size
         self._streams = streams
-        self._before_pause = ContainerState.RUNNING
         self._init: Child | None = None
         self._poststart: list[Spec] = []
         self._stop_oom_watch: Callable[[], None] | None = None
 
     @property
+    def state(self) -> ContainerState:
+        return self._state
+
+    @property
     def proc(self) -> Path:
-        """The directory of its init in `/proc`. Raises `InvalidState` without one."""
-        if self._init is None or self.state is ContainerState.STOPPED:
+        """The init's directory in `/proc`. Raises `InvalidState` without an init."""
+        # The exit code is there one turn of the loop before the event of the exit.
+        if self._init is None or self._init.exit_code is not None:
             raise InvalidState(f"container {self.id!r}: its init does not run")
         return self._proc / str(self._init.pid)
 
     @property
     def hook_output(self) -> Path:
-        """Where the container's hooks write."""
+        """The file to which the container's hooks write."""
         return self._bundle.hook_output
 
-    def check(self, operation: str) -> None:
-        """Raise unless the container's state allows `operation`."""
-        if self.state is ContainerState.REMOVED:
+    def check(self, event: ContainerEvent) -> None:
+        """Raise unless the container's state has a transition for `event`.
+
+        Raises `InvalidArgument` for a removed container, otherwise `InvalidState`.
+        """
+        if self._state is ContainerState.REMOVED:
             raise InvalidArgument(f"container {self.id!r}: not found")
-        if self.state not in _ALLOWED[operation]:
+        if (self._state, event) not in TRANSITIONS:
             raise InvalidState(
-                f"container {self.id!r}: cannot {operation}, it is {self.state}"
+                f"container {self.id!r}: cannot {event}, it is {self._state}"
             )
+
+    def _advance(self, event: ContainerEvent) -> None:
+        self._state = TRANSITIONS.get((self._state, event), self._state)
 
     async def create(self, spec: Spec, streams: StreamPorts) -> None:
         """Have the runtime build the container from a prepared spec."""
-        self.check("create")
+        self.check(ContainerEvent.CREATE)
         self.spec = spec
         self._poststart = spec.get("hooks", {}).pop(RUN_BY_AGENT, [])
         await blocking(self._bundle.write, spec)
@@ -156,12 +148,11 @@ class Container:
             if (cwd := spec["process"]["cwd"]) != "/":
                 process = self._proc / str(self._init.pid)
                 await blocking(check_after, self.id, cwd, process)
-        self.state = ContainerState.CREATED
+        self._advance(ContainerEvent.CREATE)
         self._init.on_exit(self._init_ended)
 
     def _init_ended(self, exit_code: int) -> None:
-        if self.state is not ContainerState.REMOVED:
-            self.state = ContainerState.STOPPED
+        self._advance(ContainerEvent.EXIT)
         log.info(
             "container ended",
             extra={"container_id": self.id, "exit_code": exit_code},
@@ -184,9 +175,9 @@ class Container:
             process.stream(sockets)
         finally:
             sockets.close()
-        if self.state is ContainerState.REMOVED:
+        if self._state is ContainerState.REMOVED:
             process.close()
-            self.check("exec")
+            self.check(ContainerEvent.EXEC)
         self.processes.add(process)
         return child
 
@@ -202,7 +193,7 @@ class Container:
 
     async def start(self, on_oom: Callable[[], None]) -> None:
         """Execute the init's program; `on_oom` is called for each OOM kill."""
-        self.check("start")
+        self.check(ContainerEvent.START)
         # Before the first instruction, so that no kill is missed.
         self._stop_oom_watch = self.cgroup.watch_oom(on_oom)
         with span(
@@ -217,9 +208,7 @@ class Container:
                 # Such a hook fails after the program has begun.
                 await self.cgroup.kill()
                 raise
-        if self.state is ContainerState.CREATED:
-            # Not when it has ended already.
-            self.state = ContainerState.RUNNING
+        self._advance(ContainerEvent.START)
 
     async def _run_poststart(self) -> None:
         if not self._poststart:
@@ -240,7 +229,7 @@ class Container:
 
     async def exec(self, exec_id: str, process: Spec, streams: StreamPorts) -> None:
         """Start another process, prepared by `kata_agent.oci.adapt`."""
-        self.check("exec")
+        self.check(ContainerEvent.EXEC)
         if (cwd := process["cwd"]) != "/" and self._init is not None:
             root = self._proc / str(self._init.pid) / "root"
             await blocking(check_before, self.id, cwd, root)
@@ -280,30 +269,34 @@ class Container:
         child.on_exit(partial(exited, time.monotonic_ns()))
 
     async def pause(self) -> None:
-        """Freeze every process; confirmed by the kernel."""
-        self.check("pause")
+        """Freeze every process; returns once the kernel has confirmed it.
+
+        Raises `InvalidState` also if the init ends meanwhile, and `Timeout`.
+        """
+        self.check(ContainerEvent.PAUSE)
         with span(
             "cgroup.freeze", {semconv.CONTAINER_ID: self.id}, subsystem="container"
         ):
             try:
                 await self.cgroup.freeze(FREEZE_TIMEOUT)
+                self.check(ContainerEvent.PAUSE)
             except BaseException:
                 await self.cgroup.thaw()
                 raise
-        self._before_pause, self.state = self.state, ContainerState.PAUSED
+        self._advance(ContainerEvent.PAUSE)
 
     async def resume(self) -> None:
         """Let a paused container go on."""
-        self.check("resume")
+        self.check(ContainerEvent.RESUME)
         with span(
             "cgroup.thaw", {semconv.CONTAINER_ID: self.id}, subsystem="container"
         ):
             await self.cgroup.thaw()
-        self.state = self._before_pause
+        self._advance(ContainerEvent.RESUME)
 
     async def update(self, resources: Spec) -> None:
         """Apply OCI resources; what they do not name stays."""
-        self.check("update")
+        self.check(ContainerEvent.UPDATE)
         limits = copy.deepcopy(resources)
         for name in pop_unlimited(limits):
             await blocking(self.cgroup.remove_limit, name)
@@ -335,9 +328,11 @@ class Container:
         process = self.processes.find(exec_id)
         is_init = process.exec_id == self.id
         if number == signal.SIGTERM and is_init:
-            if process.is_running and ignores_term(self._proc, process.pid):
+            if process.state is ProcessState.RUNNING and ignores_term(
+                self._proc, process.pid
+            ):
                 number = signal.SIGKILL
-        if number == signal.SIGKILL and is_init and self.state is ContainerState.PAUSED:
+        if number == signal.SIGKILL and is_init and self._state.is_paused:
             # In version 1 it would die only when the container is resumed.
             await self.cgroup.kill()
         process.send_signal(number)
@@ -361,7 +356,7 @@ class Container:
 
         The runtime is called inside `slots`, which limits how many run at once.
         """
-        if self.state is ContainerState.REMOVED:
+        if self._state is ContainerState.REMOVED:
             return
         with span(
             "container.kill", {semconv.CONTAINER_ID: self.id}, subsystem="container"
@@ -382,5 +377,5 @@ class Container:
         ):
             await self.cgroup.remove()
         await blocking(self._bundle.remove)
-        self.state = ContainerState.REMOVED
+        self._advance(ContainerEvent.REMOVE)
         self.processes.close()

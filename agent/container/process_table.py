@@ -13,7 +13,7 @@ import contextlib
 from collections.abc import Iterator
 from typing import Final
 
-from kata_agent.container.process import Process
+from kata_agent.container.process import Process, ProcessState
 from kata_agent.errors import AlreadyExists, NotFound
 
 UNREAD_LIMIT: Final = 16
@@ -74,7 +74,7 @@ class ProcessTable:
         """Return a process's exit code to every waiter, and end its entry."""
         process = self.find(exec_id)
         exit_code = await process.wait()
-        if not process.is_waited_for:
+        if process.state is not ProcessState.WAITED_FOR:
             process.release()
             self._processes.pop(process.exec_id, None)
             self._unread[process.exec_id] = process

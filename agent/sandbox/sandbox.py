@@ -17,6 +17,7 @@ from typing import Final
 
 from kata_agent.blocking import blocking
 from kata_agent.container.container import Container
+from kata_agent.container.container_state import ContainerEvent
 from kata_agent.container.identifier import check_container_id, check_exec_id
 from kata_agent.container.oom import OomEvents
 from kata_agent.container.process_list import list_processes
@@ -191,7 +192,7 @@ class Sandbox:
         *,
         agent_pid: bool,
     ) -> None:
-        async with container.order, AsyncExitStack() as undo:
+        async with container.lifecycle_lock, AsyncExitStack() as undo:
             undo.callback(self._containers.pop, container.id, None)
             await self._builder.build(
                 container, request, spec, find=self.container, agent_pid=agent_pid
@@ -206,7 +207,7 @@ class Sandbox:
             self.oom_events.report(container_id)
 
         async def start() -> None:
-            async with container.order, self._slots.place():
+            async with container.lifecycle_lock, self._slots.place():
                 await container.start(report)
 
         await self._operations.complete(start())
@@ -215,7 +216,7 @@ class Sandbox:
         """Run another process in a container."""
         container = self.container(request.container_id)
         check_exec_id(container.id, request.exec_id)
-        container.check("exec")
+        container.check(ContainerEvent.EXEC)
         process = process_to_oci(request.process)
         process["env"] = self._guest.devices.translate_environment(process["env"])
         await blocking(
@@ -265,7 +266,7 @@ class Sandbox:
         )
 
         async def update() -> None:
-            async with container.order, self._slots.place():
+            async with container.lifecycle_lock, self._slots.place():
                 await container.update(resources)
                 container.wanted_cpus = wanted_cpus or container.wanted_cpus
 
@@ -311,7 +312,7 @@ class Sandbox:
     async def _remove(self, container: Container) -> None:
         # A create or an exec that is under way ends sooner when its processes are dead.
         await container.kill()
-        async with container.order:
+        async with container.lifecycle_lock:
             if self._containers.get(container.id) is not container:
                 # Its creation failed and was undone; the id may be that of another one.
                 return
@@ -325,5 +326,5 @@ async def _in_order(
     container: Container, operation: Callable[[], Awaitable[None]]
 ) -> None:
     """Do `operation` after the earlier ones that change the state of `container`."""
-    async with container.order:
+    async with container.lifecycle_lock:
         await operation()

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from kata_agent.container.container_state import ContainerState
 from kata_agent.errors import (
     AlreadyExists,
     Internal,
@@ -77,6 +78,66 @@ async def test_a_frozen_container_runs_nothing_and_can_be_removed(world: World) 
         assert _cpu_ticks(pid) == before
         await sandbox.remove_container("c1")
         assert not Path(f"/proc/{pid}").exists()
+
+
+@in_namespaces("v1", "v2")
+async def test_an_init_that_dies_during_the_freeze_leaves_the_container_stopped(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_sandbox() as sandbox:
+        container = await started(sandbox, "c1", "sleep", "1000")
+        init = container.processes.find("")
+        freeze = container.cgroup.freeze
+
+        async def die_and_freeze(timeout: float) -> None:
+            init.send_signal(signal.SIGKILL)
+            await init.wait()
+            await freeze(timeout)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(container.cgroup, "freeze", die_and_freeze)
+            with pytest.raises(InvalidState, match="cannot pause, it is stopped"):
+                await sandbox.pause_container("c1")
+        assert container.state is ContainerState.STOPPED
+        with pytest.raises(InvalidState, match="its init does not run"):
+            _ = container.proc
+        with pytest.raises(InvalidState, match="cannot resume, it is stopped"):
+            await sandbox.resume_container("c1")
+
+
+@in_namespaces("v1", "v2")
+async def test_an_init_that_dies_during_the_thaw_leaves_the_container_stopped(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_sandbox() as sandbox:
+        container = await started(sandbox, "c1", "sleep", "1000")
+        await sandbox.pause_container("c1")
+        init = container.processes.find("")
+        thaw = container.cgroup.thaw
+
+        async def thaw_and_die() -> None:
+            await thaw()
+            init.send_signal(signal.SIGKILL)
+            await init.wait()
+
+        with monkeypatch.context() as patch:
+            patch.setattr(container.cgroup, "thaw", thaw_and_die)
+            await sandbox.resume_container("c1")
+        assert container.state is ContainerState.STOPPED
+
+
+@in_namespaces("v1", "v2")
+async def test_a_container_paused_before_its_start_can_be_started_after(
+    world: World,
+) -> None:
+    async with open_sandbox() as sandbox:
+        await sandbox.create_container(container_request("c1", "true"))
+        await sandbox.pause_container("c1")
+        with pytest.raises(InvalidState, match="cannot start, it is paused"):
+            await sandbox.start_container("c1")
+        await sandbox.resume_container("c1")
+        await sandbox.start_container("c1")
+        assert await sandbox.container("c1").processes.wait("") == 0
 
 
 def _cpu_ticks(pid: int) -> int:

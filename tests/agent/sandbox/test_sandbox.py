@@ -254,7 +254,7 @@ async def test_a_creation_that_was_given_up_is_removed(world: World) -> None:
 async def test_removal_honours_its_timeout_and_goes_on(world: World) -> None:
     async with open_sandbox() as sandbox:
         container = await started(sandbox, "c1", "sleep", "1000")
-        async with container.order:
+        async with container.lifecycle_lock:
             with pytest.raises(Timeout, match="not removed within"):
                 await sandbox.remove_container("c1", 0.05)
             again = asyncio.create_task(sandbox.remove_container("c1"))
@@ -299,7 +299,7 @@ async def test_the_control_path_does_not_wait(world: World) -> None:
         stdin = processes.find("e0").stdio.input
         polls.append(asyncio.create_task(stdin.write(bytes(1 << 20))))
         # A stuck removal, too.
-        async with sandbox.container("full").order:
+        async with sandbox.container("full").lifecycle_lock:
             removal = asyncio.create_task(sandbox.remove_container("full"))
             slowest = 0.0
             for number in range(50):
