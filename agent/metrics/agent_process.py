@@ -11,7 +11,7 @@ from kata_agent.machine.memory_info import parse_memory_info
 from kata_agent.metrics.family import Family, items
 from kata_agent.system_paths import SystemPaths
 
-# Fields of /proc/PID/stat, counted from the one after the command's name.
+# Indexes of fields of /proc/PID/stat, from 0 at the field after the command's name.
 UTIME, STIME, CUTIME, CSTIME = 11, 12, 13, 14
 THREADS, VSIZE, RSS = 17, 20, 21
 
@@ -25,7 +25,7 @@ STATUS_ITEMS: Final = frozenset(
 def agent_families(paths: SystemPaths) -> Iterator[Family]:
     """Yield the families. Blocks."""
     process = paths.proc / "self"
-    # The name may hold blanks and parentheses: the fields begin after its last one.
+    # The command's name may hold blanks and parentheses; the last one ends the name.
     stat = (process / "stat").read_text().rpartition(")")[2].split()
     ticks = os.sysconf("SC_CLK_TCK")
     yield _one("kata_agent_threads", "Threads", int(stat[THREADS]))
@@ -67,7 +67,10 @@ def _one(name: str, help: str, value: float) -> Family:
 
 
 def _numbers(text: str, names: frozenset[str] | None) -> dict[str, float]:
-    """Return the numbers of `Name: value` lines, by their names in lower case."""
+    """Return the numbers of `Name: value` lines, by names in lower case.
+
+    `names` selects some of them, None all.
+    """
     return {
         name.lower(): int(value.split()[0])
         for name, value in parse_memory_info(text)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A metric family, as the readers of /proc give it."""
+"""A metric family: a name, and its values by labels."""
 
 from __future__ import annotations
 
@@ -9,16 +9,20 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """A name, and values by their labels."""
+    """All samples of one metric."""
 
     name: str
     help: str
+    """One line for people, the page's `# HELP`."""
     samples: list[tuple[dict[str, str], float]]
+    """Labels and value of each sample."""
     kind: str = "gauge"
+    """A type of Prometheus, the page's `# TYPE`."""
 
 
 def items(name: str, help: str, values: Mapping[str, float], **labels: str) -> Family:
-    """Return a family whose samples differ in the label `item`."""
+    """Return a family with one sample for each of `values`, whose key is the label
+    `item`."""
     return Family(
         name,
         help,
@@ -27,7 +31,7 @@ def items(name: str, help: str, values: Mapping[str, float], **labels: str) -> F
 
 
 def merged(families: list[Family]) -> Family:
-    """Return one family of several that have the same name."""
+    """Return the samples of several families of one name as one family."""
     first = families[0]
     samples = [sample for family in families for sample in family.samples]
     return Family(first.name, first.help, samples, first.kind)

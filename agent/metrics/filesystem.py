@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`kata_guest_filesystem_*`: room on what the guest can write to."""
+"""`kata_guest_filesystem_*`: space and inodes of the guest's writable file systems."""
 
 from __future__ import annotations
 
@@ -12,11 +12,13 @@ from kata_agent.metrics.family import Family, items, merged
 from kata_agent.system_paths import SystemPaths
 
 TYPES: Final = frozenset({"ext4", "xfs", "btrfs", "vfat", "overlay"})
-"""On disks of this guest: what a host serves may not answer, and is the host's."""
+"""File systems on disks of this guest. Those that the host serves are left out, because
+they may not answer."""
 
 
 def filesystem_families(paths: SystemPaths) -> Iterator[Family]:
-    """Yield bytes and inodes of each writable file system, once for each. Blocks."""
+    """Yield bytes and inodes of each writable file system, also if it is mounted more
+    than once. Blocks."""
     space: list[Family] = []
     inodes: list[Family] = []
     seen: set[tuple[int, int]] = set()
@@ -27,7 +29,7 @@ def filesystem_families(paths: SystemPaths) -> Iterator[Family]:
         try:
             status = os.statvfs(mount.point)
         except OSError:
-            # Hidden below another mount, or gone since the list was read.
+            # The mount point is hidden below another mount, or has been unmounted.
             continue
         if status.f_flag & os.ST_RDONLY:
             continue
@@ -37,7 +39,7 @@ def filesystem_families(paths: SystemPaths) -> Iterator[Family]:
         space.append(
             items(
                 "kata_guest_filesystem_bytes",
-                "Room on a file system in bytes",
+                "Space of a file system in bytes",
                 {
                     "total": status.f_blocks * size,
                     "used": (status.f_blocks - status.f_bfree) * size,

@@ -29,7 +29,7 @@ DISK_ITEMS: Final = (
 
 
 def guest_families(paths: SystemPaths) -> Iterator[Family]:
-    """Yield the families, but for those whose file this kernel lacks. Blocks."""
+    """Yield the families of each file that this kernel has. Blocks."""
     for file, read in (
         ("loadavg", _load),
         ("stat", _cpu_time),
@@ -51,7 +51,7 @@ def _read(file: Path) -> str:
 
 
 def _load(text: str) -> Iterator[Family]:
-    """`0.20 0.18 0.12 1/80 11206`: averages, tasks that run and all, last pid."""
+    """Read `0.20 0.18 0.12 1/80 11206`: averages, runnable and all tasks, last pid."""
     one, five, fifteen, tasks, _ = text.split()
     running, _, every = tasks.partition("/")
     yield items(
@@ -61,7 +61,7 @@ def _load(text: str) -> Iterator[Family]:
     )
     yield items(
         "kata_guest_tasks",
-        "Tasks: cur can run now, max exist",
+        "Tasks: cur is the number of runnable tasks, max of all tasks",
         {"cur": int(running), "max": int(every)},
     )
 
@@ -123,7 +123,7 @@ def _bytes(value: str) -> int:
 
 
 def _interfaces(text: str) -> Iterator[Family]:
-    # Two lines of headings; a name may touch the number behind its colon.
+    # Two lines are headings. No blank need be between a name's colon and a number.
     rows = (line.partition(":") for line in text.splitlines()[2:])
     families = [
         items(

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""All families on one page."""
+"""All metric families on one page, in the text format of Prometheus."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ UTF_8: Final = "utf-8"
 
 
 class _Collector:
-    """A registry, as far as `generate_latest` asks for one."""
+    """The part of a registry that `generate_latest` uses."""
 
     def __init__(self, families: list[Family]) -> None:
         self._families = families
@@ -35,12 +35,15 @@ class _Collector:
 
 
 def page(paths: SystemPaths, *, scrapes: int, spans: Counters) -> str:
-    """Return every family as text."""
+    """Return every family as text. Blocks.
+
+    `scrapes` is the number of pages so far, this one included.
+    """
     families = [
-        # Not a counter: the library would rename it to ..._total.
+        # Not of kind counter, which the library would rename to ..._total.
         Family(
             "kata_agent_scrape_count",
-            "Pages made, this one too",
+            "Scrapes of this page, the present one included",
             [({}, scrapes)],
             kind="unknown",
         ),
@@ -54,7 +57,7 @@ def page(paths: SystemPaths, *, scrapes: int, spans: Counters) -> str:
 
 
 def _readable(labels: dict[str, str]) -> dict[str, str]:
-    """Replace bytes that are no UTF-8: a mount point may have any."""
+    """Replace bytes that are not UTF-8, because a mount point may have any."""
     return {
         name: value.encode(UTF_8, "replace").decode(UTF_8)
         for name, value in labels.items()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Room on file systems: which are shown, and that each is shown once."""
+"""Space on file systems: which ones are on the page, each of them once."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_a_disk_mounted_twice_is_shown_once(tmp_path: Path) -> None:
 
 
 def test_a_mount_point_of_strange_bytes(tmp_path: Path) -> None:
-    """A container may name a directory as it likes; the page stays text."""
+    """A container can choose any bytes for a name; the page is text all the same."""
     name = b'a"\\\n\xff'
     directory = os.fsencode(tmp_path) + b"/" + name
     os.mkdir(directory)

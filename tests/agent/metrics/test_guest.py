@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Each file of /proc, in a text that a kernel wrote."""
+"""Each file of /proc, with a text as a kernel writes it."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def values(family: Family, **labels: str) -> dict[str, float]:
     }
 
 
-def test_a_kernel_that_tells_nothing(tmp_path: Path) -> None:
+def test_a_kernel_without_these_files_has_no_families(tmp_path: Path) -> None:
     assert list(guest_families(SystemPaths(proc=tmp_path))) == []
 
 

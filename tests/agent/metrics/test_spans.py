@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What became of the spans, on the page, read by Prometheus's own parser."""
+"""Counts of sent and dropped spans on the page, read by Prometheus's own parser."""
 
 from __future__ import annotations
 
