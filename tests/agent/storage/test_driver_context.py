@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import asyncio
+import threading
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from kata_agent.errors import Internal, InvalidArgument
+from kata_agent.linux.mount import parse_options, read_mounts
+from kata_agent.system_paths import SystemPaths
+from kata_protos.agent_pb2 import FSGroup, Storage
+from tests.helpers.drivers import open_context
+from tests.helpers.namespace import World, in_namespaces
+
+POINT = Path("/run/kata-containers/volume")
+
+
+def mounted() -> str | None:
+    """Return the type of the file system on the mount point."""
+    mounts = read_mounts(Path("/proc/self/mountinfo"))
+    return next((m.fstype for m in mounts if m.point == str(POINT)), None)
+
+
+@in_namespaces("v2")
+async def test_a_mount_stays_until_the_cleanup(world: World) -> None:
+    storage = Storage(fstype="tmpfs", mount_point=str(POINT), options=["size=64k"])
+    async with open_context() as context:
+        await context.mount(storage, "none")
+        assert mounted() == "tmpfs"
+    assert mounted() is None
+    assert not POINT.exists()
+
+
+@in_namespaces("v2")
+async def test_given_options_replace_the_storage_s(world: World) -> None:
+    storage = Storage(fstype="tmpfs", mount_point=str(POINT), options=["bogus=1"])
+    async with open_context() as context:
+        await context.mount(storage, "none", parse_options(["size=64k"]))
+        assert mounted() == "tmpfs"
+
+
+@in_namespaces("v2")
+async def test_the_option_bind_binds_whatever_the_type(world: World) -> None:
+    source = Path("/run/source")
+    (source / "inner").mkdir(parents=True)
+    storage = Storage(fstype="ext4", mount_point=str(POINT), options=["bind"])
+    async with open_context() as context:
+        await context.mount(storage, str(source))
+        assert (POINT / "inner").is_dir()
+
+
+@in_namespaces("v2")
+async def test_the_files_get_the_group_of_the_storage(world: World) -> None:
+    storage = Storage(
+        fstype="tmpfs", mount_point=str(POINT), fs_group=FSGroup(group_id=4242)
+    )
+    async with open_context() as context:
+        await context.mount(storage, "none")
+        assert POINT.stat().st_gid == 4242
+
+
+async def test_a_mount_point_elsewhere_is_refused() -> None:
+    async with open_context() as context:
+        with pytest.raises(InvalidArgument, match="'/etc': not below"):
+            context.mount_point_of(Storage(mount_point="/etc"))
+
+
+async def test_a_thread_that_outlives_its_caller_is_undone(tmp_path: Path) -> None:
+    made, go_on = threading.Event(), threading.Event()
+    file = tmp_path / "made"
+
+    def make() -> ExitStack:
+        made.set()
+        assert go_on.wait(20)
+        file.touch()
+        undo = ExitStack()
+        undo.callback(file.unlink)
+        return undo
+
+    async with open_context(SystemPaths(run=tmp_path)) as context:
+        keeping = asyncio.create_task(context.keep(make))
+        assert await asyncio.to_thread(made.wait, 20)
+        keeping.cancel()
+        # It must not end before its thread.
+        done, _ = await asyncio.wait([keeping], timeout=0.01)
+        assert not done
+        go_on.set()
+        with pytest.raises(asyncio.CancelledError):
+            await keeping
+        assert file.exists()
+    assert not file.exists()
+
+
+async def test_a_failed_make_is_raised_and_leaves_nothing_to_undo() -> None:
+    def make() -> ExitStack:
+        raise Internal("no")
+
+    async with open_context() as context:
+        with pytest.raises(Internal, match="no"):
+            await context.keep(make)
+
+
+async def test_a_program_that_fails_is_named_with_its_output() -> None:
+    async with open_context() as context:
+        await context.run("true")
+        with pytest.raises(Internal, match="^sh: exit status 3: broken$"):
+            await context.run("sh", "-c", "echo out; echo broken >&2; exit 3")
+        with pytest.raises(Internal, match="^sh: exit status 4: out$"):
+            await context.run("sh", "-c", "echo out; exit 4")

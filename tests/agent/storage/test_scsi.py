@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which node is mounted; `test_disk` mounts real disks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from kata_agent.errors import Timeout
+from kata_agent.storage import scsi
+from kata_agent.storage.driver_context import DriverContext
+from kata_protos.agent_pb2 import Storage
+from tests.helpers.drivers import open_context
+from tests.helpers.sysfs import Sysfs
+
+DISK = "/devices/pci0000:00/0000:00:04.0/virtio3/host2/target2:0:1/2:0:1:2/block/sdc"
+
+
+async def add(sysfs: Sysfs, monkeypatch: pytest.MonkeyPatch, source: str) -> Path:
+    """Add the storage `source`; return the node that would be mounted."""
+    mounted: list[Path] = []
+
+    async def mount(storage: Storage, context: DriverContext, node: Path) -> None:
+        mounted.append(node)
+
+    monkeypatch.setattr(scsi, "mount_disk", mount)
+    (sysfs.paths.sys / "class/scsi_host").mkdir(parents=True, exist_ok=True)
+    async with open_context(hotplug=sysfs.hotplug(0.5)) as context:
+        await scsi.add(Storage(source=source), context)
+    (node,) = mounted
+    return node
+
+
+async def test_a_disk_is_found_and_mounted(
+    sysfs: Sysfs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sysfs.add("block", DISK)
+    assert await add(sysfs, monkeypatch, "1:2") == sysfs.paths.dev / "sdc"
+
+
+async def test_another_disk_is_not_mounted(
+    sysfs: Sysfs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sysfs.add("block", DISK)
+    with pytest.raises(Timeout):
+        await add(sysfs, monkeypatch, "7:7")

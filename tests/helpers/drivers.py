@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A storage driver's context, for tests that call one driver alone."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+
+from kata_agent.device.hotplug import Hotplug
+from kata_agent.device.uevents import Uevents
+from kata_agent.reaper import Reaper
+from kata_agent.storage.driver_context import DriverContext
+from kata_agent.system_paths import SystemPaths
+from kata_protos.agent_pb2 import Storage
+
+
+@contextlib.asynccontextmanager
+async def open_context(
+    paths: SystemPaths | None = None,
+    *,
+    hotplug: Hotplug | None = None,
+    container_id: str | None = "c1",
+) -> AsyncIterator[DriverContext]:
+    """A context whose cleanup runs at the end of the block."""
+    if hotplug is None:
+        paths = paths or SystemPaths()
+        hotplug = Hotplug(paths, Uevents(paths), timeout=3)
+
+    async def require(storage: Storage) -> None:
+        raise AssertionError(f"another storage is required: {storage}")
+
+    with Reaper() as reaper:
+        async with AsyncExitStack() as cleanup:
+            yield DriverContext(hotplug, reaper, container_id, cleanup, require)
