@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A shell and its peer; what a person sees of it is in `test_debug_console`."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import socket
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from kata_agent.console.peer import peer_has_gone
+from kata_agent.console.shell_session import ShellSession
+from kata_agent.reaper import Reaper
+
+PATIENCE = 20.0
+
+
+@pytest.fixture
+async def reaper() -> AsyncIterator[Reaper]:
+    with Reaper() as reaper:
+        yield reaper
+
+
+@pytest.fixture
+def pair() -> Iterator[tuple[socket.socket, socket.socket]]:
+    ours, theirs = socket.socketpair()
+    theirs.setblocking(False)
+    yield ours, theirs
+    ours.close()
+    theirs.close()
+
+
+def open_files() -> int:
+    return len(os.listdir("/proc/self/fd"))
+
+
+async def receive(connection: socket.socket, pattern: bytes) -> re.Match[bytes]:
+    """Read until `pattern` matches. It must not match the echo of the input."""
+    loop = asyncio.get_running_loop()
+    received = b""
+    async with asyncio.timeout(PATIENCE):
+        while not (match := re.search(pattern, received)):
+            part = await loop.sock_recv(connection, 65536)
+            assert part, f"closed after {received!r}"
+            received += part
+    return match
+
+
+async def is_gone(pid: int) -> bool:
+    """Wait until the process has ended and the reaper has seen that."""
+    async with asyncio.timeout(PATIENCE):
+        while Path(f"/proc/{pid}").exists():
+            await asyncio.sleep(0.001)
+    return True
+
+
+async def test_the_session_ends_with_its_shell_and_closes_its_files(
+    reaper: Reaper, pair: tuple[socket.socket, socket.socket]
+) -> None:
+    ours, theirs = pair
+    before = open_files()
+    session = ShellSession(reaper, ours.fileno(), peer_has_gone)
+    running = asyncio.create_task(session.run("/bin/sh"))
+    theirs.send(b"echo $TERM $HOME; exit\n")
+    await receive(theirs, rb"xterm /root\r\n")
+    await asyncio.wait_for(running, PATIENCE)
+    assert open_files() == before
+    # The descriptor is the caller's, and still open.
+    ours.send(b"more")
+
+
+async def test_a_peer_that_goes_without_an_event_is_noticed(
+    reaper: Reaper,
+    pair: tuple[socket.socket, socket.socket],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ours, theirs = pair
+    monkeypatch.setattr("kata_agent.console.shell_session.CHECK_SECONDS", 0.001)
+    gone = asyncio.Event()
+    session = ShellSession(reaper, ours.fileno(), lambda fd: gone.is_set())
+    running = asyncio.create_task(session.run("/bin/sh"))
+    theirs.send(b"echo pid $$\n")
+    pid = int((await receive(theirs, rb"pid (\d+)\r\n"))[1])
+    gone.set()
+    await asyncio.wait_for(running, PATIENCE)
+    assert await is_gone(pid)
+
+
+async def test_a_session_that_is_cancelled_kills_its_shell(
+    reaper: Reaper, pair: tuple[socket.socket, socket.socket]
+) -> None:
+    ours, theirs = pair
+    session = ShellSession(reaper, ours.fileno(), peer_has_gone)
+    running = asyncio.create_task(session.run("/bin/sh"))
+    theirs.send(b"trap '' HUP; echo pid $$; read x\n")
+    pid = int((await receive(theirs, rb"pid (\d+)\r\n"))[1])
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    assert await is_gone(pid)
