@@ -139,8 +139,7 @@ class Qemu:
         fields = {"request": request, "flags": flags, "size": len(payload)}
         rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", descriptors))]
         header = build(MESSAGE, fields)
-        self._connection.sendmsg([header], rights if descriptors else [])
-        self._connection.sendall(payload)
+        self._connection.sendmsg([header + payload], rights if descriptors else [])
 
     def ask(self, request: Request, payload: bytes = b"") -> bytes:
         """Send a message and return the payload of the reply."""
@@ -206,16 +205,17 @@ class Driver:
         self.transmitting = DriverRing(memory, BUFFER_SIZE)
         self._buffers: dict[int, int] = {}
         self._eventfds = [os.eventfd(0, os.EFD_NONBLOCK) for _ in range(4)]
-        receive_kick, receive_call, self._kick, transmit_call = self._eventfds
+        receive_kick, receive_call, kick, call = self._eventfds
         self._receive_kick, self._receive_call = receive_kick, receive_call
+        self._kick, self._call = kick, call
         for number in range(RING_SIZE):
             self._offer_buffer(BUFFER_SIZE * (4 + number))
         qemu.share(memory)
         qemu.start_ring(0, self.receiving, receive_kick, receive_call)
-        qemu.start_ring(1, self.transmitting, self._kick, transmit_call)
+        qemu.start_ring(1, self.transmitting, kick, call)
 
     def send(self, header: Header, data: bytes = b"") -> None:
-        """Send one packet to the host."""
+        """Send one packet to the host, and wait until the backend has taken it."""
         packet = HEADER.pack(*header) + data
         offset = BUFFER_SIZE * 2
         self._memory.view[offset : offset + len(packet)] = packet
@@ -225,6 +225,7 @@ class Driver:
             buffers.append((offset + HEADER_SIZE, len(data)))
         self.transmitting.offer(buffers, writable=False)
         self.kick()
+        _wait_for_used(self.transmitting, self._call)
 
     def kick(self) -> None:
         """Tell the backend that packets were offered."""
@@ -232,10 +233,7 @@ class Driver:
 
     def receive(self) -> tuple[Header, bytes]:
         """Wait for the next packet from the host."""
-        while (used := self.receiving.take_used()) is None:
-            assert select.select([self._receive_call], [], [], TIMEOUT)[0], "no packet"
-            os.eventfd_read(self._receive_call)
-        head, length = used
+        head, length = _wait_for_used(self.receiving, self._receive_call)
         offset = self._buffers[head]
         packet = bytes(self._memory.view[offset : offset + length])
         self._offer_buffer(offset)
@@ -249,3 +247,10 @@ class Driver:
     def _offer_buffer(self, offset: int) -> None:
         head = self.receiving.offer([(offset, BUFFER_SIZE)], writable=True)
         self._buffers[head] = offset
+
+
+def _wait_for_used(ring: DriverRing, call: int) -> tuple[int, int]:
+    while (used := ring.take_used()) is None:
+        assert select.select([call], [], [], TIMEOUT)[0], "no interrupt"
+        os.eventfd_read(call)
+    return used
