@@ -26,7 +26,7 @@ from kata_host.guest.image.build import ensure_current
 from kata_host.guest.image.initrd import HANDOVER
 from kata_host.guest.image.progress import Progress
 from kata_host.guest.image.store import Image, cache
-from kata_host.guest.vm_accelerator import choose
+from kata_host.guest.vm_accelerator import choose_accelerator
 from kata_host.guest.vm_command import QEMU, Machine
 from kata_host.guest.vm_guest import VmGuest
 
@@ -138,7 +138,7 @@ def main() -> None:
     arguments = parser.parse_args()
     image = ensure_current(Progress())
     boots = [boot(image) for _ in range(arguments.rounds)]
-    text = table(boots, choose(image.kernel, cache()))
+    text = table(boots, choose_accelerator(image.kernel, cache()))
     print(text)
     if arguments.write:
         replace_section("boot", text)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Takes the uncompressed kernel (ELF) out of a bzImage.
 
-QEMU starts an ELF kernel with a PVH entry directly, which under software
-emulation saves the second that the guest would spend on unpacking itself.
+QEMU starts an ELF kernel with a PVH entry directly. Under software emulation this saves
+the second in which the guest would unpack its kernel.
 
 Source: Linux, Documentation/arch/x86/boot.rst (`setup_sects`, `payload_offset`,
 `payload_length`); LZ4's legacy frame: lz4, doc/lz4_Frame_format.md.
@@ -29,11 +29,14 @@ _ZSTD: Final = b"\x28\xb5\x2f\xfd"
 
 
 class KernelError(Exception):
-    """The file is no kernel that we can take apart."""
+    """The file is not a kernel of a known format."""
 
 
 def extract(image: bytes) -> bytes:
-    """Return the ELF kernel inside of a bzImage; an ELF kernel is returned as is."""
+    """Return the ELF kernel inside a bzImage; an ELF kernel is returned unchanged.
+
+    Raises `KernelError`.
+    """
     if image.startswith(b"\x7fELF"):
         return image
     if image[_MAGIC : _MAGIC + 4] != b"HdrS":
@@ -43,7 +46,7 @@ def extract(image: bytes) -> bytes:
     start = (setup_sectors + 1) * _SECTOR + offset
     kernel = _decompress(image[start : start + length])
     if not kernel.startswith(b"\x7fELF"):
-        raise KernelError("kernel: its payload is no ELF file")
+        raise KernelError("kernel: payload is not an ELF file")
     return kernel
 
 
@@ -63,7 +66,7 @@ def _decompress_zstd(payload: bytes) -> bytes:
     # The standard library reads zstd from Python 3.14 on.
     command = ["zstd", "--decompress", "--stdout", "--quiet"]
     try:
-        # The kernel's build appends its size, which zstd calls trailing garbage.
+        # The last four bytes are the kernel's size, which zstd takes for garbage.
         done = subprocess.run(
             command, input=payload[:-4], capture_output=True, check=True
         )
@@ -73,7 +76,10 @@ def _decompress_zstd(payload: bytes) -> bytes:
 
 
 def _decompress_lz4_legacy(payload: bytes) -> bytes:
-    """Decompress blocks of a size each; the last four bytes are the kernel's own."""
+    """Decompress a sequence of sizes and blocks.
+
+    The last four bytes are the kernel's size, which is not part of the format.
+    """
     output = bytearray()
     position = len(_LZ4_LEGACY)
     end = len(payload) - 4
@@ -88,7 +94,10 @@ def _decompress_lz4_legacy(payload: bytes) -> bytes:
 def _decompress_lz4_block(
     data: bytes, position: int, end: int, output: bytearray
 ) -> None:
-    """Append one block (lz4, doc/lz4_Block_format.md): literals, then a copy."""
+    """Append the content of one block to `output` (lz4, doc/lz4_Block_format.md).
+
+    A block is a sequence of literals and copies of earlier output.
+    """
     while position < end:
         token = data[position]
         position += 1
@@ -96,7 +105,7 @@ def _decompress_lz4_block(
         output += data[position : position + length]
         position += length
         if position >= end:
-            return  # The last sequence has no copy.
+            return  # The last literals have no copy behind them.
         offset = data[position] | data[position + 1] << 8
         position += 2
         length, position = _lz4_length(data, position, token & 15)
@@ -117,10 +126,10 @@ def _lz4_length(data: bytes, position: int, length: int) -> tuple[int, int]:
 def _copy_match(output: bytearray, offset: int, length: int) -> None:
     start = len(output) - offset
     if offset == 0 or start < 0:
-        raise KernelError("kernel: LZ4 data copies from before its start")
+        raise KernelError("kernel: LZ4 copy from before the start")
     if offset >= length:
         output += output[start : start + length]
         return
-    # The copy overlaps what it writes: the last `offset` bytes over and over.
+    # The copy overlaps its own output, so it repeats the last `offset` bytes.
     pattern = bytes(output[start:])
     output += (pattern * (length // offset + 1))[:length]

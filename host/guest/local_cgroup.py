@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """The cgroups of a local guest: exactly one version, in child cgroups of its own.
 
-A guest must see the tree of one version only (crun refuses a mixture), while the
-host may well have both. So the supervisor mounts the wanted version in a mount
-namespace of its own, makes a child cgroup in each hierarchy, and the guest, in a
-cgroup namespace rooted there, mounts the same again: for it, its cgroup is `/`.
+A guest must see the tree of one version only, because crun refuses a mixture, while the
+host may have both. The supervisor therefore mounts one version in a mount namespace of
+its own and makes a child cgroup in each hierarchy. The guest mounts the same version
+again in a cgroup namespace that is rooted at that child, so it sees its cgroup as `/`.
 
-v1: a child of the caller's own cgroup in every hierarchy, so that the limits on
-the caller hold for the guest. v2: a child of the root, since the caller's cgroup
-holds processes and so cannot give controllers to children (cgroups(7), "no
+v1: the child is below the caller's own cgroup in every hierarchy, so that the caller's
+limits hold for the guest. v2: the child is below the root, because the caller's cgroup
+holds processes and therefore cannot give controllers to children (man 7 cgroups, "no
 internal processes").
 """
 
@@ -23,26 +23,29 @@ from kata_host.guest.local_syscall import MS_NODEV, MS_NOEXEC, MS_NOSUID, detach
 MOUNT_POINT: Final = "/sys/fs/cgroup"
 PREFIX: Final = "kata-local-"
 REMOVAL_TIMEOUT: Final = 5.0
+"""Seconds for the processes of a cgroup to end."""
 
 _FLAGS: Final = MS_NOSUID | MS_NODEV | MS_NOEXEC
 _LEAF: Final = "init"
-"""Where a v2 guest keeps its agent: the guest's root cgroup must stay empty."""
+"""The cgroup of a v2 guest's agent, because the guest's root must hold no process."""
 
 
 class Hierarchy(NamedTuple):
-    """A mounted tree of cgroups and the caller's place in it."""
+    """A tree of cgroups, and the cgroup of the calling process in it."""
 
     controllers: str
-    """As /proc/self/cgroup has them: `cpu,cpuacct`, `name=systemd`, `` for v2."""
+    """As in /proc/self/cgroup: `cpu,cpuacct`, `name=systemd`, empty for v2."""
     own: str
-    """The caller's cgroup: `/`, `/user.slice/...`."""
+    """The path of the caller's cgroup: `/`, `/user.slice/...`."""
 
     @property
     def is_v2(self) -> bool:
+        """Whether this is the one hierarchy of cgroup v2."""
         return not self.controllers
 
     @property
     def mount_point(self) -> str:
+        """Where `mount_hierarchies` mounts the hierarchy."""
         name = self.controllers.removeprefix("name=")
         return f"{MOUNT_POINT}/{name}" if name else MOUNT_POINT
 
@@ -56,9 +59,9 @@ class Hierarchy(NamedTuple):
 def hierarchies(version: str = "auto", table: str | None = None) -> list[Hierarchy]:
     """Return the hierarchies for cgroup `version`: `v1`, `v2` or `auto`.
 
-    `auto` is v1 where the host has controllers there (then v2 lacks them), and
-    v2 otherwise. `table` is a /proc/self/cgroup. Raises `ValueError` when the host
-    has no such hierarchy.
+    `auto` is v1 if the host has controllers there, because v2 lacks those, and v2
+    otherwise. `table` is the content of /proc/self/cgroup. Raises `ValueError` for
+    another version, and for one that the host does not have.
     """
     if table is None:
         with open("/proc/self/cgroup") as file:
@@ -74,14 +77,14 @@ def hierarchies(version: str = "auto", table: str | None = None) -> list[Hierarc
         version = "v1" if has_controllers else "v2"
     chosen = {"v1": v1, "v2": v2}.get(version)
     if chosen is None:
-        raise ValueError(f"cgroup version '{version}': not v1, v2 or auto")
+        raise ValueError(f"unknown cgroup version '{version}', expected v1, v2 or auto")
     if not chosen:
-        raise ValueError(f"cgroup version '{version}': not on this host")
+        raise ValueError(f"cgroup version '{version}' is not on this host")
     return chosen
 
 
 def mount_hierarchies(chosen: list[Hierarchy]) -> None:
-    """Mount them, and nothing else, at /sys/fs/cgroup of this mount namespace."""
+    """Mount these hierarchies and no others below /sys/fs/cgroup of this namespace."""
     detach(MOUNT_POINT)
     if chosen[0].is_v2:
         mount("cgroup2", MOUNT_POINT, "cgroup2", _FLAGS)
@@ -100,12 +103,12 @@ def mount_hierarchies(chosen: list[Hierarchy]) -> None:
 
 
 def create(chosen: list[Hierarchy], name: str) -> None:
-    """Make the cgroup `name` in every hierarchy."""
+    """Make the cgroup `name` in every hierarchy. Raises `OSError`."""
     for hierarchy in chosen:
         directory = f"{hierarchy.parent}/{name}"
         os.mkdir(directory)
         if "cpuset" in hierarchy.controllers.split(","):
-            # A new v1 cpuset is empty, and no process may enter it like that.
+            # A new v1 cpuset is empty, and no process may enter an empty one.
             for file in ("cpuset.cpus", "cpuset.mems"):
                 _write(f"{directory}/{file}", _read(f"{hierarchy.parent}/{file}"))
 
@@ -117,7 +120,7 @@ def enter(chosen: list[Hierarchy], name: str) -> None:
 
 
 def delegate() -> None:
-    """Let the cgroups of a v2 guest have controllers; call inside its namespace."""
+    """Give the cgroups of a v2 guest every controller; call this inside the guest."""
     os.mkdir(f"{MOUNT_POINT}/{_LEAF}")
     _write(f"{MOUNT_POINT}/{_LEAF}/cgroup.procs", "0")
     for controller in _read(f"{MOUNT_POINT}/cgroup.controllers").split():
@@ -127,9 +130,9 @@ def delegate() -> None:
 def remove(
     chosen: list[Hierarchy], name: str, timeout: float = REMOVAL_TIMEOUT
 ) -> None:
-    """Remove the cgroup `name` and all below it, once its processes have ended.
+    """Remove the cgroup `name` and all below it when its processes have ended.
 
-    Raises `OSError` when some process does not end in time.
+    Raises `OSError` if a process has not ended after `timeout` seconds.
     """
     deadline = time.monotonic() + timeout
     for hierarchy in chosen:
@@ -139,7 +142,7 @@ def remove(
 
 
 def sweep(chosen: list[Hierarchy]) -> None:
-    """Remove what guests have left whose supervisor was killed."""
+    """Remove the cgroups of guests whose supervisor was killed."""
     names = {
         name
         for hierarchy in chosen
@@ -153,22 +156,22 @@ def sweep(chosen: list[Hierarchy]) -> None:
         try:
             remove(chosen, name, timeout=0)
         except OSError:
-            continue  # Its processes are still ending: the next sweep has it.
+            continue  # Its processes are still ending; the next sweep removes it.
 
 
 def own_name() -> str:
-    """Return the cgroup name of a guest that this process supervises."""
+    """Return the cgroup name of the guest that this process supervises."""
     pid = str(os.getpid())
     return f"{PREFIX}{pid}-{_started(pid)}"
 
 
 def _started(pid: str) -> str | None:
-    """Return when the process started, in ticks since boot; None: there is none."""
+    """Return the start of a process in ticks since boot; None if there is none."""
     try:
         stat = _read(f"/proc/{pid}/stat")
     except (FileNotFoundError, ProcessLookupError):
         return None
-    # The name, in parentheses, may hold spaces: proc_pid_stat(5), field 22.
+    # The name in parentheses may hold spaces (man 5 proc_pid_stat, field 22).
     return stat.rpartition(")")[2].split()[19]
 
 
@@ -179,8 +182,8 @@ def _remove_one(directory: str, deadline: float) -> None:
         except FileNotFoundError:
             return
         except OSError:
-            # EBUSY for a moment after the last process was reaped; v1 has no
-            # event for it.
+            # EBUSY for a moment after the last process was reaped; v1 has no event
+            # that tells when the cgroup is free.
             if time.monotonic() > deadline:
                 raise
             time.sleep(0.002)

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """A guest without a VM: the agent as PID 1 of new namespaces on this host.
 
-For the first run, for tests and for developing a runtime: it starts in
-milliseconds, and to a client it looks like a VM behind a hybrid-vsock socket. It
-is no security boundary. `local_supervisor.py` is the process that holds it.
+For the first run, for tests and for developing a runtime: a local guest starts in
+milliseconds and looks to a client like a VM behind a hybrid-vsock socket. It is no
+security boundary. `local_supervisor.py` is the process that holds it.
 """
 
 from __future__ import annotations
@@ -19,15 +19,19 @@ from typing import Final, Self
 
 from kata_host.child import PACKAGES, module_command
 from kata_host.guest.guest import AGENT_PORT, GuestError
+from kata_host.guest.local_settings import LocalSettings
 
 SOCKET_NAME: Final = "guest.sock"
 CONSOLE_NAME: Final = "console.log"
-PROGRAMS: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 CMDLINE_NAME: Final = "cmdline"
+"""The names of the files in the guest's directory."""
 CONSOLE_TAIL: Final = 64 * 1024
+"""Bytes of the console that `console_tail` reads."""
 STOP_TIMEOUT: Final = 20.0
+"""Seconds that the supervisor has for its clean-up before it is killed."""
 SOCKET_PATH_LIMIT: Final = 107 - len(".d/4294967295")
-"""sun_path, unix(7), less the longest name that ports add."""
+"""Bytes of `sun_path` (man 7 unix), less the longest suffix that ports add."""
 
 _SUPERVISOR: Final = (
     "import sys; sys.path.append({root!r});"
@@ -38,11 +42,11 @@ _SUPERVISOR: Final = (
 class LocalGuest:
     """A local guest in `directory`, which is made at start and removed at the end.
 
-    `command` and `environment` say how to run the agent, `cgroup` is the one
-    version it sees (`v1`, `v2`, or `auto` for the one the host uses). `shared` are
-    directories it needs to see although they are below /run, which is its own.
-    `parameters` are what a VM's kernel command line would hold for the agent.
-    With `echo`, the console goes to standard error instead of a file.
+    `command` and `environment` run the agent. `cgroup` is the one version that the
+    guest sees: `v1`, `v2`, or `auto` for the version that the host uses. `shared` are
+    directories that the guest sees although they are below /run, which it has for
+    itself. `parameters` are the words that a VM would have on its kernel's command
+    line. With `echo`, the console goes to standard error instead of a file.
     """
 
     def __init__(
@@ -77,7 +81,7 @@ class LocalGuest:
 
     @property
     def pid(self) -> int:
-        """The supervisor: SIGTERM ends the guest and removes all of it."""
+        """The supervisor's pid. SIGTERM to it ends the guest and removes all of it."""
         if self._process is None:
             raise GuestError(f"local guest {self.directory}: not started")
         return self._process.pid
@@ -94,24 +98,25 @@ class LocalGuest:
         except OSError as error:
             raise GuestError(f"local guest {self.directory}: {error}") from error
         self._process = _spawn_supervisor(
-            directory=os.fspath(self.directory),
-            socket_path=os.fspath(self.socket),
-            command=self._command,
-            environment=self._agent_environment(),
-            cgroup=self._cgroup,
-            shared=self._shared,
-            console=None if self._echo else os.fspath(console),
-            cmdline=os.fspath(cmdline),
-            controlled=True,
+            LocalSettings(
+                directory=os.fspath(self.directory),
+                socket_path=os.fspath(self.socket),
+                command=self._command,
+                environment=self._agent_environment(),
+                cgroup=self._cgroup,
+                shared=self._shared,
+                console=None if self._echo else os.fspath(console),
+                cmdline=os.fspath(cmdline),
+            )
         )
         line = self._read_status()
         if line != "ready":
             self.stop()
-            reason = line.partition(": ")[2] or "its supervisor was killed"
+            reason = line.partition(": ")[2] or "supervisor was killed"
             raise GuestError(reason)
 
     def ending(self, timeout: float = 0) -> str | None:
-        """Say how the guest ended; wait for that for up to `timeout` seconds."""
+        """Return how the guest ended; wait for its end for up to `timeout` seconds."""
         if self._process is None:
             return self._ending
         if self._ending is None:
@@ -119,7 +124,7 @@ class LocalGuest:
             if not select.select([self._process.stdout], [], [], timeout)[0]:
                 return None
             line = self._read_status()
-            self._ending = line.partition(": ")[2] or "its supervisor was killed"
+            self._ending = line.partition(": ")[2] or "supervisor was killed"
         return self._ending
 
     def console_tail(self, lines: int = 20) -> Sequence[str]:
@@ -159,13 +164,13 @@ class LocalGuest:
         if self._process is not None:
             raise GuestError(f"{name}: already started")
         if os.geteuid() != 0:
-            raise GuestError(f"{name}: needs root, for its namespaces and mounts")
+            raise GuestError(f"{name}: root is needed for namespaces and mounts")
         if len(os.fsencode(self.socket)) > SOCKET_PATH_LIMIT:
-            raise GuestError(f"{name}: the path is too long for unix sockets")
+            raise GuestError(f"{name}: path too long for a unix socket")
 
     def _agent_environment(self) -> dict[str, str]:
         return {
-            "PATH": PROGRAMS,
+            "PATH": PATH,
             "PYTHONPATH": os.fspath(PACKAGES),
             "KATA_AGENT_SERVER_ADDR": f"unix://{self.socket}.d/{AGENT_PORT}",
             "KATA_AGENT_LOCAL_SOCKET": os.fspath(self.socket),
@@ -178,7 +183,7 @@ class LocalGuest:
         return self._process.stdout.readline().rstrip("\n")
 
     def _clean_up(self) -> None:
-        """Do the work of a supervisor that was killed."""
+        """Clean up in place of a supervisor that was killed."""
         from kata_host.guest.local_supervisor import remove_tree
 
         remove_tree(os.fspath(self.directory))
@@ -186,7 +191,7 @@ class LocalGuest:
 
 
 def _new_directory() -> Path:
-    """Choose a path that is nobody else's, and short enough for sockets."""
+    """Return a new path that is short enough for unix sockets."""
     name = f"kata-local-{os.urandom(6).hex()}"
     preferred = Path(os.environ.get("TMPDIR", "/tmp"), name)
     fits = len(os.fsencode(preferred / SOCKET_NAME)) <= SOCKET_PATH_LIMIT
@@ -194,17 +199,17 @@ def _new_directory() -> Path:
 
 
 def _supervisor_command() -> list[str]:
-    # Neither site-packages nor the user's environment: they cost milliseconds.
+    # Without site-packages and the user's environment, which cost milliseconds.
     script = _SUPERVISOR.format(root=os.fspath(PACKAGES))
     return [sys.executable, "-I", "-S", "-c", script]
 
 
-def _spawn_supervisor(**options: object) -> subprocess.Popen[str]:
+def _spawn_supervisor(settings: LocalSettings) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [*_supervisor_command(), json.dumps(options)],
+        [*_supervisor_command(), json.dumps(settings._asdict())],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
-        # Ctrl-C at the terminal is for the host process to judge.
+        # A Ctrl-C at the terminal must reach the host process only.
         start_new_session=True,
     )

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """From a forked child of the supervisor to the agent as PID 1 of a local guest.
 
-Runs between fork and exec, so it only makes system calls. Whatever the agent
-does to the system from here on ends with its namespaces, and what has no
-namespace (clock, kernel modules, sysfs) it is not allowed to touch.
+This runs between fork and exec, so it only makes system calls. The agent's changes to
+the system end with its namespaces. The clock, kernel modules and rebooting have no
+namespace, so the agent loses the capabilities for them; sysfs is read-only.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ import os
 import select
 import socket
 import struct
-from collections.abc import Sequence
 from typing import Final, NamedTuple, NoReturn
 
 from kata_host.guest import local_cgroup
+from kata_host.guest.local_settings import LocalSettings
 from kata_host.guest.local_syscall import (
     CAP_SYS_BOOT,
     CAP_SYS_MODULE,
@@ -54,30 +54,30 @@ _NAMESPACES: Final = (
 
 
 class Plan(NamedTuple):
-    """What the child becomes."""
+    """The guest that the child becomes."""
 
-    command: Sequence[str]
-    environment: dict[str, str]
+    settings: LocalSettings
     hierarchies: list[local_cgroup.Hierarchy]
     cgroup: str
-    shared: Sequence[str]
-    """Directories of the host that the guest sees even if they are below /run."""
+    """The name of the guest's cgroup in each hierarchy."""
     console: int
     """Descriptor for the agent's standard output and error."""
     supervisor: int
-    """Read end of a pipe that only the supervisor holds open."""
-    cmdline: str
-    """A file that the guest sees as `/proc/cmdline`: the host's is not for it."""
+    """Read end of a pipe whose write end only the supervisor holds."""
 
 
 def become_agent(plan: Plan) -> NoReturn:
-    """Turn the caller, PID 1 of a new pid namespace, into the agent of a guest."""
-    # The whole guest dies with its supervisor, however that ends.
+    """Turn the caller, PID 1 of a new pid namespace, into the agent of a guest.
+
+    Raises `OSError` if a step fails.
+    """
+    # The kernel kills the whole guest when the supervisor ends, in whatever way.
     prctl(PR_SET_PDEATHSIG, SIGKILL)
+    # The supervisor may have ended before prctl: then the pipe is at its end.
     if select.select([plan.supervisor], [], [], 0)[0]:
-        raise ProcessLookupError("local guest: its supervisor has ended")
+        raise ProcessLookupError("local guest: supervisor has ended")
     local_cgroup.enter(plan.hierarchies, plan.cgroup)
-    # After the move: the cgroup namespace is rooted where its first process is.
+    # After the move, because a cgroup namespace is rooted at its creator's cgroup.
     unshare(_NAMESPACES)
     socket.sethostname(HOSTNAME)
     _bring_up_loopback()
@@ -88,25 +88,28 @@ def become_agent(plan: Plan) -> NoReturn:
     for source, target in ((null, 0), (plan.console, 1), (plan.console, 2)):
         os.dup2(source, target)
     os.chdir("/")
-    os.execvpe(plan.command[0], list(plan.command), plan.environment)
+    command = plan.settings.command
+    os.execvpe(command[0], command, plan.settings.environment)
 
 
 def _mount_private_trees(plan: Plan) -> None:
-    # Opened before /run is covered.
+    # Opened now, because the new /run covers these directories.
     shared = [
         (path, os.open(path, os.O_PATH | os.O_CLOEXEC))
-        for path in map(os.path.realpath, plan.shared)
+        for path in map(
+            os.path.realpath, [plan.settings.directory, *plan.settings.shared]
+        )
         if path.startswith(("/run/", "/dev/shm/"))
     ]
-    cmdline = os.open(plan.cmdline, os.O_PATH | os.O_CLOEXEC)
-    # Covered mounts would still be listed in mountinfo: off with them.
+    cmdline = os.open(plan.settings.cmdline, os.O_PATH | os.O_CLOEXEC)
+    # Unmounted, because mountinfo would still list a mount that is only covered.
     for path in ("/proc", "/sys", "/run", "/dev/shm"):
         detach(path)
     mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC)
     mount(f"/proc/self/fd/{cmdline}", "/proc/cmdline", "", MS_BIND)
     os.close(cmdline)
-    # A new sysfs shows the devices of the new network namespace. Read-only by its
-    # mount, not its superblock, which containers on the same network share.
+    # A new sysfs shows the devices of the new network namespace. Its mount is made
+    # read-only and not its superblock, which containers on the same network share.
     mount("sysfs", "/sys", "sysfs", MS_NOSUID | MS_NODEV | MS_NOEXEC)
     read_only = MS_REMOUNT | MS_BIND | MS_RDONLY
     mount("", "/sys", "", read_only | MS_NOSUID | MS_NODEV | MS_NOEXEC)

@@ -1,17 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The process that holds a local guest: it starts it, is its server, and cleans up.
+"""The process that holds a local guest: starts it, connects clients to it, cleans up.
 
     host process ── control pipe ──> supervisor ── fork, PID namespace ──> agent
                  <── status lines ──     │
     client ── guest.sock ── CONNECT ─────┴── guest.sock.d/<port> ────────> agent
 
-It stands between the host process and the guest so that neither end needs the
-other alive for the cleaning up: when the host process ends, however it does, the
-control pipe closes and the supervisor ends the guest; when the supervisor is
-killed, the kernel kills the guest (PR_SET_PDEATHSIG on the PID 1 of its PID
-namespace), and the next supervisor removes the cgroups it left.
+The supervisor stands between the host process and the guest so that the clean-up needs
+neither of them alive. When the host process ends, in whatever way, the control pipe
+closes and the supervisor ends the guest. When the supervisor is killed, the kernel
+kills the guest (PR_SET_PDEATHSIG on the PID 1 of its PID namespace), and the next
+supervisor removes the cgroups that are left.
 
-Only small modules are imported here: this process starts within every run.
+Only small modules are imported here, because this process starts within every run.
 """
 
 from __future__ import annotations
@@ -22,10 +22,11 @@ import select
 import signal
 import socket
 import sys
-from typing import TYPE_CHECKING, Any, Final, NoReturn
+from typing import TYPE_CHECKING, Final, NoReturn
 
 from kata_host.guest import local_cgroup
 from kata_host.guest.local_init import Plan, become_agent
+from kata_host.guest.local_settings import LocalSettings
 from kata_host.guest.local_syscall import (
     CLONE_NEWNS,
     CLONE_NEWPID,
@@ -41,61 +42,44 @@ if TYPE_CHECKING:
     from kata_host.guest.hybrid_server import HybridServer
 
 CONTROL: Final = 0
-"""Descriptor: the host process holds the other end; its end ends the guest."""
+"""Descriptor whose other end the host process holds; its end ends the guest."""
 STATUS: Final = 1
-"""Descriptor: lines for the host process, `ready`, `failed: WHY`, `ended: HOW`."""
+"""Descriptor for lines to the host process: `ready`, `failed: WHY`, `ended: HOW`."""
+_ENDING_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 def main() -> None:
-    """Hold one guest, as the JSON object in argv says, until it or the host ends.
+    """Hold the guest whose settings are in argv until the guest or the host ends.
 
-    Without an argument: only remove what killed supervisors have left.
+    Without settings: only remove the cgroups that killed supervisors have left.
     """
     if len(sys.argv) == 1:
         _enter_mount_namespace("auto")
         return
-    options: dict[str, Any] = json.loads(sys.argv[1])
+    settings = LocalSettings(**json.loads(sys.argv[1]))
     try:
-        line = f"ended: {_hold_guest(**options)}"
+        line = f"ended: {_hold_guest(settings)}"
     except (OSError, ValueError) as error:
         line = f"failed: {error}"
-    remove_tree(options["directory"])
-    _say(line)
+    remove_tree(settings.directory)
+    _write_status(line)
 
 
-def _hold_guest(
-    directory: str,
-    socket_path: str,
-    command: list[str],
-    environment: dict[str, str],
-    cgroup: str,
-    shared: list[str],
-    console: str | None,
-    cmdline: str,
-    controlled: bool,
-) -> str:
-    """Start the guest, serve it, end it; return how it ended."""
+def _hold_guest(settings: LocalSettings) -> str:
+    """Start the guest, serve its clients, end it; return how it ended."""
     wakeup = _catch_signals()
-    hierarchies = _enter_mount_namespace(cgroup)
+    hierarchies = _enter_mount_namespace(settings.cgroup)
     name = local_cgroup.own_name()
     try:
         local_cgroup.create(hierarchies, name)
-        os.mkdir(f"{socket_path}.d", 0o700)
-        pid = _spawn(
-            command,
-            environment,
-            hierarchies,
-            name,
-            [directory, *shared],
-            console,
-            cmdline,
-        )
+        os.mkdir(f"{settings.socket_path}.d", 0o700)
+        pid = _spawn(settings, hierarchies, name)
         pidfd = os.pidfd_open(pid)
         try:
-            server = _open_server(socket_path)
+            server = _open_server(settings.socket_path)
             try:
-                _say("ready")
-                _serve(server, [pidfd, wakeup, *([CONTROL] if controlled else [])])
+                _write_status("ready")
+                _serve(server, [pidfd, wakeup, CONTROL])
             finally:
                 server.close()
         finally:
@@ -109,10 +93,11 @@ def _hold_guest(
 
 
 def _enter_mount_namespace(cgroup: str) -> list[local_cgroup.Hierarchy]:
-    """Mount one version of cgroups where only this process sees it, and sweep it."""
+    """Mount one cgroup version where only this process sees it; remove old cgroups."""
     hierarchies = local_cgroup.hierarchies(cgroup)
     unshare(CLONE_NEWNS)
-    # Not private: what the host unmounts must not stay busy because of a guest.
+    # Slave and not private: the host's unmounts must take effect here, so that no
+    # mount of the host stays busy because of a guest.
     mount("", "/", "", MS_REC | MS_SLAVE)
     local_cgroup.mount_hierarchies(hierarchies)
     local_cgroup.sweep(hierarchies)
@@ -120,46 +105,35 @@ def _enter_mount_namespace(cgroup: str) -> list[local_cgroup.Hierarchy]:
 
 
 def _catch_signals() -> int:
-    """Make the signals that ask for an end readable; return the descriptor."""
+    """Return a descriptor that is readable once a signal asks for the guest's end."""
     reader, writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
     signal.set_wakeup_fd(writer)
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+    for number in _ENDING_SIGNALS:
         signal.signal(number, lambda *_: None)
     return reader
 
 
 def _spawn(
-    command: list[str],
-    environment: dict[str, str],
-    hierarchies: list[local_cgroup.Hierarchy],
-    cgroup: str,
-    shared: list[str],
-    console: str | None,
-    cmdline: str,
+    settings: LocalSettings, hierarchies: list[local_cgroup.Hierarchy], cgroup: str
 ) -> int:
-    """Start the agent as PID 1 of a new guest; return its pid here."""
+    """Start the agent as PID 1 of a new guest; return its pid in our namespace.
+
+    Raises `OSError` with the message of the step that failed.
+    """
     error_reader, error_writer = os.pipe2(os.O_CLOEXEC)
-    alive_reader, _alive_writer = os.pipe2(os.O_CLOEXEC)
-    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
-    output = os.dup(2) if console is None else os.open(console, flags, 0o600)
+    # The write end stays open here for as long as the supervisor lives.
+    alive_reader, alive_writer = os.pipe2(os.O_CLOEXEC)
+    console = _open_console(settings.console)
     unshare(CLONE_NEWPID)
     pid = os.fork()
     if not pid:
-        os.close(_alive_writer)
-        plan = Plan(
-            command,
-            environment,
-            hierarchies,
-            cgroup,
-            shared,
-            output,
-            alive_reader,
-            cmdline,
+        os.close(alive_writer)
+        _run_child(
+            Plan(settings, hierarchies, cgroup, console, alive_reader), error_writer
         )
-        _run_child(plan, error_writer)
-    for fd in (error_writer, alive_reader, output):
+    for fd in (error_writer, alive_reader, console):
         os.close(fd)
-    # Ends when the child executes the agent, or with what kept it from that.
+    # Ends when the child executes the agent; holds an error's text if it cannot.
     with open(error_reader, "rb") as reader:
         message = reader.read()
     if message:
@@ -168,10 +142,15 @@ def _spawn(
     return pid
 
 
+def _open_console(path: str | None) -> int:
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
+    return os.dup(2) if path is None else os.open(path, flags, 0o600)
+
+
 def _run_child(plan: Plan, error_writer: int) -> NoReturn:
     try:
         signal.set_wakeup_fd(-1)
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGPIPE):
+        for number in (*_ENDING_SIGNALS, signal.SIGPIPE):
             signal.signal(number, signal.SIG_DFL)
         become_agent(plan)
     except BaseException as error:
@@ -181,7 +160,7 @@ def _run_child(plan: Plan, error_writer: int) -> NoReturn:
 
 
 def _open_server(socket_path: str) -> HybridServer:
-    # Imported while the agent starts on the other processor.
+    # Imported here, while the agent starts on another CPU.
     from pathlib import Path
 
     from kata_host.guest.hybrid_server import HybridServer
@@ -191,7 +170,7 @@ def _open_server(socket_path: str) -> HybridServer:
             socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK
         )
         try:
-            # Never waits: a full backlog is nobody listening.
+            # Never waits: with a full backlog, the port counts as closed.
             connection.connect(f"{socket_path}.d/{port}")
         except BaseException:
             connection.close()
@@ -215,7 +194,7 @@ def _serve(server: HybridServer, endings: list[int]) -> None:
 
 
 def remove_tree(top: str) -> None:
-    """Remove the directory `top`, of which others may have removed parts."""
+    """Remove the directory `top`; another process may be removing parts of it."""
     for directory, directories, files in os.walk(top, topdown=False):
         for name in files:
             _remove(os.unlink, f"{directory}/{name}")
@@ -232,8 +211,8 @@ def _remove(remove: Callable[[str], None], path: str) -> None:
         return
 
 
-def _say(line: str) -> None:
+def _write_status(line: str) -> None:
     try:
         os.write(STATUS, f"{line}\n".encode())
     except BrokenPipeError:
-        return  # The host process has ended: nobody asks any more.
+        return  # The host process has ended.

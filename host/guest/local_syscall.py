@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The system calls of a local guest that Python 3.11 does not have."""
+"""The system calls of a local guest that Python 3.11 lacks. All raise `OSError`."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def unshare(flags: int) -> None:
-    """Move the caller (its next child, for `CLONE_NEWPID`) to new namespaces."""
+    """Move the caller to new namespaces, its next child for `CLONE_NEWPID` (man 2)."""
     _check(_libc.unshare(flags), "unshare")
 
 
 def mount(
     source: str, target: str, fstype: str = "", flags: int = 0, data: str = ""
 ) -> None:
-    """man 2 mount; an empty `fstype` or `data` is passed as NULL."""
+    """Mount (man 2 mount); an empty `fstype` or `data` is passed as NULL."""
     result = _libc.mount(
         source.encode(),
         os.fsencode(target),
@@ -57,19 +57,20 @@ def mount(
 
 
 def detach(target: str) -> None:
-    """Unmount all that is mounted at `target`, busy or not, with what is below."""
+    """Unmount everything at `target` and below, even if busy (man 2 umount2)."""
     while _libc.umount2(os.fsencode(target), MNT_DETACH) == 0:
         pass
-    # EINVAL: nothing is mounted there any more.
+    # EINVAL says that nothing is mounted there any more.
     if ctypes.get_errno() != errno.EINVAL:
         _check(-1, target)
 
 
 def prctl(option: int, argument: int) -> None:
+    """Set an attribute of the calling process (man 2 prctl)."""
     _check(_libc.prctl(option, ctypes.c_ulong(argument), 0, 0, 0), "prctl")
 
 
-def _check(result: int, what: str) -> None:
+def _check(result: int, subject: str) -> None:
     if result == -1:
         number = ctypes.get_errno()
-        raise OSError(number, os.strerror(number), what)
+        raise OSError(number, os.strerror(number), subject)

@@ -7,9 +7,10 @@
     /usr/lib/kata-agent/source, packages     ours, and what we depend on
     /usr/lib/systemd/system                  kata-agent.service, kata-containers.target
 
-Nothing in it needs a package of the image it is unpacked over, nor that image's C
-library: the programs are those of the VM image, told to take their own. osbuilder
-takes the file as AGENT_TARBALL; with AGENT_INIT=yes the launcher becomes /sbin/init.
+Nothing in the tarball needs a package or the C library of the image that it is unpacked
+over: the programs are those of the VM image, changed to load the libraries of the
+tarball. osbuilder takes the file as AGENT_TARBALL; with AGENT_INIT=yes, the launcher
+becomes /sbin/init.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ UNITS: Final = ("kata-agent.service", "kata-containers.target")
 PROGRAMS: Final = {"python3": f"python{VERSION}", "crun": "crun", "ip": "ip"}
 LOADER: Final = "ld-linux-x86-64.so.2"
 LOADED_LATER: Final = ("libudev.so.1",)
-"""Libraries that Python opens by name."""
+"""Libraries that Python opens by name at run time."""
 _LIBRARIES: Final = "usr/lib/x86_64-linux-gnu"
 _STDLIB_UNWANTED: Final = shutil.ignore_patterns(
     *("_pyrepl", "unittest", "multiprocessing", "xmlrpc", "sqlite3", "dbm", "curses"),
@@ -51,14 +52,14 @@ _STDLIB_UNWANTED: Final = shutil.ignore_patterns(
         "_tkinter*",
         "readline.*",
     ),
-    # Of compiled files only what -OO reads.
+    # Of the compiled files, only those for -OO are read.
     f"*.cpython-{VERSION.replace('.', '')}.pyc",
 )
 _SAME_TAR: Final = ("--sort=name", "--owner=0", "--group=0", "--numeric-owner")
 
 
 def make(image: Image, target: Path) -> None:
-    """Write the tarball, compressed as its suffix says (`.tar.zst`)."""
+    """Write the tarball, compressed as the suffix says (`.tar.zst`)."""
     with tempfile.TemporaryDirectory(prefix="kata-tarball-") as directory:
         root = Path(directory, "root")
         lay_out(image, root)
@@ -68,7 +69,7 @@ def make(image: Image, target: Path) -> None:
 
 
 def lay_out(image: Image, root: Path) -> None:
-    """Make the tree that the tarball holds."""
+    """Make the tree of the tarball below `root`."""
     home = root / HOME
     for name in ("bin", "lib"):
         (home / name).mkdir(parents=True)
@@ -85,7 +86,7 @@ def lay_out(image: Image, root: Path) -> None:
 
 
 def build_launcher(target: Path) -> None:
-    """Compile `/usr/bin/kata-agent`."""
+    """Compile the launcher, `/usr/bin/kata-agent`, to `target`."""
     target.parent.mkdir(parents=True, exist_ok=True)
     flags = [
         "-static",
@@ -111,10 +112,10 @@ def _copy_python(tree: Path, home: Path) -> None:
 
 
 def _copy_program(source: Path, target: Path) -> None:
-    """Copy a program, and have it load our libraries and no others."""
+    """Copy a program, and change it to load the libraries of the tarball only."""
     shutil.copyfile(source.resolve(), target)
     target.chmod(0o755)
-    # RPATH, not RUNPATH: it counts for what is opened later too (man 8 ld.so).
+    # RPATH, because RUNPATH does not apply to libraries of libraries (man 8 ld.so).
     command = ["patchelf", "--force-rpath", "--set-rpath", f"/{HOME}/lib"]
     command += ["--set-interpreter", f"/{HOME}/lib/{LOADER}"]
     subprocess.run([*command, target], check=True)
@@ -134,7 +135,7 @@ def _copy_libraries(tree: Path, home: Path) -> None:
 
 
 def _needed(tree: Path, files: Iterable[Path]) -> Iterator[str]:
-    """Yield the names of the libraries that files need, and that those need."""
+    """Yield the names of all libraries that files need, directly or not."""
     libraries = tree / _LIBRARIES
     loader = [str(libraries / LOADER), "--library-path", str(libraries), "--list"]
     for file in files:
@@ -147,11 +148,13 @@ def _needed(tree: Path, files: Iterable[Path]) -> Iterator[str]:
 def main() -> int:
     """Build the tarball; print its size and digest."""
     parser = argparse.ArgumentParser(prog="python -m kata_host.guest.tarball")
-    parser.add_argument("file", type=Path, help="such as kata-agent.tar.zst")
+    parser.add_argument(
+        "file", type=Path, help="the file to write, such as kata-agent.tar.zst"
+    )
     arguments = parser.parse_args()
     progress = Progress()
     try:
-        # Anew, if the sources have changed: the tarball holds the image's.
+        # The tarball holds the image's sources, so the image must be current.
         image = build.ensure_current(progress)
         with progress.step("tarball"):
             make(image, arguments.file)

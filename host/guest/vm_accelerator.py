@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whether KVM serves here: tried once, since a /dev/kvm that opens may not boot."""
+"""The choice of KVM or software emulation.
+
+KVM is tried once, because a /dev/kvm that can be opened may still not boot a guest.
+"""
 
 from __future__ import annotations
 
@@ -15,36 +18,39 @@ from kata_host.guest.vm_command import QEMU, accelerator_arguments
 
 DEVICE: Final = Path("/dev/kvm")
 TRIAL_TIMEOUT: Final = 5.0
-"""Seconds; a kernel under KVM says its last word after less than one."""
+"""Seconds; under KVM, a kernel reaches its panic in less than one."""
 VARIABLE: Final = "KATA_GUEST_ACCELERATOR"
-"""`kvm` or `tcg`, instead of a trial."""
+"""The environment variable with `kvm` or `tcg`, for no trial."""
 _BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
 _PROOF: Final = b"Kernel panic"
-"""Without a root disk, a kernel that has started all of itself ends like this."""
+"""The end of a kernel that has started and found no root disk."""
 
 
-def choose(kernel: Path, cache: Path) -> str:
-    """Return `kvm` or `tcg`; a trial's outcome is kept in `cache` until a reboot."""
+def choose_accelerator(kernel: Path, cache: Path) -> str:
+    """Return `kvm` or `tcg`; `cache` keeps the result of a trial until a reboot."""
     given = os.environ.get(VARIABLE)
     if given:
         return given
     if not os.access(DEVICE, os.R_OK | os.W_OK):
         return "tcg"
-    record = cache / "accelerator.json"
+    file = cache / "accelerator.json"
     boot_id = _BOOT_ID.read_text().strip()
     try:
-        known = json.loads(record.read_text())
+        known = json.loads(file.read_text())
         if known["boot_id"] == boot_id:
             return str(known["accelerator"])
     except (OSError, ValueError, KeyError, TypeError):
-        pass  # Not tried yet.
+        pass  # There was no trial yet.
     accelerator = "kvm" if try_kvm(kernel) else "tcg"
-    record.write_text(json.dumps({"boot_id": boot_id, "accelerator": accelerator}))
+    file.write_text(json.dumps({"boot_id": boot_id, "accelerator": accelerator}))
     return accelerator
 
 
 def try_kvm(kernel: Path, timeout: float = TRIAL_TIMEOUT) -> bool:
-    """Start the kernel under KVM with no disk; return whether it came to its end."""
+    """Start the kernel under KVM without a disk; return whether it started completely.
+
+    Raises `OSError` if QEMU cannot be started.
+    """
     command = [QEMU, "-nodefaults", "-nic", "none", "-display", "none", "-no-reboot"]
     command += ["-machine", "q35", *accelerator_arguments("kvm"), "-m", "256M"]
     command += ["-kernel", str(kernel), "-serial", "stdio"]

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The command line of QEMU, from what the guest is to be.
+"""The command line of QEMU for a guest.
 
-A q35 machine whose memory is shared with the vsock backend; devices can be added
-behind two root ports and, as Kata's runtimes do it, behind a PCI bridge.
+A q35 machine whose memory is shared with the vsock backend. Devices can be added behind
+two root ports and, as Kata's runtimes do, behind a PCI bridge.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from typing import Final
 
 QEMU: Final = "qemu-system-x86_64"
 ROOT_PORTS: Final = {"rp0": 0x08, "rp1": 0x09}
-"""Device numbers of the root ports: `08/00` names what is behind the first."""
+"""Device numbers of the root ports: `08/00` is the PCI path of a device behind rp0."""
 BRIDGE: Final = "pci-bridge-0"
 BRIDGE_SLOT: Final = 0x10
-"""Device number of the bridge: `10/02` names slot 2 behind it in a storage."""
+"""Device number of the bridge: `10/02` is the PCI path of its slot 2."""
 
 _KERNEL_PARAMETERS: Final = (
-    # An exit of PID 1 or a panic ends QEMU (-no-reboot) instead of hanging.
+    # A panic, also by an exit of PID 1, reboots, which ends QEMU (-no-reboot).
     *("console=ttyS0", "panic=-1", "quiet"),
-    # The guest is started for one tenant on an emulated CPU: no time for either.
+    # Both cost boot time, and protect a guest of one tenant from itself only.
     *("mitigations=off", "nokaslr"),
     "random.trust_cpu=on",
 )
@@ -30,17 +30,18 @@ _KERNEL_PARAMETERS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """What the guest has at boot. Memory in MiB."""
+    """The hardware of a guest. Memory is in MiB."""
 
     memory: int = 512
     memory_limit: int = 4096
-    """With what may be plugged."""
+    """Memory at boot and memory that is plugged later, together."""
     cpus: int = 1
     cpus_limit: int = 4
+    """CPUs at boot and CPUs that are plugged later, together."""
     kernel_parameters: Sequence[str] = ()
-    """Appended, so that the agent's own options come last and win."""
+    """Words for the end of the kernel's command line, where they override others."""
     devices: Sequence[str] = field(default=())
-    """More of QEMU's arguments."""
+    """More arguments of QEMU."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,14 +52,17 @@ class Sockets:
 
     @property
     def hybrid(self) -> Path:
+        """The hybrid-vsock socket, which clients connect to."""
         return self.directory / "guest.sock"
 
     @property
     def vhost(self) -> Path:
+        """The control socket between QEMU and the vsock backend."""
         return self.directory / "vhost.sock"
 
     @property
     def qmp(self) -> Path:
+        """QEMU's monitor (docs/interop/qmp-spec.rst), for one client at a time."""
         return self.directory / "qmp.sock"
 
     @property
@@ -68,18 +72,19 @@ class Sockets:
 
     @property
     def console_log(self) -> Path:
+        """Everything that the guest has written to its serial console."""
         return self.directory / "console.log"
 
 
 def accelerator_arguments(accelerator: str) -> list[str]:
-    """Return how the guest's CPU runs: `kvm` or `tcg`."""
+    """Return the arguments of QEMU for `kvm` or `tcg`."""
     if accelerator == "kvm":
         return ["-accel", "kvm", "-cpu", "host"]
-    # rdrand, or Python waits a second for the kernel's first random number.
+    # Without rdrand, Python waits a second for the kernel's first random number.
     return ["-accel", "tcg,thread=multi", "-cpu", "qemu64,+rdrand"]
 
 
-def command(
+def qemu_command(
     machine: Machine,
     sockets: Sockets,
     *,
@@ -88,7 +93,7 @@ def command(
     root: Path,
     accelerator: str,
 ) -> list[str]:
-    """Return QEMU and its arguments."""
+    """Return the program QEMU and its arguments."""
     parameters = " ".join([*_KERNEL_PARAMETERS, *machine.kernel_parameters])
     memory = f"{machine.memory}M"
     arguments = [QEMU, "-nodefaults", "-nic", "none", "-display", "none", "-no-reboot"]
@@ -119,10 +124,10 @@ def _console(sockets: Sockets) -> str:
 def _buses() -> list[str]:
     arguments = []
     for port, number in ROOT_PORTS.items():
-        place = f"bus=pcie.0,addr={number:#x},chassis={number},slot={number}"
-        arguments += ["-device", f"pcie-root-port,id={port},{place}"]
-    # Without the reserves, a device behind the bridge gets no addresses.
+        slot = f"bus=pcie.0,addr={number:#x},chassis={number},slot={number}"
+        arguments += ["-device", f"pcie-root-port,id={port},{slot}"]
+    # Without reserved ranges, a device behind the bridge gets no addresses.
     reserve = "io-reserve=4k,mem-reserve=1m,pref64-reserve=1m"
-    place = f"bus=pcie.0,addr={BRIDGE_SLOT:#x},chassis_nr=1,shpc=off"
-    arguments += ["-device", f"pci-bridge,id={BRIDGE},{place},{reserve}"]
+    slot = f"bus=pcie.0,addr={BRIDGE_SLOT:#x},chassis_nr=1,shpc=off"
+    arguments += ["-device", f"pci-bridge,id={BRIDGE},{slot},{reserve}"]
     return arguments

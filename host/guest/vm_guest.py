@@ -4,8 +4,8 @@
     this process --+-- python -m kata_host.guest.vsock   (guest.sock for clients)
                    '-- qemu-system-x86_64      (console.sock, qmp.sock)
 
-Both children are told by the kernel when the thread that called `start` dies, so
-call it from one that lives as long as the guest.
+The kernel kills both children when the thread that called `start` ends, so call `start`
+from a thread that lives as long as the guest.
 """
 
 from __future__ import annotations
@@ -25,21 +25,27 @@ from typing import Any, BinaryIO, Final, Self
 from kata_host.child import child_environment, module_command
 from kata_host.guest.guest import AGENT_PORT, GuestError
 from kata_host.guest.image.store import Image, cache
-from kata_host.guest.vm_accelerator import choose
-from kata_host.guest.vm_command import Machine, Sockets, command
+from kata_host.guest.vm_accelerator import choose_accelerator
+from kata_host.guest.vm_command import Machine, Sockets, qemu_command
 
 BOOT_TIMEOUT: Final = 60.0
-STOP_TIMEOUT: Final = 5.0
+"""Seconds until the agent must listen."""
+END_TIMEOUT: Final = 5.0
+"""Seconds for QEMU to end after it has closed the vsock backend's connection."""
 CONSOLE_TAIL: Final = 64 * 1024
+"""Bytes of the console that `console_tail` reads."""
 PANIC: Final = "Kernel panic - "
 RETRY_INTERVAL: Final = 0.02
+"""Seconds between two looks at something that has no event."""
 _SUN_PATH_LIMIT: Final = 107 - len("_4294967295")
+"""Bytes of `sun_path` (man 7 unix), less the longest suffix that ports add."""
 
 
 class VmGuest:
     """A VM in `directory`, which is made at start and removed at the end.
 
-    `initrd` and `ready_port` are for a guest whose PID 1 is not the agent.
+    For a guest whose PID 1 is not the agent, `initrd` replaces the image's, and the
+    guest is ready when something listens on `ready_port`.
     """
 
     def __init__(
@@ -70,22 +76,27 @@ class VmGuest:
         return f"hvsock://{self.socket}:{AGENT_PORT}"
 
     def start(self) -> None:
-        """Boot; return when the agent listens, or raise within a minute."""
+        """Boot the VM and return when the agent listens.
+
+        Raises `GuestError` with the end of the console if the VM ends, or if no agent
+        listens after a minute; nothing is left of the VM then.
+        """
         self.launch()
         self.wait_until_ready()
 
     def launch(self) -> None:
-        """Start the backend and QEMU, and wait for neither kernel nor agent.
+        """Start the backend and QEMU without waiting for the kernel or the agent.
 
-        QEMU's own sockets take connections then, unless it has ended already.
+        Afterwards QEMU's sockets take connections, unless QEMU has ended already.
+        Raises `GuestError`.
         """
         try:
             self.directory.mkdir(mode=0o700, exist_ok=True)
             if len(os.fsencode(self.socket)) > _SUN_PATH_LIMIT:
-                raise GuestError(f"{self.socket}: too long for a unix socket")
+                raise GuestError(f"{self.socket}: path too long for a unix socket")
             self._backend = self._start_backend()
             self._qemu = self._start_qemu()
-            # The last of its sockets.
+            # QEMU makes this socket last.
             while not self.sockets.qmp.exists() and self.ending() is None:
                 time.sleep(RETRY_INTERVAL)
         except OSError as error:
@@ -96,7 +107,11 @@ class VmGuest:
             raise
 
     def wait_until_ready(self, timeout: float = BOOT_TIMEOUT) -> None:
-        """Block until somebody listens on the agent's port; else end the guest."""
+        """Return when something listens on the ready port.
+
+        Raises `GuestError` and ends the guest if nothing listens after `timeout`
+        seconds, or if the VM has ended.
+        """
         deadline = time.monotonic() + timeout
         try:
             while not self._is_listening(deadline):
@@ -109,13 +124,13 @@ class VmGuest:
                     )
                 time.sleep(RETRY_INTERVAL)
         except GuestError as error:
-            last = [*self._last_words(), *self._diagnostics()]
-            tail = "\n".join(f"    {line}" for line in last)
+            lines = [*self._console_before_panic(), *self._diagnostics()]
+            tail = "\n".join(f"    {line}" for line in lines)
             self.stop()
             raise GuestError(f"{error}; its console ends with\n{tail}") from None
 
     def ending(self, timeout: float = 0) -> str | None:
-        """Say in one line how the VM or its backend ended, or None while both run.
+        """Return one line that says how the VM ended, or None while it runs.
 
         Waits for an end for up to `timeout` seconds.
         """
@@ -125,10 +140,10 @@ class VmGuest:
             if timeout:
                 _wait_for_one(started.values(), timeout)
             if self._qemu is not None and self._backend_ended_in_order():
-                # Which it does when QEMU has closed their connection: QEMU's own
-                # end is the one to tell of.
+                # The backend ends when QEMU closes their connection, so QEMU has ended
+                # as well, and the end of QEMU is the cause.
                 with contextlib.suppress(subprocess.TimeoutExpired):
-                    self._qemu.wait(STOP_TIMEOUT)
+                    self._qemu.wait(END_TIMEOUT)
             for name, process in started.items():
                 if (status := process.poll()) is not None:
                     self._ending = _describe(name, status)
@@ -136,7 +151,10 @@ class VmGuest:
         return self._ending
 
     def wait(self, timeout: float) -> int:
-        """Wait for QEMU to end by itself; return its exit status."""
+        """Wait for QEMU to end by itself; return its exit status.
+
+        Raises `GuestError` if QEMU still runs after `timeout` seconds.
+        """
         try:
             return self._running().wait(timeout)
         except subprocess.TimeoutExpired:
@@ -193,13 +211,13 @@ class VmGuest:
         return backend
 
     def _command(self) -> list[str]:
-        return command(
+        return qemu_command(
             self.machine,
             self.sockets,
             kernel=self._image.kernel,
             initrd=self._initrd or self._image.boot_archive(),
             root=self._image.root,
-            accelerator=choose(self._image.kernel, cache()),
+            accelerator=choose_accelerator(self._image.kernel, cache()),
         )
 
     def _start_qemu(self) -> subprocess.Popen[bytes]:
@@ -213,7 +231,7 @@ class VmGuest:
         return self._backend is not None and self._backend.poll() == 0
 
     def _is_listening(self, deadline: float) -> bool:
-        """Ask for the ready port: True for OK, False when nobody listens yet."""
+        """Ask for the ready port; return whether something listens there."""
         with socket.socket(socket.AF_UNIX) as probe:
             probe.settimeout(RETRY_INTERVAL)
             try:
@@ -223,16 +241,16 @@ class VmGuest:
                     try:
                         return probe.recv(64).startswith(b"OK")
                     except TimeoutError:
-                        continue  # The guest's driver is not up yet.
+                        continue  # The guest has no vsock driver yet.
             except OSError:
                 return False
         return False
 
-    def _last_words(self, lines: int = 20) -> Sequence[str]:
-        """Return the end of the console, without a panic's registers and addresses."""
-        told = list(self.console_tail(1000))
-        panics = [number for number, line in enumerate(told) if PANIC in line]
-        return told[: panics[0] + 1][-lines:] if panics else told[-lines:]
+    def _console_before_panic(self, lines: int = 20) -> Sequence[str]:
+        """Return the end of the console without a panic's registers and addresses."""
+        console = list(self.console_tail(1000))
+        panics = [number for number, line in enumerate(console) if PANIC in line]
+        return console[: panics[0] + 1][-lines:] if panics else console[-lines:]
 
     def _diagnostic_file(self) -> BinaryIO:
         return open(self.directory / "qemu.log", "ab")
@@ -247,7 +265,7 @@ class VmGuest:
 
 
 def _spawn(arguments: list[str], **options: Any) -> subprocess.Popen[bytes]:
-    """Start a process that is killed when this thread dies."""
+    """Start a process that the kernel kills when this thread ends."""
     return subprocess.Popen(
         ["setpriv", "--pdeathsig", "KILL", "--", *arguments],
         stdin=subprocess.DEVNULL,
@@ -257,7 +275,7 @@ def _spawn(arguments: list[str], **options: Any) -> subprocess.Popen[bytes]:
 
 
 def _wait_for_one(processes: Iterable[subprocess.Popen[bytes]], timeout: float) -> None:
-    """Wait until one of our children has ended, or for `timeout` seconds."""
+    """Return when one of our children has ended, or after `timeout` seconds."""
     with contextlib.ExitStack() as stack:
         poll = select.poll()
         for process in processes:

@@ -10,7 +10,12 @@ from pathlib import Path
 import pytest
 
 from kata_host.guest import vm_accelerator
-from kata_host.guest.vm_accelerator import TRIAL_TIMEOUT, VARIABLE, choose, try_kvm
+from kata_host.guest.vm_accelerator import (
+    TRIAL_TIMEOUT,
+    VARIABLE,
+    choose_accelerator,
+    try_kvm,
+)
 from tests.helpers.vm import require_image
 
 KERNEL = Path("/no/kernel")
@@ -53,12 +58,12 @@ def test_it_is_tried_once_until_the_next_boot(
     expected: str,
 ) -> None:
     trials = tried(monkeypatch, works)
-    assert choose(KERNEL, tmp_path) == expected
-    assert choose(KERNEL, tmp_path) == expected
+    assert choose_accelerator(KERNEL, tmp_path) == expected
+    assert choose_accelerator(KERNEL, tmp_path) == expected
     assert trials.count == 1
     record = tmp_path / "accelerator.json"
     record.write_text(json.dumps({**json.loads(record.read_text()), "boot_id": "old"}))
-    assert choose(KERNEL, tmp_path) == expected
+    assert choose_accelerator(KERNEL, tmp_path) == expected
     assert trials.count == 2
 
 
@@ -68,7 +73,7 @@ def test_a_spoiled_record_is_made_again(
 ) -> None:
     trials = tried(monkeypatch, True)
     (tmp_path / "accelerator.json").write_text(content)
-    assert choose(KERNEL, tmp_path) == "kvm"
+    assert choose_accelerator(KERNEL, tmp_path) == "kvm"
     assert trials.count == 1
 
 
@@ -77,7 +82,7 @@ def test_without_the_device_nothing_is_tried(
 ) -> None:
     trials = tried(monkeypatch, True)
     device.unlink()
-    assert choose(KERNEL, tmp_path) == "tcg"
+    assert choose_accelerator(KERNEL, tmp_path) == "tcg"
     assert trials.count == 0
 
 
@@ -86,7 +91,7 @@ def test_what_the_user_says_is_not_tried(
 ) -> None:
     trials = tried(monkeypatch, False)
     monkeypatch.setenv(VARIABLE, "kvm")
-    assert choose(KERNEL, tmp_path) == "kvm"
+    assert choose_accelerator(KERNEL, tmp_path) == "kvm"
     assert trials.count == 0
 
 
