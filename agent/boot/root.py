@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from kata_agent.linux.mount import read_mounts
+from kata_agent.linux.mountinfo import read_mounts
 from kata_agent.system_paths import SystemPaths
 
 

@@ -18,7 +18,7 @@ from typing import Any, Final, TypeAlias
 
 from kata_agent.device.node import read_node
 from kata_agent.errors import InvalidArgument, NotFound
-from kata_agent.linux.mount import Mount, read_mounts
+from kata_agent.linux.mountinfo import Mount, read_mounts
 from kata_agent.system_paths import SystemPaths
 
 Numbers: TypeAlias = tuple[int, int]

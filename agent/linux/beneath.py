@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Make and find files beneath a directory that no path can lead out of.
 
-A path that a client names or a container can change is never walked by name
-alone: a symlink planted in it would lead anywhere in the guest. The kernel
-resolves it beneath an opened directory (`openat2`), and what is found is used
-through its descriptor. Symlinks that stay beneath the directory are followed.
+A path that a client names or a container can change is never used by name alone,
+because a planted symlink would lead anywhere in the guest. The kernel resolves the
+path beneath an opened directory (`openat2`), and the result is used through its
+descriptor. Symlinks that stay beneath the directory are followed.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def open_directory(path: str) -> int:
 def make_directories(
     root: int, path: str, *, mode: int = 0o755
 ) -> tuple[int, list[str]]:
-    """Make directory `path` and its parents beneath `root`, as far as they are missing.
+    """Make the directory `path` beneath `root`, with the parents that are missing.
 
     Returns a descriptor (`O_PATH`) of the directory and the relative paths that
     were made, outermost first.
@@ -52,7 +52,7 @@ def make_directories(
             descriptor = following
     except BaseException:
         os.close(descriptor)
-        # Only empty directories of ours: what somebody else put in stays.
+        # `rmdir` removes empty directories only, so that files of others stay.
         with suppress(OSError):
             remove_directories(root, made)
         raise
@@ -69,7 +69,7 @@ def _open_or_make(
         os.mkdir(name, mode, dir_fd=parent)
         new = True
     except FileExistsError:
-        # Somebody else's, or a dangling symlink: opening tells which.
+        # Another process made it, or a dangling symlink is there: opening tells.
         new = False
     return open_beneath(root, path, flags), new
 
@@ -77,7 +77,7 @@ def _open_or_make(
 def remove_directories(root: int, paths: list[str]) -> None:
     """Remove the directories `paths` beneath `root`, last first, while empty.
 
-    Those that are gone already are no obstacle to those around them.
+    A directory that is gone already is passed over.
     """
     for path in reversed(paths):
         with suppress(FileNotFoundError), opened(open_parent(root, path)) as parent:
@@ -89,7 +89,8 @@ def make_file(root: int, path: str, *, mode: int = 0o644) -> tuple[int, bool]:
 
     Returns a descriptor (`O_PATH`) and whether the file is new.
     """
-    name = split(path)[-1]
+    parts = split(path)
+    name, path = parts[-1], "/".join(parts)
     with opened(open_parent(root, path)) as parent:
         try:
             new = os.open(
@@ -105,20 +106,21 @@ def make_file(root: int, path: str, *, mode: int = 0o644) -> tuple[int, bool]:
 
 
 def open_parent(root: int, path: str) -> int:
-    """Open (`O_PATH`) the directory beneath `root` that `path` is in."""
+    """Open (`O_PATH`) the directory that contains `path`, beneath `root`."""
     parent = "/".join(split(path)[:-1]) or "."
     return open_beneath(root, parent, os.O_PATH | os.O_DIRECTORY)
 
 
 def split(path: str) -> list[str]:
-    """Return the components of a relative path, `.` and empty ones left out."""
+    """Return the components of a relative path without `.` and empty ones."""
     return [part for part in path.split("/") if part not in ("", ".")]
 
 
 def proc_path(descriptor: int) -> str:
-    """Return a name for calls that take no descriptor; it follows no symlink."""
+    """Return a path for calls that take none but paths; it follows no symlink."""
     return f"/proc/self/fd/{descriptor}"
 
 
 def is_directory(descriptor: int) -> bool:
+    """Tell whether `descriptor` is of a directory."""
     return stat.S_ISDIR(os.fstat(descriptor).st_mode)

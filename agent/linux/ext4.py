@@ -14,6 +14,7 @@ EXT4_IOC_RESIZE_FS: Final = 0x40086610
 def resize(fd: int, blocks: int) -> None:
     """Grow the file system of `fd` to `blocks` blocks of its own size.
 
-    No change for the number it has; EINVAL for fewer, as it cannot shrink. Blocks.
+    The present number changes nothing; fewer blocks are EINVAL, because a mounted
+    ext4 cannot shrink. Blocks the calling thread.
     """
     fcntl.ioctl(fd, EXT4_IOC_RESIZE_FS, struct.pack("Q", blocks))

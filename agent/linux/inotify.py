@@ -18,12 +18,13 @@ _EVENT: Final = struct.Struct("iIII")
 
 
 class Inotify:
-    """One inotify descriptor, nonblocking."""
+    """One nonblocking inotify descriptor."""
 
     def __init__(self) -> None:
         self._fd = libc.call("inotify_init1", os.O_NONBLOCK | os.O_CLOEXEC)
 
     def fileno(self) -> int:
+        """Return the descriptor, which is readable while there are events."""
         return self._fd
 
     def add_watch(self, path: Path, mask: int) -> int:
@@ -31,11 +32,11 @@ class Inotify:
         return libc.call("inotify_add_watch", self._fd, os.fsencode(path), mask)
 
     def remove_watch(self, watch: int) -> None:
-        """Stop a watch. Raises `OSError` when its file is gone already."""
+        """Stop a watch. Raises `OSError` if its file is gone already."""
         libc.call("inotify_rm_watch", self._fd, watch)
 
     def read(self) -> Iterator[tuple[int, int]]:
-        """Yield (watch descriptor, mask) of what happened, without waiting."""
+        """Yield (watch descriptor, mask) of each event so far, without waiting."""
         try:
             events = os.read(self._fd, 65536)
         except BlockingIOError:
@@ -47,4 +48,5 @@ class Inotify:
             yield watch, mask
 
     def close(self) -> None:
+        """Close the descriptor; all its watches end."""
         os.close(self._fd)

@@ -16,11 +16,11 @@ IFF_UP: Final = 0x1
 IFNAMSIZ: Final = 16
 
 _IFREQ: Final = struct.Struct("16sH22x")
-"""struct ifreq with its flags; the union's other members are longer."""
+"""struct ifreq: the name, the flags, and padding to the size of its union."""
 
 
 def raise_interface(name: str) -> None:
-    """Set interface `name` up. Raises `OSError` that names it."""
+    """Set the interface `name` up. Raises `OSError` that names the interface."""
     encoded = os.fsencode(name)
     if len(encoded) >= IFNAMSIZ:
         raise OSError(errno.ENAMETOOLONG, f"interface '{name}': name too long")

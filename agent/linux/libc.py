@@ -17,9 +17,9 @@ PathLike = str | os.PathLike[str]
 
 
 def syscall(number: int, *arguments: object, path: PathLike | None = None) -> int:
-    """Make system call `number`; pass integers and ctypes values.
+    """Make the system call `number` with integers and ctypes values.
 
-    `path` only names the object in the error.
+    `path` names the object in the error. Raises `OSError`.
     """
     result: int = _LIBC.syscall(ctypes.c_long(number), *_widened(arguments))
     if result == -1:
@@ -28,7 +28,10 @@ def syscall(number: int, *arguments: object, path: PathLike | None = None) -> in
 
 
 def call(function: str, *arguments: object, path: PathLike | None = None) -> int:
-    """Call the libc `function`, which returns -1 and sets errno on failure."""
+    """Call a libc function that returns -1 and sets errno when it fails.
+
+    `path` names the object in the error. Raises `OSError`.
+    """
     result: int = getattr(_LIBC, function)(*_widened(arguments))
     if result == -1:
         raise error(path)
@@ -36,7 +39,7 @@ def call(function: str, *arguments: object, path: PathLike | None = None) -> int
 
 
 def _widened(arguments: tuple[object, ...]) -> list[object]:
-    """Fill whole registers, as variadic functions read them: an int is a long."""
+    """Make each int a C long, because variadic functions read whole registers."""
     return [
         ctypes.c_long(argument) if isinstance(argument, int) else argument
         for argument in arguments
@@ -44,7 +47,7 @@ def _widened(arguments: tuple[object, ...]) -> list[object]:
 
 
 def error(path: PathLike | None = None) -> OSError:
-    """Return errno as the exception it means."""
+    """Return the present errno as an exception."""
     number = ctypes.get_errno()
     if path is None:
         return OSError(number, os.strerror(number))

@@ -13,11 +13,12 @@ M_MMAP_THRESHOLD: Final = -3
 
 
 def keep_large_blocks(mmap_threshold: int, trim_threshold: int) -> None:
-    """Take blocks of up to `mmap_threshold` bytes from the heap, and let the heap keep
-    up to `trim_threshold` free bytes at its end.
+    """Make the heap serve large blocks, and keep their memory when they are freed.
 
-    Otherwise each block of 128 KiB or more is new pages from the kernel, or a freed
-    one gives them back. Another libc than glibc decides by itself.
+    Blocks of up to `mmap_threshold` bytes come from the heap, which keeps up to
+    `trim_threshold` free bytes at its end. By default glibc takes each block of
+    128 KiB or more as new pages from the kernel and gives them back. A libc without
+    mallopt is left as it is.
     """
     with contextlib.suppress(AttributeError):
         libc.call("mallopt", M_MMAP_THRESHOLD, mmap_threshold)

@@ -15,7 +15,7 @@ from kata_agent.linux.beneath import (
     open_directory,
     opened,
 )
-from kata_agent.linux.mount import attach_tree, clone_tree
+from kata_agent.linux.mount_at import attach_tree, clone_tree
 from kata_agent.linux.namespace import CLONE_NEWNS, in_new_thread, setns, unshare
 from kata_agent.linux.openat2 import open_in_root
 
@@ -23,31 +23,33 @@ CLONE_FS: Final = 0x00000200
 
 
 def copy_mount(from_: int, source: str, to: int, target: str) -> None:
-    """Mount a copy of what is at `source` in one namespace at `target` in another.
+    """Mount a copy of `source` of one mount namespace at `target` of another.
 
-    Both namespaces are descriptors, and both paths are as their processes see them;
-    what is mounted below `source` comes along, and `target` is made if need be.
-    Blocks. Raises `OSError`.
+    `from_` and `to` are descriptors of the namespaces; each path is as the processes
+    in its namespace see it. The mounts below `source` are copied too, and `target` is
+    made if it is missing. Blocks the calling thread. Raises `OSError`.
     """
 
     def copy() -> None:
-        # The root and the working directory change with the mount namespace, so
-        # they must be this thread's own.
+        # Entering a mount namespace changes the root and the working directory, so
+        # this thread must not share them.
         unshare(CLONE_FS)
         with _root_of(from_) as root:
             with opened(open_in_root(root, source, os.O_PATH)) as mounted:
                 directory = is_directory(mounted)
                 tree = clone_tree(mounted, recursive=True)
         with opened(tree), _root_of(to) as root:
-            with opened(_open_or_make(root, target, directory=directory)) as place:
-                attach_tree(tree, place)
+            with opened(
+                _open_or_make(root, target, directory=directory)
+            ) as mount_point:
+                attach_tree(tree, mount_point)
 
     in_new_thread(copy)
 
 
 @contextmanager
 def _root_of(namespace: int) -> Iterator[int]:
-    """Enter a mount namespace for good, and open its root directory for the block."""
+    """Move this thread into a mount namespace; open its root for the block."""
     setns(namespace, CLONE_NEWNS)
     with opened(open_directory("/")) as root:
         yield root

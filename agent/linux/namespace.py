@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Make namespaces and keep them alive (man 7 namespaces).
 
-Namespaces belong to a thread, so each of these functions works in a thread of
-its own that ends with it: the agent itself never changes namespaces.
+Namespaces belong to a thread. Functions that change them run in a thread of their
+own, which ends afterwards, so that the agent itself never changes namespaces.
 """
 
 from __future__ import annotations
@@ -31,7 +31,6 @@ CLONE_NEWNS: Final = 0x00020000
 CLONE_NEWCGROUP: Final = 0x02000000
 CLONE_NEWUTS: Final = 0x04000000
 CLONE_NEWIPC: Final = 0x08000000
-CLONE_NEWUSER: Final = 0x10000000
 CLONE_NEWPID: Final = 0x20000000
 CLONE_NEWNET: Final = 0x40000000
 
@@ -92,13 +91,13 @@ def pin_new(kind: int, file: Path, prepare: Callable[[], None] | None = None) ->
 def run_isolated(start: Callable[[], T], root: Path, *, pivot_root: bool) -> T:
     """Call `start`, whose first child becomes PID 1 of a new pid namespace.
 
-    The child is in a mount namespace of its own too. Once `start` has returned, the
-    root and the working directory there are an empty file system, mounted on `root`:
-    pivot_root moves everybody who has the old ones (man 2 pivot_root, NOTES).
+    The child also gets a mount namespace of its own. Once `start` has returned, its
+    root and working directory are an empty file system mounted on `root`, because
+    pivot_root moves every process that has the old ones (man 2 pivot_root, NOTES).
     """
 
     def enter_and_start() -> T:
-        # Of the pid namespace only children are: the thread's own pid stays.
+        # Only later children are in the new pid namespace (man 2 unshare).
         unshare(CLONE_NEWPID | CLONE_NEWNS)
         mount("", "/", "", MS_REC | MS_PRIVATE)
         flags = MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Open a path that somebody else can influence (man 2 openat2).
+"""Open a path that a client or a container influences (man 2 openat2).
 
-The kernel resolves it, so there is no moment between the check and the use.
+The kernel resolves the path, so that nothing can change between check and use.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from kata_agent.linux import libc
 NR_OPENAT2: Final = 437
 """The same on every architecture (include/uapi/asm-generic/unistd.h)."""
 RETRIES: Final = 128
-"""EAGAIN means that something was renamed during the walk: again, with an end."""
+"""Tries, because a rename during the walk makes the kernel answer EAGAIN."""
 RESOLVE_NO_XDEV: Final = 0x01
 RESOLVE_NO_MAGICLINKS: Final = 0x02
 RESOLVE_NO_SYMLINKS: Final = 0x04

@@ -10,8 +10,8 @@ import os
 def open_pidfd(pid: int) -> int:
     """Return a descriptor of `pid`. Raises `ProcessLookupError` when it has ended.
 
-    While a process has it for its session or group, the number of one that was
-    waited for lives on, and kernels before 6.15 call it an invalid argument.
+    The pid of a reaped process stays in use while it names a session or a process
+    group; kernels before 6.15 answer EINVAL for such a pid.
     """
     try:
         return os.pidfd_open(pid)

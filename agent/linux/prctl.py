@@ -20,12 +20,12 @@ def set_child_subreaper() -> None:
 
 
 def set_process_name(name: str) -> None:
-    """Set what `pgrep` and `/proc/self/comm` call the calling thread; 15 bytes."""
+    """Set the name in `/proc/self/comm`, which ps and pgrep show; at most 15 bytes."""
     libc.call("prctl", PR_SET_NAME, name.encode(), 0, 0, 0)
 
 
 def has_capability(number: int, proc: Path = Path("/proc")) -> bool:
-    """Whether the calling process has capability `number` in its effective set."""
+    """Tell whether capability `number` is in this process's effective set."""
     for line in (proc / "self/status").read_text().splitlines():
         if line.startswith("CapEff:"):
             return bool(int(line.split()[1], 16) & 1 << number)

@@ -16,7 +16,7 @@ _RAND_POOL_INFO: Final = struct.Struct("ii")
 
 
 def add_entropy(path: str | os.PathLike[str], data: bytes) -> None:
-    """Mix `data` in, credited in full, and make the generator use it at once."""
+    """Mix `data` into the pool as full entropy, and reseed the generator at once."""
     device = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
     try:
         header = _RAND_POOL_INFO.pack(len(data) * 8, len(data))

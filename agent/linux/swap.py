@@ -9,7 +9,7 @@ from kata_agent.linux import libc
 
 
 def swap_on(path: str | os.PathLike[str], flags: int = 0) -> None:
-    """Use the area at `path`, a file or a block device. Raises `OSError` naming it."""
+    """Swap on `path`, a file or a block device. Raises `OSError` that names it."""
     try:
         libc.call("swapon", os.fsencode(path), flags)
     except OSError as error:

@@ -9,11 +9,11 @@ import termios
 from typing import Final
 
 _WINSIZE: Final = struct.Struct("HHHH")
-"""struct winsize: rows, columns, and two that nobody uses."""
+"""struct winsize: rows, columns, and two unused numbers."""
 
 
 def take_controlling_terminal(fd: int) -> None:
-    """Make the terminal `fd` that of the session we lead, even if another has it."""
+    """Make `fd` the controlling terminal of this session, taking it from another."""
     fcntl.ioctl(fd, termios.TIOCSCTTY, 1)
 
 
@@ -23,9 +23,9 @@ def set_window_size(fd: int, rows: int, columns: int) -> None:
 
 
 def pass_input_raw(fd: int) -> None:
-    """Give every byte typed at the terminal `fd` to its reader, and echo none.
+    """Pass every typed byte of the terminal `fd` on unchanged, without echo.
 
-    Output is still processed, since others write lines to the same terminal.
+    Output is still processed, because other programs write lines to the terminal.
     """
     attributes = termios.tcgetattr(fd)
     attributes[0] &= ~(termios.BRKINT | termios.ICRNL | termios.INPCK | termios.ISTRIP)

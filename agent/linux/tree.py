@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whole directory trees that a container may have shaped, and may be changing.
+"""Whole directory trees that a container made, and may be changing right now.
 
-Nothing here recurses or follows a symlink: a container can nest directories
-deeper than any stack, and can swap one for a link at any moment.
+Nothing here recurses or follows a symlink, because a container can nest directories
+deeper than any stack and replace a directory by a link at any moment.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from kata_agent.linux.openat2 import (
 
 INSIDE = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV
 SETGID_DIRECTORY = stat.S_ISGID | 0o110
-"""A group's directory: its members enter it, and new files belong to the group."""
+"""Mode bits of a group's directory: its members enter it, and new files are its."""
 
 
 def walk(root: int) -> Iterator[tuple[str, int]]:
     """Yield `(path, descriptor)` of every entry below `root`, parents first.
 
-    Descriptors are `O_PATH`, of the entry itself if it is a symlink, and valid
-    until the next step. Other file systems mounted inside are left out.
+    A descriptor is `O_PATH`, is of the link itself for a symlink, and is valid until
+    the next step. Other file systems mounted inside are left out.
     """
     directories = [""]
     while directories:
@@ -40,7 +40,7 @@ def walk(root: int) -> Iterator[tuple[str, int]]:
         except OSError:
             if not path:
                 raise
-            # Gone, swapped or a mount point since it was listed: not ours.
+            # Since the listing it was removed, replaced or mounted on: leave it.
             continue
         with opened(directory):
             for name in sorted(os.listdir(directory)):
@@ -58,7 +58,7 @@ def walk(root: int) -> Iterator[tuple[str, int]]:
 
 
 def set_group(root: int, group: int, *, read_only: bool) -> None:
-    """Give `root` and everything below to a group, which may then use it.
+    """Let a group use `root` and everything below.
 
     Files become readable and writable to the group, directories enterable and
     set-group-id (Kubernetes, `fsGroup`). With `read_only` nothing becomes
@@ -71,7 +71,7 @@ def set_group(root: int, group: int, *, read_only: bool) -> None:
 
 
 def has_group(root: int, group: int, *, read_only: bool) -> bool:
-    """Tell whether `root` itself already looks as `set_group` leaves it."""
+    """Tell whether `root` itself already has the owner and mode of `set_group`."""
     status = os.fstat(root)
     wanted = (0o440 if read_only else 0o660) | SETGID_DIRECTORY
     return status.st_gid == group and status.st_mode & wanted == wanted
@@ -91,7 +91,7 @@ def _give(entry: int, group: int, bits: int) -> None:
 def remove_directory(parent: int, name: str) -> None:
     """Remove the directory `name` in `parent`, with everything in it.
 
-    Raises `OSError` when something is mounted there, and leaves what is.
+    Raises `OSError` when something is mounted there; the mount stays.
     """
     with opened(_open_inner(parent, name)) as directory:
         empty(directory)
@@ -105,10 +105,8 @@ def _open_inner(directory: int, name: str) -> int:
 def empty(directory: int) -> None:
     """Remove everything in `directory`.
 
-    Raises `OSError` when something is mounted in it, and leaves what is.
-
-    Subdirectories are first moved up to it, so that no path gets long and no
-    stack deep.
+    Subdirectories are first moved up to it, so that no path gets long and no stack
+    deep. Raises `OSError` when something is mounted in it; the mount stays.
     """
     number = 0
     pending = list(os.listdir(directory))

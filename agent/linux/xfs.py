@@ -14,17 +14,17 @@ XFS_IOC_FSGEOMETRY: Final = 0x8100587E
 XFS_IOC_FSGROWFSDATA: Final = 0x4010586E
 """_IOW('X', 110, struct xfs_growfs_data)"""
 _GEOMETRY: Final = struct.Struct("8IQ216x")
-"""Its eighth number is the greatest share of inodes in percent, its ninth the size
-in blocks."""
+"""struct xfs_fsop_geom: the eighth number is the greatest share of inodes in percent,
+the ninth the size in blocks."""
 _GROWTH: Final = struct.Struct("QI4x")
-"""New size in blocks, share of inodes."""
+"""struct xfs_growfs_data: new size in blocks, share of inodes in percent."""
 
 
 def resize(fd: int, blocks: int) -> None:
     """Grow the file system of `fd` to `blocks` blocks of its own size.
 
-    No change for the number it has; EINVAL for fewer, although newer kernels shrink
-    a little: nobody who grows a volume means that. Blocks.
+    The present number changes nothing; fewer blocks are EINVAL here, although newer
+    kernels can shrink a little. Blocks the calling thread.
     """
     geometry = fcntl.ioctl(fd, XFS_IOC_FSGEOMETRY, bytes(_GEOMETRY.size))
     *_, inodes, present = _GEOMETRY.unpack(geometry)

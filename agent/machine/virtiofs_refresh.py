@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from kata_agent.blocking import blocking
-from kata_agent.linux.mount import read_mounts
+from kata_agent.linux.mountinfo import read_mounts
 from kata_agent.system_paths import SystemPaths
 
 log = logging.getLogger(__name__)

@@ -11,7 +11,7 @@ from typing import Final
 from kata_agent.blocking import blocking
 from kata_agent.errors import InvalidArgument, InvalidState, NotFound, Unimplemented
 from kata_agent.linux import ext4, xfs
-from kata_agent.linux.mount import Mount, read_mounts
+from kata_agent.linux.mountinfo import Mount, read_mounts
 from kata_agent.system_paths import SystemPaths
 from kata_protos.csi_pb2 import VolumeCondition, VolumeStatsResponse, VolumeUsage
 

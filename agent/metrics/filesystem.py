@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator
 from typing import Final
 
-from kata_agent.linux.mount import read_mounts
+from kata_agent.linux.mountinfo import read_mounts
 from kata_agent.metrics.family import Family, items, merged
 from kata_agent.system_paths import SystemPaths
 

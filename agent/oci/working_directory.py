@@ -12,7 +12,7 @@ import os
 from pathlib import Path
 
 from kata_agent.errors import InvalidArgument
-from kata_agent.linux.mount import read_mounts
+from kata_agent.linux.mountinfo import read_mounts
 from kata_agent.linux.openat2 import open_in_root
 
 

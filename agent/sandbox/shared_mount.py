@@ -13,8 +13,8 @@ from kata_agent.blocking import blocking
 from kata_agent.container.container import Container
 from kata_agent.errors import InvalidArgument, Timeout
 from kata_agent.linux.beneath import opened
-from kata_agent.linux.mount import read_mounts
 from kata_agent.linux.mount_namespace import copy_mount
+from kata_agent.linux.mountinfo import read_mounts
 from kata_protos.agent_pb2 import SharedMount
 from kata_tracing.span import span
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from kata_agent.linux.mount import MS_BIND, parse_options
+from kata_agent.linux.mount import MS_BIND
+from kata_agent.linux.mount_options import parse_options
 from kata_agent.storage.driver_context import DriverContext
 from kata_protos.agent_pb2 import Storage
 

@@ -12,7 +12,7 @@ from typing import ParamSpec
 from kata_agent.blocking import blocking
 from kata_agent.device.hotplug import Hotplug
 from kata_agent.errors import Internal
-from kata_agent.linux.mount import MountOptions, parse_options
+from kata_agent.linux.mount_options import MountOptions, parse_options
 from kata_agent.reaper import Reaper
 from kata_agent.storage.group import apply_group
 from kata_agent.storage.mount_point import MountPoint, parse_mount_point

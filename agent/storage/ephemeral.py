@@ -10,7 +10,7 @@ from typing import Final
 
 from kata_agent.blocking import blocking
 from kata_agent.errors import Internal, InvalidArgument
-from kata_agent.linux.mount import parse_options
+from kata_agent.linux.mount_options import parse_options
 from kata_agent.storage.driver_context import DriverContext
 from kata_agent.storage.group import own_by_group, split_group
 from kata_agent.system_paths import SystemPaths

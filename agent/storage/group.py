@@ -8,7 +8,8 @@ import logging
 import os
 
 from kata_agent.errors import InvalidArgument
-from kata_agent.linux.mount import MS_RDONLY, MountOptions
+from kata_agent.linux.mount import MS_RDONLY
+from kata_agent.linux.mount_options import MountOptions
 from kata_agent.linux.tree import has_group, set_group
 from kata_agent.storage.mount_point import MountPoint
 from kata_protos.agent_pb2 import FSGroup

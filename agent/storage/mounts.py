@@ -13,15 +13,15 @@ from contextlib import ExitStack
 
 from kata_agent.errors import Unimplemented
 from kata_agent.linux.beneath import is_directory, opened
-from kata_agent.linux.mount import (
-    MS_BIND,
-    MountOptions,
+from kata_agent.linux.mount import MS_BIND
+from kata_agent.linux.mount_at import (
     bind_at,
     mount_at,
     remount_at,
     set_propagation,
     unmount_at,
 )
+from kata_agent.linux.mount_options import MountOptions
 from kata_agent.storage.mount_point import MountPoint, cleaning_up, make_mount_point
 from kata_agent.storage.source import open_source
 from kata_agent.system_paths import SystemPaths

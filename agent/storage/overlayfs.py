@@ -9,7 +9,7 @@ from typing import Final
 
 from kata_agent.errors import InvalidArgument
 from kata_agent.linux.beneath import opened
-from kata_agent.linux.mount import parse_options
+from kata_agent.linux.mount_options import parse_options
 from kata_agent.storage.driver_context import DriverContext
 from kata_agent.storage.mount_point import (
     MountPoint,

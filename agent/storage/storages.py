@@ -17,7 +17,8 @@ from dataclasses import dataclass, field
 from kata_agent.blocking import blocking
 from kata_agent.device.hotplug import Hotplug
 from kata_agent.errors import InvalidArgument
-from kata_agent.linux.mount import MS_REMOUNT, parse_options
+from kata_agent.linux.mount import MS_REMOUNT
+from kata_agent.linux.mount_options import parse_options
 from kata_agent.reaper import Reaper
 from kata_agent.storage.driver_context import DriverContext
 from kata_agent.storage.group import split_group

@@ -7,7 +7,7 @@ import errno
 import os
 
 from kata_agent.blocking import blocking
-from kata_agent.linux.mount import read_mounts
+from kata_agent.linux.mountinfo import read_mounts
 from kata_agent.storage.driver_context import DriverContext
 from kata_agent.storage.mount_point import MountPoint
 from kata_agent.storage.tag import mount_tag

@@ -15,7 +15,7 @@ from typing import Final
 
 from kata_agent.blocking import blocking
 from kata_agent.errors import AgentError, InvalidArgument
-from kata_agent.linux.mount import MountOptions
+from kata_agent.linux.mount_options import MountOptions
 from kata_agent.storage.driver_context import DriverContext
 from kata_agent.storage.mirror import Mirror, TooLarge
 from kata_agent.storage.mount_point import MountPoint

@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack, ExitStack
 
 import pytest
 
-from kata_agent.linux.mount import MountOptions
+from kata_agent.linux.mount_options import MountOptions
 from kata_agent.storage import driver_context
 from kata_agent.storage.driver_context import DriverContext
 from kata_agent.storage.mount_point import MountPoint

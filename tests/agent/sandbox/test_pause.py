@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from kata_agent.errors import Internal
-from kata_agent.linux.mount import read_mounts
+from kata_agent.linux.mountinfo import read_mounts
 from kata_agent.sandbox.pause import start_pause
 from tests.helpers.namespace import World, in_namespaces
 

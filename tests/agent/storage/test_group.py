@@ -6,7 +6,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from kata_agent.linux.mount import MS_BIND, MS_RDONLY, MS_REMOUNT, MountOptions, mount
+from kata_agent.linux.mount import MS_BIND, MS_RDONLY, MS_REMOUNT, mount
+from kata_agent.linux.mount_options import MountOptions
 from kata_agent.storage.group import apply_group, own_by_group
 from kata_agent.storage.mount_point import MountPoint, parse_mount_point
 from kata_agent.system_paths import SystemPaths

@@ -14,7 +14,8 @@ import pytest
 from kata_agent.device.hotplug import Hotplug
 from kata_agent.device.uevents import Uevents
 from kata_agent.errors import AgentError, InvalidArgument, Unimplemented
-from kata_agent.linux.mount import MountOptions, parse_options, read_mounts
+from kata_agent.linux.mount_options import MountOptions, parse_options
+from kata_agent.linux.mountinfo import read_mounts
 from kata_agent.reaper import Reaper
 from kata_agent.storage.mount_point import (
     parse_mount_point,

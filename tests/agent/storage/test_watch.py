@@ -11,7 +11,7 @@ import pytest
 from kata_agent.device.hotplug import Hotplug
 from kata_agent.device.uevents import Uevents
 from kata_agent.errors import InvalidArgument, NotFound
-from kata_agent.linux.mount import read_mounts
+from kata_agent.linux.mountinfo import read_mounts
 from kata_agent.reaper import Reaper
 from kata_agent.storage import watch
 from kata_agent.storage.storages import Storages

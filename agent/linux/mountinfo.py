@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The mounts of a process, read from `/proc/PID/mountinfo` (man 5 proc)."""
+
+from __future__ import annotations
+
+import errno
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Mount:
+    """One line of the file: a mount."""
+
+    id: int
+    major: int
+    minor: int
+    root: str
+    point: str
+    fstype: str
+    source: str
+    options: tuple[str, ...]
+    """The options of the file system (`super options`), not those of the mount."""
+
+
+def read_mounts(mountinfo: Path) -> list[Mount]:
+    """Return the mounts that the file lists, in the order they were made."""
+    return list(parse_mountinfo(mountinfo.read_text(errors="surrogateescape")))
+
+
+def parse_mountinfo(text: str) -> Iterator[Mount]:
+    """Yield a mount for each line. Raises `OSError` (EINVAL) for any other line."""
+    for line in text.splitlines():
+        left, separator, right = line.partition(" - ")
+        before, after = left.split(" "), right.split(" ")
+        if not separator or len(before) < 6 or len(after) < 3:
+            raise OSError(errno.EINVAL, f"not a mountinfo line: {line!r}")
+        major, _, minor = before[2].partition(":")
+        yield Mount(
+            id=int(before[0]),
+            major=int(major),
+            minor=int(minor),
+            root=_unescape(before[3]),
+            point=_unescape(before[4]),
+            fstype=after[0],
+            source=_unescape(after[1]),
+            options=tuple(after[2].split(",")),
+        )
+
+
+def _unescape(field: str) -> str:
+    """Undo the octal escapes of blanks, tabs, newlines and backslashes."""
+    return re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), field)
