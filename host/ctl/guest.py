@@ -178,7 +178,7 @@ def list_guests(options: argparse.Namespace) -> int:
         return 0
     rows = [("NAME", "KIND", "STATE", "ADDRESS")]
     for entry, state in found:
-        reason = f": {entry.ending}" if entry.ending else ""
+        reason = f": {printable(entry.ending)}" if entry.ending else ""
         rows.append((entry.name, entry.kind, state.value + reason, entry.address))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -28,14 +29,35 @@ class FakeAgent:
         self.stdout: list[bytes] = []
         """Chunks that are read from every process, the first first."""
         self.status = 7
+        self.may_end = asyncio.Event()
+        """Cleared, processes go on: their output and their end wait for it."""
+        self.may_end.set()
+        self._arrived = asyncio.Condition()
 
     def names(self) -> list[str]:
         return [
             type(request).__name__.removesuffix("Request") for request in self.requests
         ]
 
+    async def received(self, name: str) -> Any:
+        """Wait for the first request of a kind, `SignalProcess`, and take it."""
+
+        def found() -> Any:
+            kinds = zip(self.names(), self.requests, strict=True)
+            return next((request for kind, request in kinds if kind == name), None)
+
+        async with self._arrived:
+            request = await self._arrived.wait_for(found)
+            self.requests.remove(request)
+            return request
+
+    async def _append(self, request: Any) -> None:
+        async with self._arrived:
+            self.requests.append(request)
+            self._arrived.notify_all()
+
     async def _keep(self, request: Any, context: CallContext) -> Empty:
-        self.requests.append(request)
+        await self._append(request)
         if context.method.name in self.refused:
             raise StatusError(Code.INTERNAL, f"{context.method.name} refused")
         return Empty()
@@ -54,13 +76,13 @@ class FakeAgent:
     async def list_processes(
         self, request: agent_pb2.ListProcessesRequest, context: CallContext
     ) -> agent_pb2.ListProcessesResponse:
-        self.requests.append(request)
+        await self._append(request)
         return agent_pb2.ListProcessesResponse(process_list=self.processes)
 
     async def write_stdin(
         self, request: agent_pb2.WriteStreamRequest, context: CallContext
     ) -> agent_pb2.WriteStreamResponse:
-        self.requests.append(request)
+        await self._append(request)
         return agent_pb2.WriteStreamResponse(len=len(request.data))
 
     async def read_stdout(
@@ -78,6 +100,8 @@ class FakeAgent:
     async def wait_process(
         self, request: agent_pb2.WaitProcessRequest, context: CallContext
     ) -> agent_pb2.WaitProcessResponse:
+        await self._append(request)
+        await self.may_end.wait()
         return agent_pb2.WaitProcessResponse(status=self.status)
 
     async def check(

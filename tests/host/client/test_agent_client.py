@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from kata_host.client import AgentClient, Result, default_process, default_spec
@@ -26,14 +28,17 @@ async def test_an_address_that_is_none_is_a_value_error() -> None:
 
 
 async def test_a_run_leaves_no_container(agent: FakeAgent, address: str) -> None:
+    agent.may_end.clear()
     async with AgentClient.connect(address) as client:
-        result = await client.run(["true"], rootfs="/r", input=b"in")
-    assert result == Result(7, b"", b"")
+        running = asyncio.create_task(client.run(["true"], rootfs="/r", input=b"in"))
+        assert (await agent.received("WriteStream")).data == b"in"
+        await agent.received("CloseStdin")
+        agent.may_end.set()
+        assert await running == Result(7, b"", b"")
     assert agent.names() == [
         "CreateContainer",
         "StartContainer",
-        "WriteStream",
-        "CloseStdin",
+        "WaitProcess",
         "RemoveContainer",
     ]
     assert len({request.container_id for request in agent.requests}) == 1
