@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -13,6 +15,7 @@ from typing import Final
 
 import pytest
 
+from kata_host.ctl.__main__ import make_parser
 from tests.helpers.documented_names import is_missing, names
 from tests.helpers.namespace import require_root
 from tests.helpers.source_tree import ROOT
@@ -157,3 +160,24 @@ def test_the_fixture_for_tests_with_a_guest_works(tmp_path: Path) -> None:
         timeout=60,
     )
     assert result.returncode == 0, result.stdout + result.stderr
+
+
+COMMAND: Final = re.compile(r"^ {4,}.*?(kata-agent-ctl (?!:).*)$", re.M)
+COMMANDS: Final = sorted(
+    {
+        command
+        for page in PAGES
+        for command in COMMAND.findall((ROOT / page).read_text())
+    }
+)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_command_in_the_documentation_is_one(command: str) -> None:
+    shell = shlex.shlex(command, posix=True, punctuation_chars=True)
+    shell.whitespace_split = True
+    words = list(itertools.takewhile(lambda word: word not in (";", "|"), shell))
+    if words[-1] == "--help":
+        words.pop()
+        words += ["--", "true"]
+    assert make_parser().parse_args(words[1:])
