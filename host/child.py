@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How the host's programs start Python programs of their own.
+"""The command and environment of Python programs that the host's programs start.
 
-A child never imports from the current directory (`-P`): the user's folder may hold a
-`kata_host/` or a `json.py`, and the child may run as root.
+A child never imports from the current directory (`-P`), because that may hold a
+`kata_host/` or a `json.py` of the user's, and the child may run as root.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 PACKAGES: Final = Path(__file__).parents[1]
-"""The directory of our packages: site-packages, or `src/` of a clone. It is not
+"""The directory of our packages: site-packages, or `src/` of a clone. The path is not
 resolved, because in a clone the import names are links in `src/`."""
 
 

@@ -61,7 +61,7 @@ class Iptables:
 
 
 def _emptied(tables: bytes, *, besides: bytes) -> bytes:
-    """Return rules that empty each of `tables` that `besides` does not have."""
+    """Return rules that empty those of `tables` that `besides` does not have."""
     others = set(besides.splitlines())
     lines: list[bytes] = []
     is_new = False

@@ -32,7 +32,7 @@ class Link:
     is_virtual: bool
     """Whether the guest made it (a VLAN, a bridge), perhaps with another link's MAC."""
     addresses: tuple[Prefix, ...]
-    """The addresses that somebody has set."""
+    """Addresses that a command has set."""
     automatic_addresses: tuple[Prefix, ...]
     """IPv6 addresses that the kernel adds and removes: link-local, advertised."""
 

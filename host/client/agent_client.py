@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A connection to an agent, with short ways to do what most scripts do."""
+"""A connection to an agent, with methods for the tasks of most scripts."""
 
 from __future__ import annotations
 

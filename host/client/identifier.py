@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Ids for containers and execs whose caller does not care for a name."""
+"""Ids for containers and execs that need no particular name."""
 
 from __future__ import annotations
 

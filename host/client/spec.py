@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The OCI specification for a container that asks for nothing special.
+"""The OCI specification of a container without special needs.
 
-What `docker run` gives a container: its own mounts, pids, names and IPC, the
-pseudo file systems, a small set of capabilities, and no look at the parts of
-/proc that tell about the machine. The network is the guest's, as in Kata.
+It is that of `docker run`: namespaces of its own for mounts, pids, host name and IPC,
+the pseudo file systems, a small set of capabilities, and no access to the parts of
+/proc that describe the machine. The network is the guest's, as in Kata.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ CAPABILITIES: Final = (
     "CAP_SYS_CHROOT",
 )
 NOFILE: Final = (1024, 4096)
-"""Soft and hard limit of open files."""
+"""Soft and hard limit on open files."""
 
 MASKED_PATHS: Final = (
     "/proc/acpi",
@@ -72,7 +72,7 @@ _MOUNTS: Final = (
     ("/sys", "sysfs", (*_SAFE, "ro")),
     ("/sys/fs/cgroup", "cgroup", (*_SAFE, "relatime", "ro")),
 )
-"""Destination, type and options."""
+"""Destination, type and options of each mount."""
 
 
 def default_process(
@@ -85,7 +85,7 @@ def default_process(
 ) -> oci_pb2.Process:
     """Return a process that runs `args` as `user` (uid, gid).
 
-    `env` is added to a plain environment with `PATH` and, on a terminal, `TERM`.
+    `env` extends an environment of `PATH` and, on a terminal, `TERM`.
     """
     environment = {"PATH": PATH, **({"TERM": TERM} if terminal else {}), **(env or {})}
     soft, hard = NOFILE
@@ -113,7 +113,7 @@ def default_spec(
 ) -> oci_pb2.Spec:
     """Return the specification of a container over `rootfs`, a path in the guest.
 
-    `mounts` come after the pseudo file systems, so they may lie on top of them.
+    `mounts` follow the pseudo file systems, and may cover parts of them.
     """
     return oci_pb2.Spec(
         Version=OCI_VERSION,
@@ -132,7 +132,7 @@ def default_spec(
         Linux=oci_pb2.Linux(
             CgroupsPath=f"/{container_id}",
             Namespaces=[oci_pb2.LinuxNamespace(Type=name) for name in NAMESPACES],
-            # No device but those that every container gets.
+            # The runtime allows the devices that every container gets, and no other.
             Resources=oci_pb2.LinuxResources(
                 Devices=[oci_pb2.LinuxDeviceCgroup(Allow=False, Access="rwm")]
             ),
@@ -145,10 +145,11 @@ def default_spec(
 def writable_layer(container_id: str, rootfs: str) -> tuple[agent_pb2.Storage, str]:
     """Return a storage that puts a writable layer over `rootfs`, and its path.
 
-    The layer is the container's own and goes with it, so any number of containers
-    may have the same `rootfs` below them.
+    The layer belongs to the container and is removed with it, so any number of
+    containers can share one `rootfs`. Raises `ValueError` for a path that overlayfs
+    would split.
     """
-    # overlayfs takes several layers, with these between them.
+    # overlayfs separates layers and options by these characters.
     if set(rootfs) & set(":,\\"):
         raise ValueError(f"rootfs '{rootfs}': the path must be without : , and \\")
     path = f"/run/kata-containers/{container_id}/rootfs"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Files of the host, copied into a guest that shares no file system with it."""
+"""Files of the host, copied into a guest that shares no file system with the host."""
 
 from __future__ import annotations
 
@@ -14,18 +14,20 @@ from kata_protos import agent_pb2
 from kata_protos.agent_ttrpc import AgentServiceClient
 
 SHARED: Final = "/run/kata-containers/shared/containers"
-"""Where an agent lets the host copy to, and nowhere else."""
+"""The only directory of a guest that an agent lets the host copy to."""
 CHUNK: Final = 1 << 20
 """Bytes of a file in one message, as the Kata runtime has it."""
 IN_FLIGHT: Final = 16
+"""Files that are copied at the same time."""
 DIRECTORY_MODE: Final = 0o755
+"""Mode of directories that the agent makes on the way to a file."""
 
 
 async def upload(agent: AgentServiceClient, source: Path, target: str) -> None:
     """Copy the tree at `source` to `target`, a path in the guest below `SHARED`.
 
-    Owners, modes and symbolic links are kept; sockets, fifos and device nodes are
-    left out. Raises `OSError` and `StatusError`.
+    Owners, modes and symbolic links are kept; sockets, fifos and device nodes are left
+    out. Raises `OSError`, and a group of `StatusError` if the agent refuses files.
     """
     limit = asyncio.Semaphore(IN_FLIGHT)
 
@@ -37,14 +39,15 @@ async def upload(agent: AgentServiceClient, source: Path, target: str) -> None:
     async with asyncio.TaskGroup() as group:
         for path, status, name in _walk(source, target):
             if stat.S_ISDIR(status.st_mode):
-                # Before what is in it, with the mode and owner that it has.
+                # First, or the agent would make it for its entries with another mode.
                 await copy(path, status, name)
             else:
                 group.create_task(copy(path, status, name))
 
 
 def _walk(source: Path, target: str) -> Iterator[tuple[Path, os.stat_result, str]]:
-    """Yield every file to copy, a directory before its entries, and its new name."""
+    """Yield each file to copy with its path in the guest, a directory before its
+    entries."""
     yield source, source.lstat(), target
     if not source.is_dir() or source.is_symlink():
         return
@@ -76,7 +79,7 @@ def _requests(
         yield request(link, 0, len(link))
     elif stat.S_ISREG(status.st_mode):
         with open(path, "rb") as file:
-            # The size of this moment: the last chunk must end exactly there.
+            # The present size, because the last chunk must end exactly there.
             size = os.fstat(file.fileno()).st_size
             for offset in range(0, max(size, 1), CHUNK):
                 data = file.read(min(CHUNK, size - offset))

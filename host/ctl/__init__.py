@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The commands of `kata-agent-ctl`, one module each, and what they share."""
+"""The commands of `kata-agent-ctl`, one module each, and modules that they share."""

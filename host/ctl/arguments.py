@@ -24,7 +24,7 @@ GUEST_HELP = (
 def add_guest_option(
     parser: argparse._ActionsContainer, *, required: bool, help: str = GUEST_HELP
 ) -> None:
-    """Add `--guest`, for a command whose object is something in the guest."""
+    """Add `--guest`, for a command whose object is in the guest."""
     parser.add_argument(
         "--guest",
         "--address",

@@ -22,7 +22,7 @@ class CommandError(Exception):
 
 
 class UsageError(CommandError):
-    """The command line cannot be carried out, whatever state the guest is in."""
+    """The command line is wrong, independent of the state of any guest."""
 
     status = USAGE
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""kata-agent-ctl as its users run it: a program, with what it prints and returns.
+"""Fixtures that run kata-agent-ctl as its users do: as a program.
 
-After each test nothing of a guest may be left: no process, mount, cgroup or file.
+No process, mount, cgroup or file of a guest may be left after a test.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def traces_of(scratch: Path) -> list[str]:
-    """What guests whose directories are below `scratch` have left on this machine."""
+    """Return everything on this machine that belongs to guests below `scratch`."""
     mounts = Path("/proc/self/mountinfo").read_text().splitlines()
     found = [line for line in mounts if str(scratch) in line]
     found += map(str, scratch.iterdir())
@@ -52,7 +52,7 @@ def traces_of(scratch: Path) -> list[str]:
 
 @pytest.fixture
 def scratch() -> Iterator[Path]:
-    """Where the guests of a test have their directories: short, for sockets."""
+    """Make a directory for the guests of a test, with a short path for sockets."""
     require_root()
     directory = Path(f"/tmp/e2e-{os.urandom(4).hex()}")
     directory.mkdir()
@@ -69,7 +69,7 @@ def environment(scratch: Path) -> dict[str, str]:
 
 @pytest.fixture
 def ctl(environment: dict[str, str]) -> Ctl:
-    """Run kata-agent-ctl to its end."""
+    """Return a function that runs kata-agent-ctl to its end."""
 
     def run(*arguments: str, input: str | None = None, **options: Any) -> Completed:
         options.setdefault("timeout", PATIENCE)
@@ -90,7 +90,7 @@ def ctl(environment: dict[str, str]) -> Ctl:
 
 @pytest.fixture
 def started(environment: dict[str, str]) -> Iterator[Callable[..., Any]]:
-    """Start kata-agent-ctl and go on; it is killed if the test leaves it."""
+    """Return a function that starts kata-agent-ctl, to be killed at the end."""
     processes: list[subprocess.Popen[bytes]] = []
 
     def start(*arguments: str, **options: Any) -> subprocess.Popen[bytes]:
@@ -126,4 +126,4 @@ async def client(guest: LocalGuest) -> Any:
                 await client.destroy_sandbox()
         except TimeoutError:
             tail = "\n".join(guest.console_tail(50))
-            pytest.fail(f"the sandbox is not destroyed; the agent said\n{tail}")
+            pytest.fail(f"sandbox not destroyed; last lines of the console:\n{tail}")

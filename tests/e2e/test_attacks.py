@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What containers and their images have done to other agents and runtimes.
+"""Attacks of containers and their images on other agents and runtimes, tried on ours.
 
-Each test is one attack, as an image or a process inside would try it; the names in
-brackets are where it was first seen.
+Each test is one attack, as an image or a process in a container would try it. The name
+in brackets is the report of the attack.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ SECRET = "only the guest may read this"
 
 @pytest.fixture
 def rootfs(guest: LocalGuest) -> Path:
-    """The image; what lies beside it in the guest is out of bounds."""
+    """Return the image's directory. Files beside it are not for the container."""
     (guest.directory / "secret").write_text(SECRET)
     (guest.directory / "outside").mkdir()
     return guest.directory / "rootfs"
@@ -34,7 +34,7 @@ def rootfs(guest: LocalGuest) -> Path:
 
 @pytest.fixture
 def outside(guest: LocalGuest) -> Iterator[Path]:
-    """A directory of the guest that no container may put anything into."""
+    """Return a directory of the guest, which must be empty after the test."""
     directory = guest.directory / "outside"
     yield directory
     assert list(directory.iterdir()) == []
@@ -52,7 +52,7 @@ def grant(process: oci_pb2.Process, *capabilities: str) -> None:
 
 
 async def run(client: AgentClient, spec: oci_pb2.Spec) -> Result:
-    """Run a container to its end; raises `StatusError` where it cannot be started."""
+    """Run a container to its end. Raises `StatusError` if it does not start."""
     container = await client.create_container("c1", spec, share_pids=False)
     try:
         await container.start()
@@ -75,13 +75,13 @@ async def inside(container: GuestContainer, script: str) -> str:
     return (result.stdout + result.stderr).decode()
 
 
-async def test_no_descriptor_of_the_agent_leaks(
+async def test_no_file_descriptor_of_the_agent_leaks(
     client: AgentClient, rootfs: Path
 ) -> None:
     """[CVE-2024-21626]"""
     script = "ls /proc/self/fd"
     result = await run(client, spec_of(rootfs, "sh", "-c", script))
-    # The fourth is ls's own, of the directory.
+    # `ls` itself opens the fourth, for the directory.
     assert result.stdout.split() == [b"0", b"1", b"2", b"3"]
     container = await sleeper(client, rootfs)
     assert (await inside(container, script)).split() == ["0", "1", "2", "3"]
@@ -100,25 +100,25 @@ async def test_a_working_directory_never_leads_outside(
     (rootfs / "link").symlink_to("/proc/self/fd/7")
     (rootfs / "up").symlink_to("../../../../../..")
     container = await sleeper(client, rootfs)
-    places = [f"/proc/self/fd/{number}" for number in range(16)]
-    places += ["/proc/1/cwd", "/proc/1/root", "/link", "/up/..", "/../../.."]
-    for number, place in enumerate(places):
-        process = default_process(["sh", "-c", script], cwd=place)
+    directories = [f"/proc/self/fd/{number}" for number in range(16)]
+    directories += ["/proc/1/cwd", "/proc/1/root", "/link", "/up/..", "/../../.."]
+    for number, directory in enumerate(directories):
+        process = default_process(["sh", "-c", script], cwd=directory)
         try:
             executed = await container.exec(f"e{number}", process)
         except StatusError:
             continue
         result = await executed.communicate()
-        assert SECRET.encode() not in result.stdout, place
+        assert SECRET.encode() not in result.stdout, directory
     await container.remove()
-    for place in places:
+    for directory in directories:
         spec = spec_of(rootfs, "sh", "-c", script)
-        spec.Process.Cwd = place
+        spec.Process.Cwd = directory
         try:
             result = await run(client, spec)
         except StatusError:
             continue
-        assert SECRET.encode() not in result.stdout, place
+        assert SECRET.encode() not in result.stdout, directory
 
 
 @pytest.mark.parametrize(
@@ -152,7 +152,7 @@ async def test_a_dev_of_the_image_is_not_used(
     dev = rootfs / "dev"
     for name in ("null", "console", "ptmx", "pts", "shm", "full"):
         (dev / name).symlink_to(f"../../outside/{name}")
-    # Without a /dev mount of the host's.
+    # Without the /dev mount that runtimes request.
     spec = spec_of(
         rootfs,
         "sh",
@@ -165,7 +165,7 @@ async def test_a_dev_of_the_image_is_not_used(
     spec.Process.Terminal = True
     result = await run(client, spec)
     assert result.status == 0
-    # A terminal has one output, which both of its readers take from.
+    # A terminal has one output, of which both readers get parts.
     output = result.stdout + result.stderr
     assert b"/dev/" in output
     assert b"size 0\r\n" in output
@@ -183,7 +183,7 @@ async def test_a_proc_of_the_image_is_not_used(
         result = await run(client, spec_of(rootfs, "sh", "-c", script))
     except StatusError:
         return
-    # If it runs, then on a real /proc with what is masked in it.
+    # If the container starts, it has a real /proc with the masked files.
     assert result.stdout == b"1\n"
 
 
@@ -210,7 +210,7 @@ async def test_a_program_cannot_reach_the_runtime_that_starts_it(
     assert hashlib.sha256(crun.read_bytes()).digest() == before
 
 
-async def test_a_proc_that_the_container_faked_gives_an_exec_nothing(
+async def test_a_faked_proc_gives_an_exec_no_capabilities(
     client: AgentClient, rootfs: Path
 ) -> None:
     """[Kata #13615: capabilities read from a /proc under the container's control]"""
@@ -223,7 +223,7 @@ async def test_a_proc_that_the_container_faked_gives_an_exec_nothing(
         "mount --bind /dev/shm/p /proc && echo faked"
     )
     assert "faked" in await inside_with(container, fake, "CAP_SYS_ADMIN")
-    # Its own /proc shows nothing any more, so it mounts another to look at itself.
+    # The faked /proc shows no process, so the container mounts a second one.
     look = "mkdir -p /tmp/proc; mount -t proc proc /tmp/proc; cat /tmp/proc/self/status"
     status = await inside_with(container, look, "CAP_SYS_ADMIN")
     bounding = int(status.split("CapBnd:")[1].split()[0], 16)
@@ -243,7 +243,7 @@ async def inside_with(
 async def test_a_process_that_leaves_its_cgroup_dies_with_the_container(
     client: AgentClient, rootfs: Path
 ) -> None:
-    """It makes cgroups below its own, and freezes itself in one."""
+    """The process makes cgroups below its own, and freezes itself in one of them."""
     spec = spec_of(rootfs, "sleep", "1000")
     grant(spec.Process, "CAP_SYS_ADMIN")
     container = await client.create_container("c1", spec, share_pids=False)
@@ -270,7 +270,7 @@ async def test_a_process_that_leaves_its_cgroup_dies_with_the_container(
 async def test_users_of_the_image_are_read_from_the_image(
     client: AgentClient, rootfs: Path
 ) -> None:
-    """/etc/passwd as a link to a file of the guest, and as a pipe that nobody feeds."""
+    """/etc/passwd is a link to a file of the guest."""
     (rootfs / "etc" / "passwd").unlink()
     (rootfs / "etc" / "passwd").symlink_to("../../secret")
     spec = spec_of(rootfs, "true")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`kata-agent-ctl call`: any RPC, JSON in and out."""
+"""`kata-agent-ctl call`, `exec`, `ps` and `run` on an agent that serves already."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def call(ctl: Ctl, guest: LocalGuest) -> Call:
 @pytest.mark.parametrize(
     "method", ["Check", "check", "grpc.Health/Check", "/grpc.Health/Check"]
 )
-def test_a_method_has_several_spellings(call: Call, method: str) -> None:
+def test_a_method_is_found_by_each_of_its_spellings(call: Call, method: str) -> None:
     called = call(method)
     assert (called.returncode, called.stderr) == (0, "")
     assert json.loads(called.stdout) == {"status": "SERVING"}
@@ -54,12 +54,12 @@ def test_a_request_is_json_or_a_file_or_the_input(call: Call, tmp_path: Path) ->
 
 
 def test_a_failed_call_is_its_code_and_message(call: Call) -> None:
-    called = call("StartContainer", '{"container_id": "nobody"}')
+    called = call("StartContainer", '{"container_id": "missing"}')
     assert (called.stdout, called.returncode) == ("", 1)
     (line,) = called.stderr.splitlines()
     code, _, message = line.removeprefix("kata-agent-ctl: ").partition(": ")
     assert code == "INVALID_ARGUMENT"
-    assert "nobody" in message
+    assert "missing" in message
 
 
 @pytest.mark.parametrize(
@@ -71,17 +71,17 @@ def test_a_failed_call_is_its_code_and_message(call: Call) -> None:
         (("StartContainer", '{"container_id": 1}'), "container_id"),
     ],
 )
-def test_a_call_that_cannot_be_made_is_one_line(
+def test_an_invalid_call_is_one_line(
     ctl: Ctl, arguments: tuple[str, ...], words: str
 ) -> None:
-    called = ctl("call", "--guest", "unix:///nobody", *arguments)
+    called = ctl("call", "--guest", "unix:///missing", *arguments)
     assert (called.stdout, called.returncode) == ("", 2)
     (line,) = called.stderr.splitlines()
     assert line.startswith("kata-agent-ctl: call: ")
     assert words in line
 
 
-def test_an_address_that_nobody_serves_is_one_line(ctl: Ctl) -> None:
+def test_an_address_that_is_not_served_is_one_line(ctl: Ctl) -> None:
     arguments = ("--guest", "unix:///no/such/socket", "--connect-timeout", "0.1")
     called = ctl("call", *arguments, "Check")
     assert called.returncode == 1
@@ -120,7 +120,7 @@ async def test_run_uses_a_guest_that_runs(
     assert (ran.stdout, ran.returncode) == ("there\n", 8)
 
 
-async def test_ps_shows_what_runs_in_a_container(
+async def test_ps_shows_the_processes_of_a_container(
     ctl: Ctl, guest: LocalGuest, client: AgentClient
 ) -> None:
     storage, root = writable_layer("c1", str(guest.directory / "rootfs"))

@@ -36,20 +36,22 @@ async def test_a_command_is_run(client: AgentClient, rootfs: str) -> None:
     assert (result.status, result.stdout, result.stderr) == (9, b"in\n/tmp\n", b"x\n")
 
 
-async def test_input_that_nobody_reads_holds_nothing_up(
+async def test_input_that_is_not_read_delays_no_end(
     client: AgentClient, rootfs: str
 ) -> None:
     result = await client.run(["true"], rootfs=rootfs, input=bytes(8 << 20))
     assert result.status == 0
 
 
-async def test_much_input_comes_back_whole(client: AgentClient, rootfs: str) -> None:
+async def test_much_input_comes_back_unchanged(
+    client: AgentClient, rootfs: str
+) -> None:
     data = bytes(range(256)) * (5 << 12)
     result = await client.run(["cat"], rootfs=rootfs, input=data)
     assert result.stdout == data
 
 
-async def test_what_a_command_writes_is_gone_with_it(
+async def test_changes_of_a_command_are_dropped_with_its_container(
     client: AgentClient, rootfs: str
 ) -> None:
     await client.run(["sh", "-c", "echo x > /etc/new"], rootfs=rootfs)
@@ -66,7 +68,7 @@ async def test_a_container_that_does_not_start_is_removed(
             await client.run(["/no/such"], rootfs=rootfs, container_id="c1")
 
 
-async def test_a_missing_rootfs_is_an_error_that_names_it(client: AgentClient) -> None:
+async def test_a_missing_rootfs_is_named(client: AgentClient) -> None:
     with pytest.raises(StatusError, match="/no/such/root"):
         await client.run(["true"], rootfs="/no/such/root")
 
@@ -112,7 +114,9 @@ async def test_a_terminal_is_resized(client: AgentClient, rootfs: str) -> None:
     assert b"33 77" in output
 
 
-async def test_removing_ends_what_runs(client: AgentClient, rootfs: str) -> None:
+async def test_removing_a_container_ends_its_processes(
+    client: AgentClient, rootfs: str
+) -> None:
     container = await new_container(client, rootfs, "sleep", "1000")
     await container.remove()
     with pytest.raises(StatusError, match="c1"):
@@ -151,12 +155,12 @@ async def test_two_clients_share_an_agent(
     await container.remove()
 
 
-async def test_nobody_at_the_address_is_an_error_that_names_it(scratch: Path) -> None:
-    with pytest.raises(Closed, match="nobody"):
-        await AgentClient.connect(f"unix://{scratch}/nobody", timeout=0.05)
+async def test_an_address_that_is_not_served_is_named(scratch: Path) -> None:
+    with pytest.raises(Closed, match="missing"):
+        await AgentClient.connect(f"unix://{scratch}/missing", timeout=0.05)
 
 
-def test_without_asyncio_it_is_the_same(guest: LocalGuest, rootfs: str) -> None:
+def test_the_blocking_client_does_the_same(guest: LocalGuest, rootfs: str) -> None:
     with BlockingAgentClient(guest.address) as client:
         client.check(timeout=10)
         client.create_sandbox("e2e")
@@ -164,4 +168,4 @@ def test_without_asyncio_it_is_the_same(guest: LocalGuest, rootfs: str) -> None:
         assert (result.status, result.stdout) == (3, b"hi")
         client.destroy_sandbox()
     with pytest.raises(Closed):
-        BlockingAgentClient(f"unix://{guest.directory}/nobody", timeout=0.05)
+        BlockingAgentClient(f"unix://{guest.directory}/missing", timeout=0.05)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`kata-agent-ctl cp`: what it copies is there, for containers to see."""
+"""`kata-agent-ctl cp`: its copies are in the guest, and a container can see them."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ async def test_a_directory_is_copied(
     assert md5.split()[0] == hashlib.md5(content, usedforsecurity=False).hexdigest()
 
 
-def test_what_is_not_there_is_one_line(
+def test_a_missing_source_is_one_line(
     ctl: Ctl, guest: LocalGuest, tmp_path: Path
 ) -> None:
     missing = tmp_path / "missing"

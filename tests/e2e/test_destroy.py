@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""DestroySandbox, whatever runs: the agent answers, ends, and leaves nothing."""
+"""DestroySandbox while containers of all kinds run: the agent answers, and ends."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ async def test_everything_that_runs_ends_with_the_sandbox(guest: LocalGuest) -> 
         if os.environ.get("CI") or Path("/dev/fuse").exists():
             await hang_in_fuse(stage)
         await client.destroy_sandbox()
-    # What is left on this machine, the fixtures look for.
+    # The fixtures check that no process, mount, cgroup or file is left.
     assert guest.ending(timeout=20) == "exit status 0"
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
-async def test_an_agent_that_is_killed_leaves_nothing_either(
+async def test_a_killed_agent_leaves_nothing(
     guest: LocalGuest, number: signal.Signals
 ) -> None:
     async with AgentClient.connect(guest.address) as client:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`kata-agent-ctl guest`, `shell` and `logs`, on guests that outlive a command."""
+"""`kata-agent-ctl guest`, `shell` and `logs`, with guests that outlive a command."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def test_a_guest_stays_until_it_is_stopped(ctl: Ctl) -> None:
     wait_for_end(guest["pid"])
 
 
-def test_a_name_is_made_up_and_taken_once(ctl: Ctl) -> None:
+def test_a_new_name_is_chosen_and_used_once(ctl: Ctl) -> None:
     name, _ = ctl("guest", "start").stdout.split()
     assert re.fullmatch("guest-[0-9a-f]{6}", name)
     assert failure(ctl("guest", "start", "--name", name)) == (
@@ -103,17 +103,17 @@ def test_a_bad_name(ctl: Ctl, name: str) -> None:
 
 
 @pytest.mark.parametrize("verb", ["stop", "shell", "logs"])
-def test_a_guest_that_is_not_there(ctl: Ctl, verb: str) -> None:
+def test_a_missing_guest_is_named(ctl: Ctl, verb: str) -> None:
     words = ("guest", "stop") if verb == "stop" else (verb,)
-    assert failure(ctl(*words, "nobody")) == "guest 'nobody': not found"
+    assert failure(ctl(*words, "missing")) == "guest 'missing': not found"
 
 
-def test_a_word_that_is_none(ctl: Ctl) -> None:
+def test_a_kernel_option_of_two_words_is_refused(ctl: Ctl) -> None:
     ran = ctl("guest", "start", "-o", "a b")
     assert failure(ran, status=2) == "option 'a b': not one word"
 
 
-def test_a_holder_that_was_killed_leaves_what_stop_and_start_remove(ctl: Ctl) -> None:
+def test_stop_and_start_clean_up_after_a_killed_holder(ctl: Ctl) -> None:
     start(ctl)
     (guest,) = listed(ctl)
     os.kill(guest["pid"], signal.SIGKILL)
@@ -130,7 +130,7 @@ def test_a_holder_that_was_killed_leaves_what_stop_and_start_remove(ctl: Ctl) ->
     assert listed(ctl) == []
 
 
-def test_a_guest_that_ended_by_itself_is_told_of_until_it_is_forgotten(
+def test_a_guest_that_ended_by_itself_is_listed_until_it_is_stopped(
     ctl: Ctl,
 ) -> None:
     address = start(ctl)
@@ -184,7 +184,7 @@ def test_a_shell_takes_commands_from_a_pipe(ctl: Ctl) -> None:
 
 
 class Terminal:
-    """A person at a terminal, and the command that runs there."""
+    """A command on a terminal, and the side of the terminal that a user has."""
 
     def __init__(self, started: Started, *arguments: str) -> None:
         self.ours, theirs = os.openpty()
@@ -234,7 +234,7 @@ def test_the_escape_key_hangs_up(ctl: Ctl, started: Started) -> None:
 
 
 def test_a_shell_without_a_console(ctl: Ctl, scratch: Path) -> None:
-    """What answers is no hybrid vsock, and tries the user's terminal."""
+    """The socket answers with a terminal's escape sequence, not as a hybrid vsock."""
     path = scratch / "s"
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(path))
@@ -258,7 +258,7 @@ def test_a_shell_without_a_console(ctl: Ctl, scratch: Path) -> None:
 
 
 @pytest.mark.parametrize("address", ["unix:///a", "tcp://a", "hvsock://x"])
-def test_an_address_that_has_no_console(ctl: Ctl, address: str) -> None:
+def test_an_address_without_ports_is_wrong_usage(ctl: Ctl, address: str) -> None:
     assert address in failure(ctl("shell", address), status=2)
 
 
@@ -294,7 +294,7 @@ def test_the_log_is_followed_to_the_guests_end(ctl: Ctl, started: Started) -> No
 
 @pytest.mark.vm
 @pytest.mark.slow
-def test_a_vm_stays_and_is_told_of_when_it_powers_off(ctl: Ctl) -> None:
+def test_a_vm_stays_and_is_listed_after_it_powers_off(ctl: Ctl) -> None:
     require_image()
     address = start(ctl, "--vm", "--cpus", "2", "-o", "agent.log=debug", timeout=100)
     ran = ctl("shell", "a", input="nproc; grep -o agent.log=debug /proc/cmdline\n")

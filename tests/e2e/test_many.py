@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Many short lives through one agent: nothing is lost, nothing is left."""
+"""Many short-lived containers, one after the other, through one agent."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ AT_ONCE = 4
 
 
 @pytest.mark.slow
-async def test_two_hundred_runs_through_one_agent(
+async def test_two_hundred_runs_leave_the_agent_as_it_was(
     guest: LocalGuest, client: AgentClient
 ) -> None:
     rootfs = str(guest.directory / "rootfs")
@@ -31,7 +31,7 @@ async def test_two_hundred_runs_through_one_agent(
             b"",
         )
 
-    await run(0)  # What is made once and kept is there from now on.
+    await run(0)  # The first run makes the parts that the agent keeps.
     before = footprint(guest)
     async with asyncio.TaskGroup() as group:
         for number in range(1, RUNS):

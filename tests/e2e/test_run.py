@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`kata-agent-ctl run`: what goes in comes out, and nothing stays."""
+"""`kata-agent-ctl run`: streams, exit status, root file systems and failures."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Start = Callable[..., "subprocess.Popen[bytes]"]
 
 
 def assert_one_line(completed: Completed, words: str, status: int = 125) -> None:
-    """The program failed, and said why in one line."""
+    """Check that the program failed and gave the reason in one line."""
     assert completed.returncode == status, completed.stderr
     (line,) = completed.stderr.splitlines()
     assert line.startswith("kata-agent-ctl: ")
@@ -60,7 +60,7 @@ def test_a_file_as_input_is_passed_on(ctl: Ctl, tmp_path: Path) -> None:
     assert (ran.stdout, ran.returncode) == ("from a file\n", 0)
 
 
-def test_much_goes_through_unchanged_in_both_directions(
+def test_much_data_passes_unchanged_in_both_directions(
     started: Start, tmp_path: Path
 ) -> None:
     data = os.urandom(1 << 20) * 16
@@ -90,12 +90,12 @@ def test_variables_and_the_directory_are_set(ctl: Ctl) -> None:
 
 
 @pytest.mark.parametrize("version", ["v1", "v2"])
-def test_either_cgroup_version_will_do(ctl: Ctl, version: str) -> None:
+def test_a_command_runs_with_either_cgroup_version(ctl: Ctl, version: str) -> None:
     ran = ctl("run", "--cgroup", version, "--", "echo", version)
     assert (ran.stdout, ran.stderr, ran.returncode) == (f"{version}\n", "", 0)
 
 
-def test_the_container_is_shut_in(ctl: Ctl) -> None:
+def test_the_container_has_few_rights(ctl: Ctl) -> None:
     script = (
         "cat /proc/self/status | grep CapBnd; "
         "(echo 1 > /proc/sys/vm/drop_caches) 2>/dev/null || echo read-only; "
@@ -133,7 +133,7 @@ def test_options_of_the_command_are_the_commands(ctl: Ctl) -> None:
     assert ran.stdout == "--address -i -- x\n"
 
 
-# --- what fails ---
+# --- failures ---
 
 
 def test_a_missing_program_is_named(ctl: Ctl) -> None:
@@ -145,7 +145,7 @@ def test_a_missing_rootfs_is_named(ctl: Ctl) -> None:
     assert_one_line(ran, "rootfs '/no/such/root'")
 
 
-def test_an_archive_that_is_none_is_named(ctl: Ctl, tmp_path: Path) -> None:
+def test_a_file_that_is_no_archive_is_named(ctl: Ctl, tmp_path: Path) -> None:
     (tmp_path / "root.tar").write_text("no archive" * 1000)
     ran = ctl("run", "--rootfs", str(tmp_path / "root.tar"), "--", "true")
     assert_one_line(ran, "root.tar")
@@ -169,9 +169,7 @@ def test_a_bad_address_is_named(ctl: Ctl, address: str, words: str) -> None:
     assert_one_line(ctl(*arguments), words)
 
 
-def test_something_else_behind_the_address_is_an_error(
-    started: Start, scratch: Path
-) -> None:
+def test_a_socket_that_is_no_agent_is_an_error(started: Start, scratch: Path) -> None:
     path = scratch / "s"
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(path))
@@ -210,7 +208,7 @@ def children(pid: int) -> list[int]:
     ]
 
 
-def test_an_agent_that_dies_in_the_middle_is_one_line(
+def test_an_agent_that_dies_during_the_command_is_one_line(
     started: Start, scratch: Path
 ) -> None:
     process = started(
@@ -246,11 +244,11 @@ def test_a_killed_program_leaves_nothing(started: Start, scratch: Path) -> None:
 def wait_for_end(pidfd: int) -> None:
     import select
 
-    assert select.select([pidfd], [], [], 20)[0], "the process goes on"
+    assert select.select([pidfd], [], [], 20)[0], "process still runs"
     os.close(pidfd)
 
 
-def test_a_reader_that_leaves_ends_the_command(started: Start) -> None:
+def test_output_without_a_reader_ends_the_command(started: Start) -> None:
     process = started("run", "--", "yes", stdout=subprocess.PIPE)
     assert process.stdout is not None
     assert process.stdout.readline() == b"y\n"

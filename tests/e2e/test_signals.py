@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Signals to kata-agent-ctl reach the command, or end what has none yet."""
+"""Signals to kata-agent-ctl reach the command, or end a run that has no command yet."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Start = Callable[..., Process]
 
 
 def started_script(started: Start, script: str) -> Process:
-    """Run a script that says when it is ready."""
+    """Start a script that prints `ready`, and wait for that."""
     process = started("run", "--", "sh", "-c", script, stdout=subprocess.PIPE)
     assert process.stdout is not None
     assert process.stdout.readline() == b"ready\n"
@@ -78,10 +78,10 @@ def test_interrupts_from_the_keyboard_leave_nothing(started: Start) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_before_the_command_runs_ends_it_all(
+def test_a_signal_before_the_command_runs_ends_the_program(
     started: Start, scratch: Path, number: signal.Signals
 ) -> None:
-    # A guest whose agent never serves: there is nobody to pass a signal on to.
+    # The agent of this guest never answers, so there is no command yet.
     path = scratch / "s"
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(path))
@@ -94,7 +94,7 @@ def test_a_signal_before_the_command_runs_ends_it_all(
 
 
 def has_signal(pid: int, field: str, number: signal.Signals) -> bool:
-    """Look for a signal in one of the sets of proc_pid_status(5)."""
+    """Tell whether a signal is in one of the sets of man 5 proc_pid_status."""
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
         name, _, mask = line.partition(":")
         if name == field:

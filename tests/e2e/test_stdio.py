@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Streams are exact: a smaller run of `python -m bench.stdio`."""
+"""Streams pass every byte: a smaller run of `python -m bench.stdio`."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`kata-agent-ctl run -it` at a terminal: keys, size, and the terminal given back."""
+"""`kata-agent-ctl run -it` on a terminal: keys, size, and the terminal's settings."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Start = Callable[..., "subprocess.Popen[bytes]"]
 
 
 class Terminal:
-    """A pseudo terminal with the user's side in the test's hands."""
+    """A pseudo terminal; the test has the user's side."""
 
     def __init__(self) -> None:
         self.user, self.program = os.openpty()
@@ -32,7 +32,7 @@ class Terminal:
         os.write(self.user, keys)
 
     def expect(self, words: bytes) -> bytes:
-        """Read until `words` have appeared; return what came before them."""
+        """Read until `words` have appeared; return the bytes before them."""
         while words not in self._seen:
             assert select.select([self.user], [], [], 30)[0], self._seen
             self._seen += os.read(self.user, 4096)
@@ -62,7 +62,9 @@ def run_at(
     return started(*("run", "-i", "-t", "--", *command), stdin=fd, stdout=fd, stderr=fd)
 
 
-def test_the_size_is_ours_and_follows(terminal: Terminal, started: Start) -> None:
+def test_the_size_follows_that_of_our_terminal(
+    terminal: Terminal, started: Start
+) -> None:
     script = (
         "stty size; trap 'stty size; exit 4' WINCH; echo ready; while :; do :; done"
     )
@@ -102,7 +104,7 @@ def test_ctrl_d_ends_the_input(terminal: Terminal, started: Start) -> None:
     ("script", "status"),
     [("exit 0", 0), ("exit 3", 3), ("kill -9 $$", 137), ("exec /no/such", 127)],
 )
-def test_the_terminal_is_given_back(
+def test_the_settings_are_restored(
     terminal: Terminal, started: Start, script: str, status: int
 ) -> None:
     before = terminal.settings()
@@ -110,7 +112,7 @@ def test_the_terminal_is_given_back(
     assert terminal.settings() == before
 
 
-def test_the_terminal_is_raw_meanwhile_and_given_back_when_the_guest_dies(
+def test_the_settings_are_restored_when_the_guest_dies(
     terminal: Terminal, started: Start
 ) -> None:
     before = terminal.settings()

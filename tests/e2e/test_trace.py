@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`kata-agent-ctl run --trace`: the tree of what it took, and the command's output."""
+"""`kata-agent-ctl run --trace`: a tree of durations beside the command's output."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ def test_the_trace_is_a_tree_with_durations(ctl: Ctl) -> None:
     assert {"agent.boot", "storage.add", "process.create"} <= set(names)
 
 
-def test_a_failed_run_shows_how_far_it_came(ctl: Ctl) -> None:
+def test_a_failed_run_shows_its_trace_too(ctl: Ctl) -> None:
     ran = ctl("run", "--trace", "--", "/no/such/program")
     assert ran.returncode == 125
     assert "kata-agent-ctl run" in ran.stderr
     assert "/no/such/program" in ran.stderr
 
 
-def test_an_agent_of_somebody_elses_cannot_be_traced(ctl: Ctl) -> None:
+def test_a_guest_that_runs_already_cannot_be_traced(ctl: Ctl) -> None:
     ran = ctl("run", "--trace", "--guest", "unix:///x", "--", "true")
     assert ran.returncode == 125
     assert ran.stderr == "kata-agent-ctl: --trace: needs a guest of its own\n"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A container's life, traced, with a real collector at the other end.
+"""The traces of a container's life, delivered to a real collector.
 
 agent -> guest.sock_10240 -> socat or forwarder -> rotel -> socat -> receiver
 """
@@ -80,7 +80,7 @@ class Life:
 
 
 async def closing(guest: LocalGuest) -> dict[str, Any]:
-    """Wait for the agent's end; return what its last line on tracing counts."""
+    """Wait for the agent's end; return the counts of its last log line on tracing."""
     assert await asyncio.to_thread(guest.ending, 20)
     (line,) = [each for each in guest.console_tail(1000) if "tracing is off" in each]
     counts: dict[str, Any] = json.loads(line)
@@ -88,7 +88,7 @@ async def closing(guest: LocalGuest) -> dict[str, Any]:
 
 
 def check_life(spans: list[ReceivedSpan]) -> None:
-    """Names, parents and attributes of a life's spans."""
+    """Check names, parents and attributes of the spans of a `Life`."""
     catalogue.check(spans)
     assert len({span.span_id for span in spans}) == len(spans)
     by_id = {span.span_id: span for span in spans}
@@ -137,7 +137,7 @@ def check_life(spans: list[ReceivedSpan]) -> None:
 async def test_a_real_collector_gets_a_whole_life(
     scratch: Path, tmp_path: Path, way: Any
 ) -> None:
-    """It comes late, and is away for a while in the middle."""
+    """The collector starts late, and is stopped for a while."""
     port, sink = free_port(), free_port()
     async with traced(scratch) as guest, Receiver(tmp_path / "sink") as receiver:
         with ExitStack() as stack:
@@ -147,7 +147,7 @@ async def test_a_real_collector_gets_a_whole_life(
                 await life.begin()
                 stack.enter_context(way(guest.socket, port))
                 with rotel(tmp_path, port, sink):
-                    # Three calls with what is in them, and the boot.
+                    # The spans of the boot and of three calls.
                     await receiver.wait_for(17)
                 await life.go_on()
                 with rotel(tmp_path, port, sink):
@@ -165,7 +165,7 @@ async def test_a_real_collector_gets_a_whole_life(
 async def test_a_real_collector_that_hangs_for_a_while(
     scratch: Path, tmp_path: Path, way: Any
 ) -> None:
-    """It takes connections and does not answer; then it does, and nothing is lost."""
+    """The collector accepts connections without answering for a while."""
     port, sink = free_port(), free_port()
     async with traced(scratch) as guest, Receiver(tmp_path / "sink") as receiver:
         with ExitStack() as stack:
@@ -181,7 +181,7 @@ async def test_a_real_collector_that_hangs_for_a_while(
                 collector.send_signal(signal.SIGCONT)
                 await life.end()
             counts = await closing(guest)
-            # At least once: what was under way when it hung may come again.
+            # A batch that was in flight when the collector hung may arrive twice.
             while (
                 len(unique := {it.span_id: it for it in receiver.spans()})
                 < (counts["spans_ended"])
@@ -210,7 +210,7 @@ async def until_unanswered(client: AgentClient) -> None:
     ],
     ids=["503", "400", "hung", "partial"],
 )
-async def test_what_is_lost_is_counted(
+async def test_lost_spans_are_counted(
     scratch: Path, answers: list[bytes], reason: str | None
 ) -> None:
     async with traced(scratch) as guest:
@@ -237,7 +237,7 @@ async def test_what_is_lost_is_counted(
 
 
 async def check_metrics(client: AgentClient) -> None:
-    """Every span that has ended is in one of GetMetrics' three places."""
+    """Check that GetMetrics counts each ended span as sent, pending or dropped."""
     request = agent_pb2.GetMetricsRequest()
     page = (await client.agent.get_metrics(request)).metrics
     values = {
@@ -262,7 +262,7 @@ async def test_a_collector_that_never_comes(scratch: Path) -> None:
 
 
 async def test_tracing_by_calls(scratch: Path) -> None:
-    """StartTracing and StopTracing, twice; with Kata 1.x's words."""
+    """StartTracing and StopTracing, each twice, with the error texts of Kata 1.x."""
     async with traced(scratch, "false") as guest:
         socket = Path(f"{guest.socket}_10240")
         collector = FakeCollector(socket)
@@ -306,12 +306,12 @@ CONTEXTS: Final[dict[str, tuple[dict[str, str], tuple[str, str] | None]]] = {
 }
 
 
-async def test_whatever_a_client_sends_its_call_is_served(scratch: Path) -> None:
+async def test_a_call_is_served_with_any_trace_context(scratch: Path) -> None:
     async with traced(scratch, "collated") as guest:
         with fake_collector(Path(f"{guest.socket}_10240")) as collector:
             async with AgentClient.connect(guest.address) as client:
                 for name, (metadata, _) in CONTEXTS.items():
-                    # An id that nobody has: it tells the spans apart.
+                    # No container has this id, which tells the spans apart.
                     request = agent_pb2.StatsContainerRequest(container_id=name)
                     with pytest.raises(StatusError, match=name):
                         await client.agent.stats_container(request, metadata=metadata)
@@ -361,7 +361,7 @@ async def test_a_scripts_spans_and_the_guests_are_one_trace(
         assert ours[span.parent_id].name == span.name
 
 
-async def test_kata_agent_ctl_is_the_child_of_who_started_it(
+async def test_spans_of_kata_agent_ctl_are_children_of_its_caller(
     scratch: Path, environment: dict[str, str]
 ) -> None:
     async with traced(scratch, "collated") as guest:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`kata-agent-ctl run --vm`: the same as in a local guest, over real vsock."""
+"""`kata-agent-ctl run --vm`: a command in a VM, over real vsock."""
 
 from __future__ import annotations
 

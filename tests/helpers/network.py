@@ -25,7 +25,7 @@ PEER_MAC = "02:00:00:00:00:02"
 async def open_network(
     paths: SystemPaths | None = None, config: Config | None = None
 ) -> AsyncIterator[Network]:
-    """A network with the links `veth0` (MAC) and, at its other end, `peer0`."""
+    """Open a network with the link `veth0` (MAC) and its other end, `peer0`."""
     ip(f"link add veth0 address {MAC} type veth peer name peer0 address {PEER_MAC}")
     ip("link set dev peer0 up")
     paths = paths or SystemPaths()
@@ -43,13 +43,13 @@ def ip(command: str) -> None:
 
 def ip_bytes(*words: bytes) -> None:
     """Run one `ip` command, whose words may be any bytes."""
-    # The reaper collects every child, so the exit status may be gone.
+    # The reaper collects every child, so `run` may not get the exit status.
     result = subprocess.run([b"ip", *words], capture_output=True)
     assert not result.stderr, f"ip {words}: {result.stderr!r}"
 
 
 def show(command: str) -> list[Any]:
-    """What `ip COMMAND` shows."""
+    """Return the objects that `ip COMMAND` shows."""
     result = subprocess.run(
         ["ip", "-json", *command.split()], capture_output=True, text=True
     )
@@ -58,7 +58,7 @@ def show(command: str) -> list[Any]:
 
 
 def addresses(name: str) -> list[str]:
-    """A link's addresses, but for IPv6 link-local ones."""
+    """Return a link's addresses without IPv6 link-local ones."""
     (link,) = show(f"address show dev {name}")
     return [
         f"{info['local']}/{info['prefixlen']}"
@@ -68,7 +68,7 @@ def addresses(name: str) -> list[str]:
 
 
 def routes(*arguments: str) -> set[str]:
-    """The main table's routes, each as a few words, without the kernel's own."""
+    """Return the main table's routes as texts, without those of the kernel."""
     return {
         " ".join(
             f"{key} {route[key]}"
@@ -82,7 +82,7 @@ def routes(*arguments: str) -> set[str]:
 
 
 def interface(**fields: Any) -> types_pb2.Interface:
-    """A request, with addresses as `A/N` texts."""
+    """Return a request, whose `addresses` are texts such as `10.0.0.1/8`."""
     texts = fields.pop("addresses", [])
     message = types_pb2.Interface(**fields)
     for text in texts:

@@ -40,7 +40,7 @@ def test_every_count_is_there() -> None:
     }
 
 
-def test_a_guest_that_is_not_traced_has_none() -> None:
+def test_a_guest_that_is_not_traced_counts_no_spans() -> None:
     assert values(Counters())["kata_agent_trace_spans"] == {
         "ended": 0,
         "sent": 0,

@@ -29,7 +29,7 @@ def test_networks_are_those_of_the_library(
 
 
 @given(st.text())
-def test_whatever_passes_is_one_word(text: str) -> None:
+def test_every_accepted_text_is_one_word(text: str) -> None:
     for parse in (parse_address, parse_prefix, parse_mac, parse_interface_name):
         try:
             word = str(parse(text))  # type: ignore[operator]  # four functions at once

@@ -22,7 +22,7 @@ async def test_connecting_is_awaited_or_entered(address: str) -> None:
     await client.close()
 
 
-async def test_an_address_that_is_none_is_a_value_error() -> None:
+async def test_an_invalid_address_is_a_value_error() -> None:
     with pytest.raises(ValueError, match="nonsense"):
         await AgentClient.connect("nonsense")
 
@@ -65,7 +65,7 @@ async def test_a_sandbox_is_named_after_its_id(agent: FakeAgent, address: str) -
     assert agent.names()[-1] == "DestroySandbox"
 
 
-async def test_a_container_says_whether_it_shares_pids(
+async def test_a_container_shares_pids_unless_told_otherwise(
     agent: FakeAgent, address: str
 ) -> None:
     spec = default_spec("c1", default_process(["sh"]), rootfs="/r")

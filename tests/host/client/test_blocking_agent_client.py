@@ -10,7 +10,7 @@ from kata_host.client import AgentClient, BlockingAgentClient, Result
 from ttrpc.errors import Closed
 
 
-async def test_it_does_the_same_without_asyncio(address: str) -> None:
+async def test_calls_work_without_asyncio(address: str) -> None:
     def script() -> Result:
         with BlockingAgentClient(address) as client:
             client.check(timeout=5)
@@ -23,7 +23,7 @@ async def test_it_does_the_same_without_asyncio(address: str) -> None:
     assert await asyncio.to_thread(script) == Result(7, b"", b"")
 
 
-def test_nobody_at_the_address_is_an_error_that_names_it() -> None:
+def test_an_address_that_is_not_served_is_named() -> None:
     with pytest.raises(Closed, match="/no/such/socket"):
         BlockingAgentClient("unix:///no/such/socket", timeout=0.01)
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the client does with an agent that lies; e2e tests have one that does not."""
+"""The client against an agent that lies; tests/e2e/test_client.py has a real agent."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from ttrpc.errors import RemoteProtocolError, StatusError
 
 
 class Liar(AgentServiceBase):
-    """Answers more than was asked for, and keeps what it was sent."""
+    """Returns more bytes than requested, and keeps the sizes of its input."""
 
     def __init__(self) -> None:
         self.written: list[int] = []
@@ -57,7 +57,7 @@ async def process(liar: Liar, tmp_path: Path) -> AsyncIterator[ContainerProcess]
     await server.shutdown(timeout=5)
 
 
-async def test_more_output_than_asked_for_is_refused(process: ContainerProcess) -> None:
+async def test_more_output_than_requested_is_refused(process: ContainerProcess) -> None:
     with pytest.raises(RemoteProtocolError, match=f"'c1': {READ_SIZE + 1} bytes"):
         async for _ in process.read_stdout():
             pass
@@ -71,12 +71,12 @@ async def test_input_is_sent_in_messages_that_fit(
 
 
 async def test_no_input_is_no_message(process: ContainerProcess, liar: Liar) -> None:
-    # An empty message would be the end of the input.
+    # An empty message would end the input.
     await process.write_stdin(b"")
     assert liar.written == []
 
 
-def test_only_the_end_of_a_process_is_overlooked() -> None:
+def test_only_errors_of_an_ended_process_are_ignored() -> None:
     with process_may_have_ended():
         raise StatusError(Code.NOT_FOUND, "container 'c1': no process 'c1'")
     with pytest.raises(StatusError), process_may_have_ended():

@@ -6,19 +6,19 @@ import pytest
 from kata_host.client.spec import PATH, default_process, default_spec, writable_layer
 
 
-def test_a_process_has_a_plain_environment_and_what_is_added() -> None:
+def test_a_process_has_a_path_and_the_given_variables() -> None:
     process = default_process(["env"], env={"A": "b=c", "PATH": "/x"})
     assert list(process.Env) == ["PATH=/x", "A=b=c"]
     assert list(default_process(["env"]).Env) == [f"PATH={PATH}"]
 
 
-def test_a_process_on_a_terminal_knows_it() -> None:
+def test_a_process_on_a_terminal_has_the_variable_term() -> None:
     process = default_process(["sh"], terminal=True)
     assert process.Terminal
     assert "TERM=xterm" in process.Env
 
 
-def test_a_container_is_shut_in() -> None:
+def test_a_container_has_namespaces_and_few_rights() -> None:
     spec = default_spec("c1", default_process(["sh"]), rootfs="/r")
     assert {ns.Type for ns in spec.Linux.Namespaces} == {"mount", "pid", "ipc", "uts"}
     (rule,) = spec.Linux.Resources.Devices
@@ -29,7 +29,7 @@ def test_a_container_is_shut_in() -> None:
     assert read_only == ["/sys", "/sys/fs/cgroup"]
 
 
-def test_pseudo_file_systems_are_mounted_before_what_lies_in_them() -> None:
+def test_a_mount_point_is_mounted_before_those_below_it() -> None:
     spec = default_spec("c1", default_process(["sh"]), rootfs="/r")
     seen: set[str] = set()
     for mount in spec.Mounts:
@@ -51,6 +51,6 @@ def test_a_writable_layer_is_the_containers_own() -> None:
 
 
 @pytest.mark.parametrize("path", ["/a:b", "/a,b", "/a\\b"])
-def test_a_path_that_overlayfs_would_take_apart_is_refused(path: str) -> None:
+def test_a_path_that_overlayfs_would_split_is_refused(path: str) -> None:
     with pytest.raises(ValueError, match="without"):
         writable_layer("c1", path)

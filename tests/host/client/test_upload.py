@@ -19,7 +19,7 @@ from ttrpc.errors import StatusError
 
 
 class Copies(AgentServiceBase):
-    """Keeps what it is sent, in order; refuses names that hold `refused`."""
+    """Keeps the files that arrive, in order; refuses names that contain `refused`."""
 
     def __init__(self) -> None:
         self.requests: list[agent_pb2.CopyFileRequest] = []
@@ -86,7 +86,7 @@ async def test_a_tree_arrives_whole(
     assert stat.S_ISDIR(modes["/t"])
 
 
-async def test_a_directory_comes_before_what_is_in_it(
+async def test_a_directory_comes_before_its_entries(
     agent: AgentServiceClient, copies: Copies, tree: Path
 ) -> None:
     await upload(agent, tree, "/t")
@@ -96,7 +96,7 @@ async def test_a_directory_comes_before_what_is_in_it(
     assert names.index("/t/bin/deep") < names.index("/t/bin/deep/big")
 
 
-async def test_a_single_file_will_do(
+async def test_a_single_file_is_copied_too(
     agent: AgentServiceClient, copies: Copies, tree: Path
 ) -> None:
     await upload(agent, tree / "bin/small", "/t/file")

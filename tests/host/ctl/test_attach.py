@@ -84,7 +84,7 @@ async def test_signals_are_passed_on_and_the_second_interrupt_kills(
     assert signal.getsignal(signal.SIGINT) is before
 
 
-async def test_output_that_nobody_reads_any_more_kills_the_process(
+async def test_output_without_a_reader_kills_the_process(
     agent: FakeAgent, container: GuestContainer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     reader, writer = os.pipe()

@@ -43,6 +43,6 @@ def test_seconds_are_read(text: str, value: float) -> None:
 
 
 @pytest.mark.parametrize("text", ["-1", "nan", "inf", "", "5s"])
-def test_a_duration_that_is_none_is_a_value_error(text: str) -> None:
+def test_an_invalid_duration_is_a_value_error(text: str) -> None:
     with pytest.raises(ValueError, match=r"duration|convert"):
         seconds(text)

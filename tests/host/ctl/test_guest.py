@@ -57,7 +57,7 @@ def test_a_guest_that_has_ended_is_forgotten(
     ]
 
 
-def test_all_guests_are_stopped_though_one_is_not_there(
+def test_a_missing_guest_does_not_keep_the_others_from_being_stopped(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     assert main(["guest", "stop", "nobody", "b"]) == 1

@@ -31,7 +31,7 @@ def test_an_address_may_lack_its_port(guest: str, address: str) -> None:
 
 
 @pytest.mark.parametrize("guest", ["tcp://x:1", "hvsock://x", "vsock://:1", "unix://"])
-def test_an_address_that_is_none_is_wrong_usage(guest: str) -> None:
+def test_an_invalid_address_is_wrong_usage(guest: str) -> None:
     with pytest.raises(UsageError, match=guest):
         address_of(guest)
 
@@ -45,7 +45,7 @@ def test_a_name_stands_for_the_guest_that_runs() -> None:
             address_of("one")
 
 
-def test_a_guest_that_has_ended_is_told_with_its_end() -> None:
+def test_the_error_for_an_ended_guest_says_how_it_ended() -> None:
     with HeldEntry("one") as held:
         held.write(
             GuestEntry("one", "local", "hvsock:///g:1024", 1, ending="powered off")
@@ -55,6 +55,6 @@ def test_a_guest_that_has_ended_is_told_with_its_end() -> None:
 
 
 @pytest.mark.parametrize("name", ["nobody", "Not A Name"])
-def test_a_name_of_no_guest_is_an_error_that_names_it(name: str) -> None:
+def test_a_missing_guest_is_named(name: str) -> None:
     with pytest.raises(CommandError, match=f"guest '{name}'"):
         address_of(name)

@@ -51,7 +51,7 @@ def test_a_guests_name_cannot_control_the_terminal(
     assert "\\x1b[2J" in capsys.readouterr().err
 
 
-def test_version_and_help_are_told(capsys: pytest.CaptureFixture[str]) -> None:
+def test_version_and_help_are_printed(capsys: pytest.CaptureFixture[str]) -> None:
     for arguments in (["--version"], ["--help"], ["guest", "start", "--help"]):
         with pytest.raises(SystemExit) as ended:
             main(arguments)
@@ -61,7 +61,7 @@ def test_version_and_help_are_told(capsys: pytest.CaptureFixture[str]) -> None:
     assert all(f"\n    {name} " in text for name in COMMANDS)
 
 
-def test_help_loads_nothing_that_only_a_command_needs() -> None:
+def test_help_does_not_load_the_libraries_of_a_command() -> None:
     program = (
         "import sys; from kata_host.ctl.__main__ import make_parser; make_parser(); "
         "print([m for m in ('google.protobuf', 'ttrpc.frame', 'kata_protos.agent_pb2',"
@@ -79,7 +79,7 @@ def test_only_the_command_that_is_named_is_loaded() -> None:
     assert "shell" not in names
 
 
-def test_a_reader_that_leaves_is_told_by_the_status() -> None:
+def test_output_without_a_reader_has_a_status_of_its_own() -> None:
     shell = f"{sys.executable} -m kata_host.ctl call list; echo $? >&2"
     program = subprocess.Popen(
         ["sh", "-c", f"exec 3>&2; ({shell}) | true"], stderr=subprocess.PIPE, text=True

@@ -16,7 +16,7 @@ from kata_host.guest.guest import GuestError
 
 
 class FakeGuest:
-    """A local guest that only tells what it was told."""
+    """A local guest that keeps its arguments and the calls that it gets."""
 
     directory = Path("/guest")
     address = "hvsock:///guest/sock:1024"

@@ -14,7 +14,7 @@ from tests.helpers.fake_agent import FakeAgent
 
 
 async def run(*arguments: str) -> tuple[int | None, str]:
-    """Return the exit status and what is on standard error."""
+    """Return the exit status and the standard error of `run`."""
     program = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "kata_host.ctl", "run", *arguments),
         stderr=asyncio.subprocess.PIPE,

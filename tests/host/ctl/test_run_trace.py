@@ -19,7 +19,7 @@ TRACE, SPAN = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 
 
 class FakeGuest:
-    """A guest that ends as soon as somebody waits for it."""
+    """A guest that has ended."""
 
     def __init__(self, socket: Path) -> None:
         self.socket = socket

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`kata-agent-ctl trace` against real tracing RPCs, behind a hybrid-vsock door."""
+"""`kata-agent-ctl trace` against the real tracing RPCs, over a hybrid-vsock socket."""
 
 import asyncio
 import os
@@ -32,7 +32,7 @@ class Pausing:
             return Empty()
 
 
-async def door(path: Path, server: Server) -> asyncio.Server:
+async def hybrid_vsock(path: Path, server: Server) -> asyncio.Server:
     """Answer `CONNECT 1024` and hand the connection to the server."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -52,7 +52,7 @@ async def door(path: Path, server: Server) -> asyncio.Server:
     return await asyncio.start_unix_server(serve, path)
 
 
-async def test_live_and_as_a_page(tmp_path: Path) -> None:
+async def test_a_call_is_printed_live_and_written_into_a_page(tmp_path: Path) -> None:
     path = tmp_path / "guest.sock"
     port = FakeCollector(Path(f"{path}_10240"))
     tracing = Tracing(port.connect)
@@ -61,7 +61,7 @@ async def test_live_and_as_a_page(tmp_path: Path) -> None:
         interceptors=[server_interceptor(tracing, to_status)],
         status_of=to_status,
     )
-    async with await door(path, server):
+    async with await hybrid_vsock(path, server):
         page = tmp_path / "trace.html"
         program = await asyncio.create_subprocess_exec(
             sys.executable,
