@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Benchmarks, each side by side with a peer."""
+"""Benchmarks; most of them measure a peer in turn with our program."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A VM's way from nothing to the first answered `Check`, and its parts.
+"""The time from the start of QEMU to the first answered `Check`, and its parts.
 
 python -m bench.boot            measure and print
 python -m bench.boot --write    the same, and keep the figures
@@ -37,14 +37,14 @@ TIMEOUT: Final = 120.0
 
 @dataclass(frozen=True, slots=True)
 class Boot:
-    """Milliseconds."""
+    """The parts of one boot, in milliseconds."""
 
     qemu: float
-    """Until the kernel's clock runs, and from the agent's readiness to the answer."""
+    """Until the kernel's clock runs, and from the agent's readiness to the response."""
     kernel: float
     initrd: float
     imports: float
-    """The interpreter, and the agent's modules."""
+    """The start of the interpreter and the import of the agent's modules."""
     agent: float
     total: float
 
@@ -89,7 +89,7 @@ async def _check(address: str) -> None:
 
 
 def _kernel_times(path: Path) -> tuple[float, float]:
-    """When the kernel started the initrd, and when that was done."""
+    """Return the milliseconds at which the initrd started, and at which it ended."""
     with socket.socket(socket.AF_UNIX) as console:
         console.settimeout(TIMEOUT)
         console.connect(str(path))
@@ -101,7 +101,7 @@ def _kernel_times(path: Path) -> tuple[float, float]:
     for words in ("Run /init as init process", HANDOVER):
         found = re.search(rf"\[ *(\d+\.\d+)\] .*{words}", text.decode())
         if found is None:
-            raise RuntimeError(f"the kernel's log does not say {words!r}")
+            raise RuntimeError(f"kernel log without {words!r}")
         times.append(float(found[1]) * 1000)
     return times[0], times[1]
 
@@ -111,7 +111,7 @@ def _announcement(guest: VmGuest) -> dict[str, float]:
         if '"msg": "announce"' in line:
             fields: dict[str, float] = json.loads(line)
             return fields
-    raise RuntimeError("the console has no announcement")
+    raise RuntimeError("console without an announcement")
 
 
 def table(boots: list[Boot], accelerator: str) -> str:

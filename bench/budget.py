@@ -4,11 +4,10 @@
     python -m bench.budget            measure, print, fail on a regression
     python -m bench.budget --write    the same, and keep the figures
 
-Start-up is from exec to the first answered `Check`; the bare interpreter, started
-in turn with the agent, is the yardstick: the ratio of the two is what is compared
-with the kept figure, since machines differ. Memory is VmRSS after that `Check`.
-The agent runs as the guest image runs it: by Debian's Python, isolated, without
-`site`, without docstrings.
+Start-up is the time from exec to the first answered `Check`. The bare interpreter is
+started in turn with the agent, and the ratio of the two is compared with the kept
+ratio, because machines differ. Memory is VmRSS after that `Check`. The agent runs as in
+the guest image: by Debian's Python, isolated, without `site` and without docstrings.
 """
 
 from __future__ import annotations
@@ -75,7 +74,7 @@ def measure_bare(python: str) -> float:
 
 
 def measure_agent(python: str, directory: Path) -> tuple[float, float]:
-    """Return the milliseconds to the first answered Check, and the MiB then."""
+    """Return the milliseconds to the first answered Check, and VmRSS in MiB then."""
     path = directory / "agent.sock"
     path.unlink(missing_ok=True)
     body = Request(service="grpc.Health", method="Check").SerializeToString()
@@ -107,7 +106,7 @@ def connect(path: Path, agent: subprocess.Popen[bytes]) -> socket.socket:
         except OSError:
             client.close()
             time.sleep(0.0005)
-    raise ChildProcessError(f"agent: ended with status {agent.returncode}")
+    raise ChildProcessError(f"agent ended with status {agent.returncode}")
 
 
 def resident(pid: int) -> float:
@@ -117,7 +116,7 @@ def resident(pid: int) -> float:
 
 def measure(python: str) -> Figures:
     with tempfile.TemporaryDirectory() as directory:
-        # The first one may have to compile.
+        # The first agent may have to compile modules.
         measure_agent(python, Path(directory))
         bare, agent = [], []
         for _ in range(ROUNDS):
@@ -157,13 +156,13 @@ def regressions(now: Figures, kept: Figures) -> list[str]:
         found.append(f"memory: {now.memory_mib} MiB, budget {MEMORY_BUDGET_MIB:g} MiB")
     if now.ratio > kept.ratio * TOLERANCE:
         found.append(f"start-up: {now.ratio:.1f} times bare, kept {kept.ratio:.1f}")
-    for what, is_now, was in (
+    for name, mib, kept_mib in (
         ("memory", now.memory_mib, kept.memory_mib),
         ("memory after containers", now.worked_mib, kept.worked_mib),
         ("memory with tracing on", now.traced_mib, kept.traced_mib),
     ):
-        if is_now > was * TOLERANCE:
-            found.append(f"{what}: {is_now} MiB, kept {was} MiB")
+        if mib > kept_mib * TOLERANCE:
+            found.append(f"{name}: {mib} MiB, kept {kept_mib} MiB")
     return found
 
 

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Containers over RPC against crun's command line: `python -m bench.containers`.
 
-One local guest; in turns, a life (create, start, wait, remove) and an exec (exec,
-wait) through the agent and by crun itself, with the same bundle, in the same
-namespaces. Fails when a ratio is over the limit, or more than 10 % over the kept one.
-With `--write` the ratios are kept, and the table goes to `bench/README.md`.
+In one local guest, the life of a container (create, start, wait, remove) and an exec
+(exec, wait) go in turn through the agent and through crun itself, with the same bundle
+and in the same namespaces. Fails if a ratio is over the limit, or more than 10 % over
+the kept ratio. With `--write` the ratios are kept, and the table goes to
+`bench/README.md`.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from kata_host.guest.local_guest import LocalGuest
 ROUNDS: Final = 60
 WARM_UP: Final = 5
 LIMIT: Final = 1.5
-"""How many times crun's own duration the agent's may be."""
+"""The largest ratio of the agent's duration to crun's."""
 TOLERANCE: Final = 1.10
 KEPT: Final = Path(__file__).with_name("containers.json")
 SLEEPER: Final = "agent-sleeper"
@@ -64,10 +65,11 @@ class Crun:
             env={**os.environ, "PYTHONPATH": f"{PACKAGES}:{Path(__file__).parents[1]}"},
         )
 
-    def seconds(self, what: str) -> float:
+    def seconds(self, work: str) -> float:
+        """Do a `life` or an `exec`; return the seconds."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        self._process.stdin.write(f"{what}\n")
+        self._process.stdin.write(f"{work}\n")
         self._process.stdin.flush()
         return float(self._process.stdout.readline())
 
@@ -76,10 +78,10 @@ class Crun:
 
 
 async def measure() -> Durations:
-    """Return the seconds by what was done: the agent's and crun's."""
+    """Return the seconds of each `life` and each `exec`: the agent's and crun's."""
     found: Durations = {"life": ([], []), "exec": ([], [])}
     async with open_stage() as stage:
-        # Its bundle is crun's as well.
+        # crun uses its bundle too.
         template = await stage.created("template", "true")
         crun = Crun(stage.guest, f"/run/kata-containers/{template.id}")
         sleeper = await stage.started(SLEEPER, "sleep", "100000")
@@ -94,14 +96,14 @@ async def measure() -> Durations:
             await process.wait()
 
         for number in range(WARM_UP + ROUNDS):
-            for what, do in (("life", life), ("exec", execute)):
+            for work, do in (("life", life), ("exec", execute)):
                 began = time.perf_counter()
                 await do(number)
                 ours = time.perf_counter() - began
-                theirs = await asyncio.to_thread(crun.seconds, what)
+                theirs = await asyncio.to_thread(crun.seconds, work)
                 if number >= WARM_UP:
-                    found[what][0].append(ours)
-                    found[what][1].append(theirs)
+                    found[work][0].append(ours)
+                    found[work][1].append(theirs)
         crun.close()
         await sleeper.remove()
         await template.remove()
@@ -112,29 +114,29 @@ def table(found: Durations) -> str:
     """Return the table, medians in milliseconds."""
     names = {"life": "create, start, wait, remove", "exec": "exec, wait"}
     rows = ["| | agent over RPC | crun's command line | ratio |", "|---|---|---|---|"]
-    for what, (ours, theirs) in found.items():
+    for work, (ours, theirs) in found.items():
         a, b = statistics.median(ours), statistics.median(theirs)
         rows.append(
-            f"| {names[what]} | {a * 1e3:.1f} ms | {b * 1e3:.1f} ms "
+            f"| {names[work]} | {a * 1e3:.1f} ms | {b * 1e3:.1f} ms "
             f"| {ratio(ours, theirs):.2f} |"
         )
     return "\n".join(rows)
 
 
 def ratio(ours: list[float], theirs: list[float]) -> float:
-    """Return the median of the rounds' own ratios: a busy machine slows both."""
+    """Return the median of the rounds' ratios: load slows both sides of a round."""
     return statistics.median(a / b for a, b in zip(ours, theirs, strict=True))
 
 
 def regressions(found: Durations, kept: dict[str, float]) -> list[str]:
-    """Return what is over the limit, or worse than the kept ratios allow."""
+    """Return a line for each ratio over the limit or too far over the kept one."""
     lines = []
-    for what, durations in found.items():
+    for work, durations in found.items():
         now = ratio(*durations)
         if now > LIMIT:
-            lines.append(f"{what}: {now:.2f} times crun, limit {LIMIT}")
-        elif now > kept[what] * TOLERANCE:
-            lines.append(f"{what}: {now:.2f} times crun, kept {kept[what]:.2f}")
+            lines.append(f"{work}: {now:.2f} times crun, limit {LIMIT}")
+        elif now > kept[work] * TOLERANCE:
+            lines.append(f"{work}: {now:.2f} times crun, kept {kept[work]:.2f}")
     return lines
 
 
@@ -143,7 +145,7 @@ def main() -> int:
     text = table(found)
     print(text)
     if "--write" in sys.argv[1:]:
-        ratios = {what: round(ratio(*both), 2) for what, both in found.items()}
+        ratios = {work: round(ratio(*both), 2) for work, both in found.items()}
         KEPT.write_text(json.dumps(ratios, indent=2) + "\n")
         replace_section("containers", text)
     worse = regressions(found, json.loads(KEPT.read_text()))

@@ -1,17 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The control path while everything else hangs: `python -m bench.control`.
+"""The control path while everything around it hangs: `python -m bench.control`.
 
-`Check` and `SignalProcess` in turn, over a connection of their own, first of an idle
-agent, then with all of these under way at once:
+It times `Check` and `SignalProcess` in turn, over a connection of their own: first of
+an idle agent, then with all of these under way at once:
 
 - 200 long polls: WaitProcess, ReadStdout, ReadStderr, GetOOMEvent
 - a frozen container
-- a container whose FUSE file system never answers, a process that hangs in it, a
-  container whose root file system lies on it, and GetVolumeStats of it
-- a process that writes to a full pipe, and input for one that does not read
-- a peer that asks for metrics 200 times and reads no answer
+- a FUSE file system that never answers, with a process that hangs in it, a container
+  whose root file system is in it, and GetVolumeStats of it
+- a process that writes to a full pipe, and input for a process that does not read
+- a peer that asks for metrics 200 times and reads no response
 
-Fails when a 99th percentile is over the limit. With `--write` the table goes to
+Fails if a 99th percentile is over the limit. With `--write` the table goes to
 `bench/README.md`.
 """
 
@@ -37,12 +37,12 @@ from ttrpc.frame import Frame, MessageType
 CALLS: Final = 3000
 POLLS: Final = 200
 UNREAD: Final = 200
-"""Answers of some 28 KB each."""
+"""Requests whose responses of some 28 KB each are not read."""
 LIMIT_MS: Final = 10.0
 FUSE: Final = (10, 229)
 """Documentation/admin-guide/devices.txt, "/dev/fuse"."""
 HANG: Final = (
-    # Nobody reads descriptor 3, so nobody ever answers.
+    # No process reads descriptor 3, so no request of the kernel is ever answered.
     "exec 3<>/dev/fuse && mkdir /dev/shm/dead && "
     "mount -t fuse -o fd=3,rootmode=40000,user_id=0,group_id=0 dead /dev/shm/dead && "
     "echo mounted && exec ls /dev/shm/dead"
@@ -51,7 +51,7 @@ HANG: Final = (
 
 @contextlib.asynccontextmanager
 async def burden(stage: Stage) -> AsyncIterator[None]:
-    """Have the agent wait for everything that may hang, for the block."""
+    """Make the agent wait for everything that may hang, for the `with` block."""
     client = stage.client
     pending: list[asyncio.Task[Any]] = []
 
@@ -91,10 +91,10 @@ async def burden(stage: Stage) -> AsyncIterator[None]:
     with unread(stage):
         try:
             yield
-            # What has ended was no burden.
+            # A call that has ended was no burden.
             assert not any(task.done() for task in pending), pending
         finally:
-            # Ends what hangs in it too.
+            # This ends the calls that hang in its file system too.
             await client.container("dead").remove()
             for name in ("full", "frozen", "polled"):
                 await client.container(name).remove()
@@ -108,8 +108,10 @@ async def first(output: AsyncIterator[bytes]) -> bytes:
 
 
 async def hang_in_fuse(stage: Stage) -> str:
-    """Start container `dead` with a process that hangs; return the agent's path to
-    the file system that hangs it."""
+    """Start container `dead` with a process that hangs in a FUSE file system.
+
+    Returns the agent's path to that file system.
+    """
     spec = stage.spec("dead", "sh", "-c", HANG)
     for capabilities in (
         spec.Process.Capabilities.Bounding,
@@ -128,8 +130,8 @@ async def hang_in_fuse(stage: Stage) -> str:
     )
     container = await stage.client.create_container("dead", spec, share_pids=False)
     await container.start()
-    said = await anext(container.init.read_stdout())
-    assert said == b"mounted\n", said
+    output = await anext(container.init.read_stdout())
+    assert output == b"mounted\n", output
     listed = await stage.client.agent.list_processes(
         agent_pb2.ListProcessesRequest(container_id="dead", format="json")
     )
@@ -139,7 +141,7 @@ async def hang_in_fuse(stage: Stage) -> str:
 
 @contextlib.contextmanager
 def unread(stage: Stage) -> Iterator[None]:
-    """Have a peer that asks for far more than a socket holds, and reads nothing."""
+    """Connect a peer that requests far more than a socket holds, and reads nothing."""
     body = Request(service="grpc.AgentService", method="GetMetrics").SerializeToString()
     with socket.socket(socket.AF_UNIX) as peer:
         peer.connect(str(stage.agent_socket))
@@ -151,7 +153,7 @@ def unread(stage: Stage) -> Iterator[None]:
 
 
 async def measure(stage: Stage, calls: int = CALLS) -> dict[str, list[float]]:
-    """Return the seconds that each call took, by its name."""
+    """Return the seconds of all calls, by the name of the method."""
     found: dict[str, list[float]] = {"Check": [], "SignalProcess": []}
     address = f"unix://{stage.agent_socket}"
     target = await stage.started("target", "sleep", "100000")

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The four steps of a container's life by crun's command line, timed.
+"""Times the life of a container, and an exec, by crun's command line.
 
-Runs inside a guest's namespaces, beside the agent (`bench.containers` starts it),
-with the bundle of a container that the agent has made. Each line on standard input,
-`life` or `exec`, is answered with the seconds it took.
+`bench.containers` starts it inside a guest's namespaces, beside the agent, with the
+bundle of a container that the agent has made. For each line `life` or `exec` on
+standard input it prints the seconds.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def create(directory: Path, spec: dict[str, object], name: str) -> int:
 
 
 def crun(*arguments: str) -> None:
-    # The cheapest way to start a program, so that crun is what is measured.
+    # The cheapest way to start a program, so that the figure is crun's own.
     pid = spawn(["crun", "--root", STATE, *arguments], stderr=2)
     if os.waitpid(pid, 0)[1]:
         raise RuntimeError(f"crun {arguments[0]} failed")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Puts what a benchmark printed into its section of `bench/README.md`."""
+"""Writes a benchmark's figures into its section of `bench/README.md`."""
 
 from __future__ import annotations
 

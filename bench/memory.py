@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Resident memory of an agent that has worked, for `bench.budget`."""
+"""Resident memory of an agent after work, for `bench.budget`."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ _LENGTH: Final = re.compile(rb"content-length: (\d+)", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class Worked:
-    """MiB, when nothing runs any more."""
+    """Resident memory in MiB, once no container runs any more."""
 
     after_containers: float
     with_tracing: float
-    """After as many more, traced, with a collector that takes every span."""
+    """After as many more containers, traced, with a collector that takes all spans."""
 
 
 def measure(command: Sequence[str]) -> Worked:
@@ -49,7 +49,7 @@ async def _measure(command: Sequence[str]) -> Worked:
 
 
 async def live(stage: Stage, name: str) -> None:
-    """Create, start, wait for and remove containers."""
+    """Create, start, wait for and remove all containers."""
     numbers = iter(range(CONTAINERS))
 
     async def work() -> None:
@@ -63,11 +63,11 @@ async def live(stage: Stage, name: str) -> None:
 
 @contextlib.contextmanager
 def collector(path: str) -> Iterator[None]:
-    """Answer each POST on a unix socket with 200, in a thread, for the block."""
+    """Answer each POST on a unix socket with 200, in a thread, for the `with` block."""
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(path)
         listener.listen()
-        # It ends with the last connection, which is the agent's to close.
+        # The thread ends with the last connection, which the agent closes.
         threading.Thread(target=_serve, args=(listener,), daemon=True).start()
         yield
 

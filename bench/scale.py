@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Many containers in one sandbox: `python -m bench.scale`.
 
-500 containers, created 100 at once, wait side by side; then each writes and exits
-with what only it does. Meanwhile: what an idle container costs the agent, and a
-creation in turn with another agent that has no containers. Afterwards the agent must
-hold what it held before. Fails over the limits; with `--write` the table goes to
-`bench/README.md`.
+500 containers are created, 100 at once, and wait side by side; then each writes
+output and exits with a status of its own. While they wait, the agent's memory is
+measured, and creations in turn with those of an agent without containers. Afterwards
+the agent must hold no more descriptors, mounts and so on than before. Fails over the
+limits. With `--write` the table goes to `bench/README.md`.
 """
 
 from __future__ import annotations
@@ -34,18 +34,18 @@ SETTLING: Final = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """What many containers cost."""
+    """The cost of many containers."""
 
     containers: int
     at_once: int
     created_ms: float
-    """Each, `at_once` at a time."""
+    """For each container, `at_once` at a time."""
     memory_kib: float
     """Resident memory of the agent for each idle container."""
     creation: float
-    """A creation beside all of them, in creations of an agent without any."""
+    """The ratio of a creation beside all of them to one of an agent without any."""
     ended_ms: float
-    """Each: written to, read, waited for and removed."""
+    """For each container: write, read, wait and remove."""
 
 
 async def fill(stage: Stage, count: int, at_once: int) -> list[GuestContainer]:
@@ -61,7 +61,7 @@ async def fill(stage: Stage, count: int, at_once: int) -> list[GuestContainer]:
 
 
 async def finish(containers: list[GuestContainer]) -> None:
-    """Have each end, check what it says, remove it. Raises `AssertionError`."""
+    """End each, check its output and status, remove it. Raises `AssertionError`."""
 
     async def one(number: int, container: GuestContainer) -> None:
         result = await container.init.communicate(b"\n")
@@ -73,7 +73,7 @@ async def finish(containers: list[GuestContainer]) -> None:
 
 
 async def compare_creation(full: Stage, empty: Stage, rounds: int) -> float:
-    """Return how many creations of an empty agent one costs beside many."""
+    """Return the median ratio of creations of the full agent to the empty one's."""
     ratios = []
     for number in range(rounds):
         seconds = []
@@ -87,8 +87,10 @@ async def compare_creation(full: Stage, empty: Stage, rounds: int) -> float:
 
 
 async def check_nothing_is_left(stage: Stage, before: Footprint) -> None:
-    """Wait until the agent holds what it held. Raises `AssertionError` naming what
-    it does not."""
+    """Wait until the agent's footprint is the one of before.
+
+    Raises `AssertionError` with the differences.
+    """
     deadline = time.monotonic() + SETTLING
     while (after := footprint(stage.guest)) != before:
         if time.monotonic() > deadline:
@@ -99,7 +101,7 @@ async def check_nothing_is_left(stage: Stage, before: Footprint) -> None:
 def differences(
     before: Footprint, after: Footprint
 ) -> dict[str, tuple[object, object]]:
-    """Return what changed: its value before and after."""
+    """Return the fields that differ, each with its value before and after."""
     pairs = {
         field.name: (getattr(before, field.name), getattr(after, field.name))
         for field in fields(Footprint)
@@ -109,7 +111,7 @@ def differences(
 
 async def run(containers: int, at_once: int, rounds: int) -> Figures:
     async with open_stage() as stage, open_stage() as empty:
-        # What is made once and kept, and memory that stays with the interpreter.
+        # Warm up: some objects are made once, and the interpreter keeps memory.
         for each in (stage, empty):
             await finish(await fill(each, WARM_UP, at_once))
         before = footprint(stage.guest)

@@ -29,7 +29,7 @@ class Stage:
 
     @property
     def agent_socket(self) -> Path:
-        """The agent's own, without the door of the local guest before it."""
+        """The agent's own socket, without the local guest's relay before it."""
         return Path(f"{self.guest.socket}.d", str(AGENT_PORT))
 
     def spec(self, name: str, *args: str, rootfs: str = "") -> oci_pb2.Spec:
@@ -39,7 +39,7 @@ class Stage:
     async def created(
         self, name: str, *args: str, ports: Mapping[str, int] | None = None
     ) -> GuestContainer:
-        """Create a container; `ports` are the host's for its streams."""
+        """Create a container; `ports` are the host's ports of its streams."""
         request = agent_pb2.CreateContainerRequest(
             container_id=name, exec_id=name, OCI=self.spec(name, *args)
         )
@@ -61,7 +61,7 @@ class Stage:
 async def open_stage(
     command: Sequence[str] = (*module_command("kata_agent"),),
 ) -> AsyncIterator[Stage]:
-    """Start a guest whose agent is `command`, and create its sandbox; end it after."""
+    """Start a guest whose agent is `command`, with a sandbox, for the `with` block."""
     with tempfile.TemporaryDirectory(prefix="bench-") as name:
         rootfs = make_busybox(Path(name) / "rootfs")
         with LocalGuest(Path(name) / "guest", command=command) as guest:
@@ -73,7 +73,7 @@ async def open_stage(
 
 
 def agent_pid(guest: LocalGuest) -> int:
-    """Return the host's number of a local guest's PID 1, the agent."""
+    """Return the pid that a local guest's PID 1, the agent, has on the host."""
     waiting = [guest.pid]
     while waiting:
         pid = waiting.pop()
@@ -83,12 +83,12 @@ def agent_pid(guest: LocalGuest) -> int:
             return pid
         children = Path(f"/proc/{pid}/task/{pid}/children").read_text()
         waiting += map(int, children.split())
-    raise RuntimeError("the guest has no PID 1")
+    raise RuntimeError(f"guest {guest.pid} has no PID 1")
 
 
 @dataclass(frozen=True, slots=True)
 class Footprint:
-    """What the agent holds, seen from the host."""
+    """The resources that the agent holds, seen from the host."""
 
     descriptors: list[str]
     mounts: list[str]
@@ -97,18 +97,18 @@ class Footprint:
     threads: int
     cgroups: int
     files: int
-    """Below the guest's /run: bundles, states, sockets."""
+    """Files below the guest's /run: bundles, states, sockets."""
 
 
 def footprint(guest: LocalGuest) -> Footprint:
-    """Look at a guest's agent."""
+    """Return the footprint of a guest's agent."""
     proc = Path("/proc", str(agent_pid(guest)))
     children = []
     for thread in (proc / "task").iterdir():
-        # One that has ended meanwhile had no children that matter.
+        # A thread may have ended meanwhile.
         with contextlib.suppress(OSError):
             children += (thread / "children").read_text().split()
-    # Into the guest's own mount namespace, through its root.
+    # The path through its root leads into the guest's own mount namespace.
     cgroups = proc / "root/sys/fs/cgroup"
     return Footprint(
         sorted(os.readlink(fd).partition("[")[0] for fd in (proc / "fd").iterdir()),

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Standard streams of containers: `python -m bench.stdio`.
 
-First what must be exact: 10,000 short execs, and 1 GiB through stdout and through
-stdin, by polling and over stream ports. Then how fast the two are, in turn with the
-same program at a pipe of this process. With `--write` the table goes to
+First it checks bytes and statuses: of 10,000 short execs, and of 1 GiB through stdout
+and through stdin, by polling and over stream ports. Then it measures the rates, in turn
+with the same program at a pipe of this process. With `--write` the table goes to
 `bench/README.md`; `--size` and `--execs` make it shorter.
 """
 
@@ -33,12 +33,12 @@ from kata_protos import agent_pb2
 
 MIB: Final = 1 << 20
 BLOCK: Final = 64 * MIB
-"""The size of the file whose repetition is the data."""
+"""Bytes of the file; the data is this file, again and again."""
 CHUNK: Final = 256 << 10
 KATA_READ: Final = 32 << 10
-"""What Kata's runtimes ask for at a time."""
+"""Bytes that Kata's runtimes ask for in one call."""
 LARGE_READ: Final = 256 << 10
-"""What our client asks for."""
+"""Bytes that our client asks for in one call."""
 AT_ONCE: Final = 4
 ROUNDS: Final = 5
 
@@ -49,7 +49,7 @@ Sink = Callable[[bytes], object]
 
 @dataclass(frozen=True, slots=True)
 class Data:
-    """A block of noise, `times` over."""
+    """A block of random bytes, repeated `times` times."""
 
     block: bytes
     times: int
@@ -66,12 +66,12 @@ class Data:
         return digest.hexdigest()
 
     def writer(self, path: str) -> list[str]:
-        """The program that writes it, from a file with the block."""
+        """Return the command that writes the data, from a file with the block."""
         return ["cat", *[path] * self.times]
 
 
 def make_data(stage: Stage, size: int) -> Data:
-    """Make data of some `size` bytes; containers have its block as `/data`."""
+    """Make data of about `size` bytes; containers have its block as `/data`."""
     block = os.urandom(min(size, BLOCK))
     (stage.rootfs / "data").write_bytes(block)
     return Data(block, size // len(block))
@@ -81,7 +81,7 @@ def make_data(stage: Stage, size: int) -> Data:
 
 
 async def execute_many(stage: Stage, count: int, at_once: int = AT_ONCE) -> float:
-    """Run `count` execs whose output and status are their own; return the seconds."""
+    """Run `count` execs, check output and status of each; return the seconds."""
     container = await stage.started("execs", "sleep", "100000")
     numbers = iter(range(count))
 
@@ -110,14 +110,14 @@ async def execute_many(stage: Stage, count: int, at_once: int = AT_ONCE) -> floa
 
 
 async def check_hashes(stage: Stage, data: Data) -> None:
-    """Send the data each way and compare what arrives. Raises `AssertionError`."""
+    """Send the data each way and compare hashes. Raises `AssertionError`."""
     for read in (read_by_polling, read_by_port):
         digest = hashlib.sha256()
         await read(stage, data, digest.update)
         assert digest.hexdigest() == data.digest, read.__name__
     for write in (write_by_polling, write_by_port):
-        _, said = await write(stage, data, "sha256sum")
-        assert said == f"{data.digest}  -\n".encode(), (write.__name__, said)
+        _, output = await write(stage, data, "sha256sum")
+        assert output == f"{data.digest}  -\n".encode(), (write.__name__, output)
 
 
 # --- the ways ---
@@ -151,20 +151,20 @@ async def read_by_port(stage: Stage, data: Data, sink: Sink) -> float:
 async def write_by_polling(
     stage: Stage, data: Data, program: str
 ) -> tuple[float, bytes]:
-    """Write the data with WriteStdin; return the seconds and what was said to it."""
+    """Write the data with WriteStdin; return the seconds and the program's output."""
     container = await stage.started(_name(), "sh", "-c", f"exec {program}")
     began = time.perf_counter()
     for _ in range(data.times):
         await container.init.write_stdin(data.block)
     await container.init.close_stdin()
-    said = await container.init.communicate()
+    result = await container.init.communicate()
     seconds = time.perf_counter() - began
     await container.remove()
-    return seconds, said.stdout
+    return seconds, result.stdout
 
 
 async def write_by_port(stage: Stage, data: Data, program: str) -> tuple[float, bytes]:
-    """Write the data to a connection that the agent makes."""
+    """Write the data to a connection that the agent makes; return the same."""
     with _host_port(stage) as (port, listener):
         ports = {"stdin": port}
         container = await stage.started(
@@ -174,14 +174,14 @@ async def write_by_port(stage: Stage, data: Data, program: str) -> tuple[float, 
             began = time.perf_counter()
             await asyncio.to_thread(_send_all, connection, data)
             connection.shutdown(socket.SHUT_WR)
-            said = await container.init.communicate()
+            result = await container.init.communicate()
             seconds = time.perf_counter() - began
     await container.remove()
-    return seconds, said.stdout
+    return seconds, result.stdout
 
 
 def read_bare(data: Data, path: Path) -> float:
-    """Read the data from a pipe that its writer has; return the seconds."""
+    """Read the data from the writing program's own pipe; return the seconds."""
     began = time.perf_counter()
     command = ["busybox", *data.writer(str(path))]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
@@ -192,7 +192,7 @@ def read_bare(data: Data, path: Path) -> float:
 
 
 def write_bare(data: Data) -> float:
-    """Write the data into a pipe that its reader has; return the seconds."""
+    """Write the data into the reading program's own pipe; return the seconds."""
     began = time.perf_counter()
     with subprocess.Popen(
         ["busybox", "cat"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL
@@ -217,7 +217,7 @@ async def _end(container: GuestContainer, began: float) -> float:
 
 @contextmanager
 def _host_port(stage: Stage) -> Iterator[tuple[int, socket.socket]]:
-    """Listen as the host on a port of its own (`kata_agent.ports`)."""
+    """Listen on a free port as the host does (`kata_agent.ports`)."""
     port = 20000 + next(_numbers)
     path = Path(f"{stage.guest.socket}_{port}")
     with socket.socket(socket.AF_UNIX) as listener:
@@ -245,7 +245,7 @@ def _send_all(connection: socket.socket, data: Data) -> None:
 async def compare(
     stage: Stage, data: Data, rounds: int
 ) -> dict[str, list[list[float]]]:
-    """Return the seconds by the way: ours and the bare pipe's of the same round."""
+    """Return for each way the seconds: ours, and the bare pipe's of the same round."""
     found: dict[str, list[list[float]]] = {}
 
     def drop(chunk: bytes) -> None:
@@ -273,7 +273,7 @@ async def compare(
 
 
 def table(found: dict[str, list[list[float]]], size: int) -> str:
-    """Return the medians; the share is the median of the rounds' own."""
+    """Return the medians; the last column is the median of the rounds' ratios."""
     rows = ["| | MiB/s | of the bare pipe |", "|---|---|---|"]
     for way, (ours, bare) in found.items():
         share = statistics.median(b / o for o, b in zip(ours, bare, strict=True))

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What tracing costs: `python -m bench.tracing`.
+"""The cost of tracing: `python -m bench.tracing`.
 
-Containers' lives in two local guests in turns, one of them traced with a collector
-that takes connections and never answers; one span by itself; and what switching
-tracing on takes in a process that has all of the agent. With `--write` the table goes
-to `bench/README.md`.
+It measures lives of containers in two local guests in turn, one of which is traced
+with a collector that takes connections and never responds; one span by itself; and
+turning tracing on in a process that has imported all of the agent. With `--write` the
+table goes to `bench/README.md`. Fails if a figure is over its budget.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ MEMORY_LIMIT: Final = 4 << 20
 
 @contextmanager
 def hung_collector(path: str) -> Iterator[None]:
-    """One that listens, and never accepts."""
+    """Listen on a unix socket, and never accept a connection."""
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(path)
         listener.listen(128)
@@ -58,7 +58,7 @@ def hung_collector(path: str) -> Iterator[None]:
 
 
 async def life(client: AgentClient, name: str, rootfs: str) -> float:
-    """Create, start, wait, remove; return the seconds it took."""
+    """Create, start, wait for and remove a container; return the seconds."""
     spec = default_spec(name, default_process(["true"]), rootfs=rootfs)
     began = time.perf_counter()
     container = await client.create_container(name, spec)
@@ -119,7 +119,7 @@ async def single_span(path: str) -> float:
             with span("a.b", attributes, subsystem="bench"):
                 pass
         best.append((time.perf_counter() - began) / SPANS)
-        await asyncio.sleep(0.3)  # The sender thread's turn.
+        await asyncio.sleep(0.3)  # For the sender thread.
     await tracing.stop()
     return min(best)
 
@@ -132,11 +132,11 @@ def disabled_span() -> float:
     return (time.perf_counter() - began) / SPANS / 10
 
 
-# ---- switching it on ---------------------------------------------------------
+# ---- turning it on ---------------------------------------------------------
 
 START: Final = """
 import asyncio, json, time
-import kata_agent.__main__  # what an agent never loads
+import kata_agent.__main__  # Keeps out the modules that an agent never loads.
 import kata_agent.main
 from kata_tracing.tracing import Tracing
 
@@ -145,7 +145,7 @@ def resident():
         return int(file.read().split("VmRSS:")[1].split()[0]) << 10
 
 def connect(timeout):
-    raise OSError("nobody")
+    raise OSError("no collector")
 
 async def main():
     stalls, last = [0.0], time.perf_counter()
@@ -175,22 +175,22 @@ asyncio.run(main())
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """What one start took; seconds and bytes."""
+    """The cost of turning tracing on once, in bytes and seconds."""
 
     memory: int
     seconds: float
     usual: float
-    """The longest turn of an event loop that only ticks, before."""
+    """The longest turn of an event loop that only ticks, with tracing off."""
     stall: float
-    """And while tracing was switched on."""
+    """The longest turn while tracing was being turned on."""
 
 
 def starts() -> list[Start]:
-    """Switch tracing on in fresh processes, while their loops tick."""
+    """Turn tracing on in fresh processes, while their event loops tick."""
     found = []
     environment = {**os.environ}
     environment.pop("PYTHONDONTWRITEBYTECODE", None)
-    # The first one may have to compile.
+    # The first process may have to compile modules.
     for _ in range(1 + STARTS):
         done = subprocess.run(
             [sys.executable, "-OO", "-c", START],
@@ -207,7 +207,7 @@ def starts() -> list[Start]:
 
 
 def rows(directory: Path) -> Iterator[tuple[str, str, str, bool]]:
-    """Yield what was measured, the figure, its limit, and whether it holds."""
+    """Yield for each figure its name, its text, its budget, and whether it holds."""
     off, hung = asyncio.run(lives(directory))
     ratio = statistics.median(h / o for h, o in zip(hung, off, strict=True))
     median = statistics.median
@@ -229,7 +229,7 @@ def start_rows(found: list[Start]) -> Iterator[tuple[str, str, str, bool]]:
     stall = statistics.median(it.stall for it in found)
     usual = statistics.median(it.usual for it in found)
     limit, holds = f"{START_LIMIT * 1e3:.0f} ms", seconds <= START_LIMIT
-    yield "switching it on", f"{seconds * 1e3:.0f} ms", limit, holds
+    yield "turning it on", f"{seconds * 1e3:.0f} ms", limit, holds
     limit, holds = f"{MEMORY_LIMIT >> 20} MiB", memory <= MEMORY_LIMIT
     yield "memory of that", f"{memory / (1 << 20):.1f} MiB", limit, holds
     figure = f"{stall * 1e3:.1f} ms"
@@ -241,7 +241,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="bench-") as directory:
         found = list(rows(Path(directory)))
     lines: list[Any] = ["| | measured | budget |", "|---|---|---|"]
-    lines += [f"| {what} | {figure} | {limit} |" for what, figure, limit, _ in found]
+    lines += [f"| {name} | {figure} | {limit} |" for name, figure, limit, _ in found]
     text = "\n".join(lines)
     print(text)
     if "--write" in sys.argv[1:]:

@@ -218,7 +218,7 @@ from kata_tracing.tracing import Tracing
 def rss():
     with open("/proc/self/status") as f:
         return int(f.read().split("VmRSS:")[1].split()[0])
-def connect(timeout): raise OSError("nobody")
+def connect(timeout): raise OSError("no collector")
 async def main():
     tracing = Tracing(connect, flush_timeout=0)
     before, began = rss(), time.process_time()
