@@ -2,7 +2,7 @@
 from kata_tracing.counters import Counters, DropReason
 
 
-def test_pending_is_what_was_neither_sent_nor_dropped() -> None:
+def test_spans_neither_sent_nor_dropped_are_pending() -> None:
     counters = Counters(ended=10, sent=4)
     counters.dropped[DropReason.QUEUE] += 1
     counters.dropped[DropReason.SHUTDOWN] += 2

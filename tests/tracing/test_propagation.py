@@ -24,7 +24,7 @@ def from_metadata(*pairs: tuple[str, str]) -> TraceContext | None:
     return extract(Metadata(pairs).get_all)
 
 
-def test_traceparent() -> None:
+def test_a_traceparent_is_read() -> None:
     assert from_metadata(("traceparent", PARENT)) == TraceContext(TRACE, SPAN)
 
 
@@ -33,31 +33,31 @@ def test_keys_are_case_insensitive() -> None:
     assert found == TraceContext(TRACE, SPAN, True, "a=1")
 
 
-def test_unsampled() -> None:
+def test_flags_without_sampled() -> None:
     found = from_metadata(("traceparent", PARENT[:-2] + "02"))
     assert found == TraceContext(TRACE, SPAN, sampled=False)
 
 
-def test_uber_trace_id() -> None:
+def test_an_uber_trace_id_is_read() -> None:
     assert from_metadata(("uber-trace-id", UBER)) == TraceContext(TRACE, 0x51)
     assert parse_uber_trace_id("ab%3A1%3a0%3A0") == TraceContext(0xAB, 1, sampled=False)
 
 
-def test_traceparent_wins() -> None:
+def test_a_valid_traceparent_wins() -> None:
     both = (("uber-trace-id", UBER), ("traceparent", PARENT))
     assert from_metadata(*both) == TraceContext(TRACE, SPAN)
     bad = (("uber-trace-id", UBER), ("traceparent", "00-x-y-z"))
     assert from_metadata(*bad) == TraceContext(TRACE, 0x51)
 
 
-def test_first_of_several() -> None:
+def test_the_first_of_several_headers_counts() -> None:
     other = PARENT.replace("4bf9", "ffff")
     assert from_metadata(("traceparent", PARENT), ("traceparent", other)) == (
         TraceContext(TRACE, SPAN)
     )
 
 
-def test_nothing() -> None:
+def test_no_header_is_no_context() -> None:
     assert from_metadata() is None
     assert from_metadata(("tracestate", "a=1")) is None
 
@@ -79,11 +79,11 @@ def test_nothing() -> None:
         PARENT + "\n",
     ],
 )
-def test_malformed_traceparent(value: str) -> None:
+def test_a_malformed_traceparent_is_ignored(value: str) -> None:
     assert parse_traceparent(value) is None
 
 
-def test_a_later_version_may_say_more() -> None:
+def test_a_later_version_may_have_more_fields() -> None:
     assert parse_traceparent("01" + PARENT[2:] + "-more") == TraceContext(TRACE, SPAN)
     assert parse_traceparent("01" + PARENT[2:] + "more") is None
 
@@ -91,11 +91,11 @@ def test_a_later_version_may_say_more() -> None:
 @pytest.mark.parametrize(
     "value", ["", ":::", "1:2:3", "0:1:0:1", "1:0:0:1", "x:1:0:1", "1" * 33 + ":1:0:1"]
 )
-def test_malformed_uber_trace_id(value: str) -> None:
+def test_a_malformed_uber_trace_id_is_ignored(value: str) -> None:
     assert parse_uber_trace_id(value) is None
 
 
-def test_tracestate() -> None:
+def test_tracestates_are_joined() -> None:
     assert parse_tracestate([]) == ""
     assert parse_tracestate(["a=1, b=2", "c@d=3 4"]) == "a=1,b=2,c@d=3 4"
     assert parse_tracestate(["a=1,,b=2"]) == "a=1,b=2"
@@ -113,11 +113,11 @@ def test_tracestate() -> None:
         ["a=" + "1" * 600],
     ],
 )
-def test_malformed_tracestate_is_dropped_whole(values: list[str]) -> None:
+def test_a_malformed_tracestate_is_ignored_as_a_whole(values: list[str]) -> None:
     assert parse_tracestate(values) == ""
 
 
-def test_ten_kilobytes_of_garbage() -> None:
+def test_ten_kilobytes_of_garbage_are_ignored() -> None:
     garbage = random.Random(6).randbytes(10_000).decode("latin-1")
     keys = ("traceparent", "tracestate", "uber-trace-id")
     assert from_metadata(*((key, garbage) for key in keys)) is None
@@ -128,14 +128,14 @@ def test_ten_kilobytes_of_garbage() -> None:
 
 
 @given(st.text(max_size=600), st.text(max_size=600), st.text(max_size=600))
-def test_anything_is_survived(parent: str, state: str, uber: str) -> None:
+def test_any_text_is_read_or_ignored(parent: str, state: str, uber: str) -> None:
     found = from_metadata(
         ("traceparent", parent), ("tracestate", state), ("uber-trace-id", uber)
     )
     assert found is None or found.trace_id
 
 
-def test_round_trip() -> None:
+def test_a_context_is_read_as_it_was_written() -> None:
     context = TraceContext.new()
     assert context.trace_id != TraceContext.new().trace_id
     child = TraceContext(context.trace_id, context.child().span_id, False, "a=1")

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The SDK's spans are what the tracer recorded.
+"""The SDK's spans hold the same as the data they are made of.
 
-tests/tracing/encoding has what becomes of them on the wire.
+tests/tracing/encoding tests how they are encoded.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from kata_tracing.trace_context import TraceContext
 from tests.tracing.encoding.samples import RESOURCE, recorded, samples
 
 
-def test_it_is_the_sdks_own_resource() -> None:
+def test_the_resource_has_the_sdks_own_attributes() -> None:
     resource = samples()[0].resource
     assert dict(resource.attributes) == RESOURCE | {
         "telemetry.sdk.name": "opentelemetry",
@@ -28,14 +28,14 @@ def test_it_is_the_sdks_own_resource() -> None:
     }
 
 
-def test_one_resource_and_scope_for_all() -> None:
+def test_all_spans_share_one_resource_and_scope() -> None:
     translator = SdkTranslator(RESOURCE)
     first, second = (translator.translate(data) for data in recorded())
     assert first.resource is second.resource
     assert first.instrumentation_scope is second.instrumentation_scope
 
 
-def test_whose_child_it_is() -> None:
+def test_a_span_has_its_parent() -> None:
     call, step = samples()
     assert call.parent is not None
     assert step.parent is not None
@@ -54,7 +54,7 @@ def test_dropped_attributes_are_counted() -> None:
     assert SdkTranslator({}).translate(nothing_kept).dropped_attributes == 4
 
 
-def test_kind_and_status() -> None:
+def test_kind_and_status_are_translated() -> None:
     call, step = samples()
     assert (call.kind, step.kind) == (api.SpanKind.SERVER, api.SpanKind.INTERNAL)
     assert call.status.status_code is api.StatusCode.ERROR

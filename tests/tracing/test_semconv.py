@@ -38,7 +38,7 @@ def spans_of(tree: ast.AST) -> Iterator[tuple[str, str, frozenset[str]]]:
             and it.func.attr == "set_attribute"
             and name_of(it.func.value) == "step"
         }
-        assert not later or len(made) == 1, f"{node.name}: whose attributes?"
+        assert not later or len(made) == 1, f"{node.name}: attributes of which span?"
         for call in made:
             name, *attributes = call.args
             keys: set[str] = set()
@@ -94,7 +94,7 @@ def in_code() -> set[Row]:
     return found
 
 
-def test_the_catalogue_is_the_code() -> None:
+def test_the_catalogue_agrees_with_the_code() -> None:
     assert in_page() == in_code()
 
 
@@ -103,8 +103,8 @@ def test_names_are_noun_and_verb() -> None:
         assert re.fullmatch(r"[a-z_]+\.([a-z_-]+|<\.\.\.>)", name), name
 
 
-def test_no_attribute_can_hold_what_is_secret() -> None:
-    """Ids, names, sizes and numbers; no word of an argument or a variable."""
+def test_no_attribute_can_hold_a_secret() -> None:
+    """Keys are of ids, names, sizes and numbers, not of arguments or variables."""
     for name, _, _, attributes in in_code():
         for key in attributes:
             assert not re.search("arg|env|cmd|command|data|payload|option", key), name
@@ -172,7 +172,7 @@ def test_keys_have_the_form_of_opentelemetry(key: str) -> None:
 
 
 def test_opentelemetrys_keys_are_its_own() -> None:
-    """Each key outside `agent.*` that spans carry is one of its conventions."""
+    """Each key of a span outside `agent.*` is one of its conventions."""
     import opentelemetry.semconv as conventions
 
     root = Path(next(iter(conventions.__path__)))

@@ -34,7 +34,7 @@ def status_of(error: BaseException) -> StatusError:
 
 
 class Server:
-    """Calls through the interceptor, as a server makes them."""
+    """Calls the interceptor as a server does."""
 
     def __init__(self, tracing: Tracing, collector: FakeCollector) -> None:
         self.tracing = tracing
@@ -71,13 +71,13 @@ async def server(tmp_path: Path) -> AsyncIterator[Server]:
 CREATE = "grpc.AgentService/CreateContainer"
 
 
-async def test_off_it_passes_through(server: Server) -> None:
+async def test_calls_pass_through_while_tracing_is_off(server: Server) -> None:
     request = agent_pb2.CreateContainerRequest()
     assert await server.call("CreateContainer", request) == "response"
     assert server.collector.connections == 0
 
 
-async def test_a_server_span(server: Server) -> None:
+async def test_a_call_is_a_server_span(server: Server) -> None:
     await server.tracing.start("collated")
     request = agent_pb2.CreateContainerRequest(container_id="c1", exec_id="e1")
     request.OCI.Process.Env.append("PASSWORD=secret")
@@ -120,7 +120,7 @@ async def test_a_server_span(server: Server) -> None:
         ("collated", {}, None, ""),
     ],
 )
-async def test_the_callers_context(
+async def test_collated_tracing_takes_the_callers_context(
     server: Server, kind: str, sent: dict[str, str], trace: str | None, parent: str
 ) -> None:
     await server.tracing.start(kind)
@@ -130,14 +130,16 @@ async def test_the_callers_context(
     assert trace is None or call.trace_id == trace
 
 
-async def test_a_caller_that_does_not_sample(server: Server) -> None:
+async def test_a_call_whose_caller_does_not_sample_is_not_recorded(
+    server: Server,
+) -> None:
     await server.tracing.start("collated")
     request = agent_pb2.CreateContainerRequest()
     await server.call("CreateContainer", request, traceparent=PARENT[:-1] + "0")
     assert not await server.spans()
 
 
-async def test_isolated_tracing_does_not_ask_the_caller(server: Server) -> None:
+async def test_isolated_tracing_ignores_the_caller(server: Server) -> None:
     await server.tracing.start("isolated")
     request = agent_pb2.CreateContainerRequest()
     await server.call("CreateContainer", request, traceparent=PARENT[:-1] + "0")
@@ -165,7 +167,7 @@ async def test_isolated_roots_link_to_the_boot(server: Server) -> None:
     ],
 )
 @pytest.mark.parametrize("method", ["CreateContainer", "WaitProcess"])
-async def test_outcomes(
+async def test_only_faults_of_the_server_are_errors(
     server: Server, method: str, error: BaseException, code: str, status: SpanStatus
 ) -> None:
     await server.tracing.start("collated")
@@ -179,7 +181,7 @@ async def test_outcomes(
 
 
 async def test_a_long_poll_holds_no_span_open(server: Server) -> None:
-    """It is recorded when it returns, from when it came, and is interactive."""
+    """Its span is made when it returns, and starts when the call came."""
     await server.tracing.start("collated")
     request = agent_pb2.ReadStreamRequest(container_id="c1")
     await server.call("ReadStdout", request)
@@ -192,19 +194,21 @@ async def test_a_long_poll_holds_no_span_open(server: Server) -> None:
     assert inside.end <= call.end
 
 
-async def test_what_switches_tracing_is_not_traced(server: Server) -> None:
+async def test_the_calls_that_switch_tracing_are_not_traced(server: Server) -> None:
     await server.tracing.start("collated")
     await server.call("StopTracing", agent_pb2.StopTracingRequest())
     assert "grpc.AgentService/StopTracing" not in await server.spans()
 
 
-async def test_sandbox_id_and_the_flush_at_its_end(server: Server) -> None:
+async def test_spans_have_the_sandbox_id_and_are_flushed_at_its_end(
+    server: Server,
+) -> None:
     await server.tracing.start("collated")
     request = agent_pb2.CreateSandboxRequest(sandbox_id="sb-1")
     await server.call("CreateSandbox", request)
     assert server.tracing.sandbox_id == "sb-1"
     await server.call("DestroySandbox", agent_pb2.DestroySandboxRequest())
-    # Before any stop: the flush was part of the call.
+    # Tracing has not stopped: the call itself flushed.
     names = {it.name: it for it in server.collector.spans()}
     destroy = names["grpc.AgentService/DestroySandbox"]
     assert destroy.attributes["sandbox.id"] == "sb-1"

@@ -25,7 +25,7 @@ def ended() -> Iterator[list[SpanData]]:
     use_tracer(None)
 
 
-def test_off_is_one_shared_object() -> None:
+def test_tracing_that_is_off_returns_one_shared_object() -> None:
     first = span("cgroup.freeze", {semconv.CONTAINER_ID: "a"}, subsystem="container")
     second = span("process.start", subsystem="process")
     assert first is second is NO_SPAN
@@ -34,7 +34,7 @@ def test_off_is_one_shared_object() -> None:
     add_span("process.run", subsystem="process", start=0)
 
 
-def test_on_makes_spans_of_the_tracer(ended: list[SpanData]) -> None:
+def test_tracing_that_is_on_makes_spans(ended: list[SpanData]) -> None:
     with span("a.b", {semconv.CONTAINER_ID: "c"}, subsystem="s") as step:
         step.set_attribute(semconv.PROCESS_PID, 7)
     (data,) = ended
@@ -69,7 +69,7 @@ def test_a_span_that_is_open_when_tracing_ends_goes_to_its_tracer(
     assert [data.name for data in ended] == ["a.b"]
 
 
-def test_off_imports_nothing() -> None:
+def test_tracing_that_is_off_imports_nothing() -> None:
     """No module that makes or sends spans is imported before tracing goes on."""
     script = (
         "import sys, kata_tracing.span, kata_tracing.tracing\n"

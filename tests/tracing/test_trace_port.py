@@ -1,16 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The port against a collector that is late, absent, busy, broken or hung.
+"""The trace port with collectors that are late, absent, busy, broken or hung.
 
-Whatever happens: every span is counted once.
+In each case every span is counted once.
 """
 
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from opentelemetry.sdk.trace import ReadableSpan
 
 from kata_tracing.counters import Counters, DropReason
 from kata_tracing.encoding.encoding import Encoding
@@ -41,7 +43,7 @@ def absent(tmp_path: Path) -> Iterator[FakeCollector]:
 
 
 class Sender:
-    """A port and what was put into it."""
+    """A port, and a count of the spans put into it."""
 
     def __init__(
         self,
@@ -153,24 +155,22 @@ def test_an_absent_collector_costs_bounded_memory(absent: FakeCollector) -> None
 
 
 def test_a_full_queue_drops_the_newest(collector: FakeCollector) -> None:
-    gate = threading.Event()
+    begun, go_on = threading.Event(), threading.Event()
     otlp = load_encoding("otlp")
 
-    def encode(spans):  # type: ignore[no-untyped-def]
-        gate.wait(10)
+    def encode(spans: Sequence[ReadableSpan]) -> bytes:
+        begun.set()
+        assert go_on.wait(20)
         return otlp.encode(spans)
 
-    slow = Encoding(
-        "slow", otlp.path, otlp.content_type, otlp.taken, encode, otlp.rejected
-    )
+    slow = replace(otlp, encode=encode)
     sender = Sender(collector, TracePortLimits(queue_spans=10, batch_spans=1), slow)
     sender.put(1)
-    # The one span is on its way to be encoded; now the queue fills.
-    while sender.port._queue:
-        time.sleep(0.001)
+    # The sender thread has taken the first span out of the queue and is held up.
+    assert begun.wait(20)
     sender.put(13)
     assert sender.dropped() == {DropReason.QUEUE: 3}
-    gate.set()
+    go_on.set()
     assert sender.port.close(10)
     assert names(collector) == expected(11)
     sender.check(ended=14, sent=11, queue=3)
@@ -180,21 +180,29 @@ def test_a_full_spool_drops_the_oldest(absent: FakeCollector) -> None:
     limits = TracePortLimits(
         batch_spans=10, spool_bytes=2000, batch_delay=0.01, backoff_first=0.01
     )
-    sender = Sender(absent, limits)
+    otlp, encoded, all_encoded = load_encoding("otlp"), [], threading.Event()
+
+    def encode(spans: Sequence[ReadableSpan]) -> bytes:
+        encoded.append(len(spans))
+        if sum(encoded) == 200:
+            all_encoded.set()
+        return otlp.encode(spans)
+
+    sender = Sender(absent, limits, replace(otlp, encode=encode))
     for _ in range(20):
         sender.put(10)
-        while sender.port._encoded < sender.port._accepted:
-            time.sleep(0.001)
-    assert not sender.port.flush(0.01)
-    lost = sender.dropped()[DropReason.SPOOL]
-    assert 0 < lost < 200
+    assert all_encoded.wait(20)
+    # The same thread spools and delivers, so the last batch is spooled before
+    # anything can be delivered.
     absent.start()
     assert sender.port.close(10)
+    lost = sender.dropped()[DropReason.SPOOL]
+    assert 0 < lost < 200
     assert names(absent) == expected(200 - lost, first=lost + 1)
     sender.check(ended=200, sent=200 - lost, spool=lost)
 
 
-def test_a_busy_collector_is_asked_again(collector: FakeCollector) -> None:
+def test_a_busy_collector_gets_the_batch_again(collector: FakeCollector) -> None:
     collector.answers = [AGAIN, AGAIN, OK]
     sender = Sender(collector)
     sender.put(30)
@@ -205,7 +213,9 @@ def test_a_busy_collector_is_asked_again(collector: FakeCollector) -> None:
     sender.check(ended=30, sent=30)
 
 
-def test_a_collector_that_says_when_is_asked_then(collector: FakeCollector) -> None:
+def test_a_collector_that_names_a_time_gets_the_batch_then(
+    collector: FakeCollector,
+) -> None:
     pause = 0.3
     later = {"Retry-After": str(pause)}
     collector.answers = [format_response(429, "Too Many Requests", later), OK]
@@ -214,7 +224,7 @@ def test_a_collector_that_says_when_is_asked_then(collector: FakeCollector) -> N
     collector.wait(lambda it: it.attempts == 1)
     began = time.monotonic()
     collector.wait(lambda it: it.attempts == 2)
-    # Ten times the longest backoff here; the first answer had a head start.
+    # Ten times the longest backoff; the pause began before the clock was read.
     assert time.monotonic() - began > 0.9 * pause
     assert sender.port.close(10)
     sender.check(ended=10, sent=10)
@@ -223,7 +233,7 @@ def test_a_collector_that_says_when_is_asked_then(collector: FakeCollector) -> N
 @pytest.mark.parametrize(
     "value", [None, "0", "-1", "nan", "Wed, 21 Oct 2015 07:28 GMT"]
 )
-def test_a_collector_that_does_not_say_when_is_asked_soon(
+def test_a_collector_that_names_no_time_gets_the_batch_soon(
     collector: FakeCollector, value: str | None
 ) -> None:
     headers = {} if value is None else {"Retry-After": value}
@@ -267,7 +277,7 @@ def test_more_rejected_than_sent_is_not_believed(collector: FakeCollector) -> No
     sender.check(ended=10, sent=0, rejected=10)
 
 
-def test_nonsense_is_tried_again(collector: FakeCollector) -> None:
+def test_a_response_that_is_not_http_is_tried_again(collector: FakeCollector) -> None:
     collector.answers = [b"SSH-2.0-OpenSSH\r\n\r\n", b"x" * 40_000, OK]
     sender = Sender(collector)
     sender.put(10)
@@ -283,7 +293,7 @@ def test_a_hung_collector_holds_up_nothing(collector: FakeCollector) -> None:
     collector.wait(lambda it: it.attempts == 1)
     began = time.monotonic()
     sender.put(100)
-    # Far below the collector's timeout, far above what a busy machine adds.
+    # Far below the collector's timeout, far above the delays of a busy machine.
     assert time.monotonic() - began < 1.0
     assert not sender.port.flush(0.02)
     began = time.monotonic()
@@ -358,7 +368,7 @@ def test_a_forked_child_has_no_thread_and_sends_nothing(
     sender.check(ended=0, sent=0)
 
 
-def test_many_threads(collector: FakeCollector) -> None:
+def test_many_threads_may_put_spans(collector: FakeCollector) -> None:
     sender = Sender(collector, TracePortLimits(queue_spans=100_000, batch_delay=0.01))
 
     def put() -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a tracer hands to the trace port."""
+"""The spans that a tracer hands to the trace port."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from kata_tracing.tracer import Tracer
 
 
 class Port:
-    """Keeps what it is given."""
+    """Keeps the spans."""
 
     def __init__(self) -> None:
         self.spans: list[SpanData] = []
@@ -51,7 +51,7 @@ def test_a_child_is_in_its_parents_trace(port: Port, tracer: Tracer) -> None:
     assert not inner.has_remote_parent
 
 
-def test_a_callers_child(port: Port, tracer: Tracer) -> None:
+def test_a_call_is_its_callers_child(port: Port, tracer: Tracer) -> None:
     caller = TraceContext(1, 2, tracestate="vendor=x")
     with tracer.begin_call("call", {}, caller), tracer.span("inside", "s", {}):
         pass
@@ -62,7 +62,9 @@ def test_a_callers_child(port: Port, tracer: Tracer) -> None:
     assert {it.context.tracestate for it in port.spans} == {"vendor=x"}
 
 
-def test_what_the_caller_does_not_sample(port: Port, tracer: Tracer) -> None:
+def test_a_trace_that_its_caller_does_not_sample_has_no_spans(
+    port: Port, tracer: Tracer
+) -> None:
     with tracer.begin_call("call", {}, TraceContext(1, 2, sampled=False)):
         with tracer.span("inside", "s", {}):
             pass
@@ -72,7 +74,7 @@ def test_what_the_caller_does_not_sample(port: Port, tracer: Tracer) -> None:
 async def test_a_callback_after_its_call_links_to_it(
     port: Port, tracer: Tracer
 ) -> None:
-    """As a process's exit does to the call that started it."""
+    """The exit of a process, for example, to the call that started the process."""
     loop = asyncio.get_running_loop()
     exited: asyncio.Future[None] = loop.create_future()
     done = asyncio.Event()

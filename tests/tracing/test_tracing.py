@@ -1,4 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
+"""Tracing as the agent switches it, with a collector in a thread."""
+
 import asyncio
 import subprocess
 import sys
@@ -26,7 +28,7 @@ def by_name(collector: FakeCollector) -> dict[str, ReceivedSpan]:
     return {it.name: it for it in collector.spans()}
 
 
-async def test_on_and_off_as_often_as_wanted(collector: FakeCollector) -> None:
+async def test_tracing_goes_on_and_off_many_times(collector: FakeCollector) -> None:
     tracing = Tracing(collector.connect, version="9")
     for turn in range(3):
         await tracing.start("collated")
@@ -43,7 +45,7 @@ async def test_on_and_off_as_often_as_wanted(collector: FakeCollector) -> None:
     assert {it.service for it in collector.spans()} == {"kata-agent"}
 
 
-async def test_dynamic_rules_of_kata_1(collector: FakeCollector) -> None:
+async def test_dynamic_tracing_follows_kata_1(collector: FakeCollector) -> None:
     tracing = Tracing(collector.connect)
     with pytest.raises(TracingStateError, match="^tracing not enabled$"):
         await tracing.stop_by_call()
@@ -68,7 +70,9 @@ async def test_static_tracing_accepts_one_start(collector: FakeCollector) -> Non
     assert span("a", subsystem="test") is NO_SPAN
 
 
-async def test_a_second_stop_while_one_flushes(collector: FakeCollector) -> None:
+async def test_a_second_stop_is_refused_while_the_first_flushes(
+    collector: FakeCollector,
+) -> None:
     collector.answers = [HANG]
     tracing = Tracing(collector.connect, flush_timeout=0.2)
     await tracing.start_by_call()
@@ -104,7 +108,7 @@ async def test_the_loop_goes_on_while_it_is_switched(collector: FakeCollector) -
     assert worst < 0.15
 
 
-async def test_bad_words(collector: FakeCollector) -> None:
+async def test_an_unknown_type_or_encoding_is_refused(collector: FakeCollector) -> None:
     with pytest.raises(ValueError, match="sideways"):
         await Tracing(collector.connect).start("sideways")
     with pytest.raises(ValueError, match="morse"):
@@ -139,7 +143,7 @@ async def test_sandbox_id_is_on_later_spans(collector: FakeCollector) -> None:
     assert found["b"].attributes["sandbox.id"] == "sb-1"
 
 
-async def test_a_step_of_the_clock(
+async def test_a_step_of_the_clock_moves_only_later_traces(
     collector: FakeCollector, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """SetGuestDateTime in the middle of a span gives no negative duration."""
@@ -161,7 +165,9 @@ async def test_a_step_of_the_clock(
     assert later.start < outer.start - hour // 2
 
 
-async def test_a_task_that_outlives_its_call(collector: FakeCollector) -> None:
+async def test_a_task_that_outlives_its_call_links_to_it(
+    collector: FakeCollector,
+) -> None:
     tracing = Tracing(collector.connect)
     await tracing.start("collated")
     go = asyncio.Event()
@@ -197,7 +203,9 @@ async def test_failures_say_their_type_and_not_their_text(
     assert all(b"secret" not in message.body for message in collector.requests)
 
 
-async def test_odd_attributes_do_no_harm(collector: FakeCollector) -> None:
+async def test_attributes_that_cannot_be_encoded_do_no_harm(
+    collector: FakeCollector,
+) -> None:
     tracing = Tracing(collector.connect)
     await tracing.start("collated")
     with span("a", {"path": "/\udcff", "long": "x" * 5000}, subsystem="test") as it:
@@ -211,7 +219,7 @@ async def test_odd_attributes_do_no_harm(collector: FakeCollector) -> None:
 
 
 def test_turning_on_is_cheap() -> None:
-    """Within 150 ms of CPU and 4 MiB, in a process that has what the agent has."""
+    """Within 150 ms of CPU and 4 MiB, in a process with the agent's own imports."""
     script = """
 import asyncio, time, kata_agent.__main__, kata_agent.main
 from kata_tracing.tracing import Tracing

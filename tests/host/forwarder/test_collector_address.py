@@ -14,13 +14,13 @@ from kata_host.forwarder.collector_address import CollectorAddress
         ("unix:///run/x", CollectorAddress("localhost", 0, path="/run/x")),
     ],
 )
-def test_urls(url: str, target: CollectorAddress) -> None:
+def test_urls_are_read(url: str, target: CollectorAddress) -> None:
     assert CollectorAddress.parse(url) == target
 
 
 @pytest.mark.parametrize(
     "url", ["https://a:1", "a:1", "http://", "unix://a/b", "http://a?b=c", "http://a:b"]
 )
-def test_urls_that_are_none(url: str) -> None:
+def test_other_urls_are_refused(url: str) -> None:
     with pytest.raises(ValueError, match=r"collector|Port"):
         CollectorAddress.parse(url)

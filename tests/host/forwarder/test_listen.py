@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Sockets of the trace port, and what is left of root once they are bound."""
+"""Sockets of the trace port."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def test_an_address_of_a_guest_is_its_trace_port(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "address", ["unix://@name", "vsock://x:1", "/x", "hvsock:///x"]
 )
-def test_an_address_that_is_none(address: str) -> None:
+def test_other_addresses_are_refused(address: str) -> None:
     with pytest.raises(ValueError, match="address"):
         listen(address)
 
@@ -41,7 +41,7 @@ def test_a_stale_socket_is_replaced(tmp_path: Path) -> None:
             listen_unix(path)
 
 
-def test_what_is_no_socket_stays(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_socket_stays(tmp_path: Path) -> None:
     path = tmp_path / "port"
     path.write_text("precious")
     with pytest.raises(FileExistsError, match="not a socket"):
@@ -53,7 +53,7 @@ def test_what_is_no_socket_stays(tmp_path: Path) -> None:
 
 
 def test_a_socket_of_an_ended_forwarder_is_replaced(tmp_path: Path) -> None:
-    """As nobody it cannot remove it from a directory of root's."""
+    """The forwarder became `nobody`, which cannot remove it from root's directory."""
     require_root()
     path = tmp_path / "port"
     for _ in range(2):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The forwarder as a program, and a real collector behind it and without it."""
+"""The forwarder as a program, with a real collector and with a file."""
 
 import json
 import subprocess
@@ -32,7 +32,7 @@ async def emit(tracing: Tracing, first: int, count: int) -> None:
 
 @pytest.mark.parametrize("way", ["socat", "forwarder"])
 async def test_a_real_collector_gets_every_span(tmp_path: Path, way: str) -> None:
-    """Late at first, then away for a while; attributes and parents arrive intact."""
+    """The collector is late, then away; attributes and parents arrive intact."""
     port, sink_port = free_port(), free_port()
     guest = FakeCollector(tmp_path / "guest.sock_10240")  # only for its connect
     tracing = Tracing(guest.connect, flush_timeout=20)
@@ -74,7 +74,7 @@ async def test_a_real_collector_gets_every_span(tmp_path: Path, way: str) -> Non
         assert outer.service == "kata-agent"
 
 
-async def test_a_file_of_json_lines(tmp_path: Path) -> None:
+async def test_a_file_gets_lines_of_json(tmp_path: Path) -> None:
     guest = FakeCollector(tmp_path / "guest.sock_10240")
     file = tmp_path / "spans.jsonl"
     tracing = Tracing(guest.connect, flush_timeout=20)
@@ -104,7 +104,7 @@ async def test_a_file_of_json_lines(tmp_path: Path) -> None:
     assert not guest.path.exists()
 
 
-def test_help_and_version() -> None:
+def test_help_and_version_are_printed() -> None:
     for option in ("--help", "--version"):
         done = subprocess.run(
             [*FORWARDER, option], check=True, capture_output=True, text=True
@@ -121,7 +121,7 @@ def test_help_and_version() -> None:
         (["--listen=unix:///x", "--to=ftp://x"], "collector 'ftp://x'"),
     ],
 )
-def test_bad_arguments(arguments: list[str], words: str) -> None:
+def test_bad_arguments_are_named(arguments: list[str], words: str) -> None:
     done = subprocess.run([*FORWARDER, *arguments], capture_output=True, text=True)
     assert done.returncode != 0
     assert words in done.stderr

@@ -35,7 +35,7 @@ def status_of(pid: int) -> dict[str, list[str]]:
 
 
 async def test_root_becomes_nobody(tmp_path: Path) -> None:
-    """No user, group or capability of root is left, and it still does its work."""
+    """The forwarder still takes spans."""
     require_root()
     nobody = pwd.getpwnam("nobody")
     private = tmp_path / "private"
@@ -56,13 +56,13 @@ async def test_root_becomes_nobody(tmp_path: Path) -> None:
     assert status["Groups"] == []
     for kind in ("CapInh", "CapPrm", "CapEff", "CapAmb"):
         assert int(status[kind][0], 16) == 0, kind
-    # The file was opened, and the socket bound, while it still was root.
+    # The file was opened and the socket bound by root.
     assert '"name":"a.b"' in file.read_text()
     assert tracing.counters().sent == 1
     assert tracing.counters().pending == 0
 
 
-def test_what_nobody_may_not_do(tmp_path: Path) -> None:
+def test_the_rights_of_root_are_gone(tmp_path: Path) -> None:
     require_root()
     script = f"""
 import os, socket, sys

@@ -45,7 +45,7 @@ async def test_too_many_bytes_are_refused(receiver: Receiver) -> None:
     assert (await receiver.take(batch_of(1))).status == 200
 
 
-async def test_what_is_no_otlp_is_refused(receiver: Receiver) -> None:
+async def test_a_batch_that_is_not_otlp_is_refused(receiver: Receiver) -> None:
     wrong = ReceivedBatch(OTLP, "application/x-protobuf", b"\xff\xff", "guest")
     assert (await receiver.take(wrong)).status == 400
     assert (await receiver.take(ReceivedBatch(JAEGER, "", b"", "guest"))).status == 415

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the collector answers, the guest is told; no answer is "come again"."""
+"""The guest gets the collector's response, or is told to try again."""
 
 from __future__ import annotations
 
@@ -43,25 +43,27 @@ async def test_jaegers_path_has_its_format(collector: FakeCollector) -> None:
 
 
 @pytest.mark.parametrize("status", [400, 404, 413, 429, 500, 503])
-async def test_the_collectors_own_answer(collector: FakeCollector, status: int) -> None:
+async def test_the_guest_gets_the_collectors_response(
+    collector: FakeCollector, status: int
+) -> None:
     headers = {"Retry-After": "7", "Set-Cookie": "x=y", "Content-Type": "text/plain"}
     collector.answers = [format_response(status, "Whatever", headers, b"words")]
     answer = await relay_to(collector).take(BATCH)
     assert (answer.status, answer.body) == (status, b"words")
-    # What the guest has no use for stays on the host.
+    # Other headers stay on the host.
     assert answer.headers == {"Content-Type": "text/plain", "Retry-After": "7"}
 
 
 @pytest.mark.parametrize(
     "said", [HANG, b"SSH-2.0-x\r\n\r\n", b"x" * 100_000], ids=["hung", "ssh", "flood"]
 )
-async def test_no_answer_is_come_again(collector: FakeCollector, said: bytes) -> None:
+async def test_no_response_is_try_again(collector: FakeCollector, said: bytes) -> None:
     collector.answers = [said, OK]
     relay = relay_to(collector)
     assert await relay.take(BATCH) == TRY_AGAIN
     assert (await relay.take(BATCH)).status == 200
 
 
-async def test_nobody_there_is_come_again(tmp_path: Path) -> None:
+async def test_an_absent_collector_is_try_again(tmp_path: Path) -> None:
     relay = Relay(CollectorAddress.parse(f"unix://{tmp_path}/x"))
     assert await relay.take(BATCH) == TRY_AGAIN

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The trace port's host end against guests that mean no good."""
+"""The host's end of the trace port against hostile guests."""
 
 import asyncio
 import gzip
@@ -30,7 +30,7 @@ class Sink:
 
 
 class Guest:
-    """A guest's side of the port."""
+    """A guest's end of the port."""
 
     def __init__(self, path: Path, sink: Sink) -> None:
         self.path = path
@@ -59,13 +59,13 @@ async def guest(tmp_path: Path) -> AsyncIterator[Guest]:
         yield Guest(path, sink)
 
 
-async def test_a_batch(guest: Guest) -> None:
+async def test_a_batch_reaches_the_sink(guest: Guest) -> None:
     request = format_request("/v1/traces", b"body", PROTOBUF)
     assert await guest.say(request) == (200, False)
     assert [batch.body for batch in guest.sink.batches] == [b"body"]
 
 
-async def test_pipelined(guest: Guest) -> None:
+async def test_pipelined_requests_are_all_served(guest: Guest) -> None:
     request = format_request("/v1/traces", b"body", PROTOBUF)
     assert await guest.say(request * 3) == (200, False)
 
@@ -90,7 +90,7 @@ async def test_pipelined(guest: Guest) -> None:
         (b"hello\r\n\r\n", 400, True),
     ],
 )
-async def test_refused(
+async def test_a_request_over_the_limits_is_refused(
     guest: Guest, request_bytes: bytes, status: int, closed: bool
 ) -> None:
     assert await guest.say(request_bytes) == (status, closed)
@@ -129,8 +129,10 @@ async def test_one_guest_cannot_take_all_connections(
         (b"body", 400),
     ],
 )
-async def test_gzip(guest: Guest, body: bytes, status: int) -> None:
-    """Collectors compress; a small body must not unpack to a large one."""
+async def test_a_compressed_batch_is_unpacked_to_a_limit(
+    guest: Guest, body: bytes, status: int
+) -> None:
+    """A small body must not unpack to a large one."""
     request = format_request("/v1/traces", body, PROTOBUF).replace(
         b"\r\n\r\n", b"\r\nContent-Encoding: gzip\r\n\r\n", 1
     )
@@ -139,7 +141,7 @@ async def test_gzip(guest: Guest, body: bytes, status: int) -> None:
 
 
 async def test_a_hostile_guest_does_not_hinder_another(tmp_path: Path) -> None:
-    """It holds all its connections half-way into requests, and floods besides."""
+    """It holds its connections half-way into requests, and opens more."""
     sink = Sink()
     bad, good = Guest(tmp_path / "bad", sink), Guest(tmp_path / "good", sink)
     listeners = [listen_unix(bad.path), listen_unix(good.path)]
@@ -149,7 +151,7 @@ async def test_a_hostile_guest_does_not_hinder_another(tmp_path: Path) -> None:
         held = [await asyncio.open_unix_connection(bad.path) for _ in range(12)]
         for _, writer in held:
             writer.write(request[:-1])
-        # The first three hold their places; the others are told to come again.
+        # The first three stay connected; the others are told to try again.
         answers = [await reader.read(12) for reader, _ in held[3:]]
         assert answers == [b"HTTP/1.1 503"] * 9
         for _ in range(20):
@@ -191,7 +193,7 @@ async def test_all_guests_together_are_limited(tmp_path: Path) -> None:
         b"\0" * 17_000,
     ],
 )
-async def test_what_is_no_request_is_refused_at_once(
+async def test_bytes_that_are_not_a_request_are_refused_at_once(
     guest: Guest, request_bytes: bytes
 ) -> None:
     status, _ = await guest.say(request_bytes)
@@ -213,6 +215,6 @@ async def test_a_guest_that_sends_byte_by_byte_is_served_until_its_time_is_up(
 
 
 def test_a_bomb_in_a_bomb_is_not_unpacked_twice() -> None:
-    """Two gzip members, the second of which is the bomb."""
+    """The body has two gzip members, and the second one is the bomb."""
     bomb = gzip.compress(b"a") + gzip.compress(bytes(1 << 20))
     assert decompress(bomb, "gzip", 1000) == b"a"

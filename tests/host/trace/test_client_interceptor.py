@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whose children the guest's spans are to be, as a client says it."""
+"""The trace context that a client sends with each call."""
 
 from __future__ import annotations
 
@@ -99,14 +99,14 @@ async def test_the_environment_names_the_parent(
 
 @pytest.mark.usefixtures("without")
 @pytest.mark.parametrize("value", ["", "garbage", "x" * 10_000, PARENT.upper()])
-async def test_an_environment_that_names_none(
+async def test_an_environment_with_an_invalid_parent_names_none(
     monkeypatch: pytest.MonkeyPatch, value: str
 ) -> None:
     monkeypatch.setenv("TRACEPARENT", value)
     assert await sent(new_call()) == {}
 
 
-async def test_the_environment_is_for_who_has_no_span(
+async def test_the_environment_counts_only_outside_of_spans(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("TRACEPARENT", OTHER)
@@ -115,7 +115,7 @@ async def test_the_environment_is_for_who_has_no_span(
         assert await sent(new_call()) == {"traceparent": PARENT}
 
 
-async def test_what_the_caller_says_itself_stays(
+async def test_a_traceparent_of_the_caller_itself_stays(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("TRACEPARENT", OTHER)
@@ -162,7 +162,7 @@ def test_nothing_is_imported_for_it() -> None:
     subprocess.run([sys.executable, "-c", script], check=True)
 
 
-def test_the_environment_in_lower_case_is_nobodys(
+def test_a_variable_in_lower_case_does_not_count(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("traceparent", PARENT)

@@ -6,7 +6,7 @@ from kata_host.trace.page import render_page
 from kata_host.trace.received_span import ReceivedSpan, SpanStatus
 
 
-def test_all_that_is_needed_is_in_the_page() -> None:
+def test_the_page_loads_nothing() -> None:
     text = render_page([])
     assert not re.findall(r"""(?:src|href)=|https?://|@import|url\(""", text)
     assert "const spans = []" in text
@@ -34,7 +34,7 @@ def test_a_guests_text_is_never_markup() -> None:
     assert row["name"].startswith("</script>")
 
 
-def test_a_hint_says_whose_call_it_is() -> None:
+def test_a_hint_tells_calls_of_one_name_apart() -> None:
     def span(name: str, parent: str, **attributes: str) -> ReceivedSpan:
         of = {key.replace("_", "."): value for key, value in attributes.items()}
         return ReceivedSpan("t", name, parent, name, 1, 2, attributes=of)
@@ -49,8 +49,8 @@ def test_a_hint_says_whose_call_it_is() -> None:
     assert [it["hint"] for it in json.loads(data[1])] == ["c1", "e1", ""]
 
 
-def test_what_the_script_asks_for_is_there() -> None:
-    """Each element that it names, and each field of a span."""
+def test_the_page_has_all_that_its_script_uses() -> None:
+    """Each element that the script names, and each field of a span."""
     text = render_page([ReceivedSpan("t", "a", "", "a", 1, 2)])
     named = set(re.findall(r'\$\("([a-z]+)"\)', text))
     assert named

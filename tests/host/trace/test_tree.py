@@ -11,7 +11,7 @@ def received(
     )
 
 
-def test_children_below_their_parents_in_order() -> None:
+def test_children_are_below_their_parents_in_order() -> None:
     spans = [
         received("c", "a", 5, 8, attributes={"container.id": "c1"}),
         received(
@@ -33,7 +33,7 @@ def test_children_below_their_parents_in_order() -> None:
     assert "10.0 ms" in lines[0]
 
 
-def test_what_the_parent_says_is_not_said_again() -> None:
+def test_attributes_of_the_parent_are_left_out() -> None:
     attributes = {"container.id": "c1", "agent.stream": "stdin"}
     spans = [
         received("a", attributes={"container.id": "c1"}),
@@ -50,11 +50,11 @@ def test_what_the_parent_says_is_not_said_again() -> None:
     ]
 
 
-def test_nothing() -> None:
+def test_no_spans_are_no_text() -> None:
     assert render_tree([]) == ""
 
 
-def test_hostile_spans() -> None:
+def test_hostile_spans_are_shown_safely() -> None:
     """Circles, missing parents, doubles, terminal escapes and nonsense times."""
     spans = [
         received("a", "b"),
@@ -70,13 +70,13 @@ def test_hostile_spans() -> None:
     assert max(map(len, text.splitlines())) < 110
 
 
-def test_a_deep_chain() -> None:
+def test_a_deep_chain_is_cut_into_trees() -> None:
     spans = [received(str(n), str(n - 1)) for n in range(5000)]
     assert render_tree(spans).count("\n") == 5000
     assert build_trees(spans)[0].span.span_id == "0"
 
 
-def test_durations() -> None:
+def test_durations_are_for_people() -> None:
     assert format_duration(0) == "0 µs"
     assert format_duration(850_000) == "850 µs"
     assert format_duration(12_400_000) == "12.4 ms"

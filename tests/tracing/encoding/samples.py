@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Spans that have everything a span can have."""
+"""Spans with a value in every field."""
 
 from __future__ import annotations
 

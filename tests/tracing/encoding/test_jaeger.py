@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Jaeger's encoding says what OTLP says, by two decoders that are not ours."""
+"""Jaeger's encoding holds the same as OTLP's, by two decoders that are not ours."""
 
 import json
 import pickle
@@ -22,7 +22,7 @@ JAEGER_KINDS = {SpanKind.SERVER: "server", SpanKind.CLIENT: "client"}
 
 
 def expected() -> list[dict[str, Any]]:
-    """What Jaeger should read, worked out from the OTLP encoding."""
+    """The values that Jaeger should read, worked out from the OTLP encoding."""
     body = load_encoding("otlp").encode(samples())
     request = ExportTraceServiceRequest.FromString(body)
     scope = request.resource_spans[0].scope_spans[0].scope
@@ -63,7 +63,7 @@ def as_jaeger(
 
 
 def readable(batch: Any) -> list[dict[str, Any]]:
-    """A decoded Batch as plain values, whoever's classes it is made of."""
+    """A decoded Batch as plain values, of either decoder's classes."""
 
     def unsigned(number: int) -> str:
         return f"{number & (1 << 64) - 1:016x}"
@@ -99,12 +99,12 @@ def readable(batch: Any) -> list[dict[str, Any]]:
     ]
 
 
-def test_decoded_by_thriftpy2() -> None:
+def test_thriftpy2_decodes_the_same() -> None:
     body = load_encoding("jaeger").encode(samples())
     assert readable(decode(body)) == expected()
 
 
-def test_decoded_by_jaeger_client() -> None:
+def test_jaeger_client_decodes_the_same() -> None:
     """By its own server stub, in a process of its own: it imports all of Tornado."""
     body = load_encoding("jaeger").encode(samples())
     # emitBatch_args{1: batch}: a field header before, a stop byte after.
@@ -135,11 +135,3 @@ def _namespace(value: Any) -> Any:
     if isinstance(value, dict):
         return SimpleNamespace(**{key: _namespace(it) for key, it in value.items()})
     return value
-
-
-def test_the_types_come_without_the_package() -> None:
-    script = (
-        "import sys, kata_tracing.encoding.jaeger\n"
-        "sys.exit('jaeger_client' in sys.modules or 'tornado' in sys.modules)"
-    )
-    subprocess.run([sys.executable, "-c", script], check=True)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is in a span is in its OTLP."""
+"""Every field of a span is in its OTLP."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from kata_tracing.encoding.load_encoding import load_encoding
 from tests.tracing.encoding.samples import RESOURCE, TRACE, samples
 
 
-def test_all_of_a_span() -> None:
+def test_every_field_is_encoded() -> None:
     request = ExportTraceServiceRequest.FromString(
         load_encoding("otlp").encode(samples())
     )
@@ -44,7 +44,7 @@ def test_all_of_a_span() -> None:
     assert read.links == ((f"{5 << 64 | 1:032x}", f"{2:016x}"),)
 
 
-def test_what_a_collector_says_it_did_not_take() -> None:
+def test_rejected_spans_are_read_from_a_response() -> None:
     rejected = load_encoding("otlp").rejected
     assert rejected(b"") == 0
     assert rejected(b"\x0a\x02\x08\x03") == 3

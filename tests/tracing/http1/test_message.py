@@ -10,7 +10,7 @@ from kata_tracing.http1.message import (
 from kata_tracing.http1.message_reader import MessageReader
 
 
-def test_request_round_trip() -> None:
+def test_a_request_is_read_as_it_was_written() -> None:
     data = format_request("/v1/traces", b"body", "application/x-protobuf", host="h")
     message = MessageReader(max_body=1000).feed(data)
     assert message is not None
@@ -21,7 +21,7 @@ def test_request_round_trip() -> None:
     assert message.keeps_alive
 
 
-def test_response_round_trip() -> None:
+def test_a_response_is_read_as_it_was_written() -> None:
     data = format_response(503, "Service Unavailable", {"Retry-After": "1"}, b"later")
     message = MessageReader(max_body=1000, response=True).feed(data)
     assert message is not None
@@ -30,7 +30,7 @@ def test_response_round_trip() -> None:
     assert message.body == b"later"
 
 
-def test_keep_alive() -> None:
+def test_a_message_may_keep_the_connection_open() -> None:
     def keeps(start_line: str, **headers: str) -> bool:
         return HttpMessage(start_line, headers, b"").keeps_alive
 
@@ -41,12 +41,12 @@ def test_keep_alive() -> None:
 
 
 @pytest.mark.parametrize("line", ["", "HTTP/1.1", "HTTP/1.1 20", "SPDY 200 OK"])
-def test_not_a_response(line: str) -> None:
+def test_a_line_that_is_not_a_status_line_is_refused(line: str) -> None:
     with pytest.raises(HttpError):
         _ = HttpMessage(line, {}, b"").status
 
 
 @pytest.mark.parametrize("line", ["", "GET /", "GET / HTTP/2.0", "GET  / HTTP/1.1"])
-def test_not_a_request(line: str) -> None:
+def test_a_line_that_is_not_a_request_line_is_refused(line: str) -> None:
     with pytest.raises(HttpError):
         _ = HttpMessage(line, {}, b"").target

@@ -21,7 +21,7 @@ RESPONSES = {
 
 
 @pytest.mark.parametrize("data", RESPONSES)
-def test_in_any_pieces(data: bytes) -> None:
+def test_a_response_may_come_in_any_pieces(data: bytes) -> None:
     for size in range(1, len(data) + 1):
         it = reader()
         found = [
@@ -33,7 +33,7 @@ def test_in_any_pieces(data: bytes) -> None:
         assert not it.has_begun
 
 
-def test_several_in_one_piece() -> None:
+def test_one_piece_may_hold_several_messages() -> None:
     one = format_request("/", b"1", "text/plain")
     two = format_request("/", b"2", "text/plain")
     it = reader(response=False)
@@ -52,7 +52,7 @@ def test_a_response_may_end_with_the_connection() -> None:
 @pytest.mark.parametrize(
     "data", [b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nab", b"HTTP/1.1 2"]
 )
-def test_cut_off(data: bytes) -> None:
+def test_a_message_that_is_cut_off_is_refused(data: bytes) -> None:
     it = reader()
     assert it.feed(data) is None
     with pytest.raises(HttpError):
@@ -77,7 +77,7 @@ def test_cut_off(data: bytes) -> None:
         (b"\x00" * 20_000, 431),
     ],
 )
-def test_refused_requests(data: bytes, status: int) -> None:
+def test_a_request_over_the_bounds_is_refused(data: bytes, status: int) -> None:
     with pytest.raises(HttpError) as caught:
         reader(response=False).feed(data)
     assert caught.value.status == status
@@ -93,13 +93,13 @@ def test_refused_requests(data: bytes, status: int) -> None:
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + b"1\r\nx\r\n" * 3000,
     ],
 )
-def test_refused_responses(data: bytes) -> None:
+def test_a_response_over_the_bounds_is_refused(data: bytes) -> None:
     with pytest.raises(HttpError):
         reader().feed(data)
 
 
 @given(st.lists(st.binary(max_size=300), max_size=20), st.booleans())
-def test_anything_is_survived(pieces: list[bytes], response: bool) -> None:
+def test_any_bytes_are_read_or_refused(pieces: list[bytes], response: bool) -> None:
     it = reader(response=response)
     try:
         for piece in pieces:
