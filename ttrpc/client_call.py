@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """The parts of a client's call that are the same with asyncio and without.
 
-`now` is a time on the clock of `time.monotonic`, in seconds.
+Times are on the clock of `time.monotonic`, in seconds.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from google.protobuf.message import DecodeError, Message
@@ -22,16 +22,17 @@ from ttrpc.service import Method
 def new_context(
     method: Method[Any, Any],
     peer: Peer,
-    *,
     timeout: float | None,
     metadata: MetadataLike | None,
-    now: float,
+    clock: Callable[[], float],
 ) -> CallContext:
-    """Return the context of a call that starts now; `timeout` is in seconds."""
-    deadline = None if timeout is None else Deadline.after(timeout, now=now)
-    if isinstance(metadata, Mapping):
+    """Return the context of a call that starts now."""
+    deadline = None if timeout is None else Deadline.after(timeout, now=clock())
+    if metadata is None:
+        metadata = ()
+    elif isinstance(metadata, Mapping):
         metadata = metadata.items()
-    return CallContext(method, deadline=deadline, peer=peer, metadata=metadata or ())
+    return CallContext(method, deadline=deadline, peer=peer, metadata=metadata)
 
 
 def check_opening(method: Method[Any, Any], request: Message | None) -> None:

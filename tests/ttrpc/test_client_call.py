@@ -24,18 +24,22 @@ PEER = Peer("unix:///a.sock")
 NOW = 1000.0
 
 
+def clock() -> float:
+    return NOW
+
+
 @pytest.mark.parametrize(
     "metadata", [{"Key": "value"}, [("Key", "value")], iter([("Key", "value")])]
 )
 def test_metadata_may_be_a_mapping_or_pairs(metadata: MetadataLike) -> None:
-    context = new_context(ECHO["Echo"], PEER, timeout=None, metadata=metadata, now=NOW)
+    context = new_context(ECHO["Echo"], PEER, None, metadata, clock)
     assert list(context.metadata) == [("key", "value")]
     assert context.peer is PEER
     assert context.deadline is None
 
 
 def test_a_timeout_is_a_deadline_that_counts_from_now() -> None:
-    context = new_context(ECHO["Echo"], PEER, timeout=2, metadata=None, now=NOW)
+    context = new_context(ECHO["Echo"], PEER, 2, None, clock)
     assert context.deadline is not None
     assert context.deadline.at == NOW + 2
     assert timeout_nano(context, NOW + 0.5) == 1_500_000_000
@@ -43,13 +47,13 @@ def test_a_timeout_is_a_deadline_that_counts_from_now() -> None:
 
 
 def test_without_a_deadline_the_server_is_told_of_none() -> None:
-    context = new_context(ECHO["Echo"], PEER, timeout=None, metadata=None, now=NOW)
+    context = new_context(ECHO["Echo"], PEER, None, None, clock)
     assert timeout_nano(context, NOW) == 0
 
 
 @pytest.mark.parametrize("now", [NOW + 2, NOW + 3])
 def test_a_call_whose_deadline_has_passed_is_not_sent(now: float) -> None:
-    context = new_context(ECHO["Echo"], PEER, timeout=2, metadata=None, now=NOW)
+    context = new_context(ECHO["Echo"], PEER, 2, None, clock)
     with pytest.raises(StatusError, match="/Echo: deadline exceeded$") as caught:
         timeout_nano(context, now)
     assert caught.value.code is Code.DEADLINE_EXCEEDED

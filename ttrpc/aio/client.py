@@ -62,7 +62,7 @@ class Client:
         self._dial_lock = asyncio.Lock()
         self._session = self._use(sock)
         self._peer = Peer(str(address))
-        self._loop = asyncio.get_running_loop()
+        self._clock = asyncio.get_running_loop().time
         self._plain = not interceptors
         self._call = chain(interceptors, self._invoke)
         self._open = chain(interceptors, self._open_now)
@@ -128,7 +128,7 @@ class Client:
             RemoteProtocolError: the answer is not a response of this method.
             Closed: the connection was lost; the server may have got the request.
         """
-        context = self._context(method, timeout, metadata)
+        context = new_context(method, self._peer, timeout, metadata, self._clock)
         if self._plain:
             return cast(ResponseT, await self._invoke(request, context))
         return cast(ResponseT, await self._call(request, context))
@@ -152,7 +152,7 @@ class Client:
             Closed: the connection was lost.
         """
         check_opening(method, request)
-        context = self._context(method, timeout, metadata)
+        context = new_context(method, self._peer, timeout, metadata, self._clock)
         return cast(
             "ClientStream[RequestT, ResponseT]", await self._open(request, context)
         )
@@ -173,20 +173,6 @@ class Client:
     ) -> None:
         await self.close()
 
-    def _context(
-        self,
-        method: Method[Any, Any],
-        timeout: float | None,
-        metadata: MetadataLike | None,
-    ) -> CallContext:
-        return new_context(
-            method,
-            self._peer,
-            timeout=timeout,
-            metadata=metadata,
-            now=self._loop.time(),
-        )
-
     async def _invoke(self, request: Message, context: CallContext) -> Message:
         method = context.method
         payload = request.SerializeToString()
@@ -198,7 +184,7 @@ class Client:
             try:
                 async with asyncio.timeout_at(deadline.at):
                     session = await self._connected()
-                    remaining = timeout_nano(context, self._loop.time())
+                    remaining = timeout_nano(context, self._clock())
                     answer = await session.call(
                         method, payload, remaining, context.pairs
                     )
@@ -211,7 +197,7 @@ class Client:
     ) -> ClientStream[Any, Any]:
         payload = b"" if request is None else request.SerializeToString()
         session = await self._connected()
-        remaining = timeout_nano(context, self._loop.time())
+        remaining = timeout_nano(context, self._clock())
         stream, inbox = session.open_stream(
             context.method, payload, remaining, context.pairs
         )

@@ -26,6 +26,7 @@ class ClientSession:
 
     __slots__ = (
         "_calls",
+        "_cork",
         "_held",
         "_inbox_limit",
         "_inboxes",
@@ -55,6 +56,7 @@ class ClientSession:
             unread=Share(Quota(limits.queued), limits.queued_per_connection),
             message_limit=limits.message,
         )
+        self._cork = self.transport.cork
 
     async def call(
         self,
@@ -76,9 +78,9 @@ class ClientSession:
         calls = self._calls
         call = calls[stream_id] = PendingCall()
         if len(calls) == 1:
-            self.transport.cork.flush()
+            self._cork.flush()
         else:
-            self.transport.cork.flush_soon()
+            self._cork.flush_soon()
         try:
             return await call.outcome()
         finally:
@@ -100,10 +102,9 @@ class ClientSession:
         """
         self.check_connected()
         stream = self.connection.open_stream(method, payload, timeout_nano, metadata)
-        cork = self.transport.cork
-        inbox = Inbox(self._inbox_limit, self._held, cork.after_frames)
+        inbox = Inbox(self._inbox_limit, self._held, self._cork.after_frames)
         self._inboxes[stream.stream_id] = inbox
-        cork.flush_soon()
+        self._cork.flush_soon()
         return stream, inbox
 
     def check_connected(self) -> None:
@@ -127,7 +128,7 @@ class ClientSession:
             self._stop_timer(stream)
             self.connection.abandon_stream(stream)
             self._inboxes.pop(stream.stream_id).fail(error)
-            self.transport.cork.flush_soon()
+            self._cork.flush_soon()
             self.transport.wake()
 
     # The events of the connection.
@@ -135,12 +136,12 @@ class ClientSession:
     def call_succeeded(self, stream_id: int, payload: bytes) -> None:
         call = self._calls.pop(stream_id)
         call.payload = payload
-        self.transport.cork.after_frames(call.wake)
+        self._cork.after_frames(call.wake)
 
     def call_failed(self, stream_id: int, error: Exception) -> None:
         call = self._calls.pop(stream_id)
         call.error = error
-        self.transport.cork.after_frames(call.wake)
+        self._cork.after_frames(call.wake)
 
     def message_received(self, stream: Stream, payload: Payload) -> None:
         inbox = self._inboxes[stream.stream_id]
@@ -172,7 +173,7 @@ class ClientSession:
         self._calls.clear()
         for call in calls:
             call.error = Closed(str(reason))
-            self.transport.cork.after_frames(call.wake)
+            self._cork.after_frames(call.wake)
         for inbox in self._inboxes.values():
             # Messages that arrived before the connection broke can still be read.
             inbox.end(reason)

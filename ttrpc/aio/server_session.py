@@ -16,14 +16,13 @@ import socket
 from collections.abc import Callable
 from typing import Any, Final
 
-from google.protobuf.message import DecodeError, Message
+from google.protobuf.message import DecodeError
 
 from ttrpc.aio.call import Call, StreamCall
 from ttrpc.aio.inbox import Inbox
 from ttrpc.aio.server_stream import ServerStream
 from ttrpc.aio.serving import Serving
 from ttrpc.aio.transport import Transport
-from ttrpc.bound_service import Handler
 from ttrpc.call_context import CallContext, Peer
 from ttrpc.codes import Code
 from ttrpc.deadline import Deadline
@@ -55,6 +54,7 @@ class ServerSession:
     __slots__ = (
         "_calls",
         "_connection",
+        "_cork",
         "_draining",
         "_ended",
         "_held",
@@ -101,6 +101,7 @@ class ServerSession:
             message_limit=limits.message,
             holds_back=True,
         )
+        self._cork = self.transport.cork
 
     # Unary calls.
 
@@ -131,32 +132,25 @@ class ServerSession:
             peer=self.peer,
             metadata=metadata,
         )
-        size = len(payload)
-        if metadata:
-            size += _size(metadata)
+        size = len(payload) + _size(metadata) if metadata else len(payload)
         if route.inline is None:
             self._start(Call(context, size), self._run_unary, route.proceed, request)
-        else:
-            self._call_inline(route.inline, request, context, size)
-
-    def _call_inline(
-        self, handler: Handler, request: Message, context: CallContext, size: int
-    ) -> None:
-        """Call a plain function and answer at once, unless it returns an awaitable."""
-        connection = self._connection
-        answer: bytes | None = None
+            return
         try:
-            response = handler(request, context)
+            response = route.inline(request, context)
             # Nearly all are of exactly this type; the checks of the others take longer.
-            if type(response) is context.method.response_type:
-                answer = response.SerializeToString()
+            is_plain = type(response) is route.response_type
+            answer = response.SerializeToString() if is_plain else b""
         except Exception as exc:
-            connection.send_error(context.stream_id, self._to_status(exc, context))
+            connection.send_error(stream_id, self._to_status(exc, context))
             return
-        if answer is not None:
-            connection.send_response(context.stream_id, answer)
-            return
-        call = Call(context, size)
+        if is_plain:
+            connection.send_response(stream_id, answer)
+        else:
+            self._await_response(Call(context, size), response)
+
+    def _await_response(self, call: Call, response: Any) -> None:
+        """Start a task for a plain function's response that may be awaitable."""
         started = self._start(call, self._run_unary, awaited, response)
         if not started and inspect.iscoroutine(response):
             response.close()
@@ -189,7 +183,7 @@ class ServerSession:
             status = self._to_status(error, context)
             connection.send_error(context.stream_id, status)
         call.answered = True
-        self.transport.cork.flush_soon()
+        self._cork.flush_soon()
 
     # Streaming calls.
 
@@ -209,7 +203,7 @@ class ServerSession:
         )
         transport = self.transport
         inbox = Inbox(
-            self._serving.limits.stream_inbox, self._held, transport.cork.after_frames
+            self._serving.limits.stream_inbox, self._held, self._cork.after_frames
         )
         handle: ServerStream[Any, Any] = ServerStream(
             stream, inbox, connection=self._connection, transport=transport
@@ -274,7 +268,7 @@ class ServerSession:
             connection.finish(stream, answer)
         else:
             connection.fail(stream, self._to_status(error, context))
-        self.transport.cork.flush_soon()
+        self._cork.flush_soon()
 
     # Calls in flight.
 
@@ -299,7 +293,7 @@ class ServerSession:
         serving.calls_in_flight += 1
         self._calls[call.context.stream_id] = call
         call.task = self._loop.create_task(run(call, proceed, request))
-        self.transport.cork.flush_after_tasks()
+        self._cork.flush_after_tasks()
         deadline = call.context.deadline
         if deadline is not None:
             call.timer = self._loop.call_at(deadline.at, self._expire, call)
@@ -308,7 +302,7 @@ class ServerSession:
     def _expire(self, call: Call) -> None:
         assert call.task is not None
         self._answer_early(call, DEADLINE_PASSED)
-        self.transport.cork.flush_soon()
+        self._cork.flush_soon()
         call.task.cancel()
 
     def _answer_early(self, call: Call, error: StatusError) -> None:

@@ -97,7 +97,7 @@ class Client:
         metadata: MetadataLike | None = None,
     ) -> ResponseT:
         """Call a unary method and return its response."""
-        context = self._context(method, timeout, metadata)
+        context = new_context(method, self._peer, timeout, metadata, time.monotonic)
         return cast(ResponseT, self._call(request, context))
 
     def open_stream(
@@ -110,7 +110,7 @@ class Client:
     ) -> ClientStream[RequestT, ResponseT]:
         """Open a stream, with the one message of a client that does not stream."""
         check_opening(method, request)
-        context = self._context(method, timeout, metadata)
+        context = new_context(method, self._peer, timeout, metadata, time.monotonic)
         return cast("ClientStream[RequestT, ResponseT]", self._open(request, context))
 
     def close(self) -> None:
@@ -128,20 +128,6 @@ class Client:
         traceback: TracebackType | None,
     ) -> None:
         self.close()
-
-    def _context(
-        self,
-        method: Method[Any, Any],
-        timeout: float | None,
-        metadata: MetadataLike | None,
-    ) -> CallContext:
-        return new_context(
-            method,
-            self._peer,
-            timeout=timeout,
-            metadata=metadata,
-            now=time.monotonic(),
-        )
 
     def _invoke(self, request: Message, context: CallContext) -> Message:
         method = context.method
