@@ -36,6 +36,7 @@ class ClientStream(Reader[ResponseT], Generic[RequestT, ResponseT]):
         super().__init__(inbox, stream.method.response_type)
         self._stream = stream
         self._session = session
+        self._cork = session.transport.cork
 
     async def send(self, request: RequestT) -> None:
         """Send a message. Waits while the server leaves too much unread.
@@ -52,20 +53,17 @@ class ClientStream(Reader[ResponseT], Generic[RequestT, ResponseT]):
         transport = session.transport
         if transport.is_full:
             await transport.drain(self._stream)
-        self._check_open()
+        session.check_connected()
+        self._inbox.check()
         session.connection.send_message(self._stream, request.SerializeToString())
-        transport.cork.flush_soon()
+        self._cork.flush_soon()
 
     async def close_send(self) -> None:
         """Tell the server that no more messages come. Raises as `send` does."""
-        self._check_open()
-        self._session.connection.close_send(self._stream)
-        self._session.transport.cork.flush_soon()
-
-    def _check_open(self) -> None:
-        """Raise the error that ended the stream or its connection, if one did."""
         self._session.check_connected()
         self._inbox.check()
+        self._session.connection.close_send(self._stream)
+        self._cork.flush_soon()
 
     def _unreadable(self, exc: DecodeError) -> Exception:
         return unreadable_message(self._stream.method, exc)

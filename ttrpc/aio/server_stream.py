@@ -32,6 +32,7 @@ class ServerStream(Reader[RequestT], Generic[RequestT, ResponseT]):
 
     __slots__ = (
         "_connection",
+        "_cork",
         "_is_server_streaming",
         "_returned",
         "_stream",
@@ -50,6 +51,7 @@ class ServerStream(Reader[RequestT], Generic[RequestT, ResponseT]):
         self._stream = stream
         self._connection = connection
         self._transport = transport
+        self._cork = transport.cork
         self._returned = False
         self._is_server_streaming = stream.method.cardinality.server_streaming
 
@@ -77,7 +79,7 @@ class ServerStream(Reader[RequestT], Generic[RequestT, ResponseT]):
         if self._returned:
             raise StreamClosed(f"stream {stream.stream_id}: its handler has returned")
         self._connection.send_message(stream, response.SerializeToString())
-        transport.cork.flush_soon()
+        self._cork.flush_soon()
 
     def close(self) -> None:
         """Make the stream unusable, because its handler has returned."""
