@@ -28,8 +28,9 @@ from kata_agent.boot.filesystems import mount_filesystems
 from kata_agent.boot.init import is_init, prepare_system
 from kata_agent.boot.root import can_pivot_root
 from kata_agent.console.debug_console import DebugConsole
-from kata_agent.container.stdio_accept import StreamListener
-from kata_agent.container.stdio_dial import DialledStreams, StreamSource
+from kata_agent.container.stream_dialer import StreamDialer
+from kata_agent.container.stream_listener import StreamListener
+from kata_agent.container.stream_source import StreamSource
 from kata_agent.device.devices import Devices
 from kata_agent.device.handlers import DRIVERS as DEVICE_DRIVERS
 from kata_agent.device.hotplug import Hotplug
@@ -172,7 +173,7 @@ async def serve(
             accepted = StreamListener()
             ending.callback(accepted.close)
             streams_port = config.passfd_listener_port
-            streams = accepted if streams_port else DialledStreams(ports)
+            streams = accepted if streams_port else StreamDialer(ports)
             sandbox = Sandbox(to_guest(config, paths, reaper, hotplug, streams))
             ending.push_async_callback(sandbox.end)
             server = to_server(sandbox, Network(reaper, hotplug), hotplug, tracing)

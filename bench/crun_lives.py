@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 
 from kata_agent.linux.prctl import set_child_subreaper
-from kata_agent.linux.spawn import spawn
+from kata_agent.linux.spawn import Command, spawn
 
 STATE = "/run/bench-crun"
 SLEEPER = "crun-sleeper"
@@ -71,7 +71,7 @@ def create(directory: Path, spec: dict[str, object], name: str) -> int:
 
 def crun(*arguments: str) -> None:
     # The cheapest way to start a program, so that the figure is crun's own.
-    pid = spawn(["crun", "--root", STATE, *arguments], stderr=2)
+    pid = spawn(Command(["crun", "--root", STATE, *arguments], stderr=2))
     if os.waitpid(pid, 0)[1]:
         raise RuntimeError(f"crun {arguments[0]} failed")
 

@@ -19,7 +19,7 @@ from typing import Final
 
 from kata_agent.console.kill import kill_session
 from kata_agent.console.pump import Pump
-from kata_agent.linux.spawn import DEFAULT_ENVIRONMENT
+from kata_agent.linux.spawn import DEFAULT_ENVIRONMENT, Command
 from kata_agent.linux.terminal import set_window_size
 from kata_agent.reaper import Reaper
 
@@ -61,7 +61,7 @@ class ShellSession:
             try:
                 set_window_size(slave, *SIZE)
                 child = self._reaper.spawn(
-                    [shell], terminal=os.ttyname(slave), env=ENVIRONMENT
+                    Command([shell], terminal=os.ttyname(slave), env=ENVIRONMENT)
                 )
             finally:
                 os.close(slave)

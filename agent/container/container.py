@@ -20,6 +20,7 @@ from typing import Final, TypeVar
 
 from kata_agent.blocking import blocking
 from kata_agent.cgroup.cgroup import Cgroup
+from kata_agent.child import Child
 from kata_agent.container.bundle import Bundle
 from kata_agent.container.container_state import (
     TRANSITIONS,
@@ -29,17 +30,19 @@ from kata_agent.container.container_state import (
 from kata_agent.container.diagnostic import read_diagnostic
 from kata_agent.container.hooks import RUN_BY_AGENT, read_output, run_hooks
 from kata_agent.container.launch import Start, launch_on_pipes, launch_on_terminal
-from kata_agent.container.oom import set_score
+from kata_agent.container.oom_score import set_oom_score
 from kata_agent.container.process import Process, ProcessState
 from kata_agent.container.process_table import ProcessTable
 from kata_agent.container.signals import ignores_term
-from kata_agent.container.stdio_dial import StreamPorts, StreamSockets, StreamSource
+from kata_agent.container.stream_connections import StreamConnections
+from kata_agent.container.stream_ports import StreamPorts
+from kata_agent.container.stream_source import StreamSource
 from kata_agent.errors import Internal, InvalidArgument, InvalidState
 from kata_agent.network.stats import read_network_stats
 from kata_agent.oci.resources import merge_resources, pop_unlimited
 from kata_agent.oci.spec import Spec
 from kata_agent.oci.working_directory import check_after, check_before
-from kata_agent.reaper import Child, Reaper
+from kata_agent.reaper import Reaper
 from kata_agent.runtime.runtime import Runtime, StandardFiles
 from kata_agent.system_paths import SystemPaths
 from kata_protos import agent_pb2
@@ -50,7 +53,7 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-_FREE: Final = contextlib.nullcontext()
+_NO_LIMIT: Final = contextlib.nullcontext()
 
 KILL_INTERVAL: Final = 0.2
 """Seconds from one kill of the whole cgroup to the next, while it is not empty."""
@@ -165,16 +168,16 @@ class Container:
         start: Start,
         streams: StreamPorts,
     ) -> Child:
-        sockets = await StreamSockets.connect(streams, self._streams)
+        connections = await StreamConnections.open(streams, self._streams)
         try:
             if terminal:
                 child, stdio = await launch_on_terminal(start, sockets=self._sockets)
             else:
                 child, stdio = await launch_on_pipes(start, pipe_size=self._pipe_size)
             process = Process(exec_id, child, stdio)
-            process.stream(sockets)
+            process.stream(connections)
         finally:
-            sockets.close()
+            connections.close()
         if self._state is ContainerState.REMOVED:
             process.close()
             self.check(ContainerEvent.EXEC)
@@ -236,7 +239,7 @@ class Container:
 
         async def start(files: StandardFiles) -> Child:
             child = await self._runtime.exec(self.id, process, files)
-            set_score(self._proc, child.pid, process["oomScoreAdj"])
+            set_oom_score(self._proc, child.pid, process["oomScoreAdj"])
             return child
 
         with (
@@ -350,11 +353,11 @@ class Container:
             # An exec that was under way has joined after the kill.
 
     async def remove(
-        self, slots: contextlib.AbstractAsyncContextManager[None] = _FREE
+        self, slot: contextlib.AbstractAsyncContextManager[None] = _NO_LIMIT
     ) -> None:
         """Kill what runs and delete everything of the container but its storages.
 
-        The runtime is called inside `slots`, which limits how many run at once.
+        The runtime runs inside `slot`, which limits how many run at once.
         """
         if self._state is ContainerState.REMOVED:
             return
@@ -370,7 +373,7 @@ class Container:
         if self._stop_oom_watch is not None:
             self._stop_oom_watch()
             self._stop_oom_watch = None
-        async with slots:
+        async with slot:
             await self._runtime.delete(self.id, force=True)
         with span(
             "cgroup.remove", {semconv.CONTAINER_ID: self.id}, subsystem="container"

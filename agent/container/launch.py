@@ -8,9 +8,10 @@ import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from kata_agent.container.stdio import Stdio, open_pipes
-from kata_agent.container.terminal import ConsoleSocket, to_stdio
-from kata_agent.reaper import Child
+from kata_agent.child import Child
+from kata_agent.container.console_socket import ConsoleSocket
+from kata_agent.container.pipes import open_pipes
+from kata_agent.container.stdio import Stdio, terminal_stdio
 from kata_agent.runtime.runtime import StandardFiles
 
 Start = Callable[[StandardFiles], Awaitable[Child]]
@@ -28,7 +29,7 @@ async def launch_on_pipes(start: Start, *, pipe_size: int = 0) -> tuple[Child, S
         pipes.stdio.close()
         raise
     finally:
-        pipes.close_theirs()
+        pipes.close_process_ends()
     return child, pipes.stdio
 
 
@@ -38,7 +39,7 @@ async def launch_on_terminal(start: Start, *, sockets: Path) -> tuple[Child, Std
         arrival = asyncio.create_task(console.receive())
         try:
             child = await start(StandardFiles(console=console.path))
-            return child, to_stdio(await arrival)
+            return child, terminal_stdio(await arrival)
         except BaseException:
             arrival.cancel()
             arrival.add_done_callback(_close_received)

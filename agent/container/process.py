@@ -12,9 +12,9 @@ import contextlib
 import enum
 from typing import Final
 
+from kata_agent.child import Child
 from kata_agent.container.stdio import Stdio
-from kata_agent.container.stdio_dial import StreamSockets
-from kata_agent.reaper import Child
+from kata_agent.container.stream_connections import StreamConnections
 
 
 class ProcessState(enum.Enum):
@@ -80,10 +80,10 @@ class Process:
         with contextlib.suppress(ProcessLookupError):
             self._child.send_signal(number)
 
-    def stream(self, sockets: StreamSockets) -> None:
+    def stream(self, connections: StreamConnections) -> None:
         """Carry the streams over connections of their own."""
-        self._has_input_connection = sockets.carry_input
-        self._streams = sockets.attach(self.stdio)
+        self._has_input_connection = connections.has_stdin
+        self._streams = connections.attach(self.stdio)
 
     def end_input(self) -> None:
         """Let the process read the end of its input.

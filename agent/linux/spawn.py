@@ -2,21 +2,23 @@
 """Start a program without forking the interpreter (man 3 posix_spawn).
 
 glibc implements it with CLONE_VFORK, so the cost does not grow with our memory.
-Everything but the three standard descriptors and `keep` is closed by exec,
-because Python opens all descriptors close-on-exec (PEP 446).
+Exec closes everything but the three standard descriptors and `Command.keep`, because
+Python opens all descriptors close-on-exec (PEP 446).
 """
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 DEFAULT_ENVIRONMENT: Final = {
     "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 }
-"""What helper programs and the OCI runtime see; never the agent's own."""
+"""The environment of helper programs and of the OCI runtime, never the agent's own."""
 
 # Python ignores SIGPIPE, asyncio handles SIGCHLD, a background job ignores SIGINT; a
 # program expects none of that.
@@ -29,72 +31,84 @@ _RESET_SIGNALS: Final = (
 )
 
 
-def spawn(
-    argv: Sequence[str],
-    *,
-    stdin: int | None = None,
-    stdout: int | None = None,
-    stderr: int | None = None,
-    keep: Sequence[int] = (),
-    env: Mapping[str, str] | None = None,
-    new_session: bool = False,
-    terminal: str = "",
-    sigpipe: bool = True,
-    program: str = "",
-) -> int:
-    """Start `argv` and return its pid.
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A program, its arguments, and the attributes that its process begins with."""
 
-    The program is `program`, or else `argv[0]`, found in PATH.
+    argv: Sequence[str]
+    stdin: int | None = None
+    """A descriptor; None is `/dev/null`. So for `stdout` and `stderr`."""
+    stdout: int | None = None
+    stderr: int | None = None
+    keep: Sequence[int] = ()
+    """Descriptors that are inherited under their own numbers."""
+    env: Mapping[str, str] | None = None
+    """None is `DEFAULT_ENVIRONMENT`."""
+    new_session: bool = False
+    terminal: str = ""
+    """The path of a terminal that replaces the three standard descriptors. It becomes
+    the controlling terminal of a new session."""
+    sigpipe: bool = True
+    """False to ignore SIGPIPE until the program says otherwise."""
+    program: str = ""
+    """A path, or a name in PATH; empty for `argv[0]`."""
 
-    A standard descriptor of None is `/dev/null`. Descriptors in `keep` are
-    inherited under their own numbers. With a `terminal`, a path, all three are
-    that, and it is the controlling terminal of a new session. Without `sigpipe`
-    the program ignores that signal until it says otherwise. Raises `OSError`
-    naming the program when it cannot be executed.
+    @property
+    def executable(self) -> str:
+        return self.program or self.argv[0]
+
+
+def spawn(command: Command) -> int:
+    """Start `command` and return its pid.
+
+    Raises `OSError` with the program's name when it cannot be executed.
     """
-    actions: list[tuple[int, ...] | tuple[int, int, str, int, int]] = []
+    standard = (command.stdin, command.stdout, command.stderr)
     # Move the three out of the way first: one of them may itself be 0, 1 or 2.
     moved: list[int] = []
     try:
-        for fd in (stdin, stdout, stderr):
+        for fd in standard:
             if fd is None:
                 moved.append(os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC))
             elif fd <= 2:
-                moved.append(_duplicate_above_standard(fd))
+                moved.append(fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 3))
             else:
                 moved.append(fd)
-        actions = [(os.POSIX_SPAWN_DUP2, fd, number) for number, fd in enumerate(moved)]
-        if terminal:
-            # The leader of a session that has none gets the terminal by opening it
-            # (man 4 tty); posix_spawn makes the session first.
-            actions = [
-                (os.POSIX_SPAWN_OPEN, 0, terminal, os.O_RDWR, 0),
-                (os.POSIX_SPAWN_DUP2, 0, 1),
-                (os.POSIX_SPAWN_DUP2, 0, 2),
-            ]
-        # glibc clears close-on-exec when source and target are the same.
-        actions += [(os.POSIX_SPAWN_DUP2, fd, fd) for fd in keep]
         try:
             return os.posix_spawnp(
-                program or argv[0],
-                list(argv),
-                dict(DEFAULT_ENVIRONMENT if env is None else env),
-                file_actions=actions,
+                command.executable,
+                list(command.argv),
+                dict(DEFAULT_ENVIRONMENT if command.env is None else command.env),
+                file_actions=_file_actions(command, moved),
                 setsigmask=(),
-                setsigdef=_RESET_SIGNALS if sigpipe else _RESET_SIGNALS[1:],
-                setsid=new_session or bool(terminal),
+                setsigdef=_RESET_SIGNALS if command.sigpipe else _RESET_SIGNALS[1:],
+                setsid=command.new_session or bool(command.terminal),
             )
         except OSError as error:
             raise type(error)(
-                error.errno, f"cannot execute {program or argv[0]!r}: {error.strerror}"
+                error.errno, f"cannot execute {command.executable!r}: {error.strerror}"
             ) from None
     finally:
-        for given, fd in zip((stdin, stdout, stderr), moved, strict=False):
+        for given, fd in zip(standard, moved, strict=False):
             if fd != given:
                 os.close(fd)
 
 
-def _duplicate_above_standard(fd: int) -> int:
-    import fcntl
-
-    return fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 3)
+def _file_actions(
+    command: Command, standard: Sequence[int]
+) -> list[tuple[int, ...] | tuple[int, int, str, int, int]]:
+    actions: list[tuple[int, ...] | tuple[int, int, str, int, int]]
+    if command.terminal:
+        # The leader of a session that has none gets the terminal by opening it
+        # (man 4 tty); posix_spawn makes the session first.
+        actions = [
+            (os.POSIX_SPAWN_OPEN, 0, command.terminal, os.O_RDWR, 0),
+            (os.POSIX_SPAWN_DUP2, 0, 1),
+            (os.POSIX_SPAWN_DUP2, 0, 2),
+        ]
+    else:
+        actions = [
+            (os.POSIX_SPAWN_DUP2, fd, number) for number, fd in enumerate(standard)
+        ]
+    # glibc clears close-on-exec when source and target are the same.
+    return [*actions, *((os.POSIX_SPAWN_DUP2, fd, fd) for fd in command.keep)]

@@ -14,9 +14,10 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from kata_agent.blocking import blocking
+from kata_agent.completed import Completed
 from kata_agent.errors import Internal
 from kata_agent.network.address import is_interface_name
-from kata_agent.reaper import Completed, Reaper
+from kata_agent.reaper import Reaper
 from kata_agent.system_paths import SystemPaths
 
 log = logging.getLogger(__name__)

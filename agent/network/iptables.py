@@ -6,9 +6,10 @@ from __future__ import annotations
 import logging
 from typing import Final
 
+from kata_agent.completed import Completed
 from kata_agent.errors import Internal, InvalidArgument
 from kata_agent.network.undo import undone_on_failure
-from kata_agent.reaper import Completed, Reaper
+from kata_agent.reaper import Reaper
 
 log = logging.getLogger(__name__)
 

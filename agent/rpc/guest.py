@@ -18,7 +18,7 @@ from kata_agent.machine.swap import add_swap_disk, add_swap_file
 from kata_agent.machine.virtiofs_refresh import refresh_shared_mounts
 from kata_agent.machine.volume import resize_volume, volume_stats
 from kata_agent.metrics.metrics import Metrics
-from kata_agent.runtime.concurrency import Slots
+from kata_agent.runtime.concurrency_limit import ConcurrencyLimit
 from kata_agent.sandbox.sandbox import Sandbox
 from kata_protos import agent_pb2, csi_pb2
 from kata_protos.agent_ttrpc import AgentServiceBase
@@ -48,7 +48,7 @@ class GuestService(AgentServiceBase):
         self._files = sandbox.files
         self._metrics = Metrics(hotplug.paths, count_spans)
         # One at a time, because threads that compute keep the event loop waiting.
-        self._scrapes = Slots(1)
+        self._scrape_limit = ConcurrencyLimit(1)
         self._device_handlers = device_handlers
         self._storage_handlers = storage_handlers
 
@@ -96,7 +96,7 @@ class GuestService(AgentServiceBase):
     async def get_metrics(
         self, request: agent_pb2.GetMetricsRequest, context: CallContext
     ) -> agent_pb2.Metrics:
-        async with self._scrapes.place():
+        async with self._scrape_limit.slot():
             page = await blocking(self._metrics.scrape)
         return agent_pb2.Metrics(metrics=page)
 

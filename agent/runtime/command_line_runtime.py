@@ -7,18 +7,20 @@ because its stderr is the container's.
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import json
 import logging
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar, Final
 
+from kata_agent.child import Child
 from kata_agent.errors import Internal
-from kata_agent.reaper import Child, Reaper
+from kata_agent.linux.memory_file import memory_file
+from kata_agent.linux.spawn import Command
+from kata_agent.reaper import Reaper
 from kata_agent.runtime.runtime import Json, StandardFiles
 from kata_tracing import semconv
 from kata_tracing.span import span
@@ -62,7 +64,7 @@ class CommandLineRuntime:
     async def exec(
         self, container_id: str, process: Json, files: StandardFiles
     ) -> Child:
-        with _memory_file(json.dumps(process).encode()) as document:
+        with memory_file("process", json.dumps(process).encode()) as document:
             return await self._start_process(
                 ["exec", "--detach", "--process", _path_of(document)],
                 container_id,
@@ -70,7 +72,7 @@ class CommandLineRuntime:
             )
 
     async def update(self, container_id: str, resources: Json) -> None:
-        with _memory_file(json.dumps(resources).encode()) as document:
+        with memory_file("resources", json.dumps(resources).encode()) as document:
             await self._call(
                 ["update", "--resources", _path_of(document), container_id],
                 container_id,
@@ -84,15 +86,6 @@ class CommandLineRuntime:
             log.warning(
                 "runtime's delete: %s", complaint, extra={"container_id": container_id}
             )
-
-    async def features(self) -> Json:
-        completed = await self._reaper.run([self._program, "features"])
-        if completed.status == 0:
-            document: Json = json.loads(completed.stdout)
-            return document
-        # crun before 1.9 has no such command; its version line names the parts.
-        version = await self._reaper.run([self._program, "--version"])
-        return {"linux": {"seccomp": {"enabled": b"+SECCOMP" in version.stdout}}}
 
     async def _start_process(
         self, arguments: Sequence[str], container_id: str, files: StandardFiles
@@ -125,23 +118,25 @@ class CommandLineRuntime:
             {semconv.CONTAINER_ID: container_id},
             subsystem="runtime",
         )
-        with step, _memory_file() as messages:
+        with step, memory_file("log") as messages:
             child = self._reaper.spawn(
-                [
-                    self._program,
-                    *self.global_options,
-                    "--root",
-                    os.fspath(self._state),
-                    "--log",
-                    _path_of(messages),
-                    "--log-format",
-                    "json",
-                    *arguments,
-                ],
-                stdin=files.stdin,
-                stdout=files.stdout,
-                stderr=files.stderr,
-                sigpipe=self.sigpipe,
+                Command(
+                    [
+                        self._program,
+                        *self.global_options,
+                        "--root",
+                        os.fspath(self._state),
+                        "--log",
+                        _path_of(messages),
+                        "--log-format",
+                        "json",
+                        *arguments,
+                    ],
+                    stdin=files.stdin,
+                    stdout=files.stdout,
+                    stderr=files.stderr,
+                    sigpipe=self.sigpipe,
+                )
             )
             status = await child.wait()
             reason = to_reason(os.pread(messages, _LOG_LIMIT, 0))
@@ -183,18 +178,6 @@ def _innermost(message: str) -> str:
 
 
 _FAILURES: Final = ("error", "fatal", "panic")
-
-
-@contextlib.contextmanager
-def _memory_file(content: bytes = b"") -> Iterator[int]:
-    fd = os.memfd_create("oci-runtime", os.MFD_CLOEXEC)
-    try:
-        view = memoryview(content)
-        while view:
-            view = view[os.write(fd, view) :]
-        yield fd
-    finally:
-        os.close(fd)
 
 
 def _path_of(fd: int) -> str:

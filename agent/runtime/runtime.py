@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The seam to the OCI runtime: six verbs, and nothing else of it anywhere.
+"""The seam to the OCI runtime: five verbs, and nothing else of it anywhere.
 
 Signals, waiting, statistics, freezing, process lists and OOM events never touch
 the runtime: the agent does them on pidfds and cgroupfs. `crun` is the default,
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from kata_agent.reaper import Child
+from kata_agent.child import Child
 
 Json = dict[str, Any]
 
@@ -56,8 +56,4 @@ class Runtime(Protocol):
 
     async def delete(self, container_id: str, *, force: bool = False) -> None:
         """Forget a container; with `force` kill it first, unknown is fine."""
-        ...
-
-    async def features(self) -> Json:
-        """Return the OCI features document, or the part that can be known."""
         ...

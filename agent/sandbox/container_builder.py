@@ -13,11 +13,11 @@ from kata_agent.cgroup.open import open_cgroup, to_path
 from kata_agent.cgroup.supported_files import SupportedFiles
 from kata_agent.container.bundle import Bundle
 from kata_agent.container.container import Container
-from kata_agent.container.stdio_dial import StreamPorts
+from kata_agent.container.stream_ports import StreamPorts
 from kata_agent.errors import InvalidArgument
 from kata_agent.oci.adapt import Preparation, prepare_spec
 from kata_agent.oci.spec import Spec
-from kata_agent.runtime.concurrency import Slots
+from kata_agent.runtime.concurrency_limit import ConcurrencyLimit
 from kata_agent.sandbox.guest import Guest
 from kata_agent.sandbox.namespace import PidNamespace
 from kata_agent.sandbox.sandbox_setup import SandboxSetup
@@ -30,13 +30,15 @@ from kata_tracing.span import span
 class ContainerBuilder:
     """Builds containers, each up to the moment before its program runs."""
 
-    def __init__(self, guest: Guest, setup: SandboxSetup, slots: Slots) -> None:
+    def __init__(
+        self, guest: Guest, setup: SandboxSetup, runtime_limit: ConcurrencyLimit
+    ) -> None:
         self.cgroup_files: Final = SupportedFiles(guest.paths.cgroup)
         self.watches: Final = FileWatches()
         """The cgroup files that are watched for out-of-memory events."""
         self._guest = guest
         self._setup = setup
-        self._slots = slots
+        self._runtime_limit = runtime_limit
 
     def new(
         self, container_id: str, spec: Spec, others: Iterable[Container]
@@ -92,7 +94,7 @@ class ContainerBuilder:
             await self._prepare(
                 container, request, spec, self._pid_namespace(request, agent_pid)
             )
-            async with self._slots.place():
+            async with self._runtime_limit.slot():
                 await container.create(spec, streams)
             for mount in request.shared_mounts:
                 await share_mount(mount, find(mount.src_ctr), container)

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from kata_agent.container.stdio_dial import StreamSource
+from kata_agent.container.stream_source import StreamSource
 from kata_agent.oci.spec import Spec
 from kata_agent.options.config import Config
 from kata_agent.reaper import Reaper

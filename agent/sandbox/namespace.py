@@ -18,6 +18,7 @@ from typing import Final
 
 from kata_agent.blocking import blocking
 from kata_agent.boot.root import can_pivot_root
+from kata_agent.child import Child
 from kata_agent.errors import InvalidArgument
 from kata_agent.linux.mount import MNT_DETACH, MS_BIND, mount, unmount
 from kata_agent.linux.namespace import (
@@ -28,7 +29,7 @@ from kata_agent.linux.namespace import (
     set_hostname,
 )
 from kata_agent.oci.spec import Spec
-from kata_agent.reaper import Child, Reaper
+from kata_agent.reaper import Reaper
 from kata_agent.sandbox.pause import start_pause
 from kata_agent.system_paths import SystemPaths
 from kata_tracing.span import span

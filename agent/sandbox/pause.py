@@ -15,7 +15,7 @@ from typing import Final
 
 from kata_agent.errors import Internal
 from kata_agent.linux.namespace import run_isolated
-from kata_agent.linux.spawn import spawn
+from kata_agent.linux.spawn import Command, spawn
 
 PROGRAM: Final = (
     # The kernel reaps the orphans of a process that ignores SIGCHLD (man 2 wait), so
@@ -45,7 +45,9 @@ def _start() -> int:
     reader, writer = os.pipe()
     try:
         try:
-            pid = spawn([sys.executable, "-I", "-S", "-c", PROGRAM], stdout=writer)
+            pid = spawn(
+                Command([sys.executable, "-I", "-S", "-c", PROGRAM], stdout=writer)
+            )
         finally:
             os.close(writer)
         if os.read(reader, 1) != b".":

@@ -19,9 +19,9 @@ from kata_agent.blocking import blocking
 from kata_agent.container.container import Container
 from kata_agent.container.container_state import ContainerEvent
 from kata_agent.container.identifier import check_container_id, check_exec_id
-from kata_agent.container.oom import OomEvents
+from kata_agent.container.oom_events import OomEvents
 from kata_agent.container.process_list import list_processes
-from kata_agent.container.stdio_dial import StreamPorts
+from kata_agent.container.stream_ports import StreamPorts
 from kata_agent.errors import (
     AgentError,
     AlreadyExists,
@@ -35,7 +35,7 @@ from kata_agent.oci.convert import process_to_oci, to_oci
 from kata_agent.oci.convert_resources import resources_to_oci
 from kata_agent.oci.resources import fit_resources
 from kata_agent.oci.spec import Spec
-from kata_agent.runtime.concurrency import Slots
+from kata_agent.runtime.concurrency_limit import ConcurrencyLimit
 from kata_agent.sandbox.container_builder import ContainerBuilder
 from kata_agent.sandbox.guest import Guest
 from kata_agent.sandbox.operations import Operations
@@ -63,9 +63,9 @@ class Sandbox:
         self._state = SandboxState.OPEN
         # Held by CreateSandbox and DestroySandbox.
         self._lock = asyncio.Lock()
-        self._slots = Slots(2 * (os.cpu_count() or 1))
+        self._runtime_limit = ConcurrencyLimit(2 * (os.cpu_count() or 1))
         self._setup = SandboxSetup(guest)
-        self._builder = ContainerBuilder(guest, self._setup, self._slots)
+        self._builder = ContainerBuilder(guest, self._setup, self._runtime_limit)
         self._containers: dict[str, Container] = {}
         self._removals: dict[Container, asyncio.Task[None]] = {}
         self._operations = Operations()
@@ -207,7 +207,7 @@ class Sandbox:
             self.oom_events.report(container_id)
 
         async def start() -> None:
-            async with container.lifecycle_lock, self._slots.place():
+            async with container.lifecycle_lock, self._runtime_limit.slot():
                 await container.start(report)
 
         await self._operations.complete(start())
@@ -233,7 +233,7 @@ class Sandbox:
         )
 
         async def start() -> None:
-            async with self._slots.place():
+            async with self._runtime_limit.slot():
                 await container.exec(request.exec_id, process, streams)
 
         await self._operations.complete(start())
@@ -266,7 +266,7 @@ class Sandbox:
         )
 
         async def update() -> None:
-            async with container.lifecycle_lock, self._slots.place():
+            async with container.lifecycle_lock, self._runtime_limit.slot():
                 await container.update(resources)
                 container.wanted_cpus = wanted_cpus or container.wanted_cpus
 
@@ -316,7 +316,7 @@ class Sandbox:
             if self._containers.get(container.id) is not container:
                 # Its creation failed and was undone; the id may be that of another one.
                 return
-            await container.remove(self._slots.place())
+            await container.remove(self._runtime_limit.slot())
             del self._containers[container.id]
             # If this fails, the storage stays until the sandbox ends.
             await self._guest.storages.remove_for(container.id)

@@ -14,6 +14,7 @@ import pytest
 
 from kata_agent.cgroup.kill import send_kill
 from kata_agent.errors import NotFound, Timeout
+from kata_agent.linux.spawn import Command
 from kata_agent.reaper import Reaper
 from tests.helpers.namespace import World, in_namespaces
 
@@ -52,10 +53,10 @@ async def _wait_for_no_children() -> None:
 async def test_exit_codes(world: World) -> None:
     with Reaper() as reaper:
         for code in (0, 1, 125, 255):
-            child = reaper.spawn(["sh", "-c", f"exit {code}"])
+            child = reaper.spawn(Command(["sh", "-c", f"exit {code}"]))
             assert await child.wait() == code
         for number in (signal.SIGKILL, signal.SIGTERM, signal.SIGABRT):
-            child = reaper.spawn(["sleep", "1000"])
+            child = reaper.spawn(Command(["sleep", "1000"]))
             child.send_signal(number)
             assert await child.wait() == 128 + number
             with pytest.raises(ProcessLookupError):
@@ -134,7 +135,7 @@ async def test_an_orphan_whose_session_goes_on_is_known_to_have_ended(
     file = Path("/run/pid")
     script = f"(setsid sh -c 'echo $$ >{file}; sleep 1000 & exit 5' &)"
     with Reaper() as reaper, reaper.expecting():
-        await reaper.spawn(["sh", "-c", script]).wait()
+        await reaper.spawn(Command(["sh", "-c", script])).wait()
         async with asyncio.timeout(10):
             while not (file.exists() and file.read_text()) or reaper._orphans == {}:
                 await asyncio.sleep(0.001)

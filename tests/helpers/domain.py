@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from kata_agent.container.container import Container
-from kata_agent.container.stdio_dial import StreamSource
+from kata_agent.container.stream_source import StreamSource
 from kata_agent.device.rules import complete_rules
 from kata_agent.oci.spec import Spec
 from kata_agent.options.config import Config

@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 
 from kata_agent.cgroup.file_watches import FileWatches
 from kata_agent.cgroup.open import open_cgroup
+from kata_agent.linux.spawn import Command
 from kata_agent.reaper import Reaper
 from tests.helpers.namespace import CGROUP_ROOT, World, in_namespaces
 
@@ -37,7 +38,7 @@ async def test_a_cgroup_is_frozen_killed_waited_for_and_removed(world: World) ->
     await cgroup.kill()
     await cgroup.wait_for_empty()
     with Reaper() as reaper:
-        child = reaper.spawn(["sh", "-c", 'read x; exec sh -c "$0"', BOMB])
+        child = reaper.spawn(Command(["sh", "-c", 'read x; exec sh -c "$0"', BOMB]))
         for root in roots:
             (root / "a/b/c/cgroup.procs").write_text(str(child.pid))
         assert child.pid in cgroup.pids()
@@ -59,7 +60,7 @@ async def test_a_fork_bomb_dies(world: World) -> None:
     roots = make_cgroups("bomb")
     with Reaper() as reaper:
         reader, writer = os.pipe()
-        child = reaper.spawn(["sh", "-c", f"read x; {BOMB}"], stdin=reader)
+        child = reaper.spawn(Command(["sh", "-c", f"read x; {BOMB}"], stdin=reader))
         os.close(reader)
         for root in roots:
             (root / "bomb/cgroup.procs").write_text(str(child.pid))

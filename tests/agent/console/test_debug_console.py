@@ -18,6 +18,7 @@ import pytest
 from kata_agent.console import debug_console, shell_session
 from kata_agent.console.debug_console import DebugConsole
 from kata_agent.console.pump import Pump
+from kata_agent.linux.spawn import Command
 from kata_agent.ports.unix_ports import UnixPorts
 from kata_agent.reaper import Reaper
 from kata_host.guest.hybrid_server import HybridServer
@@ -341,8 +342,10 @@ async def test_the_recipe_of_kata(reaper: Reaper, host: Host, door: Path) -> Non
     (await host.connect()).close()
     master, slave = os.openpty()
     socat = reaper.spawn(
-        ["socat", "stdin,raw,echo=0", f"unix-connect:{door}"],
-        terminal=os.ttyname(slave),
+        Command(
+            ["socat", "stdin,raw,echo=0", f"unix-connect:{door}"],
+            terminal=os.ttyname(slave),
+        )
     )
     os.close(slave)
     os.set_blocking(master, False)

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from kata_agent.child import Child
 from kata_agent.container.launch import launch_on_pipes, launch_on_terminal
-from kata_agent.reaper import Child
 from kata_agent.runtime.runtime import StandardFiles
 
 

@@ -10,8 +10,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from kata_agent.container.pipes import Pipes, open_pipes
 from kata_agent.container.process import Process, ProcessState
-from kata_agent.container.stdio import Pipes, open_pipes
+from kata_agent.linux.spawn import Command
 from kata_agent.reaper import Reaper
 
 
@@ -24,12 +25,14 @@ async def reaper() -> Iterator[Reaper]:
 def start(reaper: Reaper, script: str) -> Process:
     pipes: Pipes = open_pipes()
     child = reaper.spawn(
-        ["sh", "-c", script],
-        stdin=pipes.stdin,
-        stdout=pipes.stdout,
-        stderr=pipes.stderr,
+        Command(
+            ["sh", "-c", script],
+            stdin=pipes.stdin,
+            stdout=pipes.stdout,
+            stderr=pipes.stderr,
+        )
     )
-    pipes.close_theirs()
+    pipes.close_process_ends()
     return Process("e1", child, pipes.stdio)
 
 
@@ -59,7 +62,7 @@ async def test_the_exit_of_a_process_that_was_handed_out_first_changes_nothing(
     child = reaper.adopt(pid)
     assert await child.wait() == 9
     pipes = open_pipes()
-    pipes.close_theirs()
+    pipes.close_process_ends()
     process = Process("e1", child, pipes.stdio)
     # The future is done already: this does not yield to the callback of the exit.
     assert await process.wait() == 9

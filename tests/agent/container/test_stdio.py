@@ -1,16 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
+"""Standard streams of real containers."""
+
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import hashlib
 import os
 import time
 
 import pytest
 
-from kata_agent.container.stdio import BUSY_PIPE_SIZE, LINGER, Input, Output, open_pipes
-from kata_agent.errors import Internal, NotFound
+from kata_agent.errors import NotFound
 from tests.helpers.domain import (
     container_request,
     exec_request,
@@ -19,142 +19,6 @@ from tests.helpers.domain import (
     started,
 )
 from tests.helpers.namespace import World, in_namespaces
-
-
-async def test_output_ends_when_its_writer_closes() -> None:
-    reader, writer = os.pipe()
-    output = Output(reader)
-    os.write(writer, b"last words")
-    os.close(writer)
-    assert await output.read(4) == b"last"
-    assert await output.read(100) == b" words"
-    assert await output.read(100) == b""
-    assert output.is_closed
-
-
-async def test_output_is_cut_after_its_process_though_others_hold_it() -> None:
-    reader, writer = os.pipe()
-    output = Output(reader)
-    os.write(writer, b"before")
-    output.end_soon()
-    ended = asyncio.get_running_loop().time()
-    assert await output.read(100) == b"before"
-    assert await output.read(100) == b""
-    took = asyncio.get_running_loop().time() - ended
-    assert LINGER * 0.9 <= took < LINGER + 0.4
-    os.close(writer)
-
-
-async def test_output_written_until_the_cut_is_delivered_though_it_goes_on() -> None:
-    reader, writer = os.pipe()
-    output = Output(reader)
-    output.end_soon()
-    os.write(writer, b"x" * 1000)
-    await asyncio.sleep(LINGER * 1.2)
-    os.write(writer, b"too late")
-    assert await output.read(600) == b"x" * 600
-    assert await output.read(600) == b"x" * 400
-    assert await output.read(600) == b""
-    os.close(writer)
-
-
-async def test_a_cancelled_reader_takes_nothing() -> None:
-    reader, writer = os.pipe()
-    output = Output(reader)
-    abandoned = asyncio.create_task(output.read(100))
-    await asyncio.sleep(0)
-    abandoned.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await abandoned
-    os.write(writer, b"still here")
-    assert await output.read(100) == b"still here"
-    output.close()
-    os.close(writer)
-
-
-async def test_closing_an_output_ends_its_readers() -> None:
-    reader, writer = os.pipe()
-    output = Output(reader)
-    reading = [asyncio.create_task(output.read(100)) for _ in range(3)]
-    await asyncio.sleep(0)
-    output.close()
-    assert await asyncio.gather(*reading) == [b"", b"", b""]
-    os.close(writer)
-
-
-async def test_input_closes_after_what_was_written() -> None:
-    reader, writer = os.pipe()
-    stdin = Input(writer)
-    data = os.urandom(1 << 20)
-    writing = asyncio.create_task(stdin.write(data))
-    await asyncio.sleep(0)
-    stdin.end()
-    stdin.end()
-    assert await stdin.write(b"after the end") == 0
-    output = Output(reader)
-    received = b""
-    while chunk := await output.read(1 << 16):
-        received += chunk
-    assert await writing == len(data)
-    assert received == data
-
-
-async def test_input_that_nobody_reads() -> None:
-    reader, writer = os.pipe()
-    stdin = Input(writer)
-    blocked = asyncio.create_task(stdin.write(bytes(1 << 20)))
-    await asyncio.sleep(0)
-    os.close(reader)
-    with pytest.raises(Internal, match="nobody reads it"):
-        await blocked
-    stdin.close()
-
-
-async def test_closing_an_input_fails_a_blocked_writer() -> None:
-    reader, writer = os.pipe()
-    stdin = Input(writer)
-    blocked = asyncio.create_task(stdin.write(bytes(1 << 20)))
-    await asyncio.sleep(0)
-    stdin.close()
-    with pytest.raises(Internal, match="closed before everything was written"):
-        await blocked
-    os.close(reader)
-
-
-async def test_pipe_size() -> None:
-    pipes = open_pipes(256 << 10)
-    get_size = 1032  # F_GETPIPE_SZ
-    assert fcntl.fcntl(pipes.stdout, get_size) == 256 << 10
-    assert fcntl.fcntl(pipes.stderr, get_size) == 256 << 10
-    pipes.close_theirs()
-    pipes.stdio.close()
-
-
-async def test_a_busy_pipe_grows_and_a_quiet_one_does_not() -> None:
-    get_size = 1032  # F_GETPIPE_SZ
-    pipes = open_pipes()
-    before = fcntl.fcntl(pipes.stdout, get_size)
-    os.write(pipes.stdout, b"few")
-    assert await pipes.stdio.stdout.read(1 << 20) == b"few"
-    assert fcntl.fcntl(pipes.stdout, get_size) == before
-    os.write(pipes.stdout, bytes(before))
-    assert await pipes.stdio.stdout.read(1 << 20) == bytes(before)
-    assert fcntl.fcntl(pipes.stdout, get_size) == BUSY_PIPE_SIZE
-    assert fcntl.fcntl(pipes.stderr, get_size) == before
-    # A write that fits the larger pipe no longer waits for a reader.
-    assert await pipes.stdio.input.write(bytes(BUSY_PIPE_SIZE)) == BUSY_PIPE_SIZE
-    pipes.close_theirs()
-    pipes.stdio.close()
-
-
-async def test_a_size_that_was_asked_for_stays() -> None:
-    get_size = 1032  # F_GETPIPE_SZ
-    pipes = open_pipes(128 << 10)
-    os.write(pipes.stdout, bytes(64 << 10))
-    await pipes.stdio.stdout.read(1 << 20)
-    assert fcntl.fcntl(pipes.stdout, get_size) == 128 << 10
-    pipes.close_theirs()
-    pipes.stdio.close()
 
 
 @in_namespaces("v1")

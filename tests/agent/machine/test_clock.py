@@ -9,9 +9,12 @@ import time
 import pytest
 
 from kata_agent.errors import InvalidArgument
-from kata_agent.linux.namespace import CLONE_NEWUSER, unshare
+from kata_agent.linux.namespace import unshare
 from kata_agent.machine.clock import set_time
 from tests.helpers.namespace import require_root, run_in_namespaces
+
+CLONE_NEWUSER = 0x10000000
+"""linux/sched.h"""
 
 
 @pytest.mark.parametrize(

@@ -44,15 +44,6 @@ def test_unknown_runtimes_are_named() -> None:
         to_runtime("youki", reaper=None, state=Path("/"))  # type: ignore[arg-type]
 
 
-@in_namespaces("v1")
-async def test_features_say_whether_there_is_seccomp(world: World) -> None:
-    with Reaper() as reaper:
-        for name in ("crun", "runc"):
-            state = Path("/run/state")
-            features = await to_runtime(name, reaper=reaper, state=state).features()
-            assert features["linux"]["seccomp"]["enabled"] is True
-
-
 @in_namespaces("v1", "v2")
 async def test_deleting_what_is_not_there_by_force_is_fine(world: World) -> None:
     with Reaper() as reaper:

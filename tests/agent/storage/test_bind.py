@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from kata_agent.errors import NotFound
-from kata_agent.linux.mount import read_mounts
+from kata_agent.linux.mountinfo import read_mounts
 from kata_agent.storage import bind
 from kata_protos.agent_pb2 import Storage
 from tests.helpers.drivers import open_context

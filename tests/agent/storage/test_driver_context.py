@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from kata_agent.errors import Internal, InvalidArgument
-from kata_agent.linux.mount import parse_options, read_mounts
+from kata_agent.linux.mount_options import parse_options
+from kata_agent.linux.mountinfo import read_mounts
 from kata_agent.system_paths import SystemPaths
 from kata_protos.agent_pb2 import FSGroup, Storage
 from tests.helpers.drivers import open_context

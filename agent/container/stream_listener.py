@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Streams over connections that the host makes before it asks for them.
+"""Stream connections that the host makes, before it asks for them.
 
-With `agent.passfd_listener_port=PORT` the host connects to PORT in the guest for each
-stream, and the request names each by the host's own port of that connection. So
-does Kata's runtime-rs with Dragonball, which calls it pass-through of descriptors.
+With `agent.passfd_listener_port=PORT` the host connects to PORT in the guest once for
+each stream, and the request names each stream by the host's own port of that
+connection. Kata's runtime-rs does so with Dragonball, and calls this pass-through of
+descriptors.
 """
 
 from __future__ import annotations
@@ -17,10 +18,11 @@ from typing import Final
 log = logging.getLogger(__name__)
 
 ARRIVAL_TIMEOUT: Final = 3.0
-"""Seconds that a request may be ahead of its connections."""
+"""Seconds by which a request may precede its connections."""
 UNCLAIMED_LIMIT: Final = 64
-"""Connections that nobody has asked for; the oldest are closed."""
+"""Connections that wait for their request, at most; the oldest are closed."""
 ACCEPT_BATCH: Final = 16
+"""Connections that are accepted in one turn of the loop, at most."""
 
 
 def peer_port(connection: socket.socket) -> int:
@@ -40,7 +42,7 @@ class StreamListener:
         self._loop = asyncio.get_running_loop()
 
     def listen(self, listener: socket.socket) -> None:
-        """Accept from `listener`, which does not block, and own it."""
+        """Accept connections from `listener`, a nonblocking socket, and own it."""
         self._listener = listener
         self._loop.add_reader(listener, self._accept, listener)
 
@@ -49,14 +51,14 @@ class StreamListener:
         if port in self._unclaimed:
             return self._unclaimed.pop(port)
         if port in self._waiting:
-            raise OSError("asked for twice")
+            raise OSError("requested twice")
         arrival: asyncio.Future[socket.socket] = self._loop.create_future()
         self._waiting[port] = arrival
         try:
             async with asyncio.timeout(ARRIVAL_TIMEOUT):
                 return await arrival
         except TimeoutError:
-            raise OSError("the host has not connected from it") from None
+            raise OSError("no connection from the host") from None
         finally:
             del self._waiting[port]
 
@@ -73,17 +75,17 @@ class StreamListener:
         if arrival is not None and not arrival.done():
             arrival.set_result(connection)
             return
-        # The host may use a port again: the older connection has ended then.
+        # A host that uses a port again has ended the older connection.
         older = self._unclaimed.pop(port, None)
         if older is None and len(self._unclaimed) >= UNCLAIMED_LIMIT:
             older = self._unclaimed.pop(next(iter(self._unclaimed)))
         if older is not None:
-            log.warning("a connection for a stream was never asked for")
+            log.warning("stream connection closed, no request named it")
             older.close()
         self._unclaimed[port] = connection
 
     def close(self) -> None:
-        """Stop listening, and close what nobody has asked for."""
+        """Stop listening, and close the connections that no request has named."""
         if self._listener is not None:
             self._loop.remove_reader(self._listener)
             self._listener.close()

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from kata_agent.container import stdio_accept
-from kata_agent.container.stdio_accept import UNCLAIMED_LIMIT, StreamListener
+from kata_agent.container import stream_listener
+from kata_agent.container.stream_listener import UNCLAIMED_LIMIT, StreamListener
 from kata_agent.errors import Unavailable
 from tests.helpers.domain import container_request, open_sandbox, read_all
 from tests.helpers.namespace import World, in_namespaces
@@ -66,7 +66,7 @@ async def test_connections_are_told_apart_by_their_port(host: Host) -> None:
 async def test_a_request_may_be_first(host: Host) -> None:
     opening = asyncio.create_task(host.listener.open(11))
     await asyncio.sleep(0)
-    with pytest.raises(OSError, match="asked for twice"):
+    with pytest.raises(OSError, match="requested twice"):
         await host.listener.open(11)
     host.connect(11)
     (await opening).close()
@@ -75,9 +75,9 @@ async def test_a_request_may_be_first(host: Host) -> None:
 async def test_a_connection_that_does_not_come(
     host: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stdio_accept, "ARRIVAL_TIMEOUT", 0.01)
+    monkeypatch.setattr(stream_listener, "ARRIVAL_TIMEOUT", 0.01)
     host.connect(12)
-    with pytest.raises(OSError, match="has not connected from it"):
+    with pytest.raises(OSError, match="no connection from the host"):
         await host.listener.open(11)
     (await host.listener.open(12)).close()
 
@@ -114,7 +114,7 @@ async def test_streams_flow_over_connections_of_the_hosts(world: World) -> None:
         stdout.setblocking(False)
         assert await asyncio.get_running_loop().sock_recv(stdout, 10) == b"in"
         request.container_id, request.stdin_port, request.stdout_port = "c2", 0, 99
-        with pytest.raises(Unavailable, match="stdout port 99: the host has not"):
+        with pytest.raises(Unavailable, match="stdout port 99: no connection"):
             await sandbox.create_container(request)
         assert len(os.listdir("/run/kata-containers")) == 1
     host.close()

@@ -5,16 +5,16 @@ import asyncio
 
 import pytest
 
-from kata_agent.runtime import concurrency
-from kata_agent.runtime.concurrency import Slots
+from kata_agent.runtime import concurrency_limit
+from kata_agent.runtime.concurrency_limit import ConcurrencyLimit
 
 
 async def test_no_more_than_there_are_places() -> None:
-    limited, inside, most = Slots(2), 0, 0
+    limited, inside, most = ConcurrencyLimit(2), 0, 0
 
     async def work() -> None:
         nonlocal inside, most
-        async with limited.place():
+        async with limited.slot():
             inside += 1
             most = max(most, inside)
             await asyncio.sleep(0)
@@ -27,30 +27,30 @@ async def test_no_more_than_there_are_places() -> None:
 async def test_one_that_hangs_loses_its_place_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(concurrency, "PATIENCE", 0.01)
-    limited, never = Slots(1), asyncio.Event()
+    monkeypatch.setattr(concurrency_limit, "PATIENCE", 0.01)
+    limited, never = ConcurrencyLimit(1), asyncio.Event()
 
     async def hang() -> None:
-        async with limited.place():
+        async with limited.slot():
             await never.wait()
 
     hanging = [asyncio.create_task(hang()) for _ in range(3)]
-    async with limited.place():
+    async with limited.slot():
         pass
-    monkeypatch.setattr(concurrency, "PATIENCE", 60)
+    monkeypatch.setattr(concurrency_limit, "PATIENCE", 60)
     never.set()
     await asyncio.gather(*hanging)
     # There is still one place, not one for each that hung.
-    async with limited.place():
+    async with limited.slot():
         with pytest.raises(TimeoutError):
-            async with asyncio.timeout(0.01), limited.place():
+            async with asyncio.timeout(0.01), limited.slot():
                 pass
 
 
 async def test_a_failure_leaves_the_place() -> None:
-    limited = Slots(1)
+    limited = ConcurrencyLimit(1)
     with pytest.raises(KeyError):
-        async with limited.place():
+        async with limited.slot():
             raise KeyError
-    async with limited.place():
+    async with limited.slot():
         pass

@@ -1,34 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""OOM kills: whom the kernel takes first, and each reported once to one caller."""
+"""The queue of OOM kills, each of which is reported to one caller."""
 
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections import deque
-from pathlib import Path
 from typing import Final
 
 from kata_agent.errors import Internal
 
-log = logging.getLogger(__name__)
-
 PENDING_LIMIT: Final = 100
-"""Kills kept while nobody asks; the oldest are dropped."""
-
-
-def set_score(proc: Path, pid: int, score: int) -> None:
-    """Set how soon the kernel kills `pid` (`oom_score_adj`, man 5 proc).
-
-    crun sets it for a container's init alone. A process that has ended is fine, and
-    so is a lower score that needs CAP_SYS_RESOURCE.
-    """
-    try:
-        (proc / str(pid) / "oom_score_adj").write_text(str(score))
-    except (FileNotFoundError, ProcessLookupError):
-        return
-    except PermissionError:
-        log.warning("OOM score not set", extra={"pid": pid, "score": score})
+"""Kills that are kept while no caller asks; the oldest are dropped."""
 
 
 class OomEvents:
@@ -40,12 +22,12 @@ class OomEvents:
         self._closed = False
 
     def report(self, container_id: str) -> None:
-        """Tell of one kill."""
+        """Add one kill."""
         self._pending.append(container_id)
         self._wake_one()
 
     async def next(self) -> str:
-        """Return the next kill's container. Raises `Internal` after `close`.
+        """Return the container id of the next kill. Raises `Internal` after `close`.
 
         A caller that is cancelled takes no event with it.
         """
@@ -78,7 +60,7 @@ class OomEvents:
         self._pending.clear()
 
     def close(self) -> None:
-        """Wake everybody: there will be no more events."""
+        """Wake every caller with an error: there will be no more events."""
         self._closed = True
         while self._waiters:
             self._wake_one()

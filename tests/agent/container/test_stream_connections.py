@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from kata_agent.container.stdio_dial import DialledStreams
+from kata_agent.container.stream_dialer import StreamDialer
 from kata_agent.errors import Unavailable
 from kata_agent.ports.unix_ports import UnixPorts
 from tests.helpers.domain import (
@@ -47,7 +47,7 @@ async def _receive_all(connection: socket.socket) -> bytes:
 @in_namespaces("v1")
 async def test_streams_flow_over_their_own_connections(world: World) -> None:
     loop = asyncio.get_running_loop()
-    async with open_sandbox(streams=DialledStreams(UnixPorts(BASE))) as sandbox:
+    async with open_sandbox(streams=StreamDialer(UnixPorts(BASE))) as sandbox:
         listeners = [_listen(port) for port in (2001, 2002, 2003)]
         request = container_request("c1", "sh", "-c", "echo err >&2; cat; exit 4")
         request.stdin_port, request.stdout_port, request.stderr_port = 2001, 2002, 2003
@@ -71,7 +71,7 @@ async def test_streams_flow_over_their_own_connections(world: World) -> None:
 
 @in_namespaces("v1")
 async def test_waiting_does_not_cut_a_stream_that_is_read_slowly(world: World) -> None:
-    async with open_sandbox(streams=DialledStreams(UnixPorts(BASE))) as sandbox:
+    async with open_sandbox(streams=StreamDialer(UnixPorts(BASE))) as sandbox:
         listener = _listen(2002)
         container = await started(sandbox, "c1", "sleep", "1000")
         request = exec_request("c1", "e1", "sh", "-c", "yes | head -n 100000")
@@ -89,7 +89,7 @@ async def test_waiting_does_not_cut_a_stream_that_is_read_slowly(world: World) -
 
 @in_namespaces("v1")
 async def test_closing_stdin_takes_nothing_from_the_connection(world: World) -> None:
-    async with open_sandbox(streams=DialledStreams(UnixPorts(BASE))) as sandbox:
+    async with open_sandbox(streams=StreamDialer(UnixPorts(BASE))) as sandbox:
         listener = _listen(2001)
         container = await started(sandbox, "c1", "sleep", "1000")
         request = exec_request("c1", "e1", "cat")
@@ -110,7 +110,7 @@ async def test_closing_stdin_takes_nothing_from_the_connection(world: World) -> 
 
 @in_namespaces("v1")
 async def test_nobody_listens(world: World) -> None:
-    async with open_sandbox(streams=DialledStreams(UnixPorts(BASE))) as sandbox:
+    async with open_sandbox(streams=StreamDialer(UnixPorts(BASE))) as sandbox:
         request = container_request("c1", "true")
         request.stdout_port = 2002
         with pytest.raises(Unavailable, match="stdout port 2002"):

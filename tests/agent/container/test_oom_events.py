@@ -5,7 +5,7 @@ import asyncio
 
 import pytest
 
-from kata_agent.container.oom import PENDING_LIMIT, OomEvents
+from kata_agent.container.oom_events import PENDING_LIMIT, OomEvents
 from kata_agent.errors import Internal
 
 

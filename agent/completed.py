@@ -1,0 +1,16 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The result of a helper program."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Completed:
+    """A helper program that has ended, with all that it wrote."""
+
+    status: int
+    """The exit code, 128+n after signal n."""
+    stdout: bytes
+    stderr: bytes

@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Writing everything to a nonblocking descriptor, one writer at a time."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+
+from kata_agent.container.pipe_size import BUSY_CHUNK, enlarge_busy_pipe
+from kata_agent.container.readiness import Readiness
+from kata_agent.errors import Internal
+
+
+class DescriptorWriter:
+    """The write end of a pipe, or the master of a terminal."""
+
+    def __init__(self, fd: int, *, grows: bool = False) -> None:
+        """Own `fd`. A pipe that `grows` is enlarged once it is busy."""
+        os.set_blocking(fd, False)
+        self.fd = fd
+        """-1 once closed."""
+        self._grows = grows
+        self._write_lock = asyncio.Lock()
+        self._readiness = Readiness(fd)
+
+    async def write(self, data: bytes) -> None:
+        """Write all of `data`, in turn with other writers.
+
+        Raises `Internal` once no process reads the stream, or after `close`.
+        """
+        async with self._write_lock:
+            await self._write_all(memoryview(data))
+
+    async def _write_all(self, rest: memoryview) -> None:
+        while rest:
+            if self.fd < 0:
+                raise Internal("stdin: closed before everything was written")
+            try:
+                rest = rest[os.write(self.fd, rest) :]
+            except BlockingIOError:
+                if self._grows and len(rest) >= BUSY_CHUNK:
+                    self._grows = False
+                    enlarge_busy_pipe(self.fd)
+                else:
+                    await self._readiness.wait_writable()
+            except OSError as error:
+                if error.errno not in (errno.EPIPE, errno.EIO):
+                    raise
+                raise Internal("stdin: no process reads it any more") from error
+
+    def close(self) -> None:
+        """Close at once; a waiting writer fails."""
+        if self.fd < 0:
+            return
+        asyncio.get_running_loop().remove_writer(self.fd)
+        os.close(self.fd)
+        self.fd = self._readiness.fd = -1
+        self._readiness.wake()

@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The agent's end of a process's stdout or stderr.
+
+The descriptor is nonblocking and on the event loop, so a parked reader costs one
+coroutine. An output ends in one of these ways:
+
+    event                                  readers get
+    -----                                  -----------
+    the last holder closes its end         the unread bytes, then the end
+    the process ends, but a grandchild     LINGER seconds later: the bytes unread at
+    holds the stream (`end_soon`)          that moment, then the end
+    the agent closes it (`close`)          the end at once
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import fcntl
+import os
+import sys
+import termios
+from typing import Final
+
+from kata_agent.container.pipe_size import BUSY_CHUNK, enlarge_busy_pipe
+from kata_agent.container.readiness import Readiness
+
+LINGER: Final = 0.4
+"""Seconds. Runtimes wait for the end of both outputs before `WaitProcess`, and expect
+that end within 500 ms of the exit."""
+READ_LIMIT: Final = 1 << 20
+"""Bytes that one read returns at most, also when the caller asks for more."""
+
+
+class Output:
+    """One stream that a process writes and clients read."""
+
+    def __init__(self, fd: int, *, grows: bool = False) -> None:
+        """Own `fd`, the read end of a pipe or the master of a terminal.
+
+        A pipe that `grows` is enlarged once it is busy.
+        """
+        os.set_blocking(fd, False)
+        self._fd = fd
+        self._grows = grows
+        self._read_lock = asyncio.Lock()
+        self._readiness = Readiness(fd)
+        self._remaining: int | None = None
+        """Bytes to deliver before the end; None while the end is not fixed."""
+        self._end_timer: asyncio.TimerHandle | None = None
+
+    @property
+    def is_closed(self) -> bool:
+        return self._fd < 0
+
+    @property
+    def is_drained(self) -> bool:
+        """Whether nothing can be read right now."""
+        return self._fd < 0 or _unread(self._fd) == 0
+
+    async def read(self, limit: int) -> bytes:
+        """Return up to `limit` bytes, once there is at least one.
+
+        Returns `b""` at the end of the stream. Several readers are served in turn.
+        """
+        if limit <= 0:
+            return b""
+        async with self._read_lock:
+            while True:
+                data = self._read_now(min(limit, READ_LIMIT))
+                if data is not None:
+                    return data
+                await self._readiness.wait_readable()
+
+    def _read_now(self, limit: int) -> bytes | None:
+        """Return data, `b""` at the end, or None when nothing is there yet."""
+        if self._fd < 0:
+            return b""
+        if self._remaining is not None:
+            limit = min(limit, self._remaining)
+        try:
+            data = os.read(self._fd, limit) if limit else b""
+        except BlockingIOError:
+            if self._remaining is None:
+                return None
+            data = b""
+        except OSError as error:
+            # A terminal whose other side is fully closed (man 4 pts).
+            if error.errno != errno.EIO:
+                raise
+            data = b""
+        if not data:
+            self.close()
+        elif self._remaining is not None:
+            self._remaining -= len(data)
+        elif self._grows and len(data) >= BUSY_CHUNK:
+            self._grows = False
+            enlarge_busy_pipe(self._fd)
+        return data
+
+    def end_soon(self) -> None:
+        """End the stream in `LINGER` seconds, because its process has ended."""
+        if self._fd >= 0 and self._end_timer is None:
+            loop = asyncio.get_running_loop()
+            self._end_timer = loop.call_later(LINGER, self._fix_end)
+
+    def _fix_end(self) -> None:
+        if self._fd >= 0:
+            self._remaining = _unread(self._fd)
+            self._readiness.wake()
+
+    def close(self) -> None:
+        """Close the stream; a waiting reader gets the end of the stream."""
+        if self._end_timer is not None:
+            self._end_timer.cancel()
+        if self._fd < 0:
+            return
+        asyncio.get_running_loop().remove_reader(self._fd)
+        os.close(self._fd)
+        self._fd = self._readiness.fd = -1
+        self._readiness.wake()
+
+
+def _unread(fd: int) -> int:
+    """Bytes that can be read from a pipe or terminal (man 2 ioctl_tty, FIONREAD)."""
+    answer = bytearray(4)
+    try:
+        fcntl.ioctl(fd, termios.FIONREAD, answer)
+    except OSError as error:
+        if error.errno != errno.EIO:
+            raise
+        return 0
+    return int.from_bytes(answer, sys.byteorder)

@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Waiting until a nonblocking descriptor can be read or written."""
+
+from __future__ import annotations
+
+import asyncio
+
+
+class Readiness:
+    """Parks one coroutine on one descriptor.
+
+    Wake-ups may be spurious: the caller tries its system call again in a loop.
+    """
+
+    __slots__ = ("_waiter", "fd")
+
+    def __init__(self, fd: int) -> None:
+        self.fd = fd
+        """-1 once the owner has closed the descriptor."""
+        self._waiter: asyncio.Future[None] | None = None
+
+    async def wait_readable(self) -> None:
+        """Return when a read would not block, or after `wake`."""
+        loop = asyncio.get_running_loop()
+        self._waiter = loop.create_future()
+        loop.add_reader(self.fd, self.wake)
+        try:
+            await self._waiter
+        finally:
+            self._waiter = None
+            if self.fd >= 0:
+                loop.remove_reader(self.fd)
+
+    async def wait_writable(self) -> None:
+        """Return when a write would not block, or after `wake`."""
+        loop = asyncio.get_running_loop()
+        self._waiter = loop.create_future()
+        loop.add_writer(self.fd, self.wake)
+        try:
+            await self._waiter
+        finally:
+            self._waiter = None
+            if self.fd >= 0:
+                loop.remove_writer(self.fd)
+
+    def wake(self) -> None:
+        """Let the parked coroutine look again; without one, do nothing."""
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)

@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Stdin on a real pipe."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+
+import pytest
+
+from kata_agent.container.output import Output
+from kata_agent.container.pipe_input import PipeInput
+from kata_agent.errors import Internal
+
+
+async def test_input_closes_after_what_was_written() -> None:
+    reader, writer = os.pipe()
+    stdin = PipeInput(writer)
+    data = os.urandom(1 << 20)
+    writing = asyncio.create_task(stdin.write(data))
+    await asyncio.sleep(0)
+    stdin.end()
+    stdin.end()
+    assert await stdin.write(b"after the end") == 0
+    output = Output(reader)
+    received = b""
+    while chunk := await output.read(1 << 16):
+        received += chunk
+    assert await writing == len(data)
+    assert received == data
+
+
+async def test_input_that_nobody_reads() -> None:
+    reader, writer = os.pipe()
+    stdin = PipeInput(writer)
+    blocked = asyncio.create_task(stdin.write(bytes(4 << 20)))
+    await asyncio.sleep(0)
+    os.close(reader)
+    with pytest.raises(Internal, match="no process reads it"):
+        await blocked
+    stdin.close()
+
+
+async def test_closing_an_input_fails_a_blocked_writer() -> None:
+    reader, writer = os.pipe()
+    stdin = PipeInput(writer)
+    blocked = asyncio.create_task(stdin.write(bytes(4 << 20)))
+    await asyncio.sleep(0)
+    stdin.close()
+    with pytest.raises(Internal, match="closed before everything was written"):
+        await blocked
+    os.close(reader)
