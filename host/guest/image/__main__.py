@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`python -m kata_host.guest.image`: build the guest image and say where it is."""
+"""`python -m kata_host.guest.image`: build the guest image and print its directory."""
 
 from __future__ import annotations
 
@@ -15,11 +15,15 @@ from kata_host.guest.kernel import KernelError
 
 
 def main() -> int:
-    """Build, or with `--if-missing` only when there is no image of this recipe."""
+    """Build the image; return the exit status."""
     parser = argparse.ArgumentParser(
         prog="python -m kata_host.guest.image", description=__doc__
     )
-    parser.add_argument("--if-missing", action="store_true")
+    parser.add_argument(
+        "--if-missing",
+        action="store_true",
+        help="build only if this version of the builder has no image yet",
+    )
     arguments = parser.parse_args()
     make = build.ensure if arguments.if_missing else build.build
     try:

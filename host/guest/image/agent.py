@@ -5,8 +5,9 @@
     /usr/lib/kata-agent/source     kata_agent, kata_protos, kata_tracing, ttrpc
     /usr/lib/kata-agent/packages   what they depend on
 
-A source tree that is newer than the image goes into a guest as a second cpio
-archive, which the initrd mounts over `source`: no build between edit and boot.
+If the packages have changed since the image was built, they go into a guest as a second
+cpio archive, which the initrd mounts over `source`. No build is needed between an edit
+and a boot.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ def digest() -> str:
 
 
 def copy_source(target: Path) -> None:
-    """Copy our packages below `target`."""
+    """Copy the guest's packages below `target`."""
     for path, name in files():
         copy = target / name
         copy.parent.mkdir(parents=True, exist_ok=True)
@@ -58,7 +59,7 @@ def copy_source(target: Path) -> None:
 
 
 def install_program(tree: Path) -> None:
-    """Write `/usr/bin/kata-agent`, also as `/sbin/init`."""
+    """Write the program `/usr/bin/kata-agent`, and `/sbin/init` as a link to it."""
     program = tree / "usr/bin/kata-agent"
     program.write_text(PROGRAM)
     program.chmod(0o755)

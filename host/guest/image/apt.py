@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Packages of one Debian suite, fetched by apt into a directory of our own.
 
-apt keeps its lists, its archives and an empty list of installed packages there,
-so the host's package database is neither read nor written, no root is needed,
-and every package is checked against the suite's signed Release file.
+apt keeps its lists, its archives and an empty list of installed packages there, so the
+host's package database is neither read nor written, and no root is needed. apt checks
+every package against the suite's signed Release file.
 """
 
 from __future__ import annotations
@@ -25,18 +25,21 @@ _PLAN: Final = re.compile(r"^Inst (\S+) \((\S+) .*\[(\w+)\]\)", re.MULTILINE)
 
 
 class AptError(Exception):
-    """apt failed; the message ends with what it said."""
+    """apt failed; the message ends with the last lines of its output."""
 
 
 class AptSuite:
-    """One suite (`trixie`) with its updates, kept under `directory`."""
+    """One suite (`trixie`) with its updates, kept below `directory`.
+
+    Every method raises `AptError` if apt fails.
+    """
 
     def __init__(self, name: str, directory: Path) -> None:
         self.name = name
         self._directory = directory
         self._archives = directory / "archives"
         if not KEYRING.exists():
-            raise AptError(f"{KEYRING}: missing (package debian-archive-keyring)")
+            raise AptError(f"{KEYRING}: not found (package debian-archive-keyring)")
         for path in (directory / "lists/partial", self._archives / "partial"):
             path.mkdir(parents=True, exist_ok=True)
         (directory / "status").touch()
@@ -52,11 +55,11 @@ class AptSuite:
         )
 
     def update(self) -> None:
-        """Fetch the package lists anew."""
+        """Fetch the current package lists."""
         self._apt("apt-get", "update")
 
     def fetch(self, packages: Sequence[str]) -> list[Path]:
-        """Download packages with all they depend on; return the files, sorted."""
+        """Download packages and their dependencies; return the files, sorted."""
         plan = self._apt("apt-get", "install", "--simulate", *packages)
         self._apt("apt-get", "install", "--yes", "--download-only", *packages)
         return sorted(
@@ -65,7 +68,7 @@ class AptSuite:
         )
 
     def fetch_only(self, package: str) -> Path:
-        """Download one package without what it depends on."""
+        """Download one package without its dependencies; return the file."""
         self._apt("apt-get", "download", package, cwd=self._archives)
         shown = self._apt("apt-cache", "show", "--no-all-versions", package)
         fields = dict(
@@ -75,7 +78,7 @@ class AptSuite:
         return self._archives / name
 
     def dependencies(self, package: str) -> list[str]:
-        """Return the names that a package depends on directly."""
+        """Return the names of a package's direct dependencies."""
         lines = self._apt("apt-cache", "depends", package).splitlines()
         marker = "Depends:"
         return [
@@ -121,5 +124,5 @@ class AptSuite:
 
 
 def _file_name(package: str, version: str, architecture: str) -> str:
-    # apt writes an epoch's colon as %3a.
+    # In file names, apt writes the colon of an epoch as %3a.
     return f"{package}_{version.replace(':', '%3a')}_{architecture}.deb"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Builds the image: every step in order, from package lists to digests."""
+"""Builds the image: every step in order, from package lists to the manifest."""
 
 from __future__ import annotations
 
@@ -22,22 +22,25 @@ from kata_host.guest.kernel import extract
 USERLAND_SUITE: Final = "trixie"
 KERNEL_SUITE: Final = "bookworm"
 KERNEL_PACKAGE: Final = "linux-image-cloud-amd64"
-"""Names the newest kernel package as its dependency."""
+"""A package without files that depends on the newest kernel package."""
 _SAME_TAR: Final = (
     *("tar", "-c", "--sort=name", "--mtime=@0", "--owner=0", "--group=0"),
     "--numeric-owner",
 )
-"""What gives the same archive for the same files."""
+"""A tar command that gives the same archive for the same files."""
 _UUID_NAMESPACE: Final = uuid.UUID("7a1c9a0e-6a57-4e6f-9d0b-6b6174612d61")
 
 
 def ensure(progress: Progress) -> store.Image:
-    """Return the image, building it first when there is none."""
+    """Return the image; build it first if there is none.
+
+    Raises the errors of `build`.
+    """
     return store.find() or build(progress)
 
 
 def ensure_current(progress: Progress) -> store.Image:
-    """Return an image that holds our packages as they are now."""
+    """Return an image that holds the guest's packages as they are now."""
     image = ensure(progress)
     if image.manifest["agent"] == agent.digest():
         return image
@@ -45,7 +48,10 @@ def ensure_current(progress: Progress) -> store.Image:
 
 
 def build(progress: Progress) -> store.Image:
-    """Build the image anew from the suites' current packages, and keep it."""
+    """Build the image from the suites' current packages, and keep it.
+
+    Raises `AptError`, `PipError`, `KernelError`, `OSError`, `CalledProcessError`.
+    """
     with store.locked():
         return _Builder(progress).run()
 
@@ -58,7 +64,7 @@ class _Builder:
     def run(self) -> store.Image:
         work = Path(tempfile.mkdtemp(prefix="build-", dir=self._cache))
         work.chmod(0o755)
-        # Modes are part of what the same packages must give again.
+        # The modes of new files depend on the umask, and are part of the image.
         mask = os.umask(0o022)
         try:
             self._build(work)
@@ -153,7 +159,7 @@ class _Builder:
 
 
 def _epoch(packages: Sequence[Path]) -> int:
-    """Return SOURCE_DATE_EPOCH, or when the newest package was published."""
+    """Return SOURCE_DATE_EPOCH, or the time of the newest package, in seconds."""
     given = os.environ.get("SOURCE_DATE_EPOCH")
     if given:
         return int(given)
@@ -161,10 +167,10 @@ def _epoch(packages: Sequence[Path]) -> int:
 
 
 def _published(package: Path) -> int:
-    """Return when a package was made: its own word, as apt may not keep a file's time.
+    """Return the time in a package, because apt may not keep the time of the file.
 
     A .deb is an `ar` archive (man 5 deb, man 5 ar): a magic of 8 bytes, then a header
-    whose first 16 bytes are a name and the next 12 the time.
+    whose first 16 bytes are a name and whose next 12 are the time in seconds.
     """
     with open(package, "rb") as file:
         return int(file.read(36)[24:])
@@ -187,7 +193,7 @@ def _describe(path: Path) -> dict[str, int | str]:
 
 
 def _compressed(content: bytes) -> int:
-    """Return the size under `xz -0`: quick, and what a download would take at most."""
+    """Return the size in bytes after `xz -0`, the quickest and weakest level."""
     done = subprocess.run(
         ["xz", "-0", "--threads=0", "--stdout"],
         input=content,

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Writes a cpio archive in the `newc` form, which the kernel unpacks as initramfs.
 
-Every entry is root's and has the same time, so that the same files give the same
-bytes. Archives may be concatenated: each is unpacked over the ones before it.
+Every entry belongs to root and has the same time, so that the same files give the same
+bytes. Archives may be concatenated: the kernel unpacks each over the ones before it.
 
 Source: Linux, Documentation/driver-api/early-userspace/buffer-format.rst.
 """
@@ -21,7 +21,7 @@ _BLOCK: Final = 512
 
 
 class CpioArchive:
-    """An archive that grows in memory."""
+    """An archive that grows in memory; `time` is that of every entry, in seconds."""
 
     def __init__(self, *, time: int = 0) -> None:
         self._time = time
@@ -30,7 +30,7 @@ class CpioArchive:
         self._directories: set[str] = set()
 
     def add_directory(self, name: str, mode: int = 0o755) -> None:
-        """Add a directory and those above it, which the kernel would not make."""
+        """Add a directory and those above it, because the kernel does not make them."""
         parent = os.path.dirname(name)
         if parent:
             self.add_directory(parent)

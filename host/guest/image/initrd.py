@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What runs before the root disk is there: a busybox, a script and some modules."""
+"""The initrd, which mounts the root disk: a busybox, a script and kernel modules."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from kata_host.guest.image.agent import HOME
 from kata_host.guest.image.cpio import CpioArchive
 
 SOURCE: Final = "source"
-"""Where a second archive puts our packages, to be mounted over the image's."""
+"""The directory of a second archive with our packages, which replace the image's."""
 
 HANDOVER: Final = "the root disk is there"
-"""What the kernel's log says when the initrd is done: `bench/boot.py` looks for it."""
+"""The line of the kernel's log at the initrd's end; `bench/boot.py` looks for it."""
 
 _SCRIPT: Final = f"""\
 #!/busybox sh
@@ -46,7 +46,7 @@ exec $B switch_root /root "${{guest_init:-/usr/bin/kata-agent}}"
 
 
 def build(tree: Path, boot_modules: Sequence[Path], *, time: int = 0) -> bytes:
-    """Return the initrd; the modules are loaded in the order given."""
+    """Return the initrd, which loads the modules in the given order."""
     archive = CpioArchive(time=time)
     for name in ("dev", "proc", "sys", "root"):
         archive.add_directory(name)

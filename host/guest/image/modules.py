@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Kernel modules: those the guest can load, and those the initrd loads at once."""
+"""Kernel modules: those in the root file system, and those that the initrd loads."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Final
 
 BOOT: Final = ("virtio_pci", "virtio_blk", "erofs", "vmw_vsock_virtio_transport")
-"""What it takes to reach the root disk, and the host."""
+"""Modules that the guest needs to reach the root disk and the host."""
 DRIVERS: Final = (
     *("virtio_net", "virtio_scsi", "sd_mod", "virtio_console", "virtio_rng"),
     *("nfit", "nd_pmem", "virtiofs"),
 )
-"""What Kata's kernels have built in: no udev loads them when a device arrives."""
+"""Modules that Kata's kernels have built in. No udev loads them for a new device."""
 AVAILABLE: Final = (
     *BOOT,
     *DRIVERS,
@@ -39,9 +39,9 @@ AVAILABLE: Final = (
 
 
 def resolve(kernel_tree: Path, version: str, names: Iterable[str]) -> list[Path]:
-    """Return the files of modules and of what they need, in the order to load them.
+    """Return the files of modules and their dependencies, in the order of loading.
 
-    A name that the kernel has built in, or does not have, adds nothing.
+    A module that the kernel has built in or does not have adds no file.
     """
     files: dict[Path, None] = {}
     for name in names:
@@ -57,7 +57,7 @@ def resolve(kernel_tree: Path, version: str, names: Iterable[str]) -> list[Path]
 
 
 def install(kernel_tree: Path, version: str, tree: Path) -> None:
-    """Put the modules of AVAILABLE into a root file system."""
+    """Copy the modules of AVAILABLE into the root file system `tree`."""
     subprocess.run(["depmod", "-b", kernel_tree, version], check=True)
     source = kernel_tree / "lib/modules" / version
     target = tree / "usr/lib/modules" / version

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Shows what is being done, how far it is and how long it took."""
+"""Shows the steps of a long task: how far each is, and how long it took."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _WIDTH: Final = 24
 
 
 class Progress:
-    """One line a step: rewritten in place on a terminal, else printed when done."""
+    """One line a step: rewritten in place on a terminal, otherwise printed once."""
 
     def __init__(self, stream: TextIO | None = None) -> None:
         self._stream = sys.stderr if stream is None else stream
@@ -23,7 +23,7 @@ class Progress:
 
     @contextmanager
     def step(self, name: str) -> Iterator[None]:
-        """Show `name` while the block runs, and its seconds afterwards."""
+        """Show `name` while the block runs, and how many seconds it took afterwards."""
         self._name = name
         self._started = time.monotonic()
         self._show("")
@@ -33,7 +33,7 @@ class Progress:
         )
 
     def update(self, done: int, total: int) -> None:
-        """Show how far the step is."""
+        """Show that `done` of `total` parts of the step are done."""
         bar = "#" * (20 * done // max(total, 1))
         self._show(f"[{bar:20}] {done}/{total}")
 

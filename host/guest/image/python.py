@@ -13,18 +13,21 @@ from typing import Final
 from kata_host.child import child_environment, module_command
 
 VERSION: Final = "3.13"
-"""Of the guest's interpreter; Debian 13 has no other."""
+"""The version of the guest's interpreter, the only one of Debian 13."""
 PLATFORM: Final = "manylinux2014_x86_64"
 _HERE: Final = Path(__file__).parent
 _SDIST_PACKAGES: Final = ("jaeger_client",)
 
 
 class PipError(Exception):
-    """pip failed; the message ends with what it said."""
+    """pip failed; the message ends with its standard error."""
 
 
 def fetch(directory: Path) -> list[Path]:
-    """Download every package into `directory`; return the files, sorted by name."""
+    """Download every package into `directory`; return the files, sorted by name.
+
+    Raises `PipError`.
+    """
     wheels = directory / "wheels"
     _download(
         wheels,
@@ -52,15 +55,15 @@ def unpack(files: list[Path], target: Path) -> None:
                     path = target / name
                     path.parent.mkdir(parents=True, exist_ok=True)
                     path.write_bytes(content)
-    _do_without_cxx(target)
+    _remove_cxx(target)
 
 
-def _do_without_cxx(target: Path) -> None:
-    """Let protobuf's extension load where there is no C++ library.
+def _remove_cxx(target: Path) -> None:
+    """Make protobuf's extension load without the C++ library, which is not installed.
 
-    It names libstdc++ and uses nothing of it. Without this it fails to load, and
-    protobuf silently falls back to Python code that takes ten times as long. What
-    thrift has in C++ is optional and not used.
+    The extension names libstdc++ as needed and uses nothing of it. An extension that
+    does not load makes protobuf fall back to Python code that takes ten times as long,
+    without a word. The C++ part of thrift is optional and is removed.
     """
     (protobuf,) = target.glob("google/_upb/*.so")
     command = ["patchelf", "--remove-needed", "libstdc++.so.6", str(protobuf)]
@@ -70,9 +73,9 @@ def _do_without_cxx(target: Path) -> None:
 
 
 def _modules(archive: tarfile.TarFile) -> Iterator[tuple[str, bytes]]:
-    """Yield name and content of the files of a source archive's packages.
+    """Yield the name and the content of each file of a source archive's packages.
 
-    By hand: the safe filters of `extractall` are not in Debian 12's Python 3.11.2.
+    Unpacked by hand, because Python 3.11.2 of Debian 12 has no filters of `extractall`.
     """
     for member in archive:
         _, _, name = member.name.partition("/")

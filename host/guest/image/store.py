@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where images are kept: `$XDG_CACHE_HOME/kata-agent/image-RECIPE`, one a recipe.
+"""The directory of images: `$XDG_CACHE_HOME/kata-agent/image-RECIPE`, one a recipe.
 
-vmlinux, initrd, root.erofs    what QEMU is given
-manifest.json                  what is in them, and their digests
-tree/                          the root file system, whose interpreter compiles
+    vmlinux, initrd, root.erofs    the files for QEMU
+    manifest.json                  the packages in the image, and digests of its files
+    tree/                          the root file system, whose interpreter compiles
+
+A recipe is the digest of the builder's own files.
 """
 
 from __future__ import annotations
@@ -60,9 +62,9 @@ class Image:
         return content
 
     def boot_archive(self) -> Path:
-        """Return an initrd that also carries our packages, if the image's are older.
+        """Return the initrd, with our packages in it if they differ from the image's.
 
-        It is kept, by the digest of the packages, until they change again.
+        An initrd with packages is kept under their digest until they change again.
         """
         digest = agent.digest()
         if digest == self.manifest["agent"]:
@@ -79,7 +81,7 @@ class Image:
         return archive
 
     def source_archive(self) -> bytes:
-        """Return an archive with our packages as they are now, compiled."""
+        """Return a cpio archive with our packages as they are now, compiled."""
         with tempfile.TemporaryDirectory(prefix="kata-agent-") as directory:
             source = Path(directory) / agent.HOME / "source"
             agent.copy_source(source)
@@ -92,14 +94,14 @@ class Image:
 
 
 def cache() -> Path:
-    """Return the directory in which images and downloads are kept."""
+    """Return the directory of images and downloads."""
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(base) / "kata-agent"
 
 
 @contextmanager
 def locked() -> Iterator[None]:
-    """Let one process at a time change the cache."""
+    """Hold the lock of the cache while the block runs."""
     cache().mkdir(parents=True, exist_ok=True)
     with open(cache() / "lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -107,7 +109,7 @@ def locked() -> Iterator[None]:
 
 
 def recipe() -> str:
-    """Return what tells this builder from any other: its own files."""
+    """Return the digest of this builder: a SHA-256 in hex of its own files."""
     here = Path(__file__).parent
     total = hashlib.sha256()
     for pattern in _RECIPE:
@@ -122,13 +124,13 @@ def image_directory() -> Path:
 
 
 def find() -> Image | None:
-    """Return the image, if there is one that this builder made."""
+    """Return the image that this builder has built, or None."""
     image = Image(image_directory())
     return image if (image.directory / "manifest.json").exists() else None
 
 
 def remove_old() -> None:
-    """Remove all images but the newest; a source tree next to this may use its own."""
+    """Remove all images but the newest few, which other source trees may use."""
     images = sorted(cache().glob("image-*"), key=lambda path: path.stat().st_mtime)
     for old in images[:-KEPT]:
         shutil.rmtree(old, ignore_errors=True)

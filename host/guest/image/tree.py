@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The root file system as a directory: packages unpacked, not installed."""
+"""The root file system as a directory: packages are unpacked and not installed."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _SKIPPED: Final = (
     *("libdebconfclient", "openssl_", "ca-certificates", "readline-common", "netbase"),
     *("openssl-provider", "libgcrypt", "libdb", "sensible", "mailcap", "libmd0"),
 )
-"""File name prefixes of packages that others only name for their scripts."""
+"""File name prefixes of packages that only maintainer scripts need."""
 _UNWANTED: Final = (
     *("./usr/share/doc", "./usr/share/man", "./usr/share/locale", "./usr/share/info"),
     *("./usr/share/lintian", "./usr/share/bash-completion", "./usr/share/bug"),
@@ -47,20 +47,23 @@ _ETC: Final = {
     "hostname": "localhost\n",
     "hosts": "127.0.0.1 localhost\n::1 localhost\n",
     "nsswitch.conf": "passwd: files\ngroup: files\nhosts: files dns\n",
-    # The target of the mount by which the agent sets the sandbox's DNS.
+    # The agent mounts the sandbox's resolv.conf over this file.
     "resolv.conf": "",
 }
 
 
 def is_needed(package: Path) -> bool:
-    """Whether a package is unpacked."""
+    """Return whether the package is to be unpacked."""
     return not package.name.startswith(_SKIPPED)
 
 
 def unpack(
     packages: Sequence[Path], tree: Path, advance: Callable[[int], None]
 ) -> None:
-    """Unpack packages below `tree`, with /bin, /lib and /sbin as links to /usr."""
+    """Unpack packages below `tree`, with /bin, /lib and /sbin as links into /usr.
+
+    `advance` is called with the number of packages that are unpacked.
+    """
     for name in ("bin", "sbin", "lib", "lib64"):
         (tree / "usr" / name).mkdir(parents=True)
         (tree / name).symlink_to(f"usr/{name}")
@@ -70,7 +73,10 @@ def unpack(
 
 
 def unpack_package(package: Path, tree: Path) -> None:
-    """Unpack one package; its links of /bin and the like are followed."""
+    """Unpack one package; files for /bin go through the link into /usr/bin.
+
+    Raises `OSError` or `CalledProcessError`.
+    """
     tree.mkdir(parents=True, exist_ok=True)
     reader = subprocess.Popen(
         ["dpkg-deb", "--fsys-tarfile", package], stdout=subprocess.PIPE
@@ -83,11 +89,11 @@ def unpack_package(package: Path, tree: Path) -> None:
             check=True,
         )
     if reader.returncode:
-        raise OSError(f"{package.name}: dpkg-deb failed")
+        raise OSError(f"{package.name}: dpkg-deb ended with status {reader.returncode}")
 
 
 def finish(tree: Path, python: str) -> None:
-    """Add what maintainer scripts would have, and take out what nobody reads."""
+    """Add the files that maintainer scripts would make, and remove unused ones."""
     for name in _DIRECTORIES:
         (tree / name).mkdir(parents=True, exist_ok=True)
     for name, content in _ETC.items():
@@ -100,12 +106,12 @@ def finish(tree: Path, python: str) -> None:
     _link_alternatives(tree)
     _link_busybox(tree)
     subprocess.run(["/sbin/ldconfig", "-X", "-r", tree], check=True)
-    # Not reproducible, and only a cache.
+    # A cache, whose bytes differ from build to build.
     shutil.rmtree(tree / "var/cache/ldconfig", ignore_errors=True)
 
 
 def _link_alternatives(tree: Path) -> None:
-    """iptables by nftables, as Debian's own installation chooses."""
+    """Make `iptables` the one of nftables, as an installation of Debian does."""
     for name in ("iptables", "ip6tables"):
         for suffix in ("", "-save", "-restore"):
             program = f"{name}-nft{suffix}"
@@ -131,18 +137,21 @@ def compile_python(
 ) -> None:
     """Compile Python files with the interpreter of the tree itself.
 
-    `levels` says for each directory how much is optimized away: 0 for any program,
-    2 for those that run with -OO, as the agent does. `compiled_root` is what the
-    guest will see as `/`; the tree, if not given.
+    `levels` gives the levels of optimization for each directory: 0 for any program, 2
+    for programs that run with -OO, as the agent does. `compiled_root` is the directory
+    that the guest sees as `/`, by default the tree.
 
-    The files say by their place, not by their time, that they are current: the
-    root is read-only, and times would differ from build to build.
+    The compiled files are never compared with their sources, because the root is
+    read-only, and because times would differ from build to build.
+
+    Raises `OSError` if a file cannot be compiled.
     """
     libraries = tree / "usr/lib/x86_64-linux-gnu"
     command: list[str | Path] = [tree / "usr/lib64/ld-linux-x86-64.so.2"]
     command += ["--library-path", libraries, tree / f"usr/bin/python{python}", "-PSB"]
     command += ["-m", "compileall", "-q", "-s", compiled_root or tree]
-    # -B and -f: else what compileall imports is compiled in its own way.
+    # -P: the current directory is the user's. -B and -f: otherwise the modules that
+    # compileall itself imports would be compiled in another mode.
     command += ["-f", "--invalidation-mode", "unchecked-hash"]
     environment = {
         "PATH": os.environ["PATH"],
