@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Trace what a guest does to run a command, and show it as a tree.
+"""Trace the steps of a guest that runs a command, and show them as a tree.
 
     python examples/trace_run.py
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the documentation shows is run, and what it links to is there."""
+"""The documentation's programs run, and its links and names lead somewhere."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ PAGES: Final = sorted(
 
 
 def test_the_example_of_ttrpc_runs(tmp_path: Path) -> None:
-    """Its files as they are, and its commands, which print what is shown."""
+    """Take the page's files as they are; its commands print the lines shown."""
     commands: list[str] = []
     shown: list[str] = []
     for language, text in BLOCK.findall(PAGE.read_text()):
@@ -143,7 +143,7 @@ def test_the_program_in_the_readme_runs(tmp_path: Path) -> None:
     )
     assert not result.stderr
     assert result.stdout == "0 hello\n"
-    assert "It prints `0 hello`." in readme
+    assert "The program prints `0 hello`." in readme
 
 
 @pytest.mark.root

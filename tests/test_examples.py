@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The examples run, print what they promise, and have no error of types."""
+"""The examples run, print the promised lines, and have no error of types."""
 
 from __future__ import annotations
 
