@@ -43,7 +43,8 @@ from kata_agent.oci.resources import merge_resources, pop_unlimited
 from kata_agent.oci.spec import Spec
 from kata_agent.oci.working_directory import check_after, check_before
 from kata_agent.reaper import Reaper
-from kata_agent.runtime.runtime import Runtime, StandardFiles
+from kata_agent.runtime.runtime import Runtime
+from kata_agent.runtime.standard_files import StandardFiles
 from kata_agent.system_paths import SystemPaths
 from kata_protos import agent_pb2
 from kata_tracing import semconv

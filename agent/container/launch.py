@@ -12,7 +12,7 @@ from kata_agent.child import Child
 from kata_agent.container.console_socket import ConsoleSocket
 from kata_agent.container.pipes import open_pipes
 from kata_agent.container.stdio import Stdio, terminal_stdio
-from kata_agent.runtime.runtime import StandardFiles
+from kata_agent.runtime.standard_files import StandardFiles
 
 Start = Callable[[StandardFiles], Awaitable[Child]]
 """Starts the process with these files; the runtime's create or exec."""

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The seam to the OCI runtime: five verbs, and nothing else of it anywhere.
+"""The OCI runtime behind five verbs; no other package knows its command line.
 
-Signals, waiting, statistics, freezing, process lists and OOM events never touch
-the runtime: the agent does them on pidfds and cgroupfs. `crun` is the default,
-`runc` works by configuration.
+Signals, waiting, statistics, freezing, process lists and OOM events never touch the
+runtime: the agent handles them with pidfds and cgroupfs. `crun` is the default, `runc`
+works by configuration.
 """

@@ -1,16 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""crun, the default runtime: small, in C, one process per call."""
+"""crun, the default runtime: a small program in C."""
 
 from __future__ import annotations
 
-from kata_agent.runtime.command_line_runtime import CommandLineRuntime
+from kata_agent.runtime.runtime import Runtime
 
 
-class CrunRuntime(CommandLineRuntime):
+class CrunRuntime(Runtime):
     """crun 1.8 or later."""
 
-    # The default depends on how crun was built; the agent owns the cgroup tree.
+    # crun's default depends on its build; the agent owns the cgroup tree.
     global_options = ("--cgroup-manager", "cgroupfs")
-    # It writes the state to a hook that may not read it, and must survive that.
-    # What it runs in containers starts with the default again.
+    # crun writes the state to a hook that may not read it, and must survive that. The
+    # processes of containers start with the default disposition again.
     sigpipe = False

@@ -9,12 +9,11 @@ from typing import Final
 
 from kata_agent.errors import InvalidArgument
 from kata_agent.reaper import Reaper
-from kata_agent.runtime.command_line_runtime import CommandLineRuntime
 from kata_agent.runtime.crun_runtime import CrunRuntime
 from kata_agent.runtime.runc_runtime import RuncRuntime
 from kata_agent.runtime.runtime import Runtime
 
-KINDS: Final[Mapping[str, type[CommandLineRuntime]]] = {
+RUNTIMES: Final[Mapping[str, type[Runtime]]] = {
     "crun": CrunRuntime,
     "runc": RuncRuntime,
 }
@@ -23,12 +22,13 @@ KINDS: Final[Mapping[str, type[CommandLineRuntime]]] = {
 def to_runtime(
     name: str, *, reaper: Reaper, state: Path, pivot_root: bool = True
 ) -> Runtime:
-    """Return the runtime called `name` (a program in PATH or a path).
+    """Return the runtime called `name`, a program in PATH or a path.
 
-    `state` is its directory; `pivot_root` is False when the guest runs from its
-    initramfs, whose root cannot be pivoted (man 2 pivot_root, EINVAL).
+    The runtime keeps its state in the directory `state`. `pivot_root` is False for a
+    guest that runs from its initramfs, whose root cannot be pivoted (man 2 pivot_root,
+    EINVAL). Raises `InvalidArgument` for another program.
     """
-    kind = KINDS.get(Path(name).name)
-    if kind is None:
+    runtime = RUNTIMES.get(Path(name).name)
+    if runtime is None:
         raise InvalidArgument(f"runtime {name!r}: not one of crun, runc")
-    return kind(name, reaper=reaper, state=state, pivot_root=pivot_root)
+    return runtime(name, reaper=reaper, state=state, pivot_root=pivot_root)

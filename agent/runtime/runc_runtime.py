@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-from kata_agent.runtime.command_line_runtime import CommandLineRuntime
+from kata_agent.runtime.runtime import Runtime
 
 
-class RuncRuntime(CommandLineRuntime):
-    """runc 1.1 or later; cgroupfs is its default."""
+class RuncRuntime(Runtime):
+    """runc 1.1 or later, whose default cgroup manager is cgroupfs."""

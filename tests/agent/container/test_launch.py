@@ -9,7 +9,7 @@ import pytest
 
 from kata_agent.child import Child
 from kata_agent.container.launch import launch_on_pipes, launch_on_terminal
-from kata_agent.runtime.runtime import StandardFiles
+from kata_agent.runtime.standard_files import StandardFiles
 
 
 def _descriptors() -> list[str]:

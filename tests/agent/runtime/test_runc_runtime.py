@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The real runc, in namespaces of the test's own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from kata_agent.errors import Internal
+from kata_agent.reaper import Reaper
+from kata_agent.runtime.runc_runtime import RuncRuntime
+from tests.helpers.domain import open_sandbox, run
+from tests.helpers.namespace import World, in_namespaces
+
+
+@in_namespaces("v1", "v2")
+async def test_a_forced_delete_of_an_unknown_container_is_fine(world: World) -> None:
+    with Reaper() as reaper:
+        runtime = RuncRuntime("runc", reaper=reaper, state=Path("/run/runc"))
+        await runtime.delete("c1", force=True)
+        with pytest.raises(Internal, match="container 'c1': delete failed"):
+            await runtime.delete("c1")
+
+
+@in_namespaces("v1", "v2")
+async def test_a_container_runs_to_its_end(world: World) -> None:
+    async with open_sandbox(runtime="runc") as sandbox:
+        assert await run(sandbox, "c1", "echo", "out") == (0, b"out\n")
