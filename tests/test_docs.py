@@ -20,7 +20,8 @@ from tests.helpers.documented_names import is_missing, names
 from tests.helpers.namespace import require_root
 from tests.helpers.source_tree import ROOT
 
-PAGE: Final = ROOT / "docs" / "ttrpc.md"
+EXAMPLES: Final = ("ttrpc.md", "sansio.md")
+"""Pages below docs/ whose programs and commands are run."""
 BLOCK: Final = re.compile(r"^```(\w+)\n(.*?)^```$", re.M | re.S)
 FILE: Final = re.compile(r"(?:#|//) (\S+)\n")
 LINK: Final = re.compile(r"\]\(([^)#]+)[^)]*\)")
@@ -35,11 +36,14 @@ PAGES: Final = sorted(
 )
 
 
-def test_the_example_of_ttrpc_runs(tmp_path: Path) -> None:
+@pytest.mark.parametrize("page", EXAMPLES)
+def test_the_examples_of_ttrpc_run(tmp_path: Path, page: str) -> None:
     """Take the page's files as they are; its commands print the lines shown."""
     commands: list[str] = []
     shown: list[str] = []
-    for language, text in BLOCK.findall(PAGE.read_text()):
+    for language, text in BLOCK.findall((ROOT / "docs" / page).read_text()):
+        if language == "text":
+            continue
         if language == "console":
             for line in text.splitlines():
                 if line.startswith("$ "):

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import email
 import os
+import re
 import subprocess
 import sys
 import zipfile
@@ -171,6 +172,32 @@ def test_the_wheel_holds_the_package_and_its_metadata(wheel: Path) -> None:
     assert head["Version"] == __version__
     assert head["Author"] == "kata-agent developers"
     assert head["Description-Content-Type"] == "text/markdown"
+
+
+PROTO: Final = """
+syntax = "proto3";
+message Text { string text = 1; }
+service Echo { rpc Shout (Text) returns (Text); }
+"""
+
+
+def test_the_example_on_the_package_index_runs(tmp_path: Path) -> None:
+    (tmp_path / "echo.proto").write_text(PROTO)
+    page = (ROOT / "ttrpc" / "README.md").read_text()
+    (example,) = re.findall(r"^```python\n(.*?)^```$", page, re.M | re.S)
+    (protoc,) = re.findall(r"^    python (-m grpc_tools\.protoc .*)$", page, re.M)
+    programs = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    for arguments in (protoc.split(), ["-c", example]):
+        result = subprocess.run(
+            [sys.executable, *arguments],
+            cwd=tmp_path,
+            env={**os.environ, "PATH": programs, "PYTHONPATH": str(tmp_path)},
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        assert result.returncode == 0, result.stderr
+    assert result.stdout == "HELLO\n"
 
 
 def test_it_imports_nothing_but_what_it_requires() -> None:
