@@ -124,7 +124,7 @@ fuzz: $(READY) ## Fuzz what comes off a socket for a minute
 	PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --editable ./ttrpc --editable '.[fuzz]'
 	$(BIN)/python -m fuzz.frames -max_total_time=60
 
-# Measured is Debian's Python, which the guest has, whichever one the tests run on.
+# The benchmarks run on Debian's Python, as the guest does, whatever PYTHON is.
 $(BENCH_READY): $(READY)
 	@test -x $(BENCH)/bin/python || $(GUEST_PYTHON) -m venv $(BENCH)
 	$(BENCH)/bin/python -m pip install --quiet --upgrade pip

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import tarfile
 import zipfile
 from email.parser import Parser
@@ -54,6 +55,19 @@ def test_a_source_archive_builds_the_same_wheel(
     )
     (wheel,) = tmp_path.glob("*.whl")
     assert wheel.read_bytes() == wheel_of(dist, name).read_bytes()
+
+
+def test_a_clone_is_installed_by_one_command(tmp_path: Path) -> None:
+    environment = new_environment(tmp_path / "venv")
+    environment.pip("install", ROOT / "ttrpc", ROOT)
+    done = subprocess.run(
+        [environment.program("kata-agent"), "--version"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.startswith("kata-agent ")
 
 
 def test_the_wheels_hold_every_module_and_the_marker_of_types(dist: list[Path]) -> None:

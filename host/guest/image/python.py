@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import tarfile
 import zipfile
@@ -87,13 +88,13 @@ def _modules(archive: tarfile.TarFile) -> Iterator[tuple[str, bytes]]:
 
 
 def _download(directory: Path, requirements: Path, *options: str) -> None:
-    directory.mkdir(parents=True, exist_ok=True)
-    known = [line.split()[0] for line in requirements.read_text().splitlines()]
-    wanted = [name for name in known if name != "#"]
-    if len(list(directory.iterdir())) == len(wanted):
+    """Make `directory` hold the files that `requirements` names, and no others."""
+    mark = directory.with_suffix(".requirements")
+    content = requirements.read_bytes()
+    if mark.exists() and mark.read_bytes() == content:
         return
-    for stale in directory.iterdir():
-        stale.unlink()
+    shutil.rmtree(directory, ignore_errors=True)
+    directory.mkdir(parents=True)
     command = module_command("pip", "download", "--quiet", "--no-deps")
     command += ["--disable-pip-version-check", "--require-hashes"]
     command += [*options, f"--dest={directory}", f"--requirement={requirements}"]
@@ -102,3 +103,5 @@ def _download(directory: Path, requirements: Path, *options: str) -> None:
     )
     if done.returncode:
         raise PipError(f"pip download:\n{done.stderr.strip()}")
+    # Written last, so that a download that was interrupted is not taken for whole.
+    mark.write_bytes(content)

@@ -99,6 +99,48 @@ def test_a_failure_ends_with_the_words_of_pip(
         python.fetch(tmp_path)
 
 
+@pytest.fixture
+def pip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A file with one line for each call of pip, which is a script."""
+    calls = tmp_path / "calls"
+    program = tmp_path / "pip"
+    program.write_text(
+        "#!/bin/sh\n"
+        f'echo "$@" >> {calls}\n'
+        "for word; do\n"
+        '    case $word in --dest=*) : > "${word#--dest=}/file.whl";; esac\n'
+        "done\n"
+    )
+    program.chmod(0o755)
+    monkeypatch.setattr(
+        python, "module_command", lambda module, *words: [str(program), *words]
+    )
+    return calls
+
+
+def test_files_are_downloaded_once(pip: Path, tmp_path: Path) -> None:
+    directory = tmp_path / "downloads"
+    first = python.fetch(directory)
+    assert [file.name for file in first] == ["file.whl", "file.whl"]
+    assert python.fetch(directory) == first
+    assert len(pip.read_text().splitlines()) == 2
+
+
+def test_changed_requirements_are_downloaded_anew(
+    pip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    directory = tmp_path / "downloads"
+    python.fetch(directory)
+    (directory / "wheels/old.whl").touch()
+    here = tmp_path / "here"
+    here.mkdir()
+    for name in ("requirements.txt", "requirements-source.txt"):
+        (here / name).write_text(f"{name}==2\n")
+    monkeypatch.setattr(python, "_HERE", here)
+    assert [file.name for file in python.fetch(directory)] == ["file.whl", "file.whl"]
+    assert len(pip.read_text().splitlines()) == 4
+
+
 def test_every_requirement_is_pinned_by_version_and_digest() -> None:
     for name in ("requirements.txt", "requirements-source.txt"):
         file = Path(python.__file__).parent / name
