@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack, ExitStack
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from kata_agent.reaper import Reaper
 from kata_agent.storage.group import apply_group
 from kata_agent.storage.mount_point import MountPoint, parse_mount_point
 from kata_agent.storage.mounts import bind, is_bind, mount_file_system
+from kata_agent.storage.undoable_work import make_in_thread
 from kata_agent.system_paths import SystemPaths
 from kata_protos.agent_pb2 import Storage
 from kata_tracing import semconv
@@ -73,18 +73,9 @@ class DriverContext:
     ) -> None:
         """Call `make` in a thread and put the undo that it returns into `cleanup`.
 
-        A thread cannot be stopped. If the caller is cancelled meanwhile, `keep` waits
-        for the thread, so that its work is undone with the rest.
+        See `make_in_thread` for a caller that is cancelled meanwhile.
         """
-        work = asyncio.ensure_future(blocking(make, *args, **kwargs))
-        try:
-            undo = await asyncio.shield(work)
-        except asyncio.CancelledError:
-            self._undo_later(await work)
-            raise
-        self._undo_later(undo)
-
-    def _undo_later(self, undo: ExitStack) -> None:
+        undo = await make_in_thread(make, *args, **kwargs)
         self.cleanup.push_async_callback(blocking, undo.close)
 
     async def run(self, *argv: str) -> None:

@@ -20,6 +20,7 @@ from kata_agent.storage.driver_context import DriverContext
 from kata_agent.storage.mirror import Mirror, TooLarge
 from kata_agent.storage.mount_point import MountPoint
 from kata_agent.storage.mounts import bind
+from kata_agent.storage.undoable_work import make_in_thread
 from kata_agent.system_paths import SystemPaths
 from kata_protos.agent_pb2 import Storage
 
@@ -107,15 +108,9 @@ class Watch:
             "watched directory bound instead of copied",
             extra={"mount_point": str(self._point), "reason": str(reason)},
         )
-        work = asyncio.ensure_future(
-            blocking(bind, self._paths, self._point, self._source, MountOptions())
+        return await make_in_thread(
+            bind, self._paths, self._point, self._source, MountOptions()
         )
-        try:
-            return await asyncio.shield(work)
-        except asyncio.CancelledError:
-            # A thread cannot be stopped, so its bind is waited for and undone here.
-            await blocking((await work).close)
-            raise
 
 
 async def _end(task: asyncio.Task[None]) -> None:

@@ -59,7 +59,7 @@ def _take(file: int) -> tuple[int, str]:
                 fcntl.ioctl(device, LOOP_SET_FD, file)
             except OSError as error:
                 os.close(device)
-                # Another process has taken it since we asked.
+                # Another process has taken it meanwhile.
                 if error.errno != errno.EBUSY:
                     raise
             else:

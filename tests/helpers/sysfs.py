@@ -16,7 +16,7 @@ from kata_agent.system_paths import SystemPaths
 
 
 class FakeMonitor:
-    """Hands out the events that a test gives it."""
+    """Returns the events that a test sends."""
 
     def __init__(self) -> None:
         self._pending: deque[Uevent | OSError] = deque()
@@ -50,7 +50,7 @@ LOST = OSError(errno.ENOBUFS, "No buffer space available")
 
 
 class Sysfs:
-    """Devices appear in the tree, in the events, or in both."""
+    """A guest's devices: in the tree, in the events, or in both."""
 
     def __init__(self, root: Path) -> None:
         self.paths = SystemPaths(
@@ -71,7 +71,7 @@ class Sysfs:
         """Wait until every event that was sent has been handled."""
         while self.monitor.received < self.monitor.sent:
             await asyncio.sleep(0)
-        # Tasks that the last event has woken get their turn.
+        # Let the tasks run that the last event has woken.
         await asyncio.sleep(0)
         await asyncio.sleep(0)
 
@@ -95,5 +95,5 @@ class Sysfs:
 
 
 def added(subsystem: str, devpath: str, action: str = "add") -> Uevent:
-    """The event of a device that has come."""
+    """Return the event of a device that has come, or with `action`, another event."""
     return Uevent(action, subsystem, devpath, name=os.path.basename(devpath))

@@ -29,7 +29,7 @@ def test_any_hierarchy_gives_the_process_list(tmp_path: Path) -> None:
     cgroup = tree(tmp_path, "cpu")
     (cgroup.controller("cpu") / "cgroup.procs").write_text("7\n8\n")
     assert cgroup.pids() == [7, 8]
-    # A hierarchy that comes earlier in the list is asked instead.
+    # The freezer comes earlier in the list.
     tree(tmp_path, "freezer")
     (cgroup.controller("freezer") / "cgroup.procs").write_text("7\n")
     assert cgroup.pids() == [7]
@@ -45,7 +45,7 @@ async def test_a_stuck_freeze_is_thawed_and_tried_again(
 
     def write(path: Path, text: str) -> None:
         written.append(text)
-        # Only after a thaw does this kernel get it done.
+        # This kernel finishes a freeze only after a thaw.
         done = "THAWED" in written and text == "FROZEN"
         state.write_text("FROZEN\n" if done else "FREEZING\n")
 
@@ -111,7 +111,7 @@ async def test_the_kernel_takes_each_removal_of_a_limit(world: World) -> None:
 
 @in_namespaces("v1")
 async def test_a_shared_hierarchy_is_removed_once(world: World) -> None:
-    # As `cpu -> cpu,cpuacct` where the two share a hierarchy.
+    # Where two controllers share a hierarchy, there is a symlink `cpu -> cpu,cpuacct`.
     os.symlink("memory", CGROUP_ROOT / "alias")
     cgroup = CgroupV1(CGROUP_ROOT, PurePosixPath("c"))
     (CGROUP_ROOT / "memory/c/inner").mkdir(parents=True)

@@ -13,7 +13,7 @@ from kata_agent.cgroup.file_watches import FileWatches
 from kata_agent.errors import Timeout
 
 
-async def test_an_event_that_does_not_come(tmp_path: Path) -> None:
+async def test_a_freeze_waits_for_its_event_until_the_timeout(tmp_path: Path) -> None:
     watches = FileWatches()
     (tmp_path / "cgroup.freeze").write_text("")
     (tmp_path / "cgroup.events").write_text("populated 1\nfrozen 0\n")

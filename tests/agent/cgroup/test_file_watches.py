@@ -29,7 +29,7 @@ async def test_two_callers_may_watch_one_file(tmp_path: Path) -> None:
     await asyncio.wait_for(second.wait(), 5)
     assert not first.is_set()
     second.clear()
-    # A file that goes is a change too, and the last.
+    # The removal of the file is a change too.
     file.unlink()
     await asyncio.wait_for(second.wait(), 5)
     stop_second()

@@ -29,13 +29,14 @@ def test_numbers_and_keys_are_read(tmp_path: Path) -> None:
 def test_a_missing_file_is_none_or_empty(tmp_path: Path) -> None:
     file = tmp_path / "none"
     assert read_number(file) is None
-    assert read_flat_keyed(file) == read_nested_keyed(file) == {}
+    assert read_flat_keyed(file) == {}
+    assert read_nested_keyed(file) == {}
     assert pids_below(file) == []
     with pytest.raises(FileNotFoundError):
         write(file, "1")
 
 
-def test_pids_of_the_whole_tree(tmp_path: Path) -> None:
+def test_the_pids_of_the_whole_tree_are_read(tmp_path: Path) -> None:
     (tmp_path / "a/b").mkdir(parents=True)
     (tmp_path / "cgroup.procs").write_text("7\n0\n")
     (tmp_path / "a/cgroup.procs").write_text("")

@@ -17,7 +17,7 @@ CGROUP = CGROUP_ROOT / "memory/c"
 
 
 class Kills:
-    """Counts the calls of `on_kill`, and wakes whoever waits for a number of them."""
+    """An `on_kill` that counts its calls."""
 
     def __init__(self) -> None:
         self.count = 0

@@ -29,7 +29,7 @@ FILES = {
 }
 
 
-def test_every_controller(tmp_path: Path) -> None:
+def test_every_controller_is_read(tmp_path: Path) -> None:
     for name, text in FILES.items():
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(text)

@@ -26,7 +26,7 @@ FILES = {
 }
 
 
-def test_every_controller(tmp_path: Path) -> None:
+def test_every_controller_is_read(tmp_path: Path) -> None:
     for name, text in FILES.items():
         (tmp_path / name).write_text(text)
     stats = read_stats(tmp_path)
@@ -51,7 +51,7 @@ def test_every_controller(tmp_path: Path) -> None:
     assert stats.hugetlb_stats["2MB"].failcnt == 9
 
 
-def test_controllers_that_are_not_there_are_not_set(tmp_path: Path) -> None:
+def test_missing_controllers_are_not_set(tmp_path: Path) -> None:
     stats = read_stats(tmp_path)
     assert not stats.HasField("memory_stats")
     assert not stats.HasField("pids_stats")

@@ -28,11 +28,13 @@ ADDRESSES = {"0000:3b:00.1": "0000:01:00.0", "0000:3b:00.2": "0000:01:00.1"}
         ("", ""),
     ],
 )
-def test_addresses(host: str, guest: str | None) -> None:
+def test_known_addresses_are_replaced_in_plugins_variables_alone(
+    host: str, guest: str | None
+) -> None:
     if guest is None:
         guest = "PCIDEVICE_X=0000:01:00.0,0000:3b:00.7"
     assert translate([host], ADDRESSES) == [guest]
 
 
-def test_without_devices() -> None:
+def test_without_devices_nothing_is_replaced() -> None:
     assert translate(["PCIDEVICE_X=0000:3b:00.1"], {}) == ["PCIDEVICE_X=0000:3b:00.1"]

@@ -11,7 +11,7 @@ from kata_agent.device.kernel_monitor import KernelMonitor
 def test_the_monitor_opens_without_any_program_s_help(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Devices come and go in the tests in VMs."""
+    """The tests in VMs plug devices in and out."""
 
     def search(name: str) -> None:
         raise AssertionError(f"searched for lib{name}")

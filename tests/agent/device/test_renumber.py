@@ -32,7 +32,7 @@ def spec(devices: list[Any], rules: list[Any] | None = None) -> dict[str, Any]:
     return {"linux": linux}
 
 
-def test_a_device_and_its_rules() -> None:
+def test_a_device_and_its_rules_get_the_guest_s_numbers() -> None:
     given = spec(
         [device("/dev/a", 8, 0), device("/dev/c", 8, 0, "c")],
         [rule(8, 0), rule(8, 0, "c"), rule(8, 1), rule(8, 0, access="m")],
@@ -44,7 +44,7 @@ def test_a_device_and_its_rules() -> None:
     )
 
 
-def test_numbers_that_cross() -> None:
+def test_new_numbers_may_be_another_device_s_old_ones() -> None:
     given = spec(
         [device("/dev/a", 8, 0), device("/dev/b", 8, 16)],
         [rule(8, 0, access="r"), rule(8, 16, access="w")],
@@ -56,7 +56,7 @@ def test_numbers_that_cross() -> None:
     )
 
 
-def test_another_name_in_the_container() -> None:
+def test_a_device_may_get_another_name_in_the_container() -> None:
     given = spec([device("/dev/vfio/7", 240, 7, "c")])
     renumber(given, {"/dev/vfio/7": DeviceNode("c", 243, 0, "/dev/vfio/9")})
     assert given == spec([device("/dev/vfio/9", 243, 0, "c")])
@@ -70,8 +70,9 @@ def test_a_device_without_a_rule_is_allowed_where_there_are_rules() -> None:
         deny,
         rule(254, 16, access="rwm"),
     ]
-    # Without any, all of them are written later.
-    for rules in (None, []):
+    # In a spec without rules, `complete_rules` writes all of them.
+    empty: tuple[list[Any] | None, ...] = (None, [])
+    for rules in empty:
         given = spec([device("/dev/a", 8, 0)], rules)
         renumber(given, {"/dev/a": DeviceNode("b", 254, 16)})
         assert not given["linux"].get("resources", {}).get("devices")
@@ -80,7 +81,7 @@ def test_a_device_without_a_rule_is_allowed_where_there_are_rules() -> None:
 @pytest.mark.parametrize(
     "given", [{}, {"linux": {}}, {"linux": {"devices": None}}, spec([])]
 )
-def test_a_device_that_the_spec_does_not_have(given: dict[str, Any]) -> None:
+def test_a_device_that_the_spec_does_not_have_is_refused(given: dict[str, Any]) -> None:
     with pytest.raises(InvalidArgument, match="device '/dev/a': not among the spec's"):
         renumber(given, {"/dev/a": DeviceNode("b", 254, 16)})
     renumber(given, {})

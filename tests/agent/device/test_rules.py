@@ -21,7 +21,7 @@ MOUNTS = """\
 
 
 class Guest:
-    """A guest whose root is on the disk of given numbers."""
+    """A guest whose root is on the disk with the numbers `disk` (MAJOR:MINOR)."""
 
     def __init__(self, root: Path, disk: str) -> None:
         self.paths = SystemPaths(
@@ -47,20 +47,22 @@ class Guest:
         (self.paths.sys / "dev/block" / numbers).symlink_to(directory)
 
 
-def test_the_root_disk_and_no_volume_of_the_sandbox(tmp_path: Path) -> None:
+def test_the_root_disk_is_the_guest_s_own_and_a_volume_is_not(tmp_path: Path) -> None:
     guest = Guest(tmp_path, "254:0")
     guest.block("vda", "254:0")
     assert read_own_disks(guest.paths) == [(8, 48), (254, 0)]
 
 
-def test_a_partition_is_on_a_disk(tmp_path: Path) -> None:
+def test_the_disk_of_a_partition_is_the_guest_s_own_too(tmp_path: Path) -> None:
     guest = Guest(tmp_path, "259:1")
     guest.block("pmem0", "259:0")
     guest.block("pmem0p1", "259:1", partition="pmem0")
     assert read_own_disks(guest.paths) == [(8, 48), (259, 0), (259, 1)]
 
 
-def test_a_verity_root_is_on_partitions(tmp_path: Path) -> None:
+def test_the_partitions_below_a_verity_root_are_the_guest_s_own_too(
+    tmp_path: Path,
+) -> None:
     guest = Guest(tmp_path, "252:0")
     guest.block("vda", "254:0")
     guest.block("vda1", "254:1", partition="vda")
@@ -70,7 +72,9 @@ def test_a_verity_root_is_on_partitions(tmp_path: Path) -> None:
     assert read_own_disks(guest.paths) == own
 
 
-def test_swap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_swap_disk_is_the_guest_s_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     guest = Guest(tmp_path, "254:0")
     (guest.paths.proc / "swaps").write_text(
         "Filename\tType\tSize\tUsed\tPriority\n"
@@ -95,7 +99,7 @@ def allowed(spec: dict[str, Any]) -> list[tuple[Any, ...]]:
     ]
 
 
-def test_rules_of_a_spec_without_any() -> None:
+def test_a_spec_without_rules_gets_the_default_ones() -> None:
     spec: dict[str, Any] = {
         "linux": {
             "devices": [

@@ -18,12 +18,12 @@ def find(sysfs: Sysfs, subsystem: str, devpath: str) -> Uevent | None:
     return find_device(sysfs.paths, UeventMatcher("it", subsystem, pattern))
 
 
-async def test_a_device_in_a_class(sysfs: Sysfs) -> None:
+async def test_a_device_is_found_in_its_class(sysfs: Sysfs) -> None:
     event = sysfs.add("block", DISK)
     assert find(sysfs, "block", DISK) == event == Uevent("add", "block", DISK, "vdb")
 
 
-async def test_a_device_on_a_bus(sysfs: Sysfs) -> None:
+async def test_a_device_is_found_on_its_bus(sysfs: Sysfs) -> None:
     sysfs.add("pci", SLOT, node=False)
     bus = sysfs.paths.sys / "bus/pci"
     bus.mkdir(parents=True)

@@ -50,7 +50,9 @@ def request(*options: str) -> Device:
     )
 
 
-async def test_addresses_of_devices_that_the_kernel_keeps(kernel: Kernel) -> None:
+async def test_a_device_that_the_kernel_drives_has_an_address_and_no_node(
+    kernel: Kernel,
+) -> None:
     kernel.device("0000:00:02.0", group=None, driver="mlx5_core")
     found = await vfio.find_for_kernel(
         kernel.hotplug(0.2), request("0000:3b:00.1=02", "0000:3b:00.2=")
@@ -59,7 +61,7 @@ async def test_addresses_of_devices_that_the_kernel_keeps(kernel: Kernel) -> Non
     assert found.pci_addresses == {"0000:3b:00.1": "0000:00:02.0"}
 
 
-async def test_a_device_that_does_not_come(kernel: Kernel) -> None:
+async def test_a_device_that_does_not_come_is_named(kernel: Kernel) -> None:
     with pytest.raises(Timeout, match="waiting for a PCI device at PCI path 03"):
         await vfio.find(kernel.hotplug(0.2), request("0000:3b:00.1=03"))
 
@@ -73,18 +75,20 @@ async def test_a_device_that_does_not_come(kernel: Kernel) -> None:
         ([], "device '/dev/vfio/7': no PCI device in its options"),
     ],
 )
-async def test_bad_options(kernel: Kernel, options: list[str], error: str) -> None:
+async def test_an_option_of_another_form_is_refused(
+    kernel: Kernel, options: list[str], error: str
+) -> None:
     with pytest.raises(InvalidArgument, match=error):
         await vfio.find(kernel.hotplug(0.2), request(*options))
 
 
-async def test_no_iommu(kernel: Kernel) -> None:
+async def test_a_device_without_an_iommu_group_is_refused(kernel: Kernel) -> None:
     kernel.device("0000:00:02.0", group=None, driver="vfio-pci")
     with pytest.raises(Internal, match="PCI device 0000:00:02.0: in no IOMMU group"):
         await vfio.find(kernel.hotplug(0.2), request("0000:3b:00.1=02"))
 
 
-async def test_devices_of_two_groups(kernel: Kernel) -> None:
+async def test_devices_of_two_groups_are_refused(kernel: Kernel) -> None:
     for number in (2, 3):
         address = f"0000:00:0{number}.0"
         kernel.device(address, group=str(number), driver="vfio-pci")
@@ -94,11 +98,11 @@ async def test_devices_of_two_groups(kernel: Kernel) -> None:
         )
 
 
-async def test_a_driver_that_does_not_let_go(kernel: Kernel) -> None:
+async def test_a_driver_that_keeps_its_device_is_an_error(kernel: Kernel) -> None:
     device = kernel.device("0000:00:02.0", group="4", driver="virtio-pci")
     with pytest.raises(Internal, match="the vfio-pci driver did not take it"):
         await vfio.find(kernel.hotplug(0.2), request("0000:3b:00.1=02"))
-    # What the kernel was told meanwhile.
+    # The kernel was asked for all of this.
     assert (device / "driver_override").read_text() == "vfio-pci"
     assert (kernel.drivers / "virtio-pci/unbind").read_text() == "0000:00:02.0"
     assert (kernel.bus / "drivers_probe").read_text() == "0000:00:02.0"

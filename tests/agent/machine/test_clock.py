@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Setting the clock, where it must not be set. In a VM it is set for real."""
+"""Times that are refused; the tests in VMs set the clock."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ CLONE_NEWUSER = 0x10000000
     ("seconds", "microseconds"),
     [(-1, 0), (0, -1), (0, 1_000_000), (2**63 - 1, 0), (-(2**63), 0)],
 )
-def test_what_is_not_a_time(seconds: int, microseconds: int) -> None:
+def test_a_time_out_of_range_is_refused(seconds: int, microseconds: int) -> None:
     with pytest.raises(InvalidArgument, match=f"time {seconds} s"):
         set_time(seconds, microseconds)
 
 
 @pytest.mark.root
-def test_without_the_privilege() -> None:
+def test_without_the_capability_the_kernel_refuses() -> None:
     require_root()
 
     def body() -> None:

@@ -20,7 +20,7 @@ from kata_agent.system_paths import SystemPaths
 
 
 class Machine:
-    """A sysfs in which things can be plugged."""
+    """A sysfs into which CPUs and memory can be plugged."""
 
     def __init__(self, root: Path) -> None:
         self.paths = SystemPaths(sys=root)
@@ -44,35 +44,35 @@ def machine(tmp_path: Path) -> Machine:
     return Machine(tmp_path)
 
 
-async def test_cpus_and_memory(machine: Machine) -> None:
+async def test_cpus_and_memory_are_brought_online(machine: Machine) -> None:
     cpus = [machine.plug(machine.cpu, f"cpu{n}") for n in (1, 2)]
     memory = machine.plug(machine.memory, "memory40")
     await bring_online(machine.paths, 3, cpu_only=False)
     assert [file.read_text() for file in (*cpus, memory)] == ["1", "1", "1"]
 
 
-async def test_cpus_only(machine: Machine) -> None:
+async def test_with_cpu_only_memory_stays_off(machine: Machine) -> None:
     machine.plug(machine.cpu, "cpu1")
     memory = machine.plug(machine.memory, "memory40")
     await bring_online(machine.paths, 2, cpu_only=True)
     assert memory.read_text() == "0\n"
 
 
-async def test_memory_only(machine: Machine) -> None:
+async def test_without_cpus_only_memory_is_brought_online(machine: Machine) -> None:
     cpu = machine.plug(machine.cpu, "cpu1")
     memory = machine.plug(machine.memory, "memory40")
     await bring_online(machine.paths, 0, cpu_only=False)
     assert (cpu.read_text(), memory.read_text()) == ("0\n", "1")
 
 
-async def test_those_online_already_count(machine: Machine) -> None:
+async def test_cpus_that_are_online_already_count(machine: Machine) -> None:
     machine.plug(machine.cpu, "cpu1", "1\n")
     await bring_online(machine.paths, 2, cpu_only=True)
-    # And so the call may be repeated.
+    # So the call may be repeated.
     await bring_online(machine.paths, 2, cpu_only=True)
 
 
-async def test_a_cpu_that_appears_late(
+async def test_a_cpu_that_appears_late_is_waited_for(
     machine: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pauses = 0
@@ -89,7 +89,7 @@ async def test_a_cpu_that_appears_late(
     assert (machine.cpu / "cpu1/online").read_text() == "1"
 
 
-async def test_a_cpu_that_never_appears(
+async def test_a_cpu_that_never_appears_is_a_timeout(
     machine: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(cpu_memory, "CPU_TIMEOUT", 0.001)
@@ -98,7 +98,7 @@ async def test_a_cpu_that_never_appears(
         await bring_online(machine.paths, 3, cpu_only=True)
 
 
-async def test_one_that_refuses_is_tried_again(
+async def test_a_cpu_that_refuses_is_logged_and_tried_again(
     machine: Machine, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     file = machine.plug(machine.cpu, "cpu1")
@@ -116,22 +116,22 @@ async def test_one_that_refuses_is_tried_again(
     assert [record.getMessage() for record in caplog.records] == ["not online"]
 
 
-async def test_a_machine_without_memory_blocks(tmp_path: Path) -> None:
+async def test_a_machine_may_have_no_memory_blocks(tmp_path: Path) -> None:
     await bring_online(SystemPaths(sys=tmp_path), 0, cpu_only=False)
 
 
 @pytest.mark.parametrize(("text", "size"), [("8000000\n", 1 << 27), ("123", 0x123)])
-def test_block_size(machine: Machine, text: str, size: int) -> None:
+def test_the_block_size_is_hexadecimal(machine: Machine, text: str, size: int) -> None:
     (machine.memory / "block_size_bytes").write_text(text)
     assert memory_block_size(machine.paths) == size
 
 
-def test_no_block_size(machine: Machine) -> None:
+def test_a_machine_without_a_block_size_has_0(machine: Machine) -> None:
     assert memory_block_size(machine.paths) == 0
 
 
 @pytest.mark.parametrize("text", ["", "\n", "no size"])
-def test_a_broken_block_size(machine: Machine, text: str) -> None:
+def test_a_block_size_that_is_no_number_is_named(machine: Machine, text: str) -> None:
     (machine.memory / "block_size_bytes").write_text(text)
     with pytest.raises(Internal, match="block_size_bytes: not a size"):
         memory_block_size(machine.paths)
@@ -147,7 +147,7 @@ def test_a_broken_block_size(machine: Machine, text: str) -> None:
         ("0\n", False, False),
     ],
 )
-def test_memory_probe(
+def test_memory_is_probed_where_acpi_does_not_announce_it(
     machine: Machine, acpi: str | None, probe: bool, expected: bool
 ) -> None:
     if acpi is not None:
@@ -159,14 +159,14 @@ def test_memory_probe(
     assert has_memory_probe(machine.paths) is expected
 
 
-def test_probing(machine: Machine) -> None:
+def test_each_address_is_probed(machine: Machine) -> None:
     (machine.memory / "probe").touch()
     probe_memory(machine.paths, [])
     probe_memory(machine.paths, [0x100000000, 0x108000000])
     assert (machine.memory / "probe").read_text() == "0x108000000"
 
 
-def test_probing_without_the_file(tmp_path: Path) -> None:
+def test_a_kernel_that_cannot_probe_refuses_any_address(tmp_path: Path) -> None:
     probe_memory(SystemPaths(sys=tmp_path), [])
     with pytest.raises(Unimplemented, match="memory: this kernel cannot be told"):
         probe_memory(SystemPaths(sys=tmp_path), [0])

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the guest says of itself."""
+"""The guest's description of itself."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def guest(root: Path, *, seccomp: bool) -> SystemPaths:
     return SystemPaths(proc=root / "proc", sys=root / "sys")
 
 
-def test_the_agent(tmp_path: Path) -> None:
+def test_the_agent_is_described(tmp_path: Path) -> None:
     agent = details(guest(tmp_path, seccomp=True)).agent_details
     assert agent.version == VERSION
     assert not agent.init_daemon
@@ -41,12 +41,12 @@ def test_the_agent(tmp_path: Path) -> None:
     assert agent.supports_seccomp
 
 
-def test_a_kernel_without_seccomp(tmp_path: Path) -> None:
+def test_a_kernel_without_seccomp_is_told(tmp_path: Path) -> None:
     paths = guest(tmp_path, seccomp=False)
     assert not details(paths).agent_details.supports_seccomp
 
 
-def test_memory_only_if_asked_for(tmp_path: Path) -> None:
+def test_memory_is_described_only_if_asked_for(tmp_path: Path) -> None:
     paths = guest(tmp_path, seccomp=True)
     assert details(paths).mem_block_size_bytes == 0
     assert not details(paths).support_mem_hotplug_probe

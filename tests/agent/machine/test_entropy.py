@@ -14,20 +14,20 @@ from kata_agent.system_paths import SystemPaths
 from tests.helpers.namespace import require_root
 
 
-def test_none_is_given() -> None:
+def test_entropy_is_needed() -> None:
     with pytest.raises(InvalidArgument, match="no entropy given"):
         reseed(SystemPaths(), b"")
 
 
 @pytest.mark.root
 @pytest.mark.parametrize("size", [1, 512])
-def test_the_kernel_takes_it(size: int) -> None:
+def test_the_kernel_takes_the_entropy(size: int) -> None:
     require_root()
-    # Real randomness, so that what we claim to the kernel is true.
+    # Real randomness, because the kernel counts it as entropy.
     reseed(SystemPaths(), os.urandom(size))
 
 
-def test_a_device_that_is_none(tmp_path: Path) -> None:
+def test_another_file_than_the_random_device_is_refused(tmp_path: Path) -> None:
     (tmp_path / "random").touch()
     with pytest.raises(OSError, match="Inappropriate ioctl"):
         reseed(SystemPaths(dev=tmp_path), b"x")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""CopyFile: what it puts where, and every way out of the directory that is shut."""
+"""CopyFile: copied files, and attempts to get out of the shared directory."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ OWNER = {"uid": os.getuid(), "gid": os.getgid()}
 
 
 class Guest:
-    """A tree with a shared directory, and all that must stay as it is beside it."""
+    """A tree with a shared directory, and a directory outside that must not change."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -78,7 +78,9 @@ def mode_of(path: Path) -> int:
 
 
 class TestFiles:
-    async def test_a_file(self, guest: Guest) -> None:
+    async def test_a_file_gets_its_mode_and_its_parent_another(
+        self, guest: Guest
+    ) -> None:
         await guest.copy("a1/resolv.conf", b"nameserver ::1\n", file_mode=0o100640)
         copied = guest.shared / "a1/resolv.conf"
         assert copied.read_bytes() == b"nameserver ::1\n"
@@ -86,14 +88,14 @@ class TestFiles:
         assert mode_of(copied.parent) == 0o750
         assert guest.names() == ["a1", "a1/resolv.conf"]
 
-    async def test_chunks(self, guest: Guest) -> None:
+    async def test_a_file_appears_with_its_last_chunk(self, guest: Guest) -> None:
         await guest.copy("f", b"hello", file_size=10)
         assert not (guest.shared / "f").exists()
         await guest.copy("f", b"world", file_size=10, offset=5)
         assert (guest.shared / "f").read_bytes() == b"helloworld"
         assert guest.names() == ["f"]
 
-    async def test_chunks_in_any_order(self, guest: Guest) -> None:
+    async def test_chunks_may_come_in_any_order(self, guest: Guest) -> None:
         content = random.Random(5).randbytes(1000)
         chunks = list(range(0, 1000, 100))
         random.Random(7).shuffle(chunks)
@@ -103,11 +105,11 @@ class TestFiles:
             await guest.copy("f", chunk, file_size=1000, offset=start)
         assert (guest.shared / "f").read_bytes() == content
 
-    async def test_an_empty_file(self, guest: Guest) -> None:
+    async def test_an_empty_file_needs_no_chunk(self, guest: Guest) -> None:
         await guest.copy("empty")
         assert (guest.shared / "empty").read_bytes() == b""
 
-    async def test_a_file_replaces_what_was_there(self, guest: Guest) -> None:
+    async def test_a_file_replaces_an_older_one(self, guest: Guest) -> None:
         await guest.copy("f", b"longer than before")
         await guest.copy("f", b"short")
         assert (guest.shared / "f").read_bytes() == b"short"
@@ -133,7 +135,7 @@ class TestFiles:
         assert (guest.shared / "f").read_bytes() == b"bbcc"
         assert guest.names() == ["f"]
 
-    async def test_names_that_differ_in_their_ending(self, guest: Guest) -> None:
+    async def test_names_may_differ_in_their_ending_alone(self, guest: Guest) -> None:
         await guest.copy("a.txt", b"t", file_size=2)
         await guest.copy("a.conf", b"c", file_size=2)
         await guest.copy("a.txt", b"T", file_size=2, offset=1)
@@ -141,12 +143,12 @@ class TestFiles:
         assert (guest.shared / "a.txt").read_bytes() == b"tT"
         assert (guest.shared / "a.conf").read_bytes() == b"cC"
 
-    async def test_a_name_of_the_longest_length(self, guest: Guest) -> None:
+    async def test_a_name_may_have_255_bytes(self, guest: Guest) -> None:
         await guest.copy("n" * 255, b"x")
         assert (guest.shared / ("n" * 255)).read_bytes() == b"x"
 
     @pytest.mark.root
-    async def test_owner_and_set_id_bits(self, guest: Guest) -> None:
+    async def test_a_file_gets_its_owner_and_set_id_bits(self, guest: Guest) -> None:
         await guest.copy("d/f", b"x", uid=1000, gid=2000, file_mode=0o106755)
         status = (guest.shared / "d/f").stat()
         assert (status.st_uid, status.st_gid) == (1000, 2000)
@@ -200,23 +202,25 @@ class TestFiles:
 
 
 class TestDirectories:
-    async def test_a_directory(self, guest: Guest) -> None:
+    async def test_a_directory_gets_its_mode_and_its_parent_another(
+        self, guest: Guest
+    ) -> None:
         await guest.copy("a/b", file_mode=stat.S_IFDIR | 0o3775)
         assert mode_of(guest.shared / "a/b") == 0o3775
         assert mode_of(guest.shared / "a") == 0o750
 
-    async def test_an_existing_one_keeps_its_files(self, guest: Guest) -> None:
+    async def test_an_existing_directory_keeps_its_files(self, guest: Guest) -> None:
         await guest.copy("d/f", b"x")
         await guest.copy("d", file_mode=stat.S_IFDIR | 0o700)
         assert mode_of(guest.shared / "d") == 0o700
         assert (guest.shared / "d/f").exists()
 
-    async def test_it_replaces_a_file(self, guest: Guest) -> None:
+    async def test_a_directory_replaces_a_file(self, guest: Guest) -> None:
         await guest.copy("d", b"x")
         await guest.copy("d", file_mode=stat.S_IFDIR | 0o755)
         assert (guest.shared / "d").is_dir()
 
-    async def test_it_replaces_a_symlink_to_a_directory(self, guest: Guest) -> None:
+    async def test_a_directory_replaces_a_symlink_to_one(self, guest: Guest) -> None:
         (guest.shared / "d").symlink_to(guest.outside)
         before = mode_of(guest.outside)
         await guest.copy("d", file_mode=stat.S_IFDIR | 0o711)
@@ -225,11 +229,13 @@ class TestDirectories:
 
 
 class TestSymlinks:
-    async def test_a_symlink(self, guest: Guest) -> None:
+    async def test_a_symlink_has_its_target(self, guest: Guest) -> None:
         await guest.copy("d/l", b"..data/file", file_mode=stat.S_IFLNK | 0o777)
         assert os.readlink(guest.shared / "d/l") == "..data/file"
 
-    async def test_it_replaces_what_was_there(self, guest: Guest) -> None:
+    async def test_a_symlink_replaces_a_symlink_and_a_directory(
+        self, guest: Guest
+    ) -> None:
         await guest.copy("l", b"one", file_mode=stat.S_IFLNK)
         await guest.copy("l", b"two", file_mode=stat.S_IFLNK)
         assert os.readlink(guest.shared / "l") == "two"
@@ -245,7 +251,7 @@ class TestSymlinks:
         assert (guest.shared / "l").lstat().st_uid == 1000
         assert target.stat().st_uid == os.getuid()
 
-    async def test_one_that_stays_inside_is_followed(self, guest: Guest) -> None:
+    async def test_a_symlink_that_stays_inside_is_followed(self, guest: Guest) -> None:
         await guest.copy("v1/f", b"old")
         await guest.copy("..data", b"v1", file_mode=stat.S_IFLNK)
         await guest.copy("..data/f", b"new")
@@ -265,13 +271,15 @@ class TestAttacks:
             "run/kata-containers/shared/containers/f",
         ],
     )
-    async def test_a_path_that_is_elsewhere(self, guest: Guest, path: str) -> None:
+    async def test_a_path_elsewhere_is_refused(self, guest: Guest, path: str) -> None:
         outside = path.replace("/run/kata", f"{guest.root}/run/kata", 1)
         with pytest.raises(InvalidArgument, match="not a path below"):
             await guest.copies.copy(CopyFileRequest(path=outside, file_mode=0o644))
 
     @pytest.mark.parametrize("path", ["../f", "a/../../f", "a/..", "a/../b", "a\0b"])
-    async def test_dots_and_nulls(self, guest: Guest, path: str) -> None:
+    async def test_dots_and_null_bytes_are_refused(
+        self, guest: Guest, path: str
+    ) -> None:
         with pytest.raises(InvalidArgument, match="not a path below"):
             await guest.copy(path, b"x")
         assert guest.names() == []
@@ -279,7 +287,7 @@ class TestAttacks:
     @pytest.mark.parametrize("target", ["{outside}", "../../../../outside", "/"])
     @pytest.mark.parametrize("path", ["link/new", "link/secret", "link/sub/new"])
     @pytest.mark.parametrize("kind", [stat.S_IFREG, stat.S_IFDIR, stat.S_IFLNK])
-    async def test_a_symlink_in_the_way(
+    async def test_a_symlink_in_the_way_is_refused(
         self, guest: Guest, target: str, path: str, kind: int
     ) -> None:
         link = guest.shared / "link"
@@ -301,7 +309,7 @@ class TestAttacks:
             await guest.copy("link/f", b"evil")
         assert guest.outside_is_untouched()
 
-    async def test_a_magic_link(self, guest: Guest) -> None:
+    async def test_a_magic_link_is_refused(self, guest: Guest) -> None:
         directory = os.open(guest.outside, os.O_RDONLY)
         (guest.shared / "link").symlink_to(f"/proc/self/fd/{directory}")
         with pytest.raises(InvalidArgument, match="leaves the shared directory"):
@@ -314,7 +322,9 @@ class TestAttacks:
         await guest.copy("f", b"x")
         assert (guest.shared / "f").read_bytes() == b"x"
 
-    async def test_a_swap_between_two_chunks(self, guest: Guest) -> None:
+    async def test_a_swap_between_two_chunks_leads_nowhere_else(
+        self, guest: Guest
+    ) -> None:
         await guest.copy("d/secret", b"he", file_size=4)
         (guest.shared / "d").rename(guest.shared / "moved")
         (guest.shared / "d").symlink_to(guest.outside)
@@ -337,7 +347,7 @@ class TestAttacks:
             ({"file_mode": stat.S_IFLNK, "data": b"a\0b"}, "no target"),
         ],
     )
-    async def test_what_cannot_be_meant(
+    async def test_a_request_that_cannot_be_carried_out_is_refused(
         self, guest: Guest, fields: dict[str, Any], words: str
     ) -> None:
         data = fields.pop("data", b"data")
@@ -346,10 +356,10 @@ class TestAttacks:
         assert guest.names() == []
 
     @pytest.mark.parametrize("kind", [stat.S_IFREG, stat.S_IFDIR, stat.S_IFLNK])
-    async def test_a_thread_that_swaps_directory_and_symlink(
+    async def test_a_parent_that_is_swapped_all_the_time_leads_nowhere_else(
         self, guest: Guest, kind: int
     ) -> None:
-        """The container exchanges the two under us as fast as it can."""
+        """The container exchanges the two as fast as it can."""
         place, link = guest.shared / "place", guest.shared / "link"
         place.mkdir()
         link.symlink_to(guest.outside)
@@ -365,7 +375,7 @@ class TestAttacks:
         assert guest.outside_is_untouched()
 
     @pytest.mark.parametrize("kind", [stat.S_IFREG, stat.S_IFDIR, stat.S_IFLNK])
-    async def test_a_swap_of_the_last_name_itself(
+    async def test_a_last_name_that_is_swapped_all_the_time_leads_nowhere_else(
         self, guest: Guest, kind: int
     ) -> None:
         name, link = guest.shared / "name", guest.shared / "link"
@@ -380,7 +390,7 @@ class TestAttacks:
         assert guest.outside_is_untouched()
         assert mode_of(guest.outside) == before
 
-    async def test_a_swap_deep_on_the_way_while_directories_are_made(
+    async def test_a_swap_while_directories_are_made_leads_nowhere_else(
         self, guest: Guest
     ) -> None:
         place, link = guest.shared / "a/place", guest.shared / "a/link"
@@ -396,10 +406,10 @@ class TestAttacks:
                     refused += 1
         assert guest.outside_is_untouched()
 
-    async def test_a_swap_while_a_directory_makes_room_for_a_file(
+    async def test_a_swap_while_a_directory_makes_room_leads_nowhere_else(
         self, guest: Guest
     ) -> None:
-        """What is removed with the old directory is never what a symlink names."""
+        """The removal of the old directory never follows a symlink."""
         directory = guest.shared / "d"
         for _ in range(20):
             for name in ("inner", "link"):
@@ -426,7 +436,7 @@ class TestAttacks:
     async def test_a_device_in_the_way_is_replaced_not_written_to(
         self, guest: Guest
     ) -> None:
-        # A loop device that nobody uses: opening it would fail or block.
+        # A loop device without a file: to open it would fail or block.
         os.mknod(guest.shared / "f", stat.S_IFBLK | 0o600, os.makedev(7, 255))
         os.mknod(guest.shared / "d", stat.S_IFCHR | 0o600, os.makedev(1, 3))
         await guest.copy("f", b"x")
@@ -445,7 +455,7 @@ class TestAttacks:
 
 
 @in_namespaces("v2")
-async def test_what_is_mounted_in_a_directory_is_not_removed_with_it(
+async def test_files_mounted_in_a_directory_are_not_removed_with_it(
     world: World,
 ) -> None:
     guest = Guest(Path("/run/guest"))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""/proc/meminfo, also as no kernel writes it."""
+"""The kernel's /proc/meminfo, and malformed ones."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from kata_agent.machine.memory_info import parse_memory_info, read_memory_total
         "MemTotal: \n",
     ],
 )
-def test_no_total(tmp_path: Path, text: str) -> None:
+def test_a_file_without_the_total_is_named(tmp_path: Path, text: str) -> None:
     (tmp_path / "meminfo").write_text(text)
     with pytest.raises(Internal, match="meminfo: no MemTotal"):
         read_memory_total(tmp_path / "meminfo")
@@ -38,12 +38,12 @@ def test_no_total(tmp_path: Path, text: str) -> None:
         ("MemTotal:  2047000 kB\nMemFree: 1 kB", "2047000 kB"),
     ],
 )
-def test_the_total(tmp_path: Path, text: str, total: str) -> None:
+def test_the_total_keeps_its_unit(tmp_path: Path, text: str, total: str) -> None:
     (tmp_path / "meminfo").write_text(text)
     assert read_memory_total(tmp_path / "meminfo") == total
 
 
-def test_the_kernels_own() -> None:
+def test_the_kernel_s_own_file_is_read() -> None:
     names = [name for name, _ in parse_memory_info(Path("/proc/meminfo").read_text())]
     assert {"MemTotal", "MemFree", "MemAvailable", "SwapTotal"} <= set(names)
     assert read_memory_total(Path("/proc/meminfo")).endswith(" kB")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Swap space. No test really swaps: swap is the whole machine's, in no namespace."""
+"""Swap space. No test enables swap, because swap is in no namespace."""
 
 from __future__ import annotations
 

@@ -74,8 +74,8 @@ def mount_ext4(device: str, target: Path) -> None:
 def test_an_ext4_grows_with_its_disk(tmp_path: Path) -> None:
     require_root()
     if not has_capability(CAP_SYS_RESOURCE):
-        # ext4 asks for it (fs/ext4/resize.c, ext4_resize_begin), and not even root
-        # of every CI machine has it: the kernel decides, not what is installed.
+        # ext4 needs it (kernel, fs/ext4/resize.c, ext4_resize_begin), and root does not
+        # have it on every CI machine, so this is no failure of the installation.
         pytest.skip("needs CAP_SYS_RESOURCE")
     require_loop_devices()
     image = tmp_path / "disk"
@@ -92,7 +92,7 @@ def test_an_ext4_grows_with_its_disk(tmp_path: Path) -> None:
         await resize_volume(paths, str(volume), 16 * MIB)
         after = (await volume_stats(SystemPaths(), str(volume))).usage[0].total
         assert after >= before + 7 * MIB
-        # Again is no error, smaller is.
+        # The same size again is no error, a smaller one is.
         await resize_volume(paths, str(volume), 16 * MIB)
         with pytest.raises(OSError, match="Invalid argument"):
             await resize_volume(paths, str(volume), 8 * MIB)

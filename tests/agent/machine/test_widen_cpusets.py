@@ -14,7 +14,7 @@ CGROUPS = ("pod/a", "pod/b", "other/c")
 
 
 def tree(root: Path, *, unified: bool) -> tuple[SystemPaths, Path]:
-    """A guest with CPUs 0 to 3, and cgroups from the time when it had one."""
+    """A guest with CPUs 0 to 3, whose cgroups were made when it had only CPU 0."""
     paths = SystemPaths(sys=root)
     online = root / "devices/system/cpu/online"
     online.parent.mkdir(parents=True)
@@ -43,7 +43,7 @@ WANTED = [
 ]
 
 
-def test_v1(tmp_path: Path) -> None:
+def test_v1_widens_the_cgroups_above_too(tmp_path: Path) -> None:
     paths, base = tree(tmp_path, unified=False)
     widen_cpusets(paths, WANTED)
     assert cpus(base) == {
@@ -56,7 +56,7 @@ def test_v1(tmp_path: Path) -> None:
     }
 
 
-def test_v2_writes_only_what_was_asked_for(tmp_path: Path) -> None:
+def test_v2_writes_only_the_sets_that_were_asked_for(tmp_path: Path) -> None:
     paths, base = tree(tmp_path, unified=True)
     widen_cpusets(paths, WANTED)
     assert {path: text for path, text in cpus(base).items() if text} == {"pod/b": "1-3"}
@@ -74,5 +74,7 @@ def test_v2_writes_only_what_was_asked_for(tmp_path: Path) -> None:
         ("7", "0-3"),
     ],
 )
-def test_possible_cpus(wanted: str, possible: str) -> None:
+def test_the_online_cpus_out_of_the_wanted_ones_are_possible(
+    wanted: str, possible: str
+) -> None:
     assert possible_cpus(wanted, "0-3") == possible

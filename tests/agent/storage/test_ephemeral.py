@@ -24,7 +24,9 @@ MIB = 1 << 20
         (["size=1", "pagesize=4k", "size=8K"], (4096, 8192)),
     ],
 )
-def test_sizes(options: list[str], sizes: tuple[int, int]) -> None:
+def test_sizes_are_bytes_or_have_a_unit(
+    options: list[str], sizes: tuple[int, int]
+) -> None:
     assert parse_sizes(options) == sizes
 
 
@@ -41,7 +43,7 @@ def test_sizes(options: list[str], sizes: tuple[int, int]) -> None:
         ["pagesize", "size=2M"],
     ],
 )
-def test_no_sizes(options: list[str]) -> None:
+def test_huge_pages_need_both_sizes(options: list[str]) -> None:
     with pytest.raises(InvalidArgument, match="huge pages: no (pagesize|size) in"):
         parse_sizes(options)
 
@@ -69,7 +71,7 @@ def test_a_pool_never_shrinks(pool: Path, tmp_path: Path) -> None:
     assert pool.read_text() == "9\n"
 
 
-def test_a_kernel_that_gives_less(
+def test_a_kernel_that_gives_fewer_pages_is_an_error_and_gets_them_back(
     pool: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def give_less(file: Path, pages: int) -> None:
@@ -81,7 +83,7 @@ def test_a_kernel_that_gives_less(
     assert pool.read_text() == "1\n"
 
 
-def test_no_such_pages(tmp_path: Path) -> None:
+def test_a_page_size_that_the_kernel_lacks_is_named(tmp_path: Path) -> None:
     with pytest.raises(InvalidArgument, match="huge pages: no pages of 2097152 bytes"):
         reserve(SystemPaths(sys=tmp_path), 2 * MIB, 8 * MIB)
 

@@ -20,7 +20,7 @@ GROUP = 4000
 
 
 def make_volume() -> MountPoint:
-    """A volume of root's with a file, a program, a directory and a link out of it."""
+    """Make a volume of root's: a file, a program, a directory, a symlink out of it."""
     (VOLUME / "inner").mkdir(parents=True)
     for name, mode in {"inner": 0o700, "inner/file": 0o600, "program": 0o4711}.items():
         if name != "inner":
@@ -31,7 +31,7 @@ def make_volume() -> MountPoint:
 
 
 def look(name: str = "") -> tuple[int, str]:
-    """Return group and mode of what is in the volume."""
+    """Return group and mode (octal) of a file in the volume."""
     status = (VOLUME / name).lstat()
     return status.st_gid, f"{status.st_mode & 0o7777:o}"
 
@@ -41,7 +41,9 @@ def group(policy: FSGroupChangePolicy = Always) -> FSGroup:
 
 
 @in_namespaces("v2")
-async def test_files_and_directories(world: World) -> None:
+async def test_files_and_directories_get_the_group_but_no_link_s_target(
+    world: World,
+) -> None:
     apply_group(make_volume(), group(), MountOptions())
     assert look() == (GROUP, "2775")
     assert look("inner") == (GROUP, "2770")
@@ -52,7 +54,7 @@ async def test_files_and_directories(world: World) -> None:
 
 
 @in_namespaces("v2")
-async def test_nothing_is_looked_at_when_the_root_is_right(world: World) -> None:
+async def test_on_root_mismatch_looks_at_the_root_alone(world: World) -> None:
     place = make_volume()
     apply_group(place, group(), MountOptions())
     os.chown(VOLUME / "program", 0, 7)
@@ -73,7 +75,7 @@ async def test_a_read_only_volume_stays_as_it_is(world: World) -> None:
 
 
 @in_namespaces("v2")
-async def test_only_the_directory_itself(world: World) -> None:
+async def test_own_by_group_changes_the_directory_alone(world: World) -> None:
     own_by_group(make_volume(), GROUP)
     assert look() == (GROUP, "2755")
     assert look("inner/file") == (0, "600")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A copy that follows its original."""
+"""A copy that follows its source."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which node is mounted; `test_disk` mounts real disks."""
+"""The choice of the node to mount; `test_disk` mounts real disks."""
 
 from __future__ import annotations
 

@@ -70,7 +70,7 @@ def memory(path: str | Path, **fields: object) -> Storage:
         source="tmpfs",
         fstype="tmpfs",
         mount_point=str(path),
-        **fields,  # type: ignore[arg-type]
+        **fields,  # type: ignore[arg-type]  # any field of Storage
     )
 
 
@@ -384,9 +384,9 @@ async def test_a_mount_in_use_is_detached(world: World) -> None:
     with open(f"{point}/file", "w") as file:
         undo.close()
         assert str(point) not in mount_points()
-        # Its last user still has it.
+        # The process that has it open can still use it.
         file.write("text")
-    # Once more is no error.
+    # A second unmount is no error.
     SANDBOX.mkdir(exist_ok=True)
     unmount(point)
 

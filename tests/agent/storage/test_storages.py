@@ -68,7 +68,7 @@ def make(
     ]
 
 
-async def test_what_was_added_last_is_removed_first(
+async def test_the_storage_that_was_added_last_is_removed_first(
     sysfs: Sysfs, storages: Storages, driver: Driver
 ) -> None:
     points = await storages.add(make(sysfs, "a", "b"), "c1")
@@ -97,7 +97,7 @@ async def test_the_last_user_removes(
 @pytest.mark.parametrize(
     ("kind", "shared"), [("ephemeral", False), ("fake", True)], ids=["driver", "flag"]
 )
-async def test_some_stay_until_the_sandbox_ends(
+async def test_lasting_storages_stay_until_the_sandbox_ends(
     sysfs: Sysfs, storages: Storages, driver: Driver, kind: str, shared: bool
 ) -> None:
     await storages.add(make(sysfs, "a", driver=kind, shared=shared), "c1")
@@ -124,7 +124,7 @@ async def test_a_failure_undoes_what_the_call_began(
             "c2",
         )
     assert driver.log == ["+old", "+new", "+b", "-b", "-new"]
-    # It can be tried again.
+    # The same request can be made again.
     driver.failing = ""
     await storages.add(make(sysfs, "c"), "c2")
     assert driver.log[-1] == "+c"

@@ -4,7 +4,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,16 +17,27 @@ from kata_agent.errors import InvalidArgument, NotFound
 from kata_agent.linux.mountinfo import read_mounts
 from kata_agent.reaper import Reaper
 from kata_agent.storage import watch
+from kata_agent.storage.mirror import Mirror
+from kata_agent.storage.mounts import bind
 from kata_agent.storage.storages import Storages
 from kata_agent.system_paths import SystemPaths
 from kata_protos.agent_pb2 import Storage
 from tests.helpers.namespace import World, in_namespaces
 
 SHARED = Path("/run/kata-containers/shared/containers")
-ORIGINAL, COPY = SHARED / "config", SHARED / "watchable/config"
-WATCHED = Storage(
-    driver="watchable-bind", source=str(ORIGINAL), mount_point=str(COPY), fstype="bind"
-)
+SOURCE, COPY = SHARED / "config", SHARED / "watchable/config"
+
+
+def watched(**fields: str) -> Storage:
+    """A request for the copy, or with some other fields."""
+    storage = Storage(
+        driver="watchable-bind",
+        source=str(SOURCE),
+        mount_point=str(COPY),
+        fstype="bind",
+    )
+    storage.MergeFrom(Storage(**fields))  # type: ignore[arg-type]  # texts only
+    return storage
 
 
 def mounts() -> list[str]:
@@ -35,100 +49,128 @@ def mounts() -> list[str]:
     ]
 
 
-def storages(reaper: Reaper) -> Storages:
-    watch.INTERVAL = 0.01  # type: ignore[misc]
+class Watched:
+    """A source with one file, the storages, and the end of each step of a watch."""
+
+    def __init__(self, storages: Storages, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.storages = storages
+        self._loop = asyncio.get_running_loop()
+        self._stepped = asyncio.Event()
+        self._steps = 0
+        monkeypatch.setattr(watch, "INTERVAL", 0.001)
+        monkeypatch.setattr(Mirror, "update", self._counted(Mirror.update))
+        monkeypatch.setattr(watch, "bind", self._counted(bind))
+        SOURCE.mkdir(parents=True)
+        (SOURCE / "a").write_text("one")
+
+    def _counted(self, step: Callable[..., Any]) -> Callable[..., Any]:
+        def counted(*args: Any) -> Any:
+            try:
+                return step(*args)
+            finally:
+                self._loop.call_soon_threadsafe(self._count)
+
+        return counted
+
+    def _count(self) -> None:
+        self._steps += 1
+        self._stepped.set()
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        """Wait until the watch has made `condition` true."""
+        while not condition():
+            self._stepped.clear()
+            await self._stepped.wait()
+
+    async def until_copied(self, text: str) -> None:
+        await self.until(lambda: (COPY / "a").read_text() == text)
+
+    async def two_steps(self) -> None:
+        """Wait for one whole update, from its begin to its end."""
+        end = self._steps + 2
+        await self.until(lambda: self._steps >= end)
+
+
+@contextlib.asynccontextmanager
+async def open_watched() -> AsyncIterator[Watched]:
     paths = SystemPaths()
-    ORIGINAL.mkdir(parents=True)
-    (ORIGINAL / "a").write_text("one")
-    return Storages(Hotplug(paths, Uevents(paths), 3), reaper)
-
-
-async def until_copied(text: str) -> None:
-    while (COPY / "a").read_text() != text:
-        await asyncio.sleep(0.005)
+    with Reaper() as reaper, pytest.MonkeyPatch.context() as monkeypatch:
+        storages = Storages(Hotplug(paths, Uevents(paths), 3), reaper)
+        yield Watched(storages, monkeypatch)
 
 
 @in_namespaces("v2")
 async def test_changes_follow_until_the_last_container_has_gone(world: World) -> None:
-    with Reaper() as reaper:
-        added = storages(reaper)
-        await added.add([WATCHED], "c1")
-        await added.add([WATCHED], "c2")
+    async with open_watched() as it:
+        await it.storages.add([watched()], "c1")
+        await it.storages.add([watched()], "c2")
         assert (COPY / "a").read_text() == "one"
         assert mounts() == [str(COPY.parent)]
-        (ORIGINAL / "a").write_text("two!")
-        await until_copied("two!")
-        await added.remove_for("c1")
+        (SOURCE / "a").write_text("two!")
+        await it.until_copied("two!")
+        await it.storages.remove_for("c1")
         # The source may go away and come back.
-        (ORIGINAL / "a").unlink()
-        ORIGINAL.rmdir()
-        await asyncio.sleep(0.05)
-        ORIGINAL.mkdir()
-        (ORIGINAL / "a").write_text("three")
-        await until_copied("three")
-        await added.remove_for("c2")
+        (SOURCE / "a").unlink()
+        SOURCE.rmdir()
+        await it.two_steps()
+        SOURCE.mkdir()
+        (SOURCE / "a").write_text("three")
+        await it.until_copied("three")
+        await it.storages.remove_for("c2")
         assert not COPY.exists()
-        await added.remove_all()
+        await it.storages.remove_all()
         assert mounts() == []
 
 
 @in_namespaces("v2")
 async def test_a_container_that_spoils_its_copy_harms_nobody(world: World) -> None:
-    with Reaper() as reaper:
-        added = storages(reaper)
-        (ORIGINAL / "dir").mkdir()
-        await added.add([WATCHED], "c1")
+    async with open_watched() as it:
+        (SOURCE / "dir").mkdir()
+        await it.storages.add([watched()], "c1")
         (COPY / "dir").rmdir()
         (COPY / "dir").symlink_to("/etc")
-        (ORIGINAL / "dir/passwd").write_text("planted")
-        await asyncio.sleep(0.05)
+        (SOURCE / "dir/passwd").write_text("planted")
+        await it.two_steps()
         assert "planted" not in Path("/etc/passwd").read_text()
         (COPY / "dir").unlink()
         (COPY / "dir").mkdir()
-        while not (COPY / "dir/passwd").exists():
-            await asyncio.sleep(0.005)
-        await added.remove_for("c1")
+        await it.until((COPY / "dir/passwd").exists)
+        await it.storages.remove_for("c1")
         assert not COPY.exists()
 
 
 @in_namespaces("v2")
-async def test_what_grows_too_large_is_bound(world: World) -> None:
-    with Reaper() as reaper:
-        added = storages(reaper)
-        await added.add([WATCHED], "c1")
-        (ORIGINAL / "large").write_bytes(bytes(2 << 20))
-        while str(COPY) not in mounts():
-            await asyncio.sleep(0.005)
+async def test_a_source_that_grows_too_large_is_bound(world: World) -> None:
+    async with open_watched() as it:
+        await it.storages.add([watched()], "c1")
+        (SOURCE / "large").write_bytes(bytes(2 << 20))
+        await it.until(lambda: str(COPY) in mounts())
         assert (COPY / "large").stat().st_size == 2 << 20
-        await added.remove_for("c1")
+        await it.storages.remove_for("c1")
         assert mounts() == [str(COPY.parent)]
         assert not COPY.exists()
 
 
 @in_namespaces("v2")
-async def test_what_is_too_large_from_the_start(world: World) -> None:
-    with Reaper() as reaper:
-        added = storages(reaper)
+async def test_a_source_that_is_too_large_from_the_start_is_bound(world: World) -> None:
+    async with open_watched() as it:
         for number in range(20):
-            (ORIGINAL / str(number)).touch()
-        await added.add([WATCHED], "c1")
+            (SOURCE / str(number)).touch()
+        await it.storages.add([watched()], "c1")
         assert mounts() == [str(COPY.parent), str(COPY)]
-        await added.remove_for("c1")
+        await it.storages.remove_for("c1")
         assert not COPY.exists()
 
 
 @in_namespaces("v2")
-async def test_bad_places(world: World) -> None:
-    with Reaper() as reaper:
-        added = storages(reaper)
-        elsewhere = Storage()
-        elsewhere.CopyFrom(WATCHED)
-        elsewhere.mount_point = str(SHARED / "elsewhere/config")
+async def test_a_mount_point_elsewhere_and_a_missing_source_are_refused(
+    world: World,
+) -> None:
+    async with open_watched() as it:
+        elsewhere = watched(mount_point=str(SHARED / "elsewhere/config"))
         with pytest.raises(InvalidArgument, match="not in a directory 'watchable'"):
-            await added.add([elsewhere], "c1")
-        missing = Storage()
-        missing.CopyFrom(WATCHED)
-        missing.source = str(SHARED / "missing")
+            await it.storages.add([elsewhere], "c1")
+        missing = watched(source=str(SHARED / "missing"))
         with pytest.raises(NotFound, match="no such file"):
-            await added.add([missing], "c1")
+            await it.storages.add([missing], "c1")
         assert not COPY.exists()
