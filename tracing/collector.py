@@ -92,6 +92,7 @@ class Collector:
                 return  # The connection has ended already.
 
     def close(self) -> None:
+        """Close the connection; the next `post` opens another."""
         if self._socket is not None:
             self._socket.close()
             self._socket = None

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 current_span: Final[ContextVar[OpenSpan | None]] = ContextVar(
     "current_span", default=None
 )
-"""The span whose `with` block runs, of this task or thread."""
+"""The span of the innermost `with` block, in this task or thread."""
 
 
 class OpenSpan:
@@ -49,6 +49,7 @@ class OpenSpan:
 
     @property
     def context(self) -> TraceContext:
+        """The trace context of this span, for its children and links."""
         return self._data.context
 
     def set_attribute(self, key: str, value: Attribute) -> None:
@@ -95,9 +96,9 @@ class OpenSpan:
             try:
                 current_span.reset(self._token)
             except ValueError:
-                # The block was left in another context than it was entered in, as
-                # when another task closes an async generator. The span never was the
-                # current one there.
+                # The block was left in another context than the one in which it was
+                # entered, as when another task closes an async generator. The span
+                # never was the current one there.
                 self._token = None
         if error is not None:
             self.fail(error_type(error))

@@ -18,6 +18,7 @@ class Spool:
 
     @property
     def oldest(self) -> Batch | None:
+        """The batch to send next."""
         return self._batches[0] if self._batches else None
 
     def add(self, batch: Batch) -> int:

@@ -186,7 +186,7 @@ class TracePort:
                 self._store(batch)
 
     def _take_spans(self) -> list[SpanData]:
-        """Return the spans of the next batch, none if it is to wait for others."""
+        """Return the spans of the next batch, none if the batch is to wait for more."""
         with self._changed:
             now = time.monotonic()
             if self._encode_at(now) > now:

@@ -57,26 +57,26 @@ def build_trees(spans: Iterable[ReceivedSpan]) -> list[SpanNode]:
     for span in by_id.values():
         parent = (span.trace_id, span.parent_id)
         (children[parent] if parent in by_id else roots).append(span)
-    placed: set[tuple[str, str]] = set()
+    in_a_tree: set[tuple[str, str]] = set()
 
-    def place(span: ReceivedSpan, depth: int) -> SpanNode:
+    def make_node(span: ReceivedSpan, depth: int) -> SpanNode:
         key = (span.trace_id, span.span_id)
-        placed.add(key)
+        in_a_tree.add(key)
         below = children[key] if depth < MAX_DEPTH else []
         return SpanNode(
             span,
             tuple(
-                place(child, depth + 1)
+                make_node(child, depth + 1)
                 for child in sorted(below, key=_by_start)
-                if (child.trace_id, child.span_id) not in placed
+                if (child.trace_id, child.span_id) not in in_a_tree
             ),
         )
 
-    forest = [place(span, 0) for span in sorted(roots, key=_by_start)]
+    forest = [make_node(span, 0) for span in sorted(roots, key=_by_start)]
     # The others are in a circle, or too deep: each becomes a root.
     for key, span in by_id.items():
-        if key not in placed:
-            forest.append(place(span, 0))
+        if key not in in_a_tree:
+            forest.append(make_node(span, 0))
     return forest
 
 

@@ -79,7 +79,7 @@ def _span(span: ReadableSpan) -> Any:
 
 
 def _properties(span: ReadableSpan) -> dict[str, Any]:
-    """Return as tags what OTLP has fields for."""
+    """Return as tags the values that have fields of their own in OTLP."""
     tags: dict[str, Any] = {}
     if span.kind in _KINDS:
         tags["span.kind"] = _KINDS[span.kind]
