@@ -29,7 +29,7 @@ PATIENCE: Final = 20.0
 def program(
     *command: str, stop: int = signal.SIGTERM
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a program for the block."""
+    """Run a program for the `with` block, and end it by the signal `stop`."""
     process = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     )
@@ -41,11 +41,11 @@ def program(
         process.communicate(timeout=PATIENCE)
 
 
-def eventually(condition: Callable[[], bool], what: str) -> None:
-    """Wait for what a program does when it is ready."""
+def eventually(condition: Callable[[], bool], name: str) -> None:
+    """Wait until `condition` holds for the program `name`."""
     deadline = time.monotonic() + PATIENCE
     while not condition():
-        assert time.monotonic() < deadline, f"{what}: not in time"
+        assert time.monotonic() < deadline, f"{name} was not ready in time"
         time.sleep(0.01)
 
 
@@ -66,9 +66,9 @@ def answers(port: int) -> bool:
 
 @contextmanager
 def rotel(directory: Path, port: int, sink: int) -> Iterator[subprocess.Popen[bytes]]:
-    """The real thing: takes OTLP on `port`, sends it on to `sink`, both loopback."""
+    """Run rotel: it takes OTLP on `port` and sends it on to `sink`, both loopback."""
     spec = importlib.util.find_spec("rotel")
-    assert spec is not None, "rotel: a development dependency"
+    assert spec is not None, "rotel is not installed, run make setup"
     assert spec.origin is not None
     binary = Path(spec.origin).parent / "rotel-agent"
     with program(
@@ -88,7 +88,7 @@ def rotel(directory: Path, port: int, sink: int) -> Iterator[subprocess.Popen[by
 
 @contextmanager
 def tcp_to(path: Path, port: int) -> Iterator[None]:
-    """socat, from a TCP port to a unix socket."""
+    """Run socat from a TCP port to a unix socket."""
     listen = f"TCP-LISTEN:{port},bind=127.0.0.1,fork,reuseaddr"
     with program(_socat(), listen, f"UNIX-CONNECT:{path}"):
         eventually(lambda: answers(port), "socat")
@@ -97,7 +97,7 @@ def tcp_to(path: Path, port: int) -> Iterator[None]:
 
 @contextmanager
 def socat(guest: Path, port: int) -> Iterator[None]:
-    """socat, from the trace port of a guest's socket to a collector's TCP port."""
+    """Run socat from the trace port of a guest's socket to a collector's TCP port."""
     trace_port = Path(f"{guest}_10240")
     with program(_socat(), f"UNIX-LISTEN:{trace_port},fork", f"TCP:127.0.0.1:{port}"):
         eventually(trace_port.exists, "socat")
@@ -106,7 +106,7 @@ def socat(guest: Path, port: int) -> Iterator[None]:
 
 @contextmanager
 def forwarder(guest: Path, port: int) -> Iterator[None]:
-    """Ours, from the trace port of a guest's socket to a collector's TCP port."""
+    """Run our forwarder in place of `socat`."""
     with program(
         *FORWARDER,
         f"--listen=hvsock://{guest}:10240",

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A collector in a thread, as good or as bad as a test wants it."""
+"""A collector in a thread, which a test can make absent, busy, broken or hung."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from kata_tracing.http1.message_reader import MessageReader
 
 OK = format_response(200, "OK", {})
 HANG = b""
-"""An answer that never comes."""
+"""A response that never comes."""
 
 
 @dataclass
 class FakeCollector:
-    """Answers each batch with the next of `answers`, the last one for ever."""
+    """Responds to each batch with the next of `answers`; the last one stays."""
 
     path: Path
     answers: list[bytes] = field(default_factory=lambda: [OK])
     requests: list[HttpMessage] = field(default_factory=list)
-    """What was answered with 200; the bodies are whole batches."""
+    """The requests that got a 200; their bodies are whole batches."""
     attempts: int = 0
     connections: int = 0
     close_after_answer: bool = False
@@ -48,7 +48,7 @@ class FakeCollector:
         self._spawn(self._accept, self._listener)
 
     def stop(self) -> None:
-        """Vanish: close everything, and remove the socket."""
+        """Close all connections, and remove the socket."""
         if self._listener is not None:
             self._listener.shutdown(socket.SHUT_RDWR)
             self._listener.close()
@@ -65,7 +65,7 @@ class FakeCollector:
         self._threads.clear()
 
     def connect(self, timeout: float) -> socket.socket:
-        """What the trace port is given."""
+        """Connect, as the trace port does."""
         connection = socket.socket(socket.AF_UNIX)
         try:
             connection.settimeout(timeout)
@@ -77,7 +77,9 @@ class FakeCollector:
 
     def wait(self, condition: Callable[[FakeCollector], bool]) -> None:
         with self.changed:
-            assert self.changed.wait_for(lambda: condition(self), 20), "timed out"
+            assert self.changed.wait_for(lambda: condition(self), 20), (
+                "the collector did not get there in time"
+            )
 
     def spans(self) -> list[ReceivedSpan]:
         with self.changed:
