@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The one way from the event loop to a system call that may block.
 
-A dead mount or a slow disk may hold such a call for ever. Each call therefore
-gets a thread of its own instead of a place in a small shared pool: what
-hangs costs one thread, and never the next caller's turn.
+A dead mount or a slow disk may hold such a call for ever. Each call therefore gets a
+thread of its own instead of one of a small shared pool: a call that hangs costs one
+thread, and does not delay the next caller.
 """
 
 from __future__ import annotations
@@ -19,10 +19,9 @@ T = TypeVar("T")
 
 
 async def blocking(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Call `function` in a thread and wait for it without holding the loop.
+    """Call `function` in a thread, and return or raise its result.
 
-    Cancelling the caller abandons the thread: its result is dropped when it
-    comes.
+    A cancelled caller abandons the thread, whose result is dropped.
     """
     loop = asyncio.get_running_loop()
     future: asyncio.Future[T] = loop.create_future()
@@ -45,12 +44,12 @@ async def blocking(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) 
         try:
             loop.call_soon_threadsafe(settle, result, error)
         except RuntimeError:
-            # The loop was closed while the call hung: nobody waits any more.
+            # The loop was closed while the call hung, so no caller waits any more.
             return
 
-    # Spans in the thread belong below the caller's.
+    # Spans that begin in the thread are children of the caller's span.
     context = contextvars.copy_context()
-    # Not `threading.Thread`, whose start waits until the new thread runs: on a busy
-    # machine the loop would stand still for that long.
+    # Not `threading.Thread`: its start waits until the new thread runs, which holds the
+    # loop on a busy machine.
     _thread.start_new_thread(context.run, (run,))
     return await future

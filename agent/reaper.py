@@ -130,7 +130,7 @@ class Reaper:
                     status = await child.wait()
             except TimeoutError:
                 raise Timeout(
-                    f"program {argv[0]!r}: no end within {timeout} s"
+                    f"program {argv[0]!r}: still running after {timeout} s"
                 ) from None
             finally:
                 if child.exit_code is None:

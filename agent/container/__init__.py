@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One container: its state and what can be done with it.
+"""A container, its processes, their streams and its hooks.
 
-Operations that change the state are ordered by `order`; those that only look,
-and signals, waits and streams, never wait for it.
+`container.py` is the container itself, `container_state.py` its states. `process.py`
+is a process, `stdio.py` its standard streams.
 """

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A container's bundle: the directory with `config.json` that the runtime reads.
 
-`root.path` stays where the host put the root file system; it is not mounted a
+The root file system stays where the host put it (`root.path`), and is not mounted a
 second time.
 """
 
@@ -26,34 +26,35 @@ class Bundle:
 
     @property
     def hook_output(self) -> Path:
-        """Where hooks write, to be quoted when one fails."""
+        """The file to which hooks write; the error of a failed hook quotes it."""
         return self.path / "hooks.log"
 
     def write(self, spec: Spec) -> None:
-        """Make the directory and its `config.json`. May block."""
+        """Make the directory and its `config.json`, an OCI spec. May block."""
         self.path.mkdir(mode=0o755, parents=True, exist_ok=True)
         config = self.path / "config.json"
         temporary = self.path / ".config.json"
-        # The spec holds the environment: nobody but root reads it.
+        # Only root may read the spec, because it holds the environment.
         fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with open(fd, "w") as file:
             json.dump(spec, file)
         os.rename(temporary, config)
 
     def remove(self) -> None:
-        """Remove what `write` and the hooks made; a root file system stays."""
+        """Remove the files of `write` and of the hooks; a root file system stays."""
         for name in ("config.json", ".config.json", self.hook_output.name):
             with contextlib.suppress(FileNotFoundError):
                 (self.path / name).unlink()
-        # Storages may have put a mount point here; they remove it themselves.
+        # Storages remove the mount points that they may have made here.
         with contextlib.suppress(OSError):
             self.path.rmdir()
 
 
 def check_rootfs(container_id: str, path: str) -> None:
-    """Raise unless `path` is an absolute path to a directory without links.
+    """Check that `path` is an absolute path to a directory, without links.
 
-    May block: the directory may be on a mount whose host does not answer.
+    Raises `InvalidArgument` or `NotFound`. May block, because the directory may be on a
+    mount whose host does not answer.
     """
     where = f"container {container_id!r}: root file system {path!r}"
     if not os.path.isabs(path):

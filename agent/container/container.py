@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One container: its state and what can be done with it.
+"""One container: its state, and the operations on it.
 
 Callers hold `lifecycle_lock` around the operations that change the state. Signals,
 waits, streams and look-ups never wait for that lock.
@@ -131,7 +131,10 @@ class Container:
         self._state = TRANSITIONS.get((self._state, event), self._state)
 
     async def create(self, spec: Spec, streams: StreamPorts) -> None:
-        """Have the runtime build the container from a prepared spec."""
+        """Have the runtime build the container from a spec that is already adapted.
+
+        `streams` are the ports of the init's streams.
+        """
         self.check(ContainerEvent.CREATE)
         self.spec = spec
         self._poststart = spec.get("hooks", {}).pop(RUN_BY_AGENT, [])
@@ -186,7 +189,7 @@ class Container:
         return child
 
     async def _quoting_hooks(self, step: Awaitable[T]) -> T:
-        """Add to a failure what the hooks wrote."""
+        """Add the output of the hooks to the error of `step`."""
         try:
             return await step
         except Internal as error:
@@ -209,7 +212,7 @@ class Container:
                 await self._quoting_hooks(self._runtime.start(self.id))
                 await self._run_poststart()
             except BaseException:
-                # Such a hook fails after the program has begun.
+                # A poststart hook fails after the program has begun.
                 await self.cgroup.kill()
                 raise
         self._advance(ContainerEvent.START)
@@ -232,7 +235,7 @@ class Container:
             raise Internal(f"container {self.id!r}: start failed: {error}") from error
 
     async def exec(self, exec_id: str, process: Spec, streams: StreamPorts) -> None:
-        """Start another process, prepared by `kata_agent.oci.adapt`."""
+        """Start another process, whose spec is already adapted."""
         self.check(ContainerEvent.EXEC)
         if (cwd := process["cwd"]) != "/" and self._init is not None:
             root = self._proc / str(self._init.pid) / "root"
@@ -255,7 +258,7 @@ class Container:
             self._trace_run(exec_id, child)
 
     def _trace_run(self, exec_id: str, child: Child) -> None:
-        """Have the exit of a process make a span, from now on until then."""
+        """Make a span of a process, which begins now and ends with its exit."""
 
         def exited(started: int, exit_code: int) -> None:
             add_span(
@@ -290,7 +293,7 @@ class Container:
         self._advance(ContainerEvent.PAUSE)
 
     async def resume(self) -> None:
-        """Let a paused container go on."""
+        """Thaw a paused container."""
         self.check(ContainerEvent.RESUME)
         with span(
             "cgroup.thaw", {semconv.CONTAINER_ID: self.id}, subsystem="container"
@@ -299,7 +302,7 @@ class Container:
         self._advance(ContainerEvent.RESUME)
 
     async def update(self, resources: Spec) -> None:
-        """Apply OCI resources; what they do not name stays."""
+        """Apply OCI resources; limits that they do not name stay."""
         self.check(ContainerEvent.UPDATE)
         limits = copy.deepcopy(resources)
         for name in pop_unlimited(limits):
@@ -308,21 +311,22 @@ class Container:
         merge_resources(self.spec["linux"]["resources"], resources)
 
     async def stats(self) -> agent_pb2.StatsContainerResponse:
-        """Read the statistics of its cgroup and of the guest's network."""
+        """Read the statistics of the cgroup and of the guest's network."""
         return agent_pb2.StatsContainerResponse(
             cgroup_stats=await blocking(self.cgroup.stats),
             network_stats=await blocking(read_network_stats, self._proc),
         )
 
     async def diagnostic(self, log_type: str) -> str:
-        """Return what the container left to explain its end."""
+        """Return the container's termination message; see `diagnostic.py`."""
         return await blocking(read_diagnostic, log_type, self.spec)
 
     async def signal(self, exec_id: str, number: int) -> None:
-        """Send a signal to one process, or SIGKILL for no exec id to them all.
+        """Send signal `number` to one process.
 
-        SIGTERM to an init that would ignore it becomes SIGKILL. A process that
-        has ended takes any signal.
+        SIGKILL without an exec id goes to every process of the container. SIGTERM to an
+        init that would ignore it becomes SIGKILL. A signal to a process that has ended
+        is dropped. Raises `InvalidArgument` for an unknown signal, and `NotFound`.
         """
         if not 0 <= number < signal.NSIG:
             raise InvalidArgument(f"container {self.id!r}: no signal {number}")
@@ -337,7 +341,7 @@ class Container:
             ):
                 number = signal.SIGKILL
         if number == signal.SIGKILL and is_init and self._state.is_paused:
-            # In version 1 it would die only when the container is resumed.
+            # In cgroup v1 it would otherwise die only when the container is resumed.
             await self.cgroup.kill()
         process.send_signal(number)
 
@@ -351,12 +355,12 @@ class Container:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(KILL_INTERVAL):
                     return await self.cgroup.wait_for_empty()
-            # An exec that was under way has joined after the kill.
+            # A process of a concurrent exec has joined the cgroup after the kill.
 
     async def remove(
         self, slot: contextlib.AbstractAsyncContextManager[None] = _NO_LIMIT
     ) -> None:
-        """Kill what runs and delete everything of the container but its storages.
+        """Kill every process, and delete the container except for its storages.
 
         The runtime runs inside `slot`, which limits how many run at once.
         """
@@ -366,7 +370,7 @@ class Container:
             "container.kill", {semconv.CONTAINER_ID: self.id}, subsystem="container"
         ):
             if self._init is not None:
-                # A runtime that was stopped half-way leaves the init elsewhere.
+                # A runtime that failed half-way leaves the init in another cgroup.
                 self.processes.signal_all(signal.SIGKILL)
             await self._kill_until_empty()
             if self._init is not None:

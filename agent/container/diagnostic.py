@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a container left to explain its end."""
+"""The termination message by which a container explains its end."""
 
 from __future__ import annotations
 
@@ -13,13 +13,15 @@ from kata_agent.oci.spec import Spec
 TERMINATION_LOG: Final = "termination_log"
 _ANNOTATION: Final = "io.kubernetes.container.terminationMessagePath"
 _LIMIT: Final = 4096
-"""Kubernetes keeps no more of a termination message."""
+"""Bytes; Kubernetes keeps no more of a termination message."""
 
 
 def read_diagnostic(log_type: str, spec: Spec) -> str:
-    """Return the container's termination message, nothing when there is none.
+    """Return the container's termination message, `""` without one.
 
-    May block. Raises `InvalidArgument` for a kind that is not known.
+    The message is in the file that the host mounts at the path of the annotation
+    `io.kubernetes.container.terminationMessagePath`. May block. Raises
+    `InvalidArgument` for a `log_type` other than `termination_log`.
     """
     if log_type != TERMINATION_LOG:
         raise InvalidArgument(
@@ -35,7 +37,7 @@ def read_diagnostic(log_type: str, spec: Spec) -> str:
 
 
 def _read(path: str) -> str:
-    # The container writes this file: it may not be made to open anything else.
+    # The container writes this file, and must not make the agent open another one.
     flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
     try:
         fd = os.open(path, flags)

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Guest hooks: programs of the guest image that run for every container.
 
-They lie in directories named after the hook kind, below the path that
-CreateSandbox gives, and run after the spec's own. The runtime runs them, but for
-those of `RUN_BY_AGENT`.
+They are in directories named after the kind of hook, below the path that CreateSandbox
+gives, and run after the hooks of the spec. The runtime runs all but those of the kind
+`RUN_BY_AGENT`.
 """
 
 from __future__ import annotations
@@ -25,15 +25,16 @@ from kata_tracing.span import span
 log = logging.getLogger(__name__)
 
 RUN_BY_AGENT: Final = "poststart"
-"""crun goes on when such a hook fails, and says nothing: these run here."""
+"""The agent runs this kind, because crun ignores a failure of such a hook."""
 KINDS: Final = ("prestart", "poststart", "poststop")
 OUTPUT_LIMIT: Final = 4096
+"""Bytes of a hook's output that an error quotes."""
 
 
 def find_guest_hooks(directory: Path) -> Spec:
     """Return the `hooks` of a directory, in name order. May block.
 
-    Only plain executable files count: a link may point outside the image.
+    Only regular executable files count, because a link may lead out of the image.
     """
     hooks: Spec = {}
     for kind in KINDS:
@@ -44,20 +45,23 @@ def find_guest_hooks(directory: Path) -> Spec:
         for entry in entries:
             mode = entry.stat(follow_symlinks=False).st_mode
             if not stat.S_ISREG(mode) or not mode & 0o111:
-                log.warning("not a hook", extra={"path": entry.path})
+                log.warning(
+                    "guest hook ignored, not a regular executable file",
+                    extra={"path": entry.path},
+                )
                 continue
             hooks.setdefault(kind, []).append(
                 {"path": entry.path, "args": [entry.name, kind]}
             )
     if not hooks:
-        log.warning("no guest hooks found", extra={"path": os.fspath(directory)})
+        log.warning("guest hooks not found", extra={"path": os.fspath(directory)})
     return hooks
 
 
 async def run_hooks(hooks: Sequence[Spec], state: Spec, reaper: Reaper) -> None:
     """Run hooks in order, with the OCI state on stdin (runtime-spec runtime.md).
 
-    Raises `Internal` with its output at the first that fails.
+    Raises `Internal`, with the hook's output, for the first hook that fails.
     """
     for hook in hooks:
         with span("hook.run", {semconv.HOOK: hook["path"]}, subsystem="container"):
@@ -86,10 +90,10 @@ async def _run_hook(hook: Spec, state: Spec, reaper: Reaper) -> None:
 
 
 def merge_hooks(spec: Spec, guest_hooks: Spec, output: Path) -> None:
-    """Append guest hooks to the spec's, and have crun keep what hooks write.
+    """Append guest hooks to those of the spec, and keep their output in a file.
 
-    runc quotes a failing hook's stderr in its message; crun writes it to the files
-    that these annotations name (crun(1), "run.oci.hooks.stdout").
+    runc quotes the stderr of a failed hook in its message. crun writes it to the file
+    that an annotation names (crun(1), "run.oci.hooks.stdout").
     """
     merged = {
         kind: [*spec.get("hooks", {}).get(kind, []), *guest_hooks.get(kind, [])]
@@ -104,7 +108,7 @@ def merge_hooks(spec: Spec, guest_hooks: Spec, output: Path) -> None:
 
 
 def read_output(output: Path) -> str:
-    """Return what hooks wrote, shortened to its end; nothing when there is none."""
+    """Return the last `OUTPUT_LIMIT` bytes that hooks wrote, `""` without any."""
     try:
         with open(output, "rb") as file:
             file.seek(0, os.SEEK_END)

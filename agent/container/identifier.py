@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Names that clients give to containers and processes.
+"""The ids that clients give to containers and processes.
 
-They become file names and cgroup names, so they may not hold a separator or
-begin with a dot.
+A container's id becomes a file name and a cgroup name, so it may not hold a separator
+or begin with a dot.
 """
 
 from __future__ import annotations
@@ -13,9 +13,10 @@ from typing import Final
 from kata_agent.errors import InvalidArgument
 
 NAME_LIMIT: Final = 255
-"""NAME_MAX of linux/limits.h."""
+"""Characters; NAME_MAX of linux/limits.h."""
 _CONTAINER_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]+", re.ASCII)
 _DISPLAY_LIMIT: Final = 64
+"""Characters of an invalid id that an error quotes."""
 
 
 def check_container_id(container_id: str) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Start a process with its standard streams: what create and exec share."""
+"""Start a process with its standard streams, for create and exec alike."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from kata_agent.container.stdio import Stdio, terminal_stdio
 from kata_agent.runtime.standard_files import StandardFiles
 
 Start = Callable[[StandardFiles], Awaitable[Child]]
-"""Starts the process with these files; the runtime's create or exec."""
+"""Starts a process with the given files: the runtime's create or exec."""
 
 
 async def launch_on_pipes(start: Start, *, pipe_size: int = 0) -> tuple[Child, Stdio]:
@@ -34,7 +34,10 @@ async def launch_on_pipes(start: Start, *, pipe_size: int = 0) -> tuple[Child, S
 
 
 async def launch_on_terminal(start: Start, *, sockets: Path) -> tuple[Child, Stdio]:
-    """Start a process on a terminal; its master arrives over a socket in `sockets`."""
+    """Start a process on a terminal, whose master arrives over a socket in `sockets`.
+
+    A failure leaves no descriptor and no socket.
+    """
     with ConsoleSocket(sockets) as console:
         arrival = asyncio.create_task(console.receive())
         try:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A container's processes as 1.x clients want to see them."""
+"""A list of a container's processes, in the two formats of 1.x clients."""
 
 from __future__ import annotations
 
@@ -13,9 +13,11 @@ from kata_agent.reaper import Reaper
 async def list_processes(
     pids: Sequence[int], list_format: str, arguments: Sequence[str], reaper: Reaper
 ) -> bytes:
-    """Return `json`, a list of pids, or `table`, the lines of ps that show them.
+    """Return the list in `list_format`.
 
-    Pids are those of the agent's pid namespace. `arguments` are for ps (man 1 ps).
+    `json` is an array of pids. `table` is the output of ps, header included, without
+    the lines of other processes; `arguments` are for ps (man 1 ps). Pids are those of
+    the agent's pid namespace. Raises `InvalidArgument` for another format.
     """
     if list_format == "json":
         return json.dumps(list(pids)).encode()
@@ -29,17 +31,22 @@ async def list_processes(
 
 
 def filter_table(table: str, pids: set[int]) -> str:
-    """Keep the header and the lines whose PID column is one of `pids`."""
+    """Keep the header and the lines whose PID column is one of `pids`.
+
+    Raises `Internal` for a table without such a column.
+    """
     lines = [line for line in table.splitlines() if line.strip()]
     header = lines[0].split() if lines else []
     if "PID" not in header:
-        raise Internal(f"process list: ps gave no PID column: {table[:200]!r}")
+        raise Internal(
+            f"process list: no PID column in the output of ps: {table[:200]!r}"
+        )
     column = header.index("PID")
     kept = [lines[0]]
     for line in lines[1:]:
         words = line.split()
         if len(words) <= column or not words[column].isdecimal():
-            raise Internal(f"process list: ps gave no pid in line {line!r}")
+            raise Internal(f"process list: no pid in the line of ps {line!r}")
         if int(words[column]) in pids:
             kept.append(line)
     return "".join(f"{line}\n" for line in kept)

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The processes of one container, by exec id.
 
-An entry ends when the exit code has been handed out: a later `WaitProcess` finds
-no process. What was written and not yet read stays readable after that, for the
-last `UNREAD_LIMIT` processes, so a client that waits before it reads loses
-nothing, and one that never reads costs a bounded number of descriptors.
+An entry ends when a caller is given the exit code: a later `WaitProcess` finds no
+process. Unread output stays readable after that, for the last `UNREAD_LIMIT`
+processes. A client that waits before it reads thus loses nothing, and a client that
+never reads costs a bounded number of descriptors.
 """
 
 from __future__ import annotations
@@ -17,10 +17,11 @@ from kata_agent.container.process import Process, ProcessState
 from kata_agent.errors import AlreadyExists, NotFound
 
 UNREAD_LIMIT: Final = 16
+"""Processes that have been waited for and whose output is kept."""
 
 
 class ProcessTable:
-    """Finds processes; the init under its container's id and under ``""``."""
+    """Finds processes by exec id; the init has its container's id and also `""`."""
 
     def __init__(self, container_id: str) -> None:
         self._container_id = container_id
@@ -33,7 +34,10 @@ class ProcessTable:
 
     @contextlib.contextmanager
     def reserve(self, exec_id: str) -> Iterator[None]:
-        """Keep an id for a process that is being started. Raises `AlreadyExists`."""
+        """Keep an id, during the block, for a process that is being started.
+
+        Raises `AlreadyExists` if another process has it.
+        """
         key = self._key(exec_id)
         if key in self._processes or key in self._reserved:
             raise AlreadyExists(
@@ -46,12 +50,12 @@ class ProcessTable:
             self._reserved.discard(key)
 
     def add(self, process: Process) -> None:
-        """Enter a process that runs."""
+        """Add a process that runs."""
         self._drop_unread(process.exec_id)
         self._processes[process.exec_id] = process
 
     def find(self, exec_id: str) -> Process:
-        """Return a process that nobody has waited for yet. Raises `NotFound`."""
+        """Return a process whose exit code no caller has yet. Raises `NotFound`."""
         process = self._processes.get(self._key(exec_id))
         if process is None:
             raise self._not_found(exec_id)
@@ -71,7 +75,10 @@ class ProcessTable:
         return NotFound(f"container {self._container_id!r}: no {which}")
 
     async def wait(self, exec_id: str) -> int:
-        """Return a process's exit code to every waiter, and end its entry."""
+        """Return a process's exit code to every waiter, and end its entry.
+
+        Raises `NotFound` for an unknown process.
+        """
         process = self.find(exec_id)
         exit_code = await process.wait()
         if process.state is not ProcessState.WAITED_FOR:
@@ -83,10 +90,14 @@ class ProcessTable:
         return exit_code
 
     async def read(self, exec_id: str, *, stderr: bool, limit: int) -> bytes:
-        """Return output, nothing at its end; an entry kept for that ends with it."""
+        """Return up to `limit` bytes of output, `b""` at its end.
+
+        The end of all outputs also ends an entry that was kept for its output. Raises
+        `NotFound` for an unknown process.
+        """
         process = self.find_readable(exec_id)
         stdio = process.stdio
-        # On a terminal both names mean its one output.
+        # A terminal has one output for both.
         output = stdio.stderr if stderr and stdio.stderr else stdio.stdout
         data = await output.read(limit)
         if not data and all(output.is_closed for output in stdio.outputs):
@@ -100,7 +111,7 @@ class ProcessTable:
             process.send_signal(number)
 
     def close(self) -> None:
-        """Close every stream; waiters still get their exit codes."""
+        """Close every stream and forget every process. Waiters get their exit codes."""
         for process in (*self._processes.values(), *self._unread.values()):
             process.close()
         self._processes.clear()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a signal would do to a container's init."""
+"""Whether a container's init would react to a signal."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ def ignores_term(proc: Path, pid: int) -> bool:
     """Whether the kernel would drop a SIGTERM for `pid`.
 
     PID 1 of a pid namespace gets no signal that it has no handler for (man 7
-    pid_namespaces). One that it blocks or ignores by its own choice is left alone.
+    pid_namespaces). A signal that PID 1 blocks or ignores by its own choice does not
+    count as dropped.
     """
     try:
         text = (proc / str(pid) / "status").read_text()

@@ -1,4 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
+"""System calls in threads."""
+
 from __future__ import annotations
 
 import asyncio
@@ -9,7 +11,7 @@ import pytest
 from kata_agent.blocking import blocking
 
 
-async def test_returns_what_the_function_returns() -> None:
+async def test_the_result_of_the_function_is_returned() -> None:
     assert await blocking(divmod, 7, 2) == (3, 1)
 
 
@@ -17,7 +19,7 @@ async def test_none_is_a_result() -> None:
     assert await blocking(lambda: None) is None
 
 
-async def test_raises_what_the_function_raises() -> None:
+async def test_the_error_of_the_function_is_raised() -> None:
     with pytest.raises(ZeroDivisionError):
         await blocking(divmod, 1, 0)
 
@@ -61,5 +63,5 @@ def test_a_result_after_the_loop_has_closed_is_dropped() -> None:
 
     asyncio.run(abandon())
     release.set()
-    # A thread that failed would be told by pytest.
+    # pytest reports a thread that failed.
     assert ended.wait(10)

@@ -1,4 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
+"""Bundles on the disk."""
+
 from __future__ import annotations
 
 import json
@@ -16,7 +18,7 @@ def test_only_root_reads_the_environment(tmp_path: Path) -> None:
     assert config.stat().st_mode & 0o777 == 0o600
 
 
-def test_removal_leaves_what_storages_put_there(tmp_path: Path) -> None:
+def test_removal_leaves_the_mount_points_of_storages(tmp_path: Path) -> None:
     bundle = Bundle(tmp_path, "c1")
     bundle.remove()
     bundle.write({})

@@ -1,4 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
+"""Containers run by the real runtime, in namespaces and cgroups of the test's own."""
+
 from __future__ import annotations
 
 import asyncio
@@ -179,7 +181,7 @@ async def test_signals(world: World) -> None:
         await container.signal("", signal.SIGKILL)
         assert await container.processes.wait("e2") == 137
         assert await container.processes.wait("") == 137
-        # What has ended takes any signal.
+        # A signal to a process that has ended is dropped.
         await container.signal("", signal.SIGKILL)
 
 

@@ -1,4 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
+"""Hooks of the spec and of the guest image, run by the real runtime."""
+
 from __future__ import annotations
 
 import json
@@ -58,7 +60,7 @@ def test_guest_hooks_follow_those_of_the_spec(tmp_path: Path) -> None:
     assert without == {}
 
 
-def test_the_end_of_long_output_is_quoted(tmp_path: Path) -> None:
+def test_only_the_end_of_long_output_is_quoted(tmp_path: Path) -> None:
     (tmp_path / "log").write_bytes(b"x" * 10000 + b"the reason\n")
     assert read_output(tmp_path / "log").endswith("xthe reason")
     assert len(read_output(tmp_path / "log")) <= 4096
@@ -125,7 +127,7 @@ async def test_a_failing_poststart_hook_ends_the_container(world: World) -> None
         await sandbox.remove_container("c1")
         for path, args, text in (
             ("/run/nowhere", [], "not found"),
-            ("/bin/sleep", ["any name", "99"], "no end within 1"),
+            ("/bin/sleep", ["any name", "99"], "still running after 1"),
         ):
             request = container_request("c1", "sleep", "1000")
             request.OCI.Hooks.Poststart.add(Path=path, Args=args, Timeout=1)
@@ -136,8 +138,10 @@ async def test_a_failing_poststart_hook_ends_the_container(world: World) -> None
 
 
 @in_namespaces("v1", "v2")
-async def test_what_the_runtime_ignores_the_container_does_not(world: World) -> None:
-    """crun ignores SIGPIPE, for hooks that do not read the state."""
+async def test_the_container_does_not_inherit_the_signals_that_the_runtime_ignores(
+    world: World,
+) -> None:
+    """crun ignores SIGPIPE, because hooks may not read the state."""
     async with open_sandbox() as sandbox:
         await started(sandbox, "c1", "sh", "-c", "cat /proc/self/status; sleep 1000")
         request = exec_request("c1", "e1", "cat", "/proc/self/status")

@@ -1,4 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
+"""OOM events without any cgroup."""
+
 from __future__ import annotations
 
 import asyncio
@@ -32,14 +34,14 @@ async def test_a_caller_that_left_takes_no_event_with_it() -> None:
         await leaving
 
 
-async def test_events_that_nobody_asks_for_are_bounded() -> None:
+async def test_events_that_no_caller_asks_for_are_bounded() -> None:
     events = OomEvents()
     for number in range(PENDING_LIMIT + 5):
         events.report(str(number))
     assert await events.next() == "5"
 
 
-async def test_the_end_wakes_everybody_until_the_next_sandbox() -> None:
+async def test_closing_wakes_every_caller_until_the_next_sandbox() -> None:
     events = OomEvents()
     waiting = [asyncio.create_task(events.next()) for _ in range(3)]
     await asyncio.sleep(0)

@@ -40,7 +40,10 @@ async def test_output_written_until_the_cut_is_delivered_though_it_goes_on() -> 
     output = Output(reader)
     output.end_soon()
     os.write(writer, b"x" * 1000)
-    await asyncio.sleep(LINGER * 1.2)
+    # A timer with the same delay, so it runs right after that of the output.
+    end = asyncio.Event()
+    asyncio.get_running_loop().call_later(LINGER, end.set)
+    await end.wait()
     os.write(writer, b"too late")
     assert await output.read(600) == b"x" * 600
     assert await output.read(600) == b"x" * 400

@@ -30,7 +30,7 @@ async def test_input_closes_after_what_was_written() -> None:
     assert received == data
 
 
-async def test_input_that_nobody_reads() -> None:
+async def test_a_write_that_no_process_reads_fails() -> None:
     reader, writer = os.pipe()
     stdin = PipeInput(writer)
     blocked = asyncio.create_task(stdin.write(bytes(4 << 20)))

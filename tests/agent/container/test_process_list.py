@@ -1,4 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
+"""The table of ps, filtered."""
+
 from __future__ import annotations
 
 import pytest
@@ -18,6 +20,6 @@ def test_lines_of_the_pids_stay_below_the_header(header: str, line: str) -> None
 
 
 @pytest.mark.parametrize("table", ["", "CMD\nx\n", "A PID\nx\n", "PID\nx\n"])
-def test_tables_without_pids(table: str) -> None:
-    with pytest.raises(Internal, match="process list: ps gave no"):
+def test_a_table_without_pids_is_an_error(table: str) -> None:
+    with pytest.raises(Internal, match="process list: no "):
         filter_table(table, {1})

@@ -1,4 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
+"""The table without any process."""
+
 from __future__ import annotations
 
 import pytest
@@ -15,7 +17,7 @@ def test_the_init_has_two_names() -> None:
         pass
 
 
-def test_nobody_is_there() -> None:
+def test_an_unknown_process_is_not_found() -> None:
     table = ProcessTable("c1")
     for exec_id in ("", "c1"):
         with pytest.raises(NotFound, match="^container 'c1': no init process$"):

@@ -1,4 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
+"""Signals that a PID 1 would ignore."""
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -24,7 +26,7 @@ NONE = "0000000000000000"
         ("77\t5", NONE, NONE, NONE, False),
     ],
 )
-def test_only_an_init_without_a_handler(
+def test_only_an_init_without_a_handler_ignores_it(
     tmp_path: Path, pids: str, blocked: str, ignored: str, caught: str, expected: bool
 ) -> None:
     (tmp_path / "77").mkdir()
@@ -35,5 +37,5 @@ def test_only_an_init_without_a_handler(
     assert ignores_term(tmp_path, 77) is expected
 
 
-def test_a_process_that_has_gone(tmp_path: Path) -> None:
+def test_a_process_that_has_ended_ignores_nothing(tmp_path: Path) -> None:
     assert not ignores_term(tmp_path, 77)

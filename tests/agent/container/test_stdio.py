@@ -73,7 +73,7 @@ async def test_output_survives_the_wait(world: World) -> None:
 
 
 @in_namespaces("v1")
-async def test_processes_that_nobody_reads_cost_a_bounded_number_of_descriptors(
+async def test_processes_that_no_client_reads_cost_a_bounded_number_of_descriptors(
     world: World,
 ) -> None:
     async with open_sandbox() as sandbox:

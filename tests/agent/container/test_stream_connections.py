@@ -1,4 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
+"""Streams over connections that the agent makes, with real containers."""
+
 from __future__ import annotations
 
 import asyncio
@@ -109,7 +111,7 @@ async def test_closing_stdin_takes_nothing_from_the_connection(world: World) -> 
 
 
 @in_namespaces("v1")
-async def test_nobody_listens(world: World) -> None:
+async def test_a_port_on_which_the_host_does_not_listen_is_named(world: World) -> None:
     async with open_sandbox(streams=StreamDialer(UnixPorts(BASE))) as sandbox:
         request = container_request("c1", "true")
         request.stdout_port = 2002

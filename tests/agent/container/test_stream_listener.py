@@ -1,4 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
+"""Streams over connections that the host makes."""
+
 from __future__ import annotations
 
 import asyncio
@@ -17,7 +19,7 @@ from tests.helpers.namespace import World, in_namespaces
 
 
 class Host:
-    """Connects as the host does, from a port that the first two bytes tell here."""
+    """Connects as the host does. The first two bytes stand for its port."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -82,7 +84,7 @@ async def test_a_connection_that_does_not_come(
     (await host.listener.open(12)).close()
 
 
-async def test_what_nobody_asks_for_is_bounded(host: Host) -> None:
+async def test_connections_that_no_request_names_are_bounded(host: Host) -> None:
     connections = [host.connect(port) for port in range(UNCLAIMED_LIMIT + 1)]
     # The port is used again: the older connection has ended.
     again = host.connect(1)

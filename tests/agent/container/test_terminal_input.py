@@ -1,4 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
+"""Processes on real terminals."""
+
 from __future__ import annotations
 
 import asyncio

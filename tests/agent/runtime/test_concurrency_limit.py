@@ -1,4 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
+"""Slots that are held, given up and waited for."""
+
 from __future__ import annotations
 
 import asyncio
@@ -9,7 +11,7 @@ from kata_agent.runtime import concurrency_limit
 from kata_agent.runtime.concurrency_limit import ConcurrencyLimit
 
 
-async def test_no_more_than_there_are_places() -> None:
+async def test_no_more_tasks_run_than_there_are_slots() -> None:
     limited, inside, most = ConcurrencyLimit(2), 0, 0
 
     async def work() -> None:
@@ -24,7 +26,7 @@ async def test_no_more_than_there_are_places() -> None:
     assert most == 2
 
 
-async def test_one_that_hangs_loses_its_place_once(
+async def test_a_task_that_hangs_gives_up_its_slot_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(concurrency_limit, "PATIENCE", 0.01)
@@ -40,14 +42,14 @@ async def test_one_that_hangs_loses_its_place_once(
     monkeypatch.setattr(concurrency_limit, "PATIENCE", 60)
     never.set()
     await asyncio.gather(*hanging)
-    # There is still one place, not one for each that hung.
+    # There is still one slot, not one for each task that hung.
     async with limited.slot():
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.01), limited.slot():
                 pass
 
 
-async def test_a_failure_leaves_the_place() -> None:
+async def test_a_failure_gives_the_slot_back() -> None:
     limited = ConcurrencyLimit(1)
     with pytest.raises(KeyError):
         async with limited.slot():
