@@ -23,7 +23,7 @@ from kata_host.ctl.errors import (
     guest_errors_as_command_errors,
 )
 from kata_host.ctl.ports import CONSOLE_PORT, LOG_PORT
-from kata_host.ctl.target import START_TIMEOUT, Target
+from kata_host.ctl.target import Target
 from kata_host.printable import printable
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from kata_host.guest.start_request import StartRequest
 
 CHECK_TIMEOUT: Final = 30.0
-"""Seconds that the agent of a new guest may take to answer its first call."""
+"""Seconds that the agent of a new guest may take to listen, and then to answer."""
 STOP_TIMEOUT: Final = 30.0
 """Seconds that a guest may take to end, before it is killed."""
 OPTIONS: Final = (
@@ -244,7 +244,7 @@ def _start_holder(request: StartRequest) -> str:
 
 
 async def _wait_for_agent(address: str) -> None:
-    async with Target(address, timeout=START_TIMEOUT).client() as client:
+    async with Target(address, timeout=CHECK_TIMEOUT).client() as client:
         await client.check(CHECK_TIMEOUT)
 
 

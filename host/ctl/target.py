@@ -76,6 +76,9 @@ class Target:
             )
             async with await self._unless_guest_ends(connecting) as client:
                 yield client
+        except BrokenPipeError:
+            # Not the agent's connection, but the reader of our own output has gone.
+            raise
         except BaseExceptionGroup as group:
             raise self._explain(_first(group)) from group
         except (TtrpcError, ValueError, OSError) as error:

@@ -82,14 +82,16 @@ async def _trace(target: Target, socket: str, options: argparse.Namespace) -> No
         with _opened(options.html) as html:
             async with Receiver(socket) as receiver:
                 live = LiveTrace()
-                async with _printed(receiver, live), _traced(target):
-                    await _until_signal(options.seconds)
+                async with _traced(target):
+                    await _print_until_signal(receiver, live, options.seconds)
                 # StopTracing has answered after the last span was delivered.
                 live.show(receiver.spans())
                 if html is not None:
                     from kata_host.trace.page import render_page
 
                     html.write(render_page(receiver.spans()))
+    except BrokenPipeError:
+        raise
     except OSError as error:
         raise CommandError(str(error)) from error
 
@@ -117,19 +119,27 @@ async def _traced(target: Target) -> AsyncIterator[None]:
             await client.agent.stop_tracing(agent_pb2.StopTracingRequest())
 
 
-@contextlib.asynccontextmanager
-async def _printed(receiver: Receiver, live: LiveTrace) -> AsyncIterator[None]:
-    """Print traces as they become complete during the block."""
-
-    async def show() -> None:
-        while True:
-            live.show(await receiver.wait_for(live.seen + 1))
-
-    showing = asyncio.create_task(show())
+async def _print_until_signal(
+    receiver: Receiver, live: LiveTrace, seconds: float | None
+) -> None:
+    """Print traces as they become complete. Raises `BrokenPipeError` if the reader of
+    our output has gone."""
+    printing = asyncio.ensure_future(_print(receiver, live))
+    waiting = asyncio.ensure_future(_until_signal(seconds))
+    both = {printing, waiting}
     try:
-        yield
+        await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+        if printing.done():
+            printing.result()
     finally:
-        showing.cancel()
+        for task in both:
+            task.cancel()
+        await asyncio.wait(both)
+
+
+async def _print(receiver: Receiver, live: LiveTrace) -> None:
+    while True:
+        live.show(await receiver.wait_for(live.seen + 1))
 
 
 async def _until_signal(seconds: float | None) -> None:

@@ -19,6 +19,7 @@ import pytest
 
 from kata_host.ctl.__main__ import EPILOG
 from tests.e2e.conftest import CTL, Completed, Ctl
+from tests.helpers.pseudo_terminal import PseudoTerminal
 from tests.helpers.vm import require_image
 
 Started = Callable[..., "subprocess.Popen[bytes]"]
@@ -183,54 +184,46 @@ def test_a_shell_takes_commands_from_a_pipe(ctl: Ctl) -> None:
     assert "42\nlocal-guest\n" in ran.stdout
 
 
-class Terminal:
-    """A command on a terminal, and the side of the terminal that a user has."""
-
-    def __init__(self, started: Started, *arguments: str) -> None:
-        self.ours, theirs = os.openpty()
-        self.process = started(
-            *arguments, stdin=theirs, stdout=theirs, stderr=theirs, process_group=0
-        )
-        os.close(theirs)
-        self.seen = b""
-
-    def type(self, keys: bytes) -> None:
-        os.write(self.ours, keys)
-
-    def until(self, pattern: bytes) -> None:
-        while not (found := re.search(pattern, self.seen)):
-            self.seen += os.read(self.ours, 65536)
-        self.seen = self.seen[found.end() :]
-
-    def close(self) -> None:
-        os.close(self.ours)
+@pytest.fixture
+def terminal() -> Iterator[PseudoTerminal]:
+    terminal = PseudoTerminal()
+    yield terminal
+    terminal.close()
 
 
-def test_a_shell_on_a_terminal_has_all_keys(ctl: Ctl, started: Started) -> None:
-    address = start(ctl).removesuffix(":1024")
-    terminal = Terminal(started, "shell", address)
+def shell_at(
+    terminal: PseudoTerminal, started: Started, guest: str
+) -> subprocess.Popen[bytes]:
+    fd = terminal.program
+    return started("shell", guest, stdin=fd, stdout=fd, stderr=fd, process_group=0)
+
+
+def test_a_shell_on_a_terminal_has_all_keys(
+    ctl: Ctl, started: Started, terminal: PseudoTerminal
+) -> None:
+    process = shell_at(terminal, started, start(ctl).removesuffix(":1024"))
     terminal.type(b"PS1='next> '; echo cat runs; cat\n")
-    terminal.until(rb"[\r\n]cat runs")
+    terminal.expect(rb"[\r\n]cat runs")
     terminal.type(b"typed\n")
-    terminal.until(rb"(?s)typed\r\n.*typed\r\n")
+    terminal.expect(rb"(?s)typed\r\n.*typed\r\n")
     terminal.type(b"\x03")
-    terminal.until(rb"(?s)\^C.*next> ")
+    terminal.expect(rb"(?s)\^C.*next> ")
     terminal.type(b"echo cat was $?\n")
-    terminal.until(b"cat was 130")
+    terminal.expect(b"cat was 130")
     terminal.type(b"exit\n")
-    assert terminal.process.wait(30) == 0
-    terminal.close()
+    assert process.wait(30) == 0
 
 
-def test_the_escape_key_hangs_up(ctl: Ctl, started: Started) -> None:
+def test_the_escape_key_hangs_up(
+    ctl: Ctl, started: Started, terminal: PseudoTerminal
+) -> None:
     start(ctl)
-    terminal = Terminal(started, "shell", "a")
-    terminal.until(b"Ctrl-] hangs up")
+    process = shell_at(terminal, started, "a")
+    terminal.expect(b"Ctrl-] hangs up")
     terminal.type(b"stty raw -echo; exec sleep 1000\n")
-    terminal.until(b"sleep 1000")
+    terminal.expect(b"sleep 1000")
     terminal.type(b"\x1d")
-    assert terminal.process.wait(30) == 0
-    terminal.close()
+    assert process.wait(30) == 0
 
 
 def test_a_shell_without_a_console(ctl: Ctl, scratch: Path) -> None:

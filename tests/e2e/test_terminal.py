@@ -3,67 +3,35 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
-import select
 import signal
-import struct
 import subprocess
-import termios
 from collections.abc import Callable, Iterator
 
 import pytest
 
+from tests.helpers.pseudo_terminal import PseudoTerminal
+
 Start = Callable[..., "subprocess.Popen[bytes]"]
 
 
-class Terminal:
-    """A pseudo terminal; the test has the user's side."""
-
-    def __init__(self) -> None:
-        self.user, self.program = os.openpty()
-        self._seen = b""
-
-    def resize(self, rows: int, columns: int) -> None:
-        size = struct.pack("HHHH", rows, columns, 0, 0)
-        fcntl.ioctl(self.program, termios.TIOCSWINSZ, size)
-
-    def type(self, keys: bytes) -> None:
-        os.write(self.user, keys)
-
-    def expect(self, words: bytes) -> bytes:
-        """Read until `words` have appeared; return the bytes before them."""
-        while words not in self._seen:
-            assert select.select([self.user], [], [], 30)[0], self._seen
-            self._seen += os.read(self.user, 4096)
-        before, _, self._seen = self._seen.partition(words)
-        return before
-
-    def settings(self) -> list[object]:
-        return termios.tcgetattr(self.program)
-
-    def close(self) -> None:
-        os.close(self.user)
-        os.close(self.program)
-
-
 @pytest.fixture
-def terminal() -> Iterator[Terminal]:
-    terminal = Terminal()
+def terminal() -> Iterator[PseudoTerminal]:
+    terminal = PseudoTerminal()
     terminal.resize(30, 100)
     yield terminal
     terminal.close()
 
 
 def run_at(
-    terminal: Terminal, started: Start, *command: str
+    terminal: PseudoTerminal, started: Start, *command: str
 ) -> subprocess.Popen[bytes]:
     fd = terminal.program
     return started(*("run", "-i", "-t", "--", *command), stdin=fd, stdout=fd, stderr=fd)
 
 
 def test_the_size_follows_that_of_our_terminal(
-    terminal: Terminal, started: Start
+    terminal: PseudoTerminal, started: Start
 ) -> None:
     script = (
         "stty size; trap 'stty size; exit 4' WINCH; echo ready; while :; do :; done"
@@ -76,14 +44,14 @@ def test_the_size_follows_that_of_our_terminal(
     assert process.wait(timeout=30) == 4
 
 
-def test_keys_go_to_the_command(terminal: Terminal, started: Start) -> None:
+def test_keys_go_to_the_command(terminal: PseudoTerminal, started: Start) -> None:
     process = run_at(terminal, started, "sh", "-c", 'read a; echo "<$a>"; exit 6')
     terminal.type(b"word\r")
     terminal.expect(b"<word>")
     assert process.wait(timeout=30) == 6
 
 
-def test_ctrl_c_is_a_key(terminal: Terminal, started: Start) -> None:
+def test_ctrl_c_is_a_key(terminal: PseudoTerminal, started: Start) -> None:
     script = "trap 'echo caught; exit 7' INT; echo ready; while :; do :; done"
     process = run_at(terminal, started, "sh", "-c", script)
     terminal.expect(b"ready")
@@ -92,7 +60,7 @@ def test_ctrl_c_is_a_key(terminal: Terminal, started: Start) -> None:
     assert process.wait(timeout=30) == 7
 
 
-def test_ctrl_d_ends_the_input(terminal: Terminal, started: Start) -> None:
+def test_ctrl_d_ends_the_input(terminal: PseudoTerminal, started: Start) -> None:
     process = run_at(terminal, started, "sh", "-c", "echo ready; cat; echo done")
     terminal.expect(b"ready")
     terminal.type(b"\x04")
@@ -105,7 +73,7 @@ def test_ctrl_d_ends_the_input(terminal: Terminal, started: Start) -> None:
     [("exit 0", 0), ("exit 3", 3), ("kill -9 $$", 137), ("exec /no/such", 127)],
 )
 def test_the_settings_are_restored(
-    terminal: Terminal, started: Start, script: str, status: int
+    terminal: PseudoTerminal, started: Start, script: str, status: int
 ) -> None:
     before = terminal.settings()
     assert run_at(terminal, started, "sh", "-c", script).wait(timeout=30) == status
@@ -113,7 +81,7 @@ def test_the_settings_are_restored(
 
 
 def test_the_settings_are_restored_when_the_guest_dies(
-    terminal: Terminal, started: Start
+    terminal: PseudoTerminal, started: Start
 ) -> None:
     before = terminal.settings()
     process = run_at(terminal, started, "sh", "-c", "echo ready; sleep 1000")

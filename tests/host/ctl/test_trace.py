@@ -1,10 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """`kata-agent-ctl trace` against the real tracing RPCs, over a hybrid-vsock socket."""
 
+from __future__ import annotations
+
 import asyncio
 import os
 import signal
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -13,6 +17,7 @@ from google.protobuf.empty_pb2 import Empty
 from kata_agent.rpc.status import to_status
 from kata_agent.rpc.tracing import TracingService
 from kata_protos import agent_pb2
+from kata_protos.agent_ttrpc import AgentServiceClient
 from kata_tracing.server_interceptor import server_interceptor
 from kata_tracing.span import span
 from kata_tracing.tracing import Tracing
@@ -52,31 +57,50 @@ async def hybrid_vsock(path: Path, server: Server) -> asyncio.Server:
     return await asyncio.start_unix_server(serve, path)
 
 
-async def test_a_call_is_printed_live_and_written_into_a_page(tmp_path: Path) -> None:
-    path = tmp_path / "guest.sock"
-    port = FakeCollector(Path(f"{path}_10240"))
-    tracing = Tracing(port.connect)
-    server = Server(
-        [bind(SERVICE, TracingService(tracing), Pausing())],
-        interceptors=[server_interceptor(tracing, to_status)],
-        status_of=to_status,
-    )
-    async with await hybrid_vsock(path, server):
-        page = tmp_path / "trace.html"
+class TracedGuest:
+    """A guest whose agent can be traced, and `kata-agent-ctl trace` on it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        port = FakeCollector(Path(f"{path}_10240"))
+        self.tracing = Tracing(port.connect)
+
+    @asynccontextmanager
+    async def served(self) -> AsyncIterator[None]:
+        server = Server(
+            [bind(SERVICE, TracingService(self.tracing), Pausing())],
+            interceptors=[server_interceptor(self.tracing, to_status)],
+            status_of=to_status,
+        )
+        async with await hybrid_vsock(self.path, server):
+            yield
+        await server.shutdown(1)
+
+    async def trace(self, *options: str, stdout: int) -> asyncio.subprocess.Process:
+        """Start the program, and return it once tracing is on."""
         program = await asyncio.create_subprocess_exec(
             sys.executable,
-            *("-m", "kata_host.ctl", "trace", f"hvsock://{path}"),
-            f"--html={page}",
-            stdout=asyncio.subprocess.PIPE,
+            *("-m", "kata_host.ctl", "trace", f"hvsock://{self.path}", *options),
+            stdout=stdout,
             env={**os.environ, "PYTHONUNBUFFERED": "1"},
         )
-        while tracing.tracer is None:
+        while self.tracing.tracer is None:
             await asyncio.sleep(0.01)
-        async with await Client.connect(f"unix://{path}.inner") as client:
-            from kata_protos.agent_ttrpc import AgentServiceClient
+        return program
 
+    async def pause(self) -> None:
+        """Call the agent, which is one trace."""
+        async with await Client.connect(f"unix://{self.path}.inner") as client:
             request = agent_pb2.PauseContainerRequest(container_id="c1")
             await AgentServiceClient(client).pause_container(request)
+
+
+async def test_a_call_is_printed_live_and_written_into_a_page(tmp_path: Path) -> None:
+    guest = TracedGuest(tmp_path / "guest.sock")
+    page = tmp_path / "trace.html"
+    async with guest.served():
+        program = await guest.trace(f"--html={page}", stdout=asyncio.subprocess.PIPE)
+        await guest.pause()
         assert program.stdout is not None
         first = (await program.stdout.readline()).decode()
         assert first.startswith("grpc.AgentService/PauseContainer container.id=c1")
@@ -85,13 +109,24 @@ async def test_a_call_is_printed_live_and_written_into_a_page(tmp_path: Path) ->
         assert "\x1b" not in second
         program.send_signal(signal.SIGINT)
         assert await program.wait() == 0
-        assert tracing.tracer is None
-    await server.shutdown(1)
+        assert guest.tracing.tracer is None
     text = page.read_text()
     assert "grpc.AgentService/PauseContainer" in text
     assert "<script>" in text
     assert text.count("<script>") == 1
     assert "http" not in text.replace("http-equiv", "")
+
+
+async def test_output_without_a_reader_ends_the_trace(tmp_path: Path) -> None:
+    guest = TracedGuest(tmp_path / "guest.sock")
+    reader, writer = os.pipe()
+    async with guest.served():
+        program = await guest.trace(stdout=writer)
+        os.close(writer)
+        os.close(reader)
+        await guest.pause()
+        assert await program.wait() == 141
+        assert guest.tracing.tracer is None
 
 
 @pytest.mark.parametrize(
