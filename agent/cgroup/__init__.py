@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Cgroups: all that the agent reads and writes of them, version 1 and version 2.
 
-cgroup                   what a container needs of its cgroup, in either version
+cgroup                   a container's cgroup, the same for both versions
 open                     the cgroup that a spec means
 cgroup_v1, cgroup_v2     the two versions
 oom_watch_v1, oom_watch_v2
@@ -9,5 +9,5 @@ oom_watch_v1, oom_watch_v2
 stats_v1, stats_v2       their statistics, in the message of the API
 files, kill, file_watches
                          formats of cgroupfs files, SIGKILL by pid, changes of files
-supported_files          what this kernel can limit
+supported_files          the limits that this kernel has
 """

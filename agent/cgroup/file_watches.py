@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Changes of cgroupfs files, reported by one inotify descriptor to all who watch.
+"""Changes of cgroupfs files, reported by one inotify descriptor to all watchers.
 
 All share one descriptor, because closing it waits for a grace period of the kernel
 (some 15 ms), while removing a single watch does not wait.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The files that a new cgroup has: what this kernel, with its options, can limit."""
+"""The files of a new cgroup: the limits that this kernel, with its options, has."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ _numbers = itertools.count()
 class SupportedFiles:
     """Makes a cgroup and lists its files, once for each hierarchy.
 
-    The root of a hierarchy would not do: it has other files than a child, and a
-    controller may be built without some of its files.
+    The root of a hierarchy has other files than its children, and a controller may be
+    built without some of its files. So only a child tells.
     """
 
     def __init__(self, root: Path) -> None:

@@ -6,9 +6,9 @@ handlers                           the types of devices, one line each
 block, mmio, nvdimm, scsi, vfio    a type each: `find` finds the device in the guest
 network                            interfaces, which no container request names
 hotplug                            all that a driver needs to wait for its device
-uevents, uevent, uevent_matcher    the kernel's device events, and those who wait
+uevents, uevent, uevent_matcher    the kernel's device events, and waiting for one
 monitor, kernel_monitor            the source of these events
 sysfs_search                       devices that are there already
 pci, node, device_match            PCI paths, device nodes, the result of `find`
-renumber, rules, environment       what becomes of a container's spec
+renumber, rules, environment       the edits of a container's spec
 """

@@ -62,7 +62,7 @@ def complete_rules(spec: dict[str, Any], own_disks: list[Numbers]) -> None:
 
 
 def _default_rules(devices: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Allow what every container has, and the devices of its spec."""
+    """Allow the devices that every container has, and those of its spec."""
     rules = [dict(rule) for rule in DEFAULTS]
     for device in devices:
         if device.get("type") in ("b", "c", "u"):
@@ -109,7 +109,7 @@ def _swap_disks(paths: SystemPaths) -> Iterator[Numbers]:
         # A kernel without swap.
         return
     for line in lines:
-        # A swap file is no node; the disk that it is on is not looked for here.
+        # A swap file is no node; its disk is not looked for here.
         with suppress(NotFound, InvalidArgument):
             node = read_node(paths.dev / line.split()[0].removeprefix("/dev/"))
             yield node.major, node.minor

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Waiting for devices: the kernel's events, handed to all who wait for one.
+"""Waiting for devices: the kernel's events, handed to every caller that waits.
 
 The rule by which no device is missed: a caller is subscribed first, and only then is
 sysfs searched for a device that is already there. A device that comes in between is
@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 
 class Uevents:
-    """Listens to the kernel on behalf of all who wait for a device."""
+    """Listens to the kernel on behalf of all callers that wait for a device."""
 
     def __init__(
         self, paths: SystemPaths, monitor: Callable[[], Monitor] = KernelMonitor
@@ -45,7 +45,7 @@ class Uevents:
         self._listeners.append(listener)
 
     async def start(self) -> None:
-        """Open the monitor if it is not open yet. The first wait does so too."""
+        """Open the monitor if it is not open yet. The first wait opens it too."""
         async with self._monitor_lock:
             if self._monitor is None:
                 # In a thread: the import of pyudev alone takes a quarter of a second
@@ -67,7 +67,7 @@ class Uevents:
         *,
         prompt: Callable[[], None] | None = None,
     ) -> Uevent:
-        """Return the event of a matching device, whether it is there or comes.
+        """Return the event of a matching device, whether the device is there or comes.
 
         If the device is not there yet, `prompt` is called in a thread, to make the
         kernel look for new devices. Raises `Timeout` after `timeout` seconds, and

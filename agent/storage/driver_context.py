@@ -79,7 +79,7 @@ class DriverContext:
         self.cleanup.push_async_callback(blocking, undo.close)
 
     async def run(self, *argv: str) -> None:
-        """Run a helper program. If it fails, raise `Internal` with its output."""
+        """Run a helper program. Raises `Internal`, with the output of a failed one."""
         result = await self.reaper.run(list(argv))
         if result.status != 0:
             output = (result.stderr or result.stdout).decode(errors="replace").strip()

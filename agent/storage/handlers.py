@@ -3,8 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from kata_agent.storage import (
     bind,
@@ -32,8 +31,7 @@ class AddStorage(Protocol):
     async def __call__(self, storage: Storage, context: DriverContext) -> None: ...
 
 
-@dataclass(frozen=True, slots=True)
-class StorageHandler:
+class StorageHandler(NamedTuple):
     """One driver: its function, and the rules for the requests that name it."""
 
     add: AddStorage

@@ -49,8 +49,8 @@ def mount_file_system(
                     ) from error
                 # The kernel names neither layers nor options, and the path of our
                 # descriptor in /proc means nothing to the caller.
-                what = f"{fstype} {source!r}" + (options.data and f" ({options.data})")
-                text = f"{error.strerror}, mounting {what}"
+                mount = f"{fstype} {source!r}" + (options.data and f" ({options.data})")
+                text = f"{error.strerror}, mounting {mount}"
                 raise OSError(error.errno, text, str(point)) from error
         undo.callback(unmount, point)
         if options.propagation:
