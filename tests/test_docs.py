@@ -15,6 +15,7 @@ from typing import Final
 
 import pytest
 
+from kata_agent.options.table import FLAGS, OPTIONS, WITHOUT_EFFECT
 from kata_host.ctl.__main__ import make_parser
 from tests.helpers.documented_names import is_missing, names
 from tests.helpers.namespace import require_root
@@ -185,3 +186,10 @@ def test_a_command_in_the_documentation_is_one(command: str) -> None:
         words.pop()
         words += ["--", "true"]
     assert make_parser().parse_args(words[1:])
+
+
+def test_every_kernel_option_is_in_the_readme() -> None:
+    readme = (ROOT / "README.md").read_text()
+    section = readme.partition("\n## Options\n")[2].partition("\n## ")[0]
+    options = {*OPTIONS, *FLAGS, *WITHOUT_EFFECT}
+    assert not [name for name in options if not re.search(f"`{name}[=[`]", section)]
