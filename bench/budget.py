@@ -27,6 +27,7 @@ from typing import Final
 
 from bench import memory
 from bench.document import replace_section
+from bench.stage import resident
 from kata_host.child import PACKAGES
 from ttrpc.envelope_pb2 import Request
 from ttrpc.frame import Frame, MessageType
@@ -92,7 +93,7 @@ def measure_agent(python: str, directory: Path) -> tuple[float, float]:
                 client.sendall(check)
                 assert client.recv(64)
                 elapsed = (time.perf_counter() - began) * 1000
-            return elapsed, resident(agent.pid)
+            return elapsed, resident(agent.pid) / 2**20
         finally:
             agent.terminate()
 
@@ -107,11 +108,6 @@ def connect(path: Path, agent: subprocess.Popen[bytes]) -> socket.socket:
             client.close()
             time.sleep(0.0005)
     raise ChildProcessError(f"agent ended with status {agent.returncode}")
-
-
-def resident(pid: int) -> float:
-    status = Path(f"/proc/{pid}/status").read_text()
-    return int(status.split("VmRSS:")[1].split()[0]) / 1024
 
 
 def measure(python: str) -> Figures:

@@ -213,7 +213,12 @@ def rows(directory: Path) -> Iterator[tuple[str, str, str, bool]]:
     median = statistics.median
     yield "life, tracing off", f"{median(off) * 1e3:.1f} ms", "", True
     yield "life, collector hung", f"{median(hung) * 1e3:.1f} ms", "", True
-    yield "ratio", f"{ratio:.3f}", f"{LIFE_LIMIT}", ratio <= LIFE_LIMIT
+    yield (
+        "hung to off, median of the rounds",
+        f"{ratio:.3f}",
+        f"{LIFE_LIMIT}",
+        ratio <= LIFE_LIMIT,
+    )
     with hung_collector(str(directory / "port")):
         cost = asyncio.run(single_span(str(directory / "port")))
     limit = f"{SPAN_LIMIT * 1e6:.0f} µs"
@@ -229,12 +234,12 @@ def start_rows(found: list[Start]) -> Iterator[tuple[str, str, str, bool]]:
     stall = statistics.median(it.stall for it in found)
     usual = statistics.median(it.usual for it in found)
     limit, holds = f"{START_LIMIT * 1e3:.0f} ms", seconds <= START_LIMIT
-    yield "turning it on", f"{seconds * 1e3:.0f} ms", limit, holds
+    yield "turning tracing on", f"{seconds * 1e3:.0f} ms", limit, holds
     limit, holds = f"{MEMORY_LIMIT >> 20} MiB", memory <= MEMORY_LIMIT
-    yield "memory of that", f"{memory / (1 << 20):.1f} MiB", limit, holds
+    yield "memory for turning it on", f"{memory / (1 << 20):.1f} MiB", limit, holds
     figure = f"{stall * 1e3:.1f} ms"
     yield "longest turn of the event loop meanwhile", figure, "", True
-    yield "and before", f"{usual * 1e3:.1f} ms", "", True
+    yield "longest turn before", f"{usual * 1e3:.1f} ms", "", True
 
 
 def main() -> int:
