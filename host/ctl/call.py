@@ -26,7 +26,8 @@ def add_parser(subparsers: Subparsers) -> None:
         usage="%(prog)s --guest GUEST [options] METHOD [REQUEST]\n       %(prog)s list",
         description="Call a method of grpc.AgentService or grpc.Health, and print the "
         "response as JSON. If the call fails, print `CODE: message` on standard error "
-        "and exit with status 1. `call list` prints the full name of every method.",
+        "and exit with status 1. With `list` in place of METHOD, print the full "
+        "name of every method.",
         epilog="Example:\n\n"
         "  kata-agent-ctl call --guest one get-guest-details "
         "'{\"mem_block_size\": true}'",

@@ -10,18 +10,26 @@ from kata_host.ctl.errors import UsageError
 
 
 class _HelpFormatter(argparse.HelpFormatter):
-    """Wraps paragraphs, keeps indented ones, and writes a value once an option.
+    """Wraps paragraphs but no examples, splits no path, and writes a value once.
 
-    The two methods are argparse's own, for a subclass to replace; so help looks the
-    same under every version of Python.
+    The methods are those of argparse that a subclass may replace. Help looks the same
+    under every version of Python.
     """
 
     def _fill_text(self, text: str, width: int, indent: str) -> str:
-        wrap = super()._fill_text
+        """Wrap the paragraphs of a description; one that is indented is an example."""
         return "\n\n".join(
-            paragraph if paragraph.startswith("  ") else wrap(paragraph, width, indent)
+            paragraph
+            if paragraph.startswith("  ")
+            else "\n".join(self._split_lines(paragraph, width))
             for paragraph in text.split("\n\n")
         )
+
+    def _split_lines(self, text: str, width: int) -> list[str]:
+        import textwrap
+
+        words = " ".join(text.split())
+        return textwrap.wrap(words, width, break_on_hyphens=False)
 
     def _format_action_invocation(self, action: argparse.Action) -> str:
         names = ", ".join(action.option_strings)
@@ -55,6 +63,14 @@ class CommandParser(argparse.ArgumentParser):
         _, _, command = self.prog.partition(" ")
         where = f"{command}: " if command else ""
         raise UsageError(f"{where}{message} (see {self.prog} --help)")
+
+
+def port(text: str) -> int:
+    """Read a vsock port for an option. Raises `ValueError`."""
+    value = int(text)
+    if not 0 <= value < 2**32:
+        raise ValueError(f"port {text!r}: not 32 bits")
+    return value
 
 
 def seconds(text: str) -> float:

@@ -113,8 +113,8 @@ def _add_list(verbs: Subparsers) -> None:
         "list",
         help="list the guests",
         usage="%(prog)s [--json]",
-        description="List the guests that `guest start` has started, those that have "
-        "ended too, until `guest stop` forgets them.",
+        description="List the guests that `guest start` has started. A guest that has "
+        "ended stays in the list until `guest stop` forgets it.",
         epilog="Example:\n\n  kata-agent-ctl guest list --json",
     )
     listing.add_argument(

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any, Final
 
 from kata_host.ctl.arguments import add_connect_timeout, add_guest_argument
+from kata_host.ctl.command_parser import port
 from kata_host.ctl.errors import CommandError
 from kata_host.ctl.ports import LOG_PORT
 from kata_host.ctl.target import Target
@@ -37,8 +38,8 @@ def add_parser(subparsers: Subparsers) -> None:
         usage="%(prog)s [options] GUEST",
         description="Show the lines that the agent has logged and that no command has "
         "read yet. The agent keeps the last 256 KiB, and sends each line to one "
-        "reader, the last that came. A guest that `guest start` has not started "
-        "needs the kernel option agent.log_vport=1025.",
+        "reader, the last that came. The guest needs the kernel "
+        "option agent.log_vport=1025, which `guest start` sets.",
         epilog="Example:\n\n  kata-agent-ctl logs --follow one",
     )
     add_guest_argument(parser)
@@ -56,7 +57,7 @@ def add_parser(subparsers: Subparsers) -> None:
     )
     parser.add_argument(
         "--port",
-        type=int,
+        type=port,
         default=LOG_PORT,
         help="the guest's port of the log (default: %(default)s)",
     )

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from kata_host.ctl import terminal
 from kata_host.ctl.arguments import add_connect_timeout, add_guest_argument
+from kata_host.ctl.command_parser import port
 from kata_host.ctl.errors import CommandError
 from kata_host.ctl.host_stream import STDIN, STDOUT, HostStream, write_chunks
 from kata_host.ctl.ports import CONSOLE_PORT
@@ -34,16 +35,16 @@ def add_parser(subparsers: Subparsers) -> None:
         help="open a shell in a guest",
         usage="%(prog)s [options] GUEST",
         description="Open a shell on a guest's debug console, as root of the guest. On "
-        "a terminal every key goes to the shell, except Ctrl-], which hangs up. A "
-        "guest that `guest start` has not started needs the kernel option "
-        "agent.debug_console_vport=1026.",
+        "a terminal every key goes to the shell, except Ctrl-], which hangs up. The "
+        "guest needs the kernel option agent.debug_console_vport=1026, which "
+        "`guest start` sets.",
         epilog="Example:\n\n  kata-agent-ctl shell one",
     )
     add_guest_argument(parser)
     add_connect_timeout(parser)
     parser.add_argument(
         "--port",
-        type=int,
+        type=port,
         default=CONSOLE_PORT,
         help="the guest's port of the console (default: %(default)s)",
     )

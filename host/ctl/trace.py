@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from kata_host.ctl.arguments import add_connect_timeout, add_guest_argument
-from kata_host.ctl.command_parser import seconds
+from kata_host.ctl.command_parser import port, seconds
 from kata_host.ctl.errors import CommandError, UsageError
 from kata_host.ctl.ports import TRACE_PORT
 from kata_host.ctl.target import Target
@@ -30,14 +30,15 @@ def add_parser(subparsers: Subparsers) -> None:
         usage="%(prog)s [options] GUEST",
         description="Switch tracing on in a guest, print each call as a tree of spans "
         "when the call ends, and switch tracing off again at the end, which is Ctrl-C "
-        "or SIGTERM. The guest's address must be of hvsock.",
+        "or SIGTERM. The guest must be reached by "
+        "hvsock, because its spans arrive at a socket beside that one.",
         epilog="Example:\n\n  kata-agent-ctl trace --html trace.html one",
     )
     add_guest_argument(parser)
     add_connect_timeout(parser)
     parser.add_argument(
         "--port",
-        type=int,
+        type=port,
         default=TRACE_PORT,
         help="the host's port that the guest sends its spans to, agent.trace_vport "
         "(default: %(default)s)",
@@ -64,14 +65,14 @@ def main(options: argparse.Namespace) -> int:
     return 0
 
 
-def _span_socket(target: Target, port: int) -> str:
+def _span_socket(target: Target, number: int) -> str:
     """Return the path at which the guest's connections to a host port arrive."""
     from ttrpc.address import HybridVsockAddress, parse_address
 
     address = parse_address(target.address)
     if not isinstance(address, HybridVsockAddress):
         raise UsageError(f"address '{address}': only an hvsock address can be traced")
-    return f"{address.path}_{port}"
+    return f"{address.path}_{number}"
 
 
 async def _trace(target: Target, socket: str, options: argparse.Namespace) -> None:

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import pytest
 
-from kata_host.ctl.command_parser import CommandParser, seconds
+from kata_host.ctl.command_parser import CommandParser, port, seconds
 from kata_host.ctl.errors import UsageError
 
 
@@ -46,3 +46,19 @@ def test_seconds_are_read(text: str, value: float) -> None:
 def test_an_invalid_duration_is_a_value_error(text: str) -> None:
     with pytest.raises(ValueError, match=r"duration|convert"):
         seconds(text)
+
+
+def test_a_port_has_32_bits() -> None:
+    assert port("4294967295") == 2**32 - 1
+    for text in ("-1", "4294967296", "x"):
+        with pytest.raises(ValueError, match=r"port|literal"):
+            port(text)
+
+
+def test_help_splits_no_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    parser = CommandParser(prog="ctl", description="it is in /run/kata-containers/here")
+    parser.add_argument("--dir", help="a directory, such as /run/kata-containers")
+    text = parser.format_help()
+    assert "/run/kata-containers/here\n" in text
+    assert text.endswith(" /run/kata-containers\n")
