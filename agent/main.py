@@ -19,7 +19,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from kata_agent.boot.announce import announce, boottime
 from kata_agent.boot.core_dumps import enable_core_dumps
@@ -27,7 +27,6 @@ from kata_agent.boot.end import power_off
 from kata_agent.boot.filesystems import mount_filesystems
 from kata_agent.boot.init import is_init, prepare_system
 from kata_agent.boot.root import can_pivot_root
-from kata_agent.console.debug_console import DebugConsole
 from kata_agent.container.stream_dialer import StreamDialer
 from kata_agent.container.stream_listener import StreamListener
 from kata_agent.container.stream_source import StreamSource
@@ -61,6 +60,9 @@ from kata_tracing.server_interceptor import server_interceptor
 from kata_tracing.span import add_span, span
 from kata_tracing.tracing import Tracing
 from ttrpc.aio.server import Server
+
+if TYPE_CHECKING:
+    from kata_agent.console.debug_console import DebugConsole
 
 log = logging.getLogger(__name__)
 
@@ -209,6 +211,9 @@ def start_console(
     config: Config, paths: SystemPaths, ports: Ports, reaper: Reaper
 ) -> DebugConsole:
     """Return the debug console, which serves its port or the guest's console."""
+    # Imported here, because most guests have none.
+    from kata_agent.console.debug_console import DebugConsole
+
     console = DebugConsole(reaper)
     if config.debug_console_vport:
         console.serve_port(ports, config.debug_console_vport)

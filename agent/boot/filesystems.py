@@ -4,15 +4,14 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from kata_agent.linux.mount import MS_NODEV, MS_NOEXEC, MS_NOSUID, mount
 from kata_agent.system_paths import SystemPaths
 
 
-@dataclass(frozen=True, slots=True)
-class Filesystem:
+class Filesystem(NamedTuple):
     """One mount. Its source is its type, because none of these has a device."""
 
     fstype: str

@@ -9,8 +9,8 @@ their rules before.
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import NamedTuple
 
 from kata_agent.cgroup.supported_files import SupportedFiles
 from kata_agent.container.bundle import check_rootfs
@@ -35,8 +35,7 @@ from kata_protos import agent_pb2
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Preparation:
+class Preparation(NamedTuple):
     """The container and the guest, as far as the steps need them."""
 
     container_id: str

@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import logging
 import re
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from kata_agent.cgroup.supported_files import SupportedFiles
 from kata_agent.linux.prctl import CAP_SYS_RESOURCE, has_capability
@@ -24,8 +23,7 @@ log = logging.getLogger(__name__)
 _UNITS: Final = {"KB": 1, "MB": 1 << 10, "GB": 1 << 20}
 
 
-@dataclass(frozen=True, slots=True)
-class Limit:
+class Limit(NamedTuple):
     """A limit and its cgroup files: it is supported if one of them exists."""
 
     part: str

@@ -8,8 +8,7 @@ agent: the tests run sandboxes without storages and devices (tests/helpers/domai
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from kata_agent.container.stream_source import StreamSource
 from kata_agent.oci.spec import Spec
@@ -54,8 +53,7 @@ class Devices(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Guest:
+class Guest(NamedTuple):
     """The settings, paths and helpers of this guest."""
 
     config: Config
