@@ -6,7 +6,6 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Sequence
-from dataclasses import fields
 
 from kata_agent.machine.memory_info import read_memory_total
 from kata_agent.options.config import Config
@@ -51,10 +50,9 @@ def announce(
 
 def changed_settings(config: Config) -> dict[str, object]:
     """Return the settings that differ from the default."""
-    default = Config()
-    settings = {field.name: getattr(config, field.name) for field in fields(config)}
+    default = Config()._asdict()
     return {
         name: value
-        for name, value in settings.items()
-        if value != getattr(default, name)
+        for name, value in config._asdict().items()
+        if value != default[name]
     }

@@ -9,7 +9,6 @@ and never stops the boot. The options are in `kata_agent.options.table`.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Final
 
 from kata_agent.options.config import Config
@@ -52,12 +51,12 @@ def parse_cmdline(text: str, config: Config) -> tuple[Config, list[str]]:
     warnings = []
     for word in words:
         try:
-            config = replace(config, **parse_word(word))
+            config = config._replace(**parse_word(word))
         except OptionError as error:
             warnings.append(str(error))
     # A kernel without cgroup v1 leaves no choice to a later word.
     if "cgroup_no_v1=all" in words:
-        config = replace(config, unified_cgroup_hierarchy=True)
+        config = config._replace(unified_cgroup_hierarchy=True)
     return config, warnings
 
 

@@ -7,17 +7,15 @@ environment.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 DEFAULT_ADDRESS: Final = "vsock://-1:1024"
 DEFAULT_HOTPLUG_TIMEOUT: Final = 3.0
 """Seconds; an invalid `agent.hotplug_timeout` means this too."""
 
 
-@dataclass(frozen=True, slots=True)
-class Config:
+class Config(NamedTuple):
     """The agent's settings. Times are seconds, sizes bytes, a port of 0 is off."""
 
     server_addr: str = DEFAULT_ADDRESS

@@ -13,7 +13,6 @@ ignored, because files for Kata's Rust agent hold some. An invalid value is one 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -64,7 +63,7 @@ def read_config_file(path: Path, config: Config) -> tuple[Config, list[str]]:
     warnings = []
     for key, value in table.items():
         try:
-            config = replace(config, **_changes(key, value))
+            config = config._replace(**_changes(key, value))
         except ValueError as error:
             warnings.append(f"{path}: {key}: {error}")
     return config, warnings

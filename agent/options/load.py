@@ -11,7 +11,6 @@ guest that does not boot cannot say why.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -47,12 +46,12 @@ def load_config(
         if name not in environ:
             continue
         try:
-            config = replace(config, **OPTIONS[option](environ[name]))
+            config = config._replace(**OPTIONS[option](environ[name]))
         except ValueError as error:
             warnings.append(f"environment: {name}: {error}")
-    config = replace(config, **_local_socket(environ))
+    config = config._replace(**_local_socket(environ))
     if config.devmode and config.log_level != "trace":
-        config = replace(config, log_level="debug")
+        config = config._replace(log_level="debug")
     return config, warnings
 
 

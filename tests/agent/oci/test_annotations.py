@@ -29,7 +29,8 @@ async def test_annotations_of_the_runtime_never_reach_it(world: World) -> None:
     async with open_sandbox() as sandbox:
         request = container_request("c1", "true")
         request.OCI.Annotations.update(kept | steering)
-        request.OCI.Hooks.Prestart.add(Path="/bin/true")
+        # The hook reads its input: the runtime fails if it cannot write all of it.
+        request.OCI.Hooks.Prestart.add(Path="/bin/cat", Args=["cat"])
         await sandbox.create_container(request)
         bundle = SystemPaths().sandbox / "c1"
         config = json.loads((bundle / "config.json").read_text())

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -216,7 +215,7 @@ def test_an_option_that_is_taken_or_not_ours(
     text: str, expected: dict[str, Any]
 ) -> None:
     config, warnings = parse_cmdline(text, DEFAULT)
-    assert config == replace(DEFAULT, **expected)
+    assert config == DEFAULT._replace(**expected)
     assert warnings == []
 
 

@@ -3,14 +3,12 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
-
 import pytest
 
 from kata_agent.options.config import Config
 from kata_agent.options.table import FLAGS, LEVELS, OPTIONS, TRACES, WITHOUT_EFFECT
 
-FIELDS = {field.name for field in fields(Config)}
+FIELDS = set(Config._fields)
 VALUES = ("1", "true", "info", "isolated", "otlp", "all", "10s", "x")
 
 
