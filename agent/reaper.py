@@ -103,7 +103,7 @@ class Reaper:
         env: Mapping[str, str] | None = None,
         program: str = "",
     ) -> Completed:
-        """Run a helper program to its end and return what it wrote.
+        """Run a helper program to its end and return its output.
 
         Its standard descriptors are memory files, so neither the program nor the agent
         waits for the other. The program is killed when the caller is cancelled, or

@@ -57,8 +57,13 @@ class StreamListener:
         try:
             async with asyncio.timeout(ARRIVAL_TIMEOUT):
                 return await arrival
-        except TimeoutError:
-            raise OSError("no connection from the host") from None
+        except BaseException as error:
+            if arrival.done() and not arrival.cancelled():
+                # It came in the very turn of the loop in which the caller left.
+                arrival.result().close()
+            if isinstance(error, TimeoutError):
+                raise OSError("no connection from the host") from None
+            raise
         finally:
             del self._waiting[port]
 

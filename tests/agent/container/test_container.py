@@ -36,7 +36,7 @@ async def test_exit_codes(world: World) -> None:
     async with open_sandbox() as sandbox:
         assert (await run(sandbox, "c1", "true"))[0] == 0
         assert (await run(sandbox, "c2", "sh", "-c", "exit 125"))[0] == 125
-        # As PID 1 of its namespace it ignores its own SIGKILL; an exec does not.
+        # The init, PID 1 of its namespace, ignores its own SIGKILL; an exec does not.
         await started(sandbox, "c3", "sleep", "1000")
         await sandbox.exec_process(exec_request("c3", "e", "sh", "-c", "kill -9 $$"))
         assert await sandbox.container("c3").processes.wait("e") == 137
@@ -76,6 +76,7 @@ async def test_a_frozen_container_runs_nothing_and_can_be_removed(world: World) 
         container = sandbox.container("c1")
         (pid,) = container.cgroup.pids()
         before = _cpu_ticks(pid)
+        # Nothing happens, so there is no event to wait for.
         await asyncio.sleep(0.1)
         assert _cpu_ticks(pid) == before
         await sandbox.remove_container("c1")
@@ -177,7 +178,7 @@ async def test_signals(world: World) -> None:
             await container.signal("e1", signal.SIGTERM)
         with pytest.raises(InvalidArgument, match="no signal 99"):
             await container.signal("e2", 99)
-        # No exec id and SIGKILL: every process.
+        # SIGKILL without an exec id goes to every process.
         await container.signal("", signal.SIGKILL)
         assert await container.processes.wait("e2") == 137
         assert await container.processes.wait("") == 137
@@ -213,7 +214,7 @@ async def test_a_missing_program_fails_create_and_exec(world: World) -> None:
         await started(sandbox, "c1", "sleep", "1000")
         with pytest.raises(Internal, match="the file nope was not found"):
             await sandbox.exec_process(exec_request("c1", "e1", "nope"))
-        # The id is free again, and the failed one's zombie holds nothing up.
+        # The id is free again, and the zombie of the failed exec delays nothing.
         await sandbox.exec_process(exec_request("c1", "e1", "true"))
         assert await sandbox.container("c1").processes.wait("e1") == 0
         await asyncio.wait_for(sandbox.remove_container("c1"), 10)
@@ -258,7 +259,7 @@ async def test_exec_has_the_container_limits(world: World) -> None:
         request.OCI.Process.Rlimits.add(Type="RLIMIT_NOFILE", Soft=77, Hard=88)
         await sandbox.create_container(request)
         await sandbox.start_container("c1")
-        # The score comes a moment after the start.
+        # The score is set a moment after the start.
         script = "ulimit -Sn; ulimit -Hn; read x; cat /proc/self/oom_score_adj"
         executed = exec_request("c1", "e1", "sh", "-c", script)
         await sandbox.exec_process(executed)
@@ -289,7 +290,7 @@ async def test_exec_has_the_container_capabilities(world: World) -> None:
 
 
 @in_namespaces("v1")
-async def test_update_changes_what_it_names(world: World) -> None:
+async def test_an_update_changes_only_the_limits_that_it_names(world: World) -> None:
     async with open_sandbox() as sandbox:
         request = container_request("c1", "sleep", "1000")
         request.OCI.Linux.Resources.Memory.Limit = 64 << 20

@@ -13,7 +13,7 @@ from kata_agent.container.pipe_input import PipeInput
 from kata_agent.errors import Internal
 
 
-async def test_input_closes_after_what_was_written() -> None:
+async def test_the_end_comes_after_all_that_was_written() -> None:
     reader, writer = os.pipe()
     stdin = PipeInput(writer)
     data = os.urandom(1 << 20)

@@ -21,7 +21,7 @@ NONE = "0000000000000000"
         ("77\t1", TERM, NONE, NONE, False),
         ("77\t1", NONE, TERM, NONE, False),
         ("77\t1", NONE, NONE, "fffffffffffbbfff", True),
-        # Not PID 1 of its namespace: the kernel kills it.
+        # The kernel kills a process that is not PID 1 of its namespace.
         ("77", NONE, NONE, NONE, False),
         ("77\t5", NONE, NONE, NONE, False),
     ],

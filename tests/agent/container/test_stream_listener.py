@@ -33,7 +33,7 @@ class Host:
 
     @staticmethod
     def _port_of(connection: socket.socket) -> int:
-        # Sent before the connection was accepted.
+        # The host sends them before the agent accepts the connection.
         return int.from_bytes(connection.recv(2), "big")
 
     def connect(self, port: int) -> socket.socket:
@@ -74,7 +74,22 @@ async def test_a_request_may_be_first(host: Host) -> None:
     (await opening).close()
 
 
-async def test_a_connection_that_does_not_come(
+async def test_a_connection_that_comes_as_the_caller_leaves_is_closed(
+    host: Host,
+) -> None:
+    opening = asyncio.create_task(host.listener.open(11))
+    await asyncio.sleep(0)
+    theirs = host.connect(11)
+    loop = asyncio.get_running_loop()
+    # The loop accepts the connection, and only then gives the task its turn.
+    loop.call_soon(loop.call_soon, opening.cancel)
+    with pytest.raises(asyncio.CancelledError):
+        await opening
+    theirs.setblocking(False)
+    assert await loop.sock_recv(theirs, 1) == b""
+
+
+async def test_a_connection_that_does_not_come_is_an_error(
     host: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(stream_listener, "ARRIVAL_TIMEOUT", 0.01)
@@ -86,9 +101,9 @@ async def test_a_connection_that_does_not_come(
 
 async def test_connections_that_no_request_names_are_bounded(host: Host) -> None:
     connections = [host.connect(port) for port in range(UNCLAIMED_LIMIT + 1)]
-    # The port is used again: the older connection has ended.
+    # The host uses the port again, so it has ended the older connection.
     again = host.connect(1)
-    # They are accepted in order, so all of them are there with the last.
+    # The agent accepts them in order, so with the last one all have arrived.
     host.connect(1000)
     (await host.listener.open(1000)).close()
     for gone in connections[:2]:

@@ -51,7 +51,7 @@ async def test_exec_on_a_terminal_ends_with_its_process(world: World) -> None:
         await sandbox.exec_process(
             exec_request("c1", "e1", "sh", "-c", script, terminal=True)
         )
-        # stderr is the same stream; a grandchild holds the terminal.
+        # A terminal has one stream for stdout and stderr. A grandchild holds it open.
         output = await asyncio.wait_for(read_all(sandbox, "c1", "e1", stderr=True), 5)
         assert output.startswith(b"/dev/pts/")
         assert await container.processes.wait("e1") == 6
