@@ -25,7 +25,7 @@ HEALTH = Service.from_descriptor(
 
 
 class HealthBase:
-    """Serves grpc.Health; override what it serves."""
+    """Serves grpc.Health: override the methods to serve."""
 
     __ttrpc_service__ = HEALTH
 

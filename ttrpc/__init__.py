@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""ttrpc for Python: the protocol, without I/O.
+"""ttrpc for Python: the protocol without I/O.
 
-`ttrpc.aio` serves and calls on asyncio, `ttrpc.sync` calls without it. The names
-below are loaded on first use, so that importing one module does not cost all.
+`ttrpc.aio` has a server and a client on asyncio, `ttrpc.sync` a client that blocks.
+The names below are loaded on first use, so that importing one module does not load
+all the others.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ To capture one connection to a server on a unix socket:
 
     socat -x UNIX-LISTEN:/tmp/via.sock UNIX-CONNECT:/run/echo.sock 2>session.txt
 
-and have the client connect to /tmp/via.sock.
+and let the client connect to /tmp/via.sock.
 """
 
 
@@ -34,8 +34,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     dump.add_argument(
         "file",
         metavar="FILE",
-        help="what `socat -x` wrote, lines of hexadecimal after > or <, or the bytes "
-        "of one direction; - is standard input",
+        help="stderr of `socat -x`, lines of hexadecimal after > or <, or the raw "
+        "bytes of one direction; - is standard input",
     )
     file = parser.parse_args(arguments).file
     try:
@@ -44,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(line)
         sys.stdout.flush()
     except BrokenPipeError:
-        # Whoever read has seen enough; nothing is left to flush at exit either.
+        # The reader has gone: let the flush at exit go nowhere, so that it cannot fail.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except (OSError, ValueError) as exc:
         reason = exc.strerror if isinstance(exc, OSError) else str(exc)

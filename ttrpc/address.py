@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Addresses as text, and what they mean.
+"""Addresses as text and as values.
 
-unix:///run/a.sock        a unix socket
-unix://@name              a unix socket in the abstract namespace
-vsock://3:1024            AF_VSOCK; CID -1 is any, to listen on
-hvsock:///run/vm.sock:1024    a VMM's unix socket that takes `CONNECT 1024`
+unix:///run/a.sock            a unix socket
+unix://@name                  a unix socket in the abstract namespace
+vsock://3:1024                AF_VSOCK: context id and port; to listen, -1 is any id
+hvsock:///run/vm.sock:1024    a VMM's unix socket, and a port of its guest (hvsock.py)
 """
 
 from __future__ import annotations
@@ -21,12 +21,14 @@ PATH_MAX: Final = 107
 
 @dataclass(frozen=True, slots=True)
 class UnixAddress:
+    """A unix socket (man 7 unix)."""
+
     path: str
-    """A leading `@` stands for the zero byte of the abstract namespace."""
+    """An absolute path, or `@name` for `name` in the abstract namespace."""
 
     @property
     def sockaddr(self) -> str:
-        """What `socket.bind` and `socket.connect` take."""
+        """The argument of `socket.bind` and `socket.connect`."""
         return "\0" + self.path[1:] if self.path.startswith("@") else self.path
 
     def __str__(self) -> str:
@@ -35,6 +37,8 @@ class UnixAddress:
 
 @dataclass(frozen=True, slots=True)
 class VsockAddress:
+    """A vsock port (man 7 vsock)."""
+
     cid: int
     port: int
 
@@ -44,6 +48,8 @@ class VsockAddress:
 
 @dataclass(frozen=True, slots=True)
 class HybridVsockAddress:
+    """A port of the guest behind the unix socket of its VMM, for clients only."""
+
     path: str
     port: int
 
@@ -55,10 +61,10 @@ Address = UnixAddress | VsockAddress | HybridVsockAddress
 
 
 def parse_address(text: str) -> Address:
-    """Read an address.
+    """Parse an address.
 
     Raises:
-        ValueError: the text is not an address; the message names it.
+        ValueError: `text` is not an address; the message names it.
     """
     scheme, separator, rest = text.partition("://")
     if not separator:

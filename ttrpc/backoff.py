@@ -1,16 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How long to wait before trying again."""
+"""Pauses between attempts."""
 
 from __future__ import annotations
 
 from typing import Final
 
 ATTEMPT_TIMEOUT: Final = 10.0
-"""Seconds for one attempt: a VMM whose guest is not up may never answer it."""
+"""Seconds for one attempt, because a VMM may never answer while its guest boots."""
 
 
 class Backoff:
-    """Pauses that double from the first to the last."""
+    """Pauses in seconds that double from `first` up to `last`."""
 
     __slots__ = ("_first", "_last", "pause")
 
@@ -21,25 +21,26 @@ class Backoff:
         """Seconds to wait before the next attempt."""
 
     def failed(self) -> None:
-        """The attempt failed too: wait longer the next time."""
+        """Make the next pause longer, because another attempt failed."""
         self.pause = min(2 * self.pause, self._last)
 
     def succeeded(self) -> None:
+        """Start again with the first pause."""
         self.pause = self._first
 
 
 def dial_backoff() -> Backoff:
     """Return the pauses between attempts to reach a server that is starting.
 
-    Short enough not to be noticed when a guest boots, long enough not to be
-    noticed by the guest that does.
+    They are short next to the boot of a guest, and long enough not to slow it down.
     """
     return Backoff(0.01, 0.2)
 
 
 def attempt_timeout(timeout: float | None, remaining: float) -> float:
-    """Return the seconds for one attempt, of those that remain for all of them.
+    """Return the seconds for one attempt.
 
-    With no time for more than one, that one has what an attempt may have.
+    `timeout` is the time for all attempts and `remaining` what is left of it. Without
+    a timeout there is one attempt, which has ATTEMPT_TIMEOUT.
     """
     return ATTEMPT_TIMEOUT if timeout is None else min(remaining, ATTEMPT_TIMEOUT)

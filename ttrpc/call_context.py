@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a handler and an interceptor know about a call besides its messages."""
+"""A call's deadline, peer and metadata, for handlers and interceptors."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class PeerCredentials:
-    """Who connected to a unix socket (SO_PEERCRED, man 7 unix)."""
+    """The process that connected to a unix socket (SO_PEERCRED, man 7 unix)."""
 
     pid: int
     uid: int
@@ -31,11 +31,11 @@ class Peer:
     address: str
     """As text, `unix:///run/a.sock` or `vsock://2:1024`; empty if it has none."""
     credentials: PeerCredentials | None = None
-    """On unix sockets only."""
+    """None except on unix sockets."""
 
 
 class CallContext:
-    """One call, as its handler and the interceptors around it see it."""
+    """One call, as its handler and its interceptors see it."""
 
     __slots__ = (
         "_metadata",
@@ -58,19 +58,19 @@ class CallContext:
     ) -> None:
         self.method = method
         self.stream_id = stream_id
-        """The stream's id on its connection; 0 on a client that has not sent yet."""
+        """The id on its connection; 0 on a client, where it is not known yet."""
         self.deadline = deadline
         self.peer = peer
         self.values: dict[Any, Any] | None = None
-        """Interceptors' own; None until one of them puts a dict here."""
+        """For interceptors; None until one of them assigns a dict."""
         self._pairs = metadata
         self._metadata: Metadata | None = None
 
     @property
     def metadata(self) -> Metadata:
-        """What came with the request, or on a client, what will be sent with it.
+        """The metadata that was received with the request, or will be sent with it.
 
-        Most handlers never look, so it is built on first use.
+        It is made on first use, because most handlers do not read it.
         """
         if self._metadata is None:
             self._metadata = Metadata(self._pairs)
@@ -78,5 +78,5 @@ class CallContext:
 
     @property
     def pairs(self) -> Iterable[tuple[str, str]]:
-        """The metadata to send."""
+        """The metadata as pairs to send; empty if there is none."""
         return self.metadata if self._metadata is not None or self._pairs else ()

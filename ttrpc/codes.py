@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The outcome of a call, as a number on the wire: gRPC's codes."""
+"""The outcome of a call as a number: gRPC's status codes."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ class Code(enum.IntEnum):
 
 
 def to_code(number: int) -> Code | int:
-    """Return the code for a number off the wire.
+    """Return the code of a number that was received.
 
-    A number that gRPC does not know stays an int: Go passes such numbers on
-    unchanged, so peers do send them.
+    A number that gRPC does not define stays an int, because Go passes such numbers on
+    unchanged.
     """
     try:
         return Code(number)

@@ -1,19 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A captured session as text: a line for each frame, and one for what is in it.
+"""Prints a captured session: a line for each frame, and one for its content.
 
     > stream 1 REQUEST 28 bytes
         /peer.v1.Echo/Echo, payload 4 bytes 0a026869
     < stream 1 RESPONSE 6 bytes
         OK, payload 4 bytes 0a026869
 
-A capture is one connection, in one of three forms, told apart by how it begins:
+A capture is one connection in one of three forms, which its first bytes tell apart:
 
-- what `socat -x` writes to stderr, a line `> ... length=12 ...` and then the bytes in
+- the stderr of `socat -x`: a line `> ... length=12 ...` and then the bytes in
   hexadecimal, `>` for one direction and `<` for the other;
-- lines `> HEXADECIMAL` and `< HEXADECIMAL`, with blanks where one likes;
-- else the bytes of one direction as they are, as `socat -r FILE` keeps them.
+- lines `> HEXADECIMAL` and `< HEXADECIMAL`, with blanks anywhere between bytes;
+- otherwise the raw bytes of one direction, as `socat -r FILE` writes them.
 
-Whoever wrote the bytes is not trusted: what is shown of them is printable.
+The peers are not trusted: every line of output is printable.
 """
 
 from __future__ import annotations
@@ -49,19 +49,19 @@ HEX_LINE: Final = re.compile(rb"([<>])((?: *[0-9a-fA-F]{2})*)$")
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """Bytes that went one way, before those of the next piece."""
+    """Bytes in one direction, in the order in which they were captured."""
 
     direction: str
-    """`>`, `<`, or nothing where the capture has one direction only."""
+    """`>` or `<`; empty if the capture has one direction only."""
     data: bytes
 
 
 def read_capture(capture: bytes) -> Iterator[Piece]:
-    """Read a capture of any form.
+    """Parse a capture of any form.
 
     Raises:
-        ValueError: it begins as text and does not go on as such; the message names
-            the line.
+        ValueError: the capture begins as text, but a line of it is not hexadecimal; the
+            message names the line.
     """
     if not TEXT_START.match(capture):
         yield Piece("", capture)
@@ -74,7 +74,7 @@ def read_capture(capture: bytes) -> Iterator[Piece]:
             continue
         if SOCAT_LOG.match(line):
             continue
-        # socat's own lines of bytes have no mark: the line above them has it.
+        # socat's lines of bytes have no mark; the line above them has it.
         marked = line if line.startswith((b"<", b">")) else direction.encode() + line
         found = HEX_LINE.match(marked)
         if found is None:
@@ -84,7 +84,7 @@ def read_capture(capture: bytes) -> Iterator[Piece]:
 
 
 def describe(pieces: Iterable[Piece]) -> Iterator[str]:
-    """Return the lines that show a session."""
+    """Yield the lines that show a session."""
     decoders: dict[str, FrameDecoder] = {}
     for piece in pieces:
         decoder = decoders.setdefault(piece.direction, FrameDecoder())

@@ -1,16 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Everything that ttrpc raises.
+"""The errors that ttrpc raises.
 
 TtrpcError
-├── StatusError            a call's outcome, it crosses the wire
+├── StatusError            the outcome of a call, sent by the server
 ├── ProtocolError          never raised itself
 │   ├── LocalProtocolError     the caller on this side broke the rules
-│   ├── RemoteProtocolError    the peer did
+│   ├── RemoteProtocolError    the peer broke the rules
 │   └── OversizedMessage       a message over the limit: ends its call only
-└── Closed                 nothing more goes through
-    ├── ServerClosed           the server takes no more
+└── Closed                 the connection has ended
+    ├── ServerClosed           the server takes no more connections
     ├── StreamClosed           this stream has ended
-    └── StreamFull             this stream ended: its reader was too slow
+    └── StreamFull             this stream was ended: its reader was too slow
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ if TYPE_CHECKING:
     from google.protobuf.any_pb2 import Any as AnyMessage
 
 INT32_MIN, INT32_MAX = -(2**31), 2**31 - 1
-"""What a code may be on the wire."""
+"""The range of a status code: an int32 in ttrpc/envelope.proto."""
 DISPLAY_LIMIT = 1024
 """Characters of a peer's text that are shown; a message may hold 4 MiB."""
 
 
 class TtrpcError(Exception):
-    """The root of all errors of this package."""
+    """The base class of all errors of this package."""
 
 
 class StatusError(TtrpcError):
@@ -43,14 +43,14 @@ class StatusError(TtrpcError):
         message: str = "",
         details: Sequence[AnyMessage] = (),
     ) -> None:
-        """Raises ValueError when `code` does not fit the wire."""
+        """Raises ValueError if `code` does not fit 32 bits."""
         if not INT32_MIN <= code <= INT32_MAX:
             raise ValueError(f"status code {code}: not 32 bits")
         super().__init__(code, message)
         self.code = to_code(code)
-        """The code; an int where the peer sent a number gRPC does not have."""
+        """The code; an int if the peer sent a number that gRPC does not define."""
         self.message = message
-        """The text, exactly as it crossed the wire."""
+        """The text as it was received, with control characters."""
         self.details = tuple(details)
         """google.protobuf.Any messages."""
 
@@ -60,15 +60,15 @@ class StatusError(TtrpcError):
 
 
 class ProtocolError(TtrpcError):
-    """Somebody broke the rules of the protocol."""
+    """One of the two sides broke the rules of the protocol."""
 
 
 class LocalProtocolError(ProtocolError):
-    """The caller on this side asked for something the protocol forbids."""
+    """The caller on this side asked for something that the protocol forbids."""
 
 
 class RemoteProtocolError(ProtocolError):
-    """The peer sent something the protocol forbids."""
+    """The peer sent something that the protocol forbids."""
 
     def __str__(self) -> str:
         return sanitize(super().__str__())
@@ -77,8 +77,8 @@ class RemoteProtocolError(ProtocolError):
 class OversizedMessage(ProtocolError, StatusError):
     """A message longer than the limit; only its own call fails.
 
-    It is a status too, RESOURCE_EXHAUSTED with Go's text, so that callers who
-    look at codes alone see what a Go peer would have told them.
+    It is a status too, RESOURCE_EXHAUSTED with Go's text, so that code which checks
+    status codes alone handles it as it handles the answer of a Go peer.
     """
 
     def __init__(self, stream_id: int, length: int, limit: int) -> None:
@@ -87,7 +87,7 @@ class OversizedMessage(ProtocolError, StatusError):
             Code.RESOURCE_EXHAUSTED,
             f"message length {length} exceed maximum message size of {limit}",
         )
-        # What copying and pickling make it from again.
+        # Copying and pickling call the class with these again.
         self.args = (stream_id, length, limit)
         self.stream_id = stream_id
         self.length = length
@@ -95,7 +95,7 @@ class OversizedMessage(ProtocolError, StatusError):
 
 
 class Closed(TtrpcError):
-    """Nothing more goes through; the message names the cause."""
+    """The connection has ended; the message names the cause."""
 
 
 class ServerClosed(Closed):
@@ -107,13 +107,13 @@ class StreamClosed(Closed):
 
 
 class StreamFull(Closed):
-    """The stream was ended because its reader let too much pile up."""
+    """The stream was ended because its reader left too many bytes unread."""
 
 
 def sanitize(text: str) -> str:
-    """Make a peer's text fit to show: no control characters, bounded length.
+    """Escape the control characters of a peer's text, and bound its length.
 
-    A guest's message may carry terminal escapes or forged log lines.
+    A guest's message may contain terminal escapes or forged log lines.
     """
     shown = text[:DISPLAY_LIMIT]
     if not shown.isprintable():

@@ -8,9 +8,8 @@
         finally:
             log(context.method.full_method, time.monotonic() - started)
 
-`request` is the request message; where the client streams, it is the stream. On
-the client, `context.metadata` is sent with the request, so an interceptor may
-add to it.
+`request` is the request message, or the stream where the client streams. A client sends
+`context.metadata` with the request, so an interceptor may add to it.
 """
 
 from __future__ import annotations
@@ -21,10 +20,10 @@ from typing import Any, TypeVar
 from ttrpc.call_context import CallContext
 
 Proceed = Callable[[Any, CallContext], Awaitable[Any]]
-"""Goes on with the call: the next interceptor or the handler."""
+"""Continues the call: calls the next interceptor, or the handler."""
 
 Interceptor = Callable[[Any, CallContext, Proceed], Awaitable[Any]]
-
+"""Called with `(request, context, proceed)`; returns the response."""
 
 R = TypeVar("R")
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What one connection and one server let a peer make them hold."""
+"""Bounds on the memory that peers can make a server or a client use."""
 
 from __future__ import annotations
 
@@ -10,29 +10,29 @@ from ttrpc.frame import MESSAGE_LIMIT
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Bounds on memory. Sizes are in bytes."""
+    """Bounds on memory, for one connection and for all together. Sizes are in bytes."""
 
     message: int = MESSAGE_LIMIT
-    """One message, either way. Peers have the same limit and cannot be asked."""
+    """One message, in either direction. Peers have the same limit, and the protocol
+    cannot negotiate it."""
     calls_per_connection: int = 20_000
-    """Calls in flight; one more is answered RESOURCE_EXHAUSTED."""
+    """Calls in flight; further ones are answered with RESOURCE_EXHAUSTED."""
     calls: int = 100_000
     """The same over all connections."""
     queued_per_connection: int = 16 * MESSAGE_LIMIT
-    """What the peer has not taken. From an eighth of it on, streams wait with what
-    they send; from a quarter on, nothing is read from the peer; and the answer to a
-    call that was in flight already, for which there is no room, is
-    RESOURCE_EXHAUSTED in its place."""
+    """Bytes to send that the peer has not read. Above an eighth, streams wait before
+    they send. Above a quarter, a server stops reading from the peer. An answer for
+    which there is no room is replaced by RESOURCE_EXHAUSTED."""
     queued: int = 64 * MESSAGE_LIMIT
-    """The same over all connections. None may have more than is still free, so that
-    those that do not read leave room for the others."""
+    """The same over all connections. Each may have as much as is still free, so that
+    peers that do not read leave room for the others."""
     held_per_connection: int = 16 * MESSAGE_LIMIT
-    """Requests of calls in flight, and messages of streams that have not been read.
-    Over it, a call that brings more than a little is answered RESOURCE_EXHAUSTED, and
-    a stream that does is ended as one that is over its own limit."""
+    """Bytes of the requests of calls in flight and of messages that streams have not
+    read. Above it, a call with a request over 4 KiB is answered with
+    RESOURCE_EXHAUSTED, and a stream that needs more is ended as one that is over
+    `stream_inbox`."""
     held: int = 64 * MESSAGE_LIMIT
     """The same over all connections, divided as `queued` is."""
     stream_inbox: int = MESSAGE_LIMIT
-    """Messages of one stream that its reader has not taken. The protocol has no
-    flow control, so over it the stream is ended with an error, which leaves the
-    connection's other calls alone."""
+    """Bytes of messages that one stream's reader has not taken. The protocol has no
+    flow control, so a stream above it is ended with an error; other calls go on."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Key-value pairs that travel beside a request."""
+"""Key-value pairs that are sent with a request."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ MetadataLike: TypeAlias = Mapping[str, str] | Pairs
 
 
 class Metadata:
-    """Pairs in the order sent; a key may repeat; keys compare in lower case.
+    """Pairs in the order sent. A key may repeat; keys are converted to lower case.
 
-    Go lower-cases keys in its accessors but not off the wire, ttrpc-rust never
-    does. Lower case everywhere is what both can read.
+    Lower case is the form that all peers read: Go's accessors convert the key that they
+    look for but not the keys that were received, and ttrpc-rust converts none.
     """
 
     __slots__ = ("_pairs",)
@@ -27,7 +27,7 @@ class Metadata:
         self._pairs = [(key.lower(), value) for key, value in pairs]
 
     def get(self, key: str, default: str | None = None) -> str | None:
-        """Return the first value of `key`."""
+        """Return the first value of `key`, or `default` if it has none."""
         key = key.lower()
         return next((v for k, v in self._pairs if k == key), default)
 
@@ -47,7 +47,7 @@ class Metadata:
         self._pairs.extend((key, value) for value in values)
 
     def copy(self) -> Metadata:
-        """Return pairs of one's own."""
+        """Return a copy that can be changed by itself."""
         copied = Metadata()
         copied._pairs = self._pairs.copy()
         return copied
@@ -67,5 +67,5 @@ class Metadata:
     __hash__ = None  # type: ignore[assignment]  # it can change
 
     def __repr__(self) -> str:
-        # Values may be credentials; keys are enough to see what was sent.
+        # The keys only, because values may be credentials.
         return f"Metadata({sorted({key for key, _ in self._pairs})})"

@@ -3,14 +3,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 
+
+@dataclass(slots=True, eq=False)
 class Quota:
     """A limit and how much of it is used; each peer has a `Share`."""
 
-    __slots__ = ("limit", "used")
-
-    def __init__(self, limit: int) -> None:
-        self.limit = limit
-        """Bytes."""
-        self.used = 0
-        """The sum of the shares' sizes."""
+    limit: int
+    """Bytes."""
+    used: int = 0
+    """The sum of the shares' sizes."""

@@ -24,7 +24,7 @@ ResponseT = TypeVar("ResponseT", bound=Message)
 
 
 class Cardinality(enum.Enum):
-    """Which sides of a call send any number of messages, not one."""
+    """Tells which sides of a call stream: send any number of messages, not one."""
 
     UNARY_UNARY = (False, False)
     UNARY_STREAM = (False, True)
@@ -33,12 +33,12 @@ class Cardinality(enum.Enum):
 
     @property
     def client_streaming(self) -> bool:
-        """Whether the client sends any number of messages, not one."""
+        """Whether the client streams."""
         return self.value[0]
 
     @property
     def server_streaming(self) -> bool:
-        """Whether the server does."""
+        """Whether the server streams."""
         return self.value[1]
 
 
@@ -56,7 +56,7 @@ class Method(Generic[RequestT, ResponseT]):
 
     @property
     def full_method(self) -> str:
-        """`/grpc.AgentService/CreateContainer`, as logs and interceptors say it."""
+        """`/grpc.AgentService/CreateContainer`, the form that logs and errors use."""
         return f"/{self.service}/{self.name}"
 
     @property
@@ -66,6 +66,7 @@ class Method(Generic[RequestT, ResponseT]):
 
     @classmethod
     def from_descriptor(cls, descriptor: MethodDescriptor) -> Method[Any, Any]:
+        """Make a method from a descriptor that protoc generated."""
         return Method(
             name=descriptor.name,
             service=descriptor.containing_service.full_name,
@@ -88,7 +89,7 @@ class Service:
 
     @classmethod
     def from_descriptor(cls, descriptor: ServiceDescriptor) -> Service:
-        """Read a service from what protoc generated.
+        """Make a service from a descriptor that protoc generated.
 
         `Service.from_descriptor(agent_pb2.DESCRIPTOR.services_by_name["AgentService"])`
         """
@@ -102,12 +103,12 @@ def unimplemented(name: str) -> StatusError:
 
 
 def python_name(name: str) -> str:
-    """`Import` -> `import_`: the name of a method's handler and of its stub."""
+    """Return the name of a method's handler and stub: `Import` -> `import_`."""
     name = snake_case(name)
     return f"{name}_" if keyword.iskeyword(name) else name
 
 
 def snake_case(name: str) -> str:
-    """`GetOOMEvent` -> `get_oom_event`, `AddARPNeighbors` -> `add_arp_neighbors`."""
+    """Convert `GetOOMEvent` to `get_oom_event`, `AddARPNeighbors` to the like."""
     name = re.sub("(.)([A-Z][a-z]+)", r"\1_\2", name)
     return re.sub("([a-z0-9])([A-Z])", r"\1_\2", name).lower()

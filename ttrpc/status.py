@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From a handler's exception to the status that the caller sees."""
+"""Maps a handler's exception to the status that the caller sees."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from ttrpc.errors import StatusError
 
 
 def to_status(error: BaseException) -> StatusError:
-    """Return what a server answers unless it was given a mapping of its own."""
+    """Return the status of an exception; a server may have a mapping of its own."""
     if isinstance(error, StatusError):
         return error
     if isinstance(error, TimeoutError):

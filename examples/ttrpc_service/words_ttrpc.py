@@ -28,7 +28,7 @@ WORDS = Service.from_descriptor(
 
 
 class WordsBase:
-    """Serves example.Words; override what it serves."""
+    """Serves example.Words: override the methods to serve."""
 
     __ttrpc_service__ = WORDS
 

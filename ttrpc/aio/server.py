@@ -20,6 +20,7 @@ from ttrpc.call_context import Peer
 from ttrpc.errors import ServerClosed, StatusError
 from ttrpc.interceptor import Interceptor
 from ttrpc.limits import Limits
+from ttrpc.quota import Quota
 from ttrpc.routes import Routes
 from ttrpc.status import to_status
 
@@ -58,8 +59,13 @@ class Server:
         Raises:
             ValueError: two of `services` have the same name.
         """
+        limits = limits or Limits()
         self._serving = Serving(
-            Routes(services, interceptors), limits or Limits(), status_of
+            Routes(services, interceptors),
+            limits,
+            status_of,
+            held=Quota(limits.held),
+            unread=Quota(limits.queued),
         )
         self._authorize = authorize
         self._listeners: list[Listener] = []

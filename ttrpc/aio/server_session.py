@@ -208,7 +208,7 @@ class ServerSession:
         handle: ServerStream[Any, Any] = ServerStream(
             stream, inbox, connection=self._connection, transport=transport
         )
-        call = StreamCall(context, _size(metadata), stream, inbox)
+        call = StreamCall(context, _size(metadata), stream=stream, inbox=inbox)
         self._streams[stream.stream_id] = call
         if not self._start(call, self._run_stream, route.proceed, handle):
             del self._streams[stream.stream_id]

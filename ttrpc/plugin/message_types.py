@@ -34,11 +34,11 @@ class MessageTypes:
             self._add(file, nested, full_name, f"{name}.")
 
     def module(self, full_name: str) -> str:
-        """`.grpc.CheckRequest` -> `kata_protos.health_pb2`."""
+        """Convert `.grpc.CheckRequest` to `kata_protos.health_pb2`."""
         return self._modules[full_name]
 
     def name(self, full_name: str) -> str:
-        """`.oci.Spec.Inner` -> `Spec.Inner`."""
+        """Convert `.oci.Spec.Inner` to `Spec.Inner`."""
         return self._names[full_name]
 
 

@@ -18,9 +18,10 @@ from ttrpc.plugin.message_types import MessageTypes, python_path
 from ttrpc.service import python_name, snake_case
 
 SERVICE_FIELD: Final = 6
-"""FileDescriptorProto.service and ServiceDescriptorProto.method, in the paths of
-source locations (google/protobuf/descriptor.proto)."""
+"""Number of FileDescriptorProto.service in the paths of source locations
+(google/protobuf/descriptor.proto)."""
 METHOD_FIELD: Final = 2
+"""Number of ServiceDescriptorProto.method there."""
 
 HEADER: Final = '''\
 # SPDX-License-Identifier: Apache-2.0
@@ -75,6 +76,7 @@ class Stubs:
         }
 
     def text(self) -> str:
+        """Return the content of the generated file."""
         parts = [self._header()]
         for index, service in enumerate(self._file.service):
             path = (SERVICE_FIELD, index)
@@ -87,7 +89,7 @@ class Stubs:
         return "\n\n\n".join(parts) + "\n"
 
     def _header(self) -> str:
-        """Return everything up to the imports, sorted as isort sorts them."""
+        """Return the lines up to the imports, which are sorted as isort does."""
         methods = [it for service in self._file.service for it in service.method]
         modules = self._local.keys() - {self._own}
         foreign = {it for it in modules if it.startswith("google.")}
@@ -119,7 +121,9 @@ class Stubs:
 
     def _base(self, service: ServiceDescriptorProto, path: tuple[int, ...]) -> str:
         full_name = ".".join(filter(None, (self._file.package, service.name)))
-        doc = self._docstring(path, 4, f"Serves {full_name}; override what it serves.")
+        doc = self._docstring(
+            path, 4, f"Serves {full_name}: override the methods to serve."
+        )
         lines = [
             f"class {service.name}Base:",
             doc,
@@ -209,7 +213,7 @@ class Stubs:
         return line if local == name else f"{line} as {local}"
 
     def _reference(self, full_name: str) -> str:
-        """`.grpc.CheckRequest` -> `health_pb2.CheckRequest`."""
+        """Convert `.grpc.CheckRequest` to `health_pb2.CheckRequest`."""
         module = self._types.module(full_name)
         return f"{self._local[module]}.{self._types.name(full_name)}"
 
@@ -229,7 +233,7 @@ class Stubs:
 
 
 def local_names(modules: Set[str]) -> dict[str, str]:
-    """Map `pets.cat_pb2` to `cat_pb2`, unless two modules share that last name."""
+    """Map `pets.cat_pb2` to `cat_pb2`, or to `pets_cat_pb2` if that is ambiguous."""
     last = {module: module.rpartition(".")[2] for module in modules}
     count = Counter(last.values())
     return {
@@ -239,7 +243,7 @@ def local_names(modules: Set[str]) -> dict[str, str]:
 
 
 def constant_name(service: str) -> str:
-    """`AgentService` -> `AGENT_SERVICE`."""
+    """Convert `AgentService` to `AGENT_SERVICE`."""
     return snake_case(service).upper()
 
 

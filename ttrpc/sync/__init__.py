@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""ttrpc for scripts: a client that blocks."""
+"""A ttrpc client that blocks, for scripts."""
 
 from __future__ import annotations
 

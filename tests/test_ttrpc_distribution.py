@@ -16,7 +16,7 @@ import pytest
 
 from ttrpc import __version__
 
-ROOT: Final = Path(__file__).parents[2]
+ROOT: Final = Path(__file__).parents[1]
 BUILD_TIMEOUT: Final = 300
 """Seconds to build the wheel, or to install it with what it needs."""
 
