@@ -48,7 +48,7 @@ class MicroVm(VmGuest):
             else:
                 command.append(VALUES.get(option) or DEVICES.get(word, word))
         command += ["-drive", f"file={self._disk},if=none,id=disk,format=raw"]
-        # After the root: the kernel finds them in that order.
+        # After the root disk, because the kernel finds disks in this order.
         return [*command, "-device", "virtio-blk-device,drive=disk"]
 
 
@@ -66,6 +66,6 @@ def _initrd(image: Image) -> bytes:
     )
     added = CpioArchive()
     added.add_file("modules/virtio_mmio.ko", module.read_bytes())
-    # A later archive's file takes the place of an earlier one's.
+    # The file of a later archive replaces that of an earlier one.
     added.add_file("modules/order", order + b"virtio_mmio.ko\n")
     return original + added.finish()

@@ -25,14 +25,14 @@ _names = itertools.count()
 
 
 def new_name(prefix: str) -> str:
-    """Return a name that QEMU has not heard of yet."""
+    """Return a name that QEMU does not know yet."""
     return f"{prefix}{next(_names)}"
 
 
 class Plug:
-    """Adds devices to `guest` by QMP; all that can be is removed at the end.
+    """Adds devices to `guest` by QMP, and removes them at the end if QEMU can.
 
-    A guest that has ended meanwhile has taken them with it.
+    Nothing is removed from a guest that has ended.
     """
 
     def __init__(self, guest: VmGuest, directory: Path) -> None:
@@ -61,7 +61,7 @@ class Plug:
         return self._qmp
 
     def close(self) -> None:
-        """Take everything out now."""
+        """Remove every device now."""
         with self._daemons:
             if self.guest.ending() is None:
                 self._undo.close()
@@ -97,7 +97,7 @@ class Plug:
         return name
 
     def unplug(self, name: str) -> None:
-        """Have the guest let a device go."""
+        """Remove a device and wait until the guest has released it."""
         self.qmp("device_del", id=name)
         self.qmp.wait_for_event(
             "DEVICE_DELETED",
@@ -127,14 +127,14 @@ class Plug:
         self.device("scsi-hd", drive=node, bus=SCSI_BUS, scsi_id=target, lun=lun)
 
     def memory(self, size: int) -> None:
-        """Add a memory module, for good: a guest may not give it back."""
+        """Add a memory module, which is never removed because a guest may keep it."""
         backend = new_name("memory-")
         kind = {"qom-type": "memory-backend-memfd", "share": True, "size": size}
         self.qmp("object-add", id=backend, **kind)
         self.qmp("device_add", driver="pc-dimm", id=f"d{backend}", memdev=backend)
 
     def growing_memory(self, limit: int, bus: str, **properties: Any) -> str:
-        """Add a virtio-mem device that has no memory yet, for good; return its id."""
+        """Add a virtio-mem device without memory, for good; return its id."""
         backend = new_name("memory-")
         kind = {"qom-type": "memory-backend-memfd", "share": True, "size": limit}
         self.qmp("object-add", id=backend, **kind)
@@ -150,12 +150,12 @@ class Plug:
         return name
 
     def grow(self, name: str, size: int) -> None:
-        """Have the guest take as much memory from a virtio-mem device."""
+        """Ask the guest to take `size` bytes of memory from a virtio-mem device."""
         path = f"/machine/peripheral/{name}"
         self.qmp("qom-set", path=path, property="requested-size", value=size)
 
     def nvdimm(self, image: Path) -> None:
-        """Add persistent memory, for good."""
+        """Add persistent memory, which is never removed."""
         backend = new_name("nvdimm-")
         kind = {"qom-type": "memory-backend-file", "share": True}
         size = image.stat().st_size
@@ -164,23 +164,23 @@ class Plug:
         self.qmp("device_add", driver="nvdimm", id=f"d{backend}", memdev=backend)
 
     def cpu(self) -> None:
-        """Add a CPU, for good: QEMU under emulation cannot take one away."""
+        """Add a CPU, which is never removed because QEMU cannot under emulation."""
         free = [
             slot
             for slot in self.qmp("query-hotpluggable-cpus")
             if "qom-path" not in slot
         ]
-        # QEMU lists the last one first.
+        # QEMU lists the last slot first.
         slot = free[-1]
         name = new_name("cpu-")
         self.qmp("device_add", driver=slot["type"], id=name, **slot["props"])
 
     def share(self, directory: Path, tag: str, bus: str) -> subprocess.Popen[bytes]:
-        """Share a directory by virtio-fs; return QEMU's own daemon, which does it."""
+        """Share a directory by virtio-fs; return the virtiofsd that serves it."""
         socket = self.directory / new_name("virtiofsd-")
         command = [VIRTIOFSD, f"--socket-path={socket}", "-f"]
         command += ["-o", f"source={directory}", "-o", "sandbox=chroot"]
-        # What the host changes is seen at once.
+        # No cache, so that the guest sees changes of the host at once.
         command += ["-o", "cache=none"]
         with open(self.directory / "virtiofsd.log", "ab") as log:
             daemon = subprocess.Popen(command, stdout=log, stderr=log)

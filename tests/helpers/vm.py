@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Virtual machines for tests: when they can be had, and how to talk to them."""
+"""Virtual machines for tests, and connections to them."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ AGENT, LOG, CONSOLE = 1024, 1025, 1026
 
 
 def require_image() -> Image:
-    """The guest image, built if need be; skips without QEMU, but not in CI."""
+    """The guest image, built if it does not exist; skips without QEMU, fails in CI."""
     missing = [p for p in (QEMU, "mkfs.erofs", "setpriv") if shutil.which(p) is None]
     if missing:
         reason = f"needs {', '.join(missing)}"
@@ -48,7 +48,7 @@ def vsock_guest(image: Image, directory: Path) -> VmGuest:
     archive.add_file(f"{SOURCE}/init", INIT.read_bytes(), 0o755)
     initrd = directory / "initrd"
     initrd.write_bytes(image.initrd.read_bytes() + archive.finish())
-    # switch_root passes on what the kernel does not know, which is this name.
+    # The kernel does not know this name, so init gets it as a variable.
     program = f"/{HOME}/source/init"
     machine = Machine(kernel_parameters=[f"guest_init={program}"])
     return VmGuest(image, directory / "vm", machine=machine, initrd=initrd)
@@ -59,7 +59,7 @@ def agent_guest(
 ) -> VmGuest:
     """A guest whose PID 1 is the agent, with `parameters` on its kernel's command line.
 
-    Not started: `with` does that, and ends it.
+    Not started: `with` starts the guest, and ends it.
     """
     machine = Machine(cpus=cpus, memory=memory, kernel_parameters=parameters)
     return VmGuest(image, directory / "vm", machine=machine)
@@ -80,7 +80,7 @@ def agent_guest_with_init(
 
 
 def guest_without_vsock(image: Image, directory: Path, *parameters: str) -> VmGuest:
-    """A guest whose vsock is there when somebody loads its modules. Not started."""
+    """A guest without vsock until its modules are loaded. Not started."""
     initrd = directory / "initrd"
     original = image.boot_archive()
     with open(original, "rb") as archive:
@@ -91,7 +91,7 @@ def guest_without_vsock(image: Image, directory: Path, *parameters: str) -> VmGu
             stdout=subprocess.PIPE,
         ).stdout
     lines = [line for line in order.splitlines(True) if b"vsock" not in line]
-    # A later archive's file takes the place of an earlier one's.
+    # The file of a later archive replaces that of an earlier one.
     changed = CpioArchive()
     changed.add_file("modules/order", b"".join(lines))
     initrd.write_bytes(original.read_bytes() + changed.finish())
@@ -101,7 +101,7 @@ def guest_without_vsock(image: Image, directory: Path, *parameters: str) -> VmGu
 
 @contextlib.contextmanager
 def booted(*guests: VmGuest) -> Iterator[None]:
-    """Boot guests at the same time, each on a processor of ours; end them all after."""
+    """Boot guests at the same time, and end all of them afterwards."""
     with contextlib.ExitStack() as stack:
         for guest in guests:
             stack.callback(guest.stop)

@@ -27,10 +27,9 @@ SHARED_OPTIONS = (
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Time tests without their set-up: the first one pays for image and boot.
+    """Limit the time of tests without their fixtures, which build the image and boot.
 
-    Those have limits of their own, and a guest that was not there in time for one test
-    would be there for none.
+    Image and boot have limits of their own.
     """
     for item in items:
         is_ours = item.path.parent == Path(__file__).parent
@@ -65,7 +64,8 @@ def control(vsock_guest: VmGuest) -> Iterator[vm.Control]:
 def guest(image: Image, tmp_path_factory: pytest.TempPathFactory) -> Iterator[VmGuest]:
     """The agent's guest that all tests share: cgroup v2, two CPUs, a sandbox.
 
-    Each test takes away what it adds, and none destroys the sandbox: that ends it.
+    Each test removes its additions. None destroys the sandbox, which would end the
+    guest.
     """
     directory = tmp_path_factory.mktemp("agent")
     with vm.agent_guest(image, directory, *SHARED_OPTIONS) as guest:
@@ -90,7 +90,7 @@ def shell(guest: VmGuest) -> Iterator[Shell]:
 
 @pytest.fixture
 def plug(guest: VmGuest, tmp_path: Path) -> Iterator[Plug]:
-    """Adds devices to the shared guest, for the test's time."""
+    """Adds devices to the shared guest until the test ends."""
     with Plug(guest, tmp_path) as plug:
         yield plug
 
@@ -99,7 +99,7 @@ def plug(guest: VmGuest, tmp_path: Path) -> Iterator[Plug]:
 def machines(
     image: Image, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[dict[str, VmGuest]]:
-    """Two guests to plug into what never comes out again, with cgroup v1 and v2.
+    """Two guests for devices that are never removed, with cgroup v1 and v2.
 
     The first has an IOMMU; both wait one second for a device.
     """

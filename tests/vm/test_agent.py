@@ -15,8 +15,8 @@ async def test_a_container_runs(client: AgentClient) -> None:
     assert (result.status, result.stdout) == (7, b"in\n")
 
 
-async def test_protobuf_is_the_fast_one(client: AgentClient) -> None:
-    """Its extension must load in the image, or every call takes much longer."""
+async def test_protobufs_extension_is_loaded(client: AgentClient) -> None:
+    """Without its extension, every call takes much longer."""
     script = (
         "import sys; sys.path.append('/usr/lib/kata-agent/packages');"
         "from google.protobuf.internal import api_implementation as implementation;"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the agent does as PID 1, from the first mount to the power-off."""
+"""The agent as PID 1, from the first mount to the power-off."""
 
 from __future__ import annotations
 
@@ -49,9 +49,9 @@ def test_file_systems_are_mounted(shell: Shell) -> None:
         assert set(options.split(",")) >= wanted, point
 
 
-def test_names_terminal_and_loopback(shell: Shell) -> None:
+def test_the_host_name_the_terminal_and_the_loopback_are_set(shell: Shell) -> None:
     assert shell.run("readlink /dev/ptmx") == "pts/ptmx"
-    # Field 6 of stat, and 5: leader of a session and of a process group.
+    # Fields 6 and 5 of stat: the agent leads a session and a process group.
     assert shell.run("cut -d' ' -f5,6 /proc/1/stat") == "1 1"
     assert shell.run("cat /proc/1/comm") == "kata-agent"
     assert shell.run("ping -c 1 -w 10 127.0.0.1 >/dev/null; echo $?") == "0"
@@ -86,7 +86,7 @@ async def test_a_key_on_the_console_does_not_end_the_guest(
 async def test_bad_options_cost_a_warning_each_and_sigterm_powers_off(
     image: Image, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    """Also `agent.unified_cgroup_hierarchy=false`: version 1."""
+    """One option is `agent.unified_cgroup_hierarchy=false`, for cgroup v1."""
     words = (
         *BAD_OPTIONS,
         "agent.unified_cgroup_hierarchy=false",

@@ -23,19 +23,19 @@ MIB = 1 << 20
 
 
 def fill(resources: oci_pb2.LinuxResources, factor: int) -> dict[str, str]:
-    """Set everything that version 2 has; return what its files then say."""
+    """Set every limit of version 2; return the content of the files afterwards."""
     memory, cpu = resources.Memory, resources.CPU
     memory.Limit = 64 * MIB * factor
     memory.Swap = 96 * MIB * factor
     memory.Reservation = 32 * MIB * factor
-    # These are version 1's alone, and no error.
+    # Only version 1 has these limits; in version 2 they are no error.
     memory.Kernel = memory.KernelTCP = 64 * MIB
     memory.Swappiness = 10
     cpu.Shares = 512 * factor
     cpu.Period = 50_000 * factor
     cpu.Quota = 20_000 * factor
     cpu.RealtimePeriod, cpu.RealtimeRuntime = 1_000_000, 10_000
-    # More than the two that the guest has.
+    # More CPUs than the guest has.
     cpu.Cpus, cpu.Mems = "0-7", "0"
     resources.Pids.Limit = 50 * factor
     resources.Network.ClassID = 5
@@ -44,7 +44,7 @@ def fill(resources: oci_pb2.LinuxResources, factor: int) -> dict[str, str]:
     resources.HugepageLimits.add(Pagesize="64KB", Limit=4 * MIB)
     return {
         "memory.max": str(64 * MIB * factor),
-        # Without the memory, which version 1 counts in.
+        # Swap alone; in version 1, the limit includes memory.
         "memory.swap.max": str(32 * MIB * factor),
         "memory.low": str(32 * MIB * factor),
         "cpu.max": f"{20_000 * factor} {50_000 * factor}",
@@ -127,7 +127,7 @@ async def test_disks_have_weights_and_throttles(
         assert line == f"{disk} rbps={5 * MIB} wbps=max riops=max wiops=70"
 
 
-async def test_statistics(client: AgentClient) -> None:
+async def test_statistics_are_those_of_the_cgroup(client: AgentClient) -> None:
     message = request(
         "head -c 5000000 /dev/zero > /dev/shm/x; sleep 1000 & while :; do :; done"
     )
@@ -138,7 +138,7 @@ async def test_statistics(client: AgentClient) -> None:
             found = await stats(client, container)
             if (
                 found.cpu_stats.throttling_data.throttled_time
-                # The kernel brings it up to date every other second.
+                # The kernel updates this file every other second.
                 and found.memory_stats.stats["shmem"] > 4_900_000
                 and found.memory_stats.cache > 4_900_000
                 and found.pids_stats.current >= 2
@@ -156,11 +156,13 @@ async def test_statistics(client: AgentClient) -> None:
         assert found.hugetlb_stats["2MB"].usage == 0
 
 
-async def test_disk_statistics(client: AgentClient, shell: Shell) -> None:
+async def test_disk_statistics_count_what_was_read_from_disk(
+    client: AgentClient, shell: Shell
+) -> None:
     script = "find /usr/lib /usr/bin -type f | head -n 200 | xargs cat > /dev/null"
     message = request(f"read go; {script}; echo read; sleep 1000")
     async with started(client, message) as container:
-        # The guest's root is on a disk, once it is not in memory any more.
+        # Read from disk, because the guest's root was dropped from memory.
         shell.run("echo 3 > /proc/sys/vm/drop_caches")
         await container.init.write_stdin(b"\n")
         assert await anext(container.init.read_stdout()) == b"read\n"
@@ -228,7 +230,7 @@ async def test_each_oom_kill_is_reported_once(client: AgentClient) -> None:
             assert await next_event() == container.id
         found = await stats(client, container)
         assert found.memory_stats.usage.failcnt > 0
-        # And no fourth.
+        # There is no fourth report.
         waiting = asyncio.create_task(next_event())
         await client.check()
         assert not waiting.done()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The conformance table in a VM: what works, and what needs a machine of its own.
+"""The conformance table in a VM: the calls that succeed or need a whole machine.
 
 The whole of it runs in a local guest: `tests/conformance`.
 """
@@ -33,7 +33,7 @@ RUN = [
 
 @pytest.fixture(scope="module")
 def brought() -> list[str]:
-    """Where the root file system is already."""
+    """The path of a root file system that the guest has already."""
     return []
 
 

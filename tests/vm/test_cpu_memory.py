@@ -53,12 +53,13 @@ async def test_cpus_reach_the_containers_that_run(
         assert await inside(client, free, ALLOWED) == "0-1\n"
         assert await inside(client, narrow, ALLOWED) == "1\n"
         machine_plug.cpu()
-        # In all, and again is no error: today's runtimes ask before each container.
+        # The number is a total. Asking again is no error, because runtimes ask before
+        # each container.
         await bring_online(client, 3, cpu_only=True)
         await bring_online(client, 3, cpu_only=True)
         assert await inside(client, free, ALLOWED) == "0-2\n"
         assert await inside(client, narrow, ALLOWED) == "1-2\n"
-        # What came without being asked for is brought online by its event.
+        # A CPU that no call asked for is brought online by its event.
         machine_plug.cpu()
         script = f'until [ "$({ALLOWED})" = 0-3 ]; do usleep 20000; done'
         process = default_process(["sh", "-c", script])
@@ -76,7 +77,7 @@ async def test_cpus_that_do_not_come(machines: dict[str, VmGuest]) -> None:
         )
 
 
-async def test_memory(
+async def test_plugged_memory_comes_online(
     machine_client: AgentClient, machine_plug: Plug, machine_shell: Shell
 ) -> None:
     details = await machine_client.agent.get_guest_details(
@@ -87,13 +88,13 @@ async def test_memory(
     before = memory_total(machine_shell)
     machine_plug.memory(2 * BLOCK)
     await bring_online(machine_client, 0, cpu_only=False)
-    # Now or with its event.
+    # Online already, or when its event comes.
     machine_shell.run(
         "while grep -q offline /sys/devices/system/memory/memory*/state; "
         "do usleep 20000; done"
     )
     assert memory_total(machine_shell) == before + 2 * BLOCK
-    # And without being asked for: only by its event.
+    # Without a call, the event alone brings the memory online.
     machine_plug.memory(BLOCK)
     wanted = (before + 3 * BLOCK) >> 10
     machine_shell.run(
@@ -104,7 +105,7 @@ async def test_memory(
 async def test_memory_that_a_virtio_device_hands_over(
     machine_client: AgentClient, machine_plug: Plug, machine_shell: Shell
 ) -> None:
-    """Block by block, and nobody says when: each comes online by its event."""
+    """The device hands over block by block; the event of each brings it online."""
     machine_shell.run("modprobe virtio_mem")
     await bring_online(machine_client, 1, cpu_only=True)
     before = memory_total(machine_shell)

@@ -62,7 +62,7 @@ async def test_a_container_reads_its_own_disk_and_never_the_guests(
     message = request(
         script,
         devices=[Device(type="blk", id="08/00", container_path="/dev/xvda")],
-        # The host's own numbers are those of the other disk here.
+        # On the host, the numbers are those of the guest's other disk.
         nodes=[node("/dev/xvda", 8, 0)],
         rules=rules,
     )
@@ -79,7 +79,7 @@ async def test_a_container_reads_its_own_disk_and_never_the_guests(
 
 @pytest.mark.usefixtures("disks")
 async def test_numbers_of_two_devices_that_cross(machine_client: AgentClient) -> None:
-    """Each has on the host the number that the other has in the guest."""
+    """On the host, each disk has the number of the other disk in the guest."""
     rules = [
         NOTHING,
         LinuxDeviceCgroup(Allow=True, Type="b", Major=254, Minor=16, Access="r"),
@@ -145,7 +145,7 @@ async def test_devices_that_do_not_come_and_bad_ones(
 
 @pytest.fixture
 def passing(machines: dict[str, VmGuest]) -> VmGuest:
-    """The machine with an IOMMU, and the driver that a Kata kernel has built in."""
+    """The machine with an IOMMU, and a driver that Kata's kernels have built in."""
     guest = machines["v1"]
     with Shell(vm.connect(guest.socket, vm.CONSOLE)) as shell:
         shell.run("modprobe vfio-pci")
@@ -177,7 +177,7 @@ async def test_a_device_is_passed_on(
             env=HOST,
         )
         lines = (await output(passing_client, message)).splitlines()
-        # The group's number is the guest's, and the container may open it.
+        # The container may open the group, whose number is the guest's.
         assert lines[0].isdigit()
         assert lines[0] != "77"
         assert sorted(line for line in lines if "00.0" in line) == [

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Bursts, half-closed connections, VMs and backends that die: errors, and no hang."""
+"""Bursts, half-closed connections, VMs and backends that die give errors, not hangs."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ BURST = 100
 def booting(
     image: Image, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[VmGuest]:
-    """A guest that is still booting when the first test gets it. The last kills it."""
+    """A guest that still boots during the first test, and that the last test kills."""
     guest = vm.agent_guest(image, tmp_path_factory.mktemp("failures"))
     try:
         guest.launch()
@@ -52,7 +52,7 @@ async def test_a_burst_of_connections_while_booting(booting: VmGuest) -> None:
     await asyncio.gather(*(ask() for _ in range(BURST)))
 
 
-def test_who_has_no_more_to_ask_still_gets_answers(booting: VmGuest) -> None:
+def test_a_client_that_ended_its_half_still_gets_responses(booting: VmGuest) -> None:
     booting.wait_until_ready()
     with vm.connect(booting.socket, vm.AGENT) as connection:
         asked = [
@@ -76,7 +76,7 @@ def test_who_has_no_more_to_ask_still_gets_answers(booting: VmGuest) -> None:
 
 
 async def fails_in_the_middle(guest: VmGuest, victim: int) -> None:
-    """Kill a process of the guest's while calls wait: they end, and say so."""
+    """Kill a process of the guest while calls wait; every call ends with an error."""
     async with AgentClient.connect(guest.address) as client:
         await client.create_sandbox("failures")
         storage, root = writable_layer("waits", "/")
@@ -115,7 +115,7 @@ async def test_a_backend_that_is_killed_in_the_middle_of_a_call(
 def test_a_command_whose_vm_is_killed_says_so_in_one_line(
     image: Image, tmp_path: Path
 ) -> None:
-    """`kata-agent-ctl run --vm`, as a user has it."""
+    """The command is `kata-agent-ctl run --vm`."""
     command = [sys.executable, "-m", "kata_host.ctl", "run", "--vm", "--"]
     with subprocess.Popen(
         [*command, "sh", "-c", "echo runs; sleep 1000"],
@@ -159,11 +159,11 @@ def test_a_guest_without_an_init_shows_the_end_of_its_console(
     with pytest.raises(GuestError) as raised:
         guest.start()
     assert "qemu ended with status 0 while booting" in str(raised.value)
-    # Of what initrd and kernel write at the same time, only this is never torn.
+    # The initrd and the kernel write at the same time; only this line is never torn.
     assert str(raised.value).splitlines()[-1].endswith("exitcode=0x00000100")
 
 
-def test_what_qemu_does_not_take_is_in_its_own_words(
+def test_an_argument_that_qemu_refuses_is_in_the_error(
     image: Image, tmp_path: Path
 ) -> None:
     machine = Machine(devices=["-device", "no-such-device"])

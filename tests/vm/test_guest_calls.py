@@ -54,7 +54,7 @@ async def set_clock(client: AgentClient, seconds: int, microseconds: int = 0) ->
 
 @pytest.fixture
 async def clock(client: AgentClient) -> AsyncIterator[None]:
-    """Sets the guest's clock right at the end."""
+    """Sets the guest's clock to the right time at the end."""
     yield
     await set_clock(client, int(time.time()))
 
@@ -101,7 +101,7 @@ async def test_deadlines_do_not_step_with_the_clock(
     ("seconds", "microseconds"),
     [(-1, 0), (0, -1), (0, 1_000_000), (2**62, 0), (-(2**63), 0), (2**63 - 1, 0)],
 )
-async def test_what_is_no_time_changes_nothing(
+async def test_an_invalid_time_changes_nothing(
     client: AgentClient, shell: Shell, seconds: int, microseconds: int
 ) -> None:
     before = guest_time(shell)
@@ -114,7 +114,7 @@ async def test_what_is_no_time_changes_nothing(
 # --- ReseedRandomDev, GetGuestDetails ---
 
 
-async def test_the_random_generator_takes_what_the_host_gives(
+async def test_the_random_generator_takes_the_hosts_bytes(
     client: AgentClient,
 ) -> None:
     request = agent_pb2.ReseedRandomDevRequest(data=os.urandom(512))
@@ -131,7 +131,7 @@ async def test_the_details_are_those_of_the_guest(
     )
     block = int(shell.run("cat /sys/devices/system/memory/block_size_bytes"), 16)
     assert details.mem_block_size_bytes == block
-    # Debian's kernel is told of memory by ACPI, and has no `probe`.
+    # Debian's kernel learns of memory from ACPI, and has no file `probe`.
     assert not details.support_mem_hotplug_probe
     about = details.agent_details
     assert about.init_daemon
@@ -212,7 +212,7 @@ async def test_chunks_come_in_any_order_and_the_file_all_at_once(
 async def test_a_planted_symlink_leads_nowhere(
     client: AgentClient, shell: Shell, target: str
 ) -> None:
-    """CVE-2026-41326: here it is the guest's own /etc that is at stake."""
+    """CVE-2026-41326; the target is the guest's own /etc."""
     shell.run(f"mkdir -p {SHARED} && ln -s {target} {SHARED}/link")
     try:
         request = CopyFileRequest(
@@ -226,10 +226,10 @@ async def test_a_planted_symlink_leads_nowhere(
         shell.run(f"rm {SHARED}/link")
 
 
-async def test_a_container_that_swaps_a_directory_for_a_symlink_meanwhile(
+async def test_a_container_that_swaps_a_directory_for_a_symlink_during_a_copy(
     client: AgentClient, shell: Shell
 ) -> None:
-    """It owns a shared directory, and the host copies and mounts there."""
+    """The container owns a shared directory in which the host copies and mounts."""
     outside, attack = "/run/outside", f"{SHARED}/attack"
     shell.run(f"mkdir -p {outside} {attack}")
     script = f"""
@@ -268,7 +268,7 @@ async def test_a_container_that_swaps_a_directory_for_a_symlink_meanwhile(
         assert outside not in shell.run("cat /proc/mounts")
     assert done
     assert refused
-    # What it left of its mounts keeps nobody from taking the sandbox down.
+    # The mounts that are left do not keep the sandbox from being destroyed.
     await client.create_sandbox("vm")
     mounted = f"$(grep -o '{SHARED}/attack[^ ]*' /proc/mounts)"
     shell.run(f"umount {mounted}; rm -r {attack} {outside}")
@@ -279,7 +279,7 @@ async def test_a_container_that_swaps_a_directory_for_a_symlink_meanwhile(
 
 @pytest.fixture
 async def sandbox_again(client: AgentClient) -> AsyncIterator[None]:
-    """Puts the shared sandbox back at the end, as it was."""
+    """Restores the shared sandbox at the end."""
     yield
     await client.create_sandbox("vm")
 
@@ -350,7 +350,7 @@ async def test_metrics_are_all_there_and_true(
             for family in text_string_to_metric_families(page)
         }
 
-    # The guest's own disk is read-only: a container's layer is all that can be full.
+    # The guest's own disk is read-only, so only a container's layer can fill up.
     request = guest_container.request("sleep 1000")
     async with guest_container.started(client, request) as container:
         first, second = await scrape(), await scrape()
@@ -370,7 +370,7 @@ async def test_metrics_are_all_there_and_true(
     assert set(second["kata_guest_load"]) == {("load1",), ("load5",), ("load15",)}
     assert set(second["kata_guest_tasks"]) == {("cur",), ("max",)}
     rss = second["kata_agent_total_rss"][()]
-    # A scrape costs what prometheus_client does; see the budget for the rest.
+    # Most of a scrape's time is prometheus_client's.
     assert 8 << 20 < rss < 64 << 20
 
 
@@ -383,7 +383,7 @@ async def refresh(client: AgentClient) -> None:
     )
 
 
-async def test_a_share_whose_server_hangs_holds_up_nobody(
+async def test_a_share_whose_server_hangs_delays_no_other_call(
     client: AgentClient, plug: Plug, tmp_path: Path
 ) -> None:
     shared = tmp_path / "shared"
@@ -411,7 +411,7 @@ async def test_a_share_whose_server_hangs_holds_up_nobody(
                 assert time.monotonic() - begin < 3
                 await asyncio.sleep(0.05)
             await refreshing
-            # It was looked up, gave no answer, and was given up.
+            # The agent gave up on the share because its server did not answer.
             assert TIMEOUT <= time.monotonic() - start < TIMEOUT + 15
         await refresh(client)
 

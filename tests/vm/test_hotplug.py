@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Devices that arrive while the guest runs: each is found, or said to be missing."""
+"""Devices that are plugged while the guest runs: found, or named in the error."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def storage(driver: str, source: str, name: str = "disk", **fields: str) -> Stor
 
 
 async def mounted(client: AgentClient, wanted: Storage) -> str:
-    """Return the source of what a container gets for a storage; write to it."""
+    """Return the source of a storage's mount in a container, after writing to it."""
     script = "echo text > /volume/file; cat /volume/file; grep /volume /proc/mounts"
     text, source, *_ = (
         await output(client, request(script, storages=[wanted]))
@@ -47,7 +47,7 @@ async def mounted(client: AgentClient, wanted: Storage) -> str:
     return source
 
 
-# --- each kind, found ---
+# --- a device of each kind is found ---
 
 
 async def test_a_disk_on_a_root_port(client: AgentClient, plug: Plug) -> None:
@@ -63,7 +63,7 @@ async def test_a_disk_behind_a_bridge(client: AgentClient, plug: Plug) -> None:
 async def test_a_disk_that_the_kernel_finds_when_told_to_look(
     client: AgentClient, plug: Plug, shell: Shell
 ) -> None:
-    """As in a guest without ACPI, whom nobody tells of what is plugged in."""
+    """A guest without ACPI gets no event for a plugged device, so the agent rescans."""
     plug.disk(plug.image(mkfs=EXT4), "rp0")
     await mounted(client, storage("blk", "08/00"))
     shell.run("echo 1 > /sys/block/vdb/device/../remove")
@@ -73,7 +73,7 @@ async def test_a_disk_that_the_kernel_finds_when_told_to_look(
 
 async def test_a_disk_by_its_node(client: AgentClient, plug: Plug) -> None:
     plug.disk(plug.image(mkfs=EXT4), "rp1")
-    # The node is not waited for: PCI paths are.
+    # The agent waits for PCI paths, and not for nodes.
     await mounted(client, storage("blk", "09/00"))
     assert await mounted(client, storage("blk", "/dev/vdb")) == "/dev/vdb"
 
@@ -98,7 +98,7 @@ async def test_a_network_interface(client: AgentClient, plug: Plug) -> None:
 
 
 async def test_persistent_memory(client: AgentClient, plug: Plug) -> None:
-    # It stays plugged, and so does its file.
+    # The module stays plugged, so its file must stay as well.
     plug.nvdimm(plug.image(64 * MIB, mkfs=EXT4).rename(plug.guest.directory / "pmem"))
     assert await mounted(client, storage("nvdimm", "/dev/pmem0")) == "/dev/pmem0"
 
@@ -113,7 +113,7 @@ async def test_virtio_fs(client: AgentClient, plug: Plug, tmp_path: Path) -> Non
 
 
 async def test_disks_on_virtio_mmio(image: Image, tmp_path: Path) -> None:
-    """In a guest without PCI; its devices are there from the start."""
+    """A guest without PCI has its devices from the start."""
     disk = tmp_path / "disk"
     disk.touch()
     os.truncate(disk, 16 * MIB)
@@ -157,14 +157,14 @@ async def test_a_device_that_comes_after_it_was_asked_for(
     ]
     for wanted, arrive in pairs:
         asked = asyncio.create_task(mounted(client, wanted))
-        # The agent answers in order: it is at work on the container by now.
+        # The agent responds in order, so it works on the container by now.
         await client.check()
         arrive()
         await asked
 
 
 async def test_a_burst_of_devices(client: AgentClient, plug: Plug) -> None:
-    """Eight disks on three buses at once, and as many containers that want one each."""
+    """Eight disks on three buses at once, for eight containers."""
     on_bridge = {f"bridge-{n}": storage("blk", f"10/{n:02x}", f"b{n}") for n in SLOTS}
     on_scsi = {f"scsi-{n}": storage("scsi", f"{n}:{n}", f"s{n}") for n in SLOTS}
     wanted = {**on_bridge, **on_scsi}
@@ -182,7 +182,7 @@ async def test_a_burst_of_devices(client: AgentClient, plug: Plug) -> None:
         )
 
     images = {name: labelled(name) for name in wanted}
-    # The guest is still at work on them when the containers ask.
+    # The guest still detects the disks when the containers ask for them.
     for number, name in zip(SLOTS, on_bridge, strict=True):
         plug.disk(images[name], "pci-bridge-0", addr=str(number))
     for number, name in zip(SLOTS, on_scsi, strict=True):
@@ -191,10 +191,10 @@ async def test_a_burst_of_devices(client: AgentClient, plug: Plug) -> None:
     assert await asyncio.gather(*asked) == list(wanted)
 
 
-# --- each kind, missing ---
+# --- a device of each kind is missing ---
 
 
-async def test_what_does_not_come_is_named_after_the_timeout(
+async def test_a_device_that_does_not_come_is_named_after_the_timeout(
     client: AgentClient,
 ) -> None:
     async def missing(call: Awaitable[object]) -> tuple[Code, str]:
@@ -227,13 +227,13 @@ async def test_what_does_not_come_is_named_after_the_timeout(
             agent_pb2.UpdateInterfaceRequest(interface=interface)
         ),
     }
-    # Other calls are answered meanwhile.
+    # Other calls are answered during the wait.
     errors = asyncio.gather(*map(missing, cases.values()))
     await client.check(timeout=2)
     assert await errors == [(Code.DEADLINE_EXCEEDED, TIMEOUT + what) for what in cases]
 
 
-async def test_nothing_is_left_of_what_failed(
+async def test_a_failed_container_leaves_nothing(
     client: AgentClient, shell: Shell
 ) -> None:
     before = shell.run("find /run/kata-containers; grep kata-con /proc/mounts")
@@ -247,7 +247,7 @@ async def test_nothing_is_left_of_what_failed(
 
 
 async def test_9p_needs_a_kernel_that_has_it(client: AgentClient) -> None:
-    """The image's has not; see `tests/agent/storage/` for what the driver does."""
+    """The image's kernel has no 9p; `tests/agent/storage/` tests the driver."""
     wanted = storage("9p", "kataShared", fstype="9p")
     with pytest.raises(StatusError, match="this kernel has no file system '9p'"):
         await output(client, request("true", storages=[wanted]))

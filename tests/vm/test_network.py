@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The guest's network, on virtio interfaces that are plugged in while it runs.
 
-At the other end is QEMU's own user network, which is let out nowhere: it answers
-pings at 10.0.2.2 and fec0::2, and knows nobody else.
+At the other end is QEMU's own user network without a way out: it answers pings at
+10.0.2.2 and fec0::2, and has no other host.
 """
 
 from __future__ import annotations
@@ -67,14 +67,14 @@ class Nic:
         plug.nic(BRIDGE, addr=f"{self.slot:#x}", mac=self.mac)
 
     def message(self, **fields: Any) -> types_pb2.Interface:
-        """A request for it, as `interface`."""
+        """A request for this interface."""
         fields = {"hwAddr": self.mac, "devicePath": self.pci_path, **fields}
         return interface(**fields)
 
 
 @pytest.fixture
 def nic(plug: Plug) -> Nic:
-    """One that is plugged in."""
+    """A plugged interface."""
     nic = Nic(1)
     nic.plug(plug)
     return nic
@@ -86,7 +86,7 @@ async def update(client: AgentClient, message: types_pb2.Interface) -> None:
 
 
 async def is_updated(client: AgentClient, message: types_pb2.Interface) -> bool:
-    """Whether the link was there; raises for any other failure."""
+    """Return whether the link was found; raise any other failure."""
     try:
         await update(client, message)
     except StatusError as error:
@@ -102,7 +102,7 @@ async def route(client: AgentClient, *routes: types_pb2.Route) -> list[types_pb2
 
 
 def ip(shell: Shell, command: str) -> list[Any]:
-    """What `ip COMMAND` shows in the guest."""
+    """Return the output of `ip COMMAND` in the guest."""
     shown: list[Any] = json.loads(shell.run(f"{IP} -json {command}") or "[]")
     return shown
 
@@ -113,7 +113,7 @@ def link(shell: Shell, name: str) -> Any:
 
 
 def state(shell: Shell) -> Any:
-    """Links, addresses and routes, without what changes by itself."""
+    """Links, addresses and routes, without the parts that change by themselves."""
     addresses = [
         (
             shown["ifname"],
@@ -149,7 +149,7 @@ async def test_a_plugged_interface_is_waited_for_and_reaches_the_gateway(
     nic = Nic(0)
     message = nic.message(name="eth0", mtu=1400, addresses=[V4, V6])
     waiting = asyncio.create_task(update(client, message))
-    # An answer to another call comes after the wait has begun.
+    # The response to a later call shows that the wait has begun.
     await client.check()
     assert not waiting.done()
     nic.plug(plug)
@@ -163,13 +163,13 @@ async def test_a_plugged_interface_is_waited_for_and_reaches_the_gateway(
         types_pb2.Route(gateway=GATEWAY_V6, device="eth0", family=types_pb2.v6),
     )
     gateways = {r.gateway for r in listed if not r.dest}
-    # QEMU's network advertises one more.
+    # QEMU's network advertises one more address.
     assert gateways >= {GATEWAY, GATEWAY_V6}
     assert answers(shell, GATEWAY)
     assert answers(shell, GATEWAY_V6)
 
 
-async def test_one_that_does_not_come_is_an_error_after_the_timeout(
+async def test_an_interface_that_does_not_come_is_an_error_after_the_timeout(
     client: AgentClient,
 ) -> None:
     nic = Nic(9)
@@ -182,7 +182,7 @@ async def test_one_that_does_not_come_is_an_error_after_the_timeout(
 async def test_the_go_runtime_tries_again_until_the_link_is_found(
     plug: Plug, client: AgentClient
 ) -> None:
-    """Without a PCI path it asks for the MAC, and looks for a text in the error."""
+    """Without a PCI path, the runtime names the MAC and reads the error's text."""
     nic = Nic(1)
     message = interface(name="eth0", hwAddr=nic.mac, addresses=[V4])
     with pytest.raises(StatusError) as failed:
@@ -248,7 +248,7 @@ async def test_a_change_that_fails_leaves_a_network_that_works(
 async def test_routes_that_need_each_other_come_in_any_order(
     nic: Nic, client: AgentClient, shell: Shell
 ) -> None:
-    """A point-to-point network: the gateway is outside of the address's prefix."""
+    """In a point-to-point network, the gateway is outside of the address's prefix."""
     await update(client, nic.message(name="eth0", addresses=["10.0.2.15/32"]))
     await route(
         client,
@@ -269,7 +269,7 @@ async def test_without_arp_only_known_neighbours_are_reached(
     await update(client, nic.message(name="eth0", raw_flags=0x80, addresses=[V4, V6]))
     assert "NOARP" in link(shell, "eth0")["flags"]
     await update(client, nic.message(name="eth0"))
-    # The address that QEMU's network gives its gateway.
+    # The MAC address of the gateway in QEMU's network.
     neighbours = [
         types_pb2.ARPNeighbor(
             toIPAddress=types_pb2.IPAddress(address=address),
@@ -291,7 +291,7 @@ async def test_without_arp_only_known_neighbours_are_reached(
     assert answers(shell, GATEWAY)
 
 
-async def test_firewall_rules_work_and_go(
+async def test_firewall_rules_work_and_can_be_removed(
     nic: Nic, client: AgentClient, shell: Shell
 ) -> None:
     await update(client, nic.message(name="eth0", addresses=[V4, V6]))
@@ -359,7 +359,7 @@ async def test_hostile_values_are_refused_and_change_nothing(
     assert state(shell) == before
 
 
-async def test_thousands_of_routes_do_not_hold_up_others(
+async def test_thousands_of_routes_do_not_delay_other_calls(
     nic: Nic, guest: VmGuest, client: AgentClient
 ) -> None:
     await update(client, nic.message(name="eth0", addresses=[V4]))
@@ -378,12 +378,12 @@ async def test_thousands_of_routes_do_not_hold_up_others(
             waits.append(time.monotonic() - start)
             await asyncio.sleep(0.02)
         assert len([r for r in await adding if r.gateway == GATEWAY]) == len(routes)
-    # Generous: an emulated CPU that others share. A health check allows seconds.
+    # Generous, because the CPU is emulated and shared. A health check allows seconds.
     assert max(waits) < 3, max(waits)
 
 
 async def run(client: AgentClient, script: str, *capabilities: str) -> str:
-    """Run a script in a container of the guest's own programs; return what it says."""
+    """Run a script in a container with the guest's programs; return its output."""
     process = default_process(["sh", "-c", f"exec 2>&1; {script}"])
     for names in (
         process.Capabilities.Bounding,

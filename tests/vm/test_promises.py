@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the README of Kata's agent promises, each promise in a virtual machine."""
+"""Every promise in the README of Kata's agent, in a virtual machine."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ def pair(
 ) -> Iterator[tuple[VmGuest, VmGuest]]:
     """Two guests that boot side by side.
 
-    The first has no cgroup option and a hotplug timeout that is none, the second
-    cgroup v2 and a timeout of ten seconds.
+    The first has no cgroup option and an invalid hotplug timeout, the second has cgroup
+    v2 and a timeout of ten seconds.
     """
     options = (
         ("agent.hotplug_timeout=bogus", "agent.debug_console_vport=1026"),
@@ -91,14 +91,14 @@ async def test_the_log_is_on_port_1025(guest: VmGuest, client: AgentClient) -> N
     assert (first["name"], first["source"]) == ("kata-agent", "agent")
 
 
-async def test_log_lines_that_nobody_reads_are_bounded_and_counted(
+async def test_unread_log_lines_are_bounded_and_counted(
     guest: VmGuest, client: AgentClient
 ) -> None:
     with vm.connect(guest.socket, vm.LOG) as connection:
         lines = connection.makefile("rb")
         lines.readline()
-        # Nobody reads now. Each call is a line, with the id it is for: together they
-        # are more than the stream and all sockets on the way hold.
+        # Nothing reads the log now. Each call is one line with its id, and together the
+        # lines exceed the stream and all sockets on the way.
         request = agent_pb2.ListProcessesRequest(container_id="c" * LONG)
 
         async def call() -> None:
@@ -157,7 +157,7 @@ def test_the_console_comes_before_vsock_and_again_after_its_shell(
 ) -> None:
     """`agent.debug_console`: a shell on the serial console, with job control.
 
-    This guest has no vsock until somebody loads its modules, and no cgroup v2.
+    This guest has no vsock until its modules are loaded, and no cgroup v2.
     """
     options = ("agent.debug_console", "agent.unified_cgroup_hierarchy=0")
     guest = vm.guest_without_vsock(image, tmp_path, *options)
@@ -220,10 +220,10 @@ async def time_to_give_up(guest: VmGuest) -> tuple[float, StatusError]:
         return time.monotonic() - started, raised.value
 
 
-async def test_a_device_that_never_comes_is_waited_for_as_long_as_said(
+async def test_the_wait_for_a_device_is_as_long_as_the_option_says(
     pair: tuple[VmGuest, VmGuest],
 ) -> None:
-    """`agent.hotplug_timeout=10s` waits ten seconds, `=bogus` the default of three."""
+    """`agent.hotplug_timeout=10s` is ten seconds, `=bogus` the default of three."""
     (bogus, error), (ten, _) = await asyncio.gather(*map(time_to_give_up, pair))
     assert NO_DEVICE in str(error)
     assert 2.9 < bogus < 9
@@ -233,7 +233,7 @@ async def test_a_device_that_never_comes_is_waited_for_as_long_as_said(
 # --- agent.unified_cgroup_hierarchy ---
 
 
-def test_without_a_word_cgroups_are_v1(pair: tuple[VmGuest, VmGuest]) -> None:
+def test_without_an_option_cgroups_are_v1(pair: tuple[VmGuest, VmGuest]) -> None:
     assert cgroup_version(pair[0]) == "v1"
 
 

@@ -56,7 +56,7 @@ while :; do sleep 1000 & wait $!; done
 
 @dataclass(frozen=True, slots=True)
 class Habits:
-    """How a runtime uses the API where there is more than one way."""
+    """The choices of a runtime where the API has more than one way."""
 
     init: str
     """Its exec id for the first process of the workload's container."""
@@ -71,7 +71,7 @@ RUST = Habits("", 8 << 10, closes_stdin=False, shares_pids=False)
 
 
 class Runtime:
-    """One connection, over which everything goes at the same time."""
+    """One connection for all calls, many of them at the same time."""
 
     def __init__(self, client: AgentClient, habits: Habits) -> None:
         self.client = client
@@ -150,7 +150,7 @@ class Runtime:
         details = await self.agent.get_guest_details(
             agent_pb2.GuestDetailsRequest(mem_block_size=True, mem_hotplug_probe=True)
         )
-        # The Go runtime refuses a guest without.
+        # The Go runtime refuses a guest without this version.
         assert details.agent_details.supports_seccomp
         assert details.mem_block_size_bytes == 128 << 20
 
@@ -261,7 +261,7 @@ class Runtime:
 
 
 class Output:
-    """A stream of the workload's, read back to back."""
+    """A stream of the workload, read without a pause."""
 
     def __init__(
         self, runtime: Runtime, exec_id: str | None, *, is_stderr: bool
@@ -285,7 +285,7 @@ class Output:
         return before + text
 
     async def rest(self) -> bytes:
-        """Read to the end, which is an answer without data."""
+        """Read to the end, which is a response without data."""
         while data := (await self._read(self._request)).data:
             self._seen += data
         return self._seen
@@ -293,14 +293,14 @@ class Output:
 
 @contextlib.asynccontextmanager
 async def runtime(guest: VmGuest, habits: Habits) -> AsyncIterator[Runtime]:
-    """A runtime that has reached the agent and watches it."""
+    """A runtime that is connected to the agent and checks it again and again."""
     async with AgentClient.connect(guest.address) as client:
         runtime = Runtime(client, habits)
         await client.check(30)
         monitor = asyncio.create_task(runtime.monitor())
         try:
             yield runtime
-            # It failed, or was too slow for a runtime's patience: the end of a pod.
+            # A check failed or took too long, at which a runtime ends the pod.
             assert not monitor.done(), monitor.exception()
             assert runtime.slowest_check < 5
         finally:
@@ -309,7 +309,7 @@ async def runtime(guest: VmGuest, habits: Habits) -> AsyncIterator[Runtime]:
 
 
 async def live(runtime: Runtime) -> None:
-    """What a pod goes through between its start and its end."""
+    """The life of a pod between its start and its end."""
     stdout, stderr = runtime.stdout(), runtime.stderr()
     assert await stdout.until(b"\n") == b"web-0 says hello\n"
     assert await stderr.until(HOSTS) == HOSTS
@@ -349,7 +349,7 @@ async def live(runtime: Runtime) -> None:
     _, said = await runtime.exec("df -k /dev/shm", "df")
     assert " 32768 " in said
 
-    # The exit: both streams end, and only then somebody asks for the status.
+    # At the exit both streams end, and only then the runtime asks for the status.
     await runtime.signal(15)
     assert await stdout.rest() == b"bye\n"
     assert await stderr.rest() == b""
@@ -357,7 +357,7 @@ async def live(runtime: Runtime) -> None:
 
 
 async def see_surroundings(runtime: Runtime) -> None:
-    """What the workload finds around it is what the pod was given."""
+    """Check that the workload sees everything that the pod was given."""
     script = """
         cat /etc/resolv.conf
         grep Seccomp: /proc/self/status
@@ -371,7 +371,7 @@ async def see_surroundings(runtime: Runtime) -> None:
     """
     status, said = await runtime.exec(script, "look")
     lines = said.splitlines()
-    assert status in (0, 1)  # grep's, whether the pause process is seen
+    assert status in (0, 1)  # the status of grep: 0 if the pause process is seen
     assert lines[: len(DNS)] == DNS
     assert "Seccomp:\t2" in lines
     assert "unshare: unshare(0x20000): Operation not permitted" in lines
@@ -394,7 +394,7 @@ def make_rootfs(directory: Path, *, pause: bool) -> Path:
 
 
 def make_files(directory: Path) -> None:
-    """What a kubelet writes for a pod; a token lies as it lies in a volume."""
+    """The files that a kubelet writes for a pod, the token as in a volume."""
     names = Pod("", str(directory))
     for name, content in (("resolv.conf", "\n".join(DNS) + "\n"), ("hostname", "x\n")):
         Path(names.path(name, SANDBOX)).write_text(content)
@@ -413,7 +413,7 @@ def guests(
 ) -> Iterator[tuple[VmGuest, VmGuest]]:
     """The Go runtime's, with cgroup v1, and the Rust runtime's, with v2.
 
-    The latter has no IPv6, of which no runtime can know.
+    The latter has no IPv6, which no runtime can know.
     """
     options = [
         ["agent.log=debug", "agent.unified_cgroup_hierarchy=0"],
@@ -460,7 +460,7 @@ async def test_a_pod_of_the_go_runtime(
         await go.run(WORKLOAD, pod.workload(["sh", "-c", WEB]))
         await live(go)
 
-        # Kill what is dead, and wait for it again: both must end at once.
+        # Killing a dead process and waiting for it again must both return at once.
         await go.signal(9, "")
         with pytest.raises(StatusError) as waited:
             await asyncio.wait_for(go.wait(), 5)
@@ -532,4 +532,4 @@ async def test_a_pod_of_the_rust_runtime(
         await rust.remove(WORKLOAD)
         await rust.signal(9, "", SANDBOX)
         await rust.remove(SANDBOX)
-    # It does not end the sandbox: the VM is killed.
+    # The runtime kills the VM and does not end the sandbox.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Storages of every driver in a real guest, and who shares them."""
+"""Storages of every driver in a real guest, and their sharing by containers."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def is_mounted(shell: Shell, storage: Storage) -> bool:
     return storage.mount_point in shell.run("cat /proc/mounts")
 
 
-# --- who shares them ---
+# --- shared by containers ---
 
 
 async def test_a_disk_of_two_containers_is_unmounted_with_the_last(
@@ -95,7 +95,7 @@ async def test_a_shared_disk_stays_for_the_next_container(
         message = request("cat /volume/file", storages=[storage])
         assert await output(client, message) == "text\n"
     finally:
-        # The sandbox would, at its end; this one goes on.
+        # The end of the sandbox would remove it; the shared sandbox goes on.
         shell.run(f"umount {storage.mount_point}")
 
 
@@ -127,7 +127,9 @@ async def test_a_tmpfs_grows_after_the_guest_did(client: AgentClient) -> None:
         assert await inside(client, container, size) == "64\n4000 3777\n"
 
 
-async def test_huge_pages(client: AgentClient, shell: Shell) -> None:
+async def test_huge_pages_are_mounted_with_their_size(
+    client: AgentClient, shell: Shell
+) -> None:
     storage = Storage(
         driver="ephemeral",
         source="nodev",
@@ -158,7 +160,7 @@ async def test_huge_pages(client: AgentClient, shell: Shell) -> None:
 # --- disks ---
 
 
-async def test_mount_options(client: AgentClient, plug: Plug) -> None:
+async def test_mount_options_are_applied(client: AgentClient, plug: Plug) -> None:
     plug.disk(plug.image(mkfs=EXT4), "rp0")
     options = ("ro", "nosuid", "nodev", "noexec", "noatime", "errors=continue")
     script = "grep /volume /proc/mounts; touch /volume/file 2>&1"
@@ -197,7 +199,7 @@ async def test_a_volume_for_a_group(client: AgentClient, plug: Plug) -> None:
     assert (await output(client, message)).splitlines() == [
         *("4000 2775 .", "4000 2770 inner", "4000 660 inner/file", "0")
     ]
-    # The root is right by now, so nothing below it is looked at.
+    # The root has the right owner by now, so the agent does not look below.
     group.group_change_policy = OnRootMismatch
     script = "cd /volume; chgrp 7 inner/file; true"
     await output(client, request(script, storages=[disk("group", fs_group=group)]))
@@ -207,7 +209,9 @@ async def test_a_volume_for_a_group(client: AgentClient, plug: Plug) -> None:
     assert await output(client, message) == "7\n"
 
 
-async def test_layers(client: AgentClient, plug: Plug, shell: Shell) -> None:
+async def test_layers_are_one_root(
+    client: AgentClient, plug: Plug, shell: Shell
+) -> None:
     """An image's layers on disks of their own, with a writable one on top."""
     images = []
     for name in ("lower", "upper"):
@@ -236,7 +240,7 @@ async def test_layers(client: AgentClient, plug: Plug, shell: Shell) -> None:
     message = request(
         script, storages=[lower, upper, overlay], mounts=[bind(overlay.mount_point)]
     )
-    # Its root is such an overlay as well.
+    # The container's root is an overlay as well.
     assert await output(client, message) == "upperlowerupper" + "new\n"
     left = shell.run("find /run/kata-containers")
     assert "merged" not in left
@@ -249,7 +253,7 @@ async def test_layers(client: AgentClient, plug: Plug, shell: Shell) -> None:
 async def test_a_config_map_that_changes(
     client: AgentClient, plug: Plug, tmp_path: Path
 ) -> None:
-    """As Kubernetes does it: a new directory, and a link that is moved to it."""
+    """Kubernetes makes a new directory and moves a link to it."""
     shared = tmp_path / "shared"
     volume = shared / "config"
     volume.mkdir(parents=True)
@@ -279,7 +283,7 @@ async def test_a_config_map_that_changes(
     )
     script = (
         "cat /volume/setting /volume/gone; echo; "
-        # What is old goes last, and this last of all.
+        # Old files are removed last, and this one last of all.
         "while [ -e /volume/..one ]; do usleep 50000; done; "
         "cat /volume/setting; echo; ls -a /volume"
     )
@@ -329,7 +333,7 @@ async def test_a_container_watches_by_inotify(
         assert await inside(client, container, "cat /volume/setting") == "new"
 
 
-# --- what is refused ---
+# --- refused storages ---
 
 
 @pytest.mark.parametrize(
@@ -372,6 +376,8 @@ async def test_a_container_watches_by_inotify(
         ),
     ],
 )
-async def test_bad_storages(client: AgentClient, storage: Storage, error: str) -> None:
+async def test_a_bad_storage_is_refused(
+    client: AgentClient, storage: Storage, error: str
+) -> None:
     with pytest.raises(StatusError, match=error):
         await output(client, request("true", storages=[storage], mounts=[bind("/a")]))

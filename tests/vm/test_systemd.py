@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The agent as a service of systemd, out of the tarball, as a Kata image has it."""
+"""The agent from the tarball as a service of systemd, as in a Kata image."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ SYSTEMD = "/usr/lib/systemd/systemd"
 
 @pytest.fixture(scope="module")
 def systemd_image(tmp_path_factory: pytest.TempPathFactory) -> Image:
-    """The guest image with Debian's systemd, and the tarball in the agent's place."""
+    """The guest image with Debian's systemd, and with the tarball's agent."""
     vm.require_image()
     image = build.ensure_current(Progress())
     directory = tmp_path_factory.mktemp("systemd")
@@ -63,7 +63,8 @@ def systemd_guest(systemd_image: Image, tmp_path: Path) -> Iterator[VmGuest]:
         "systemd.unit=kata-containers.target",
         "agent.debug_console_vport=1026",
     )
-    # One CPU: emulated ones have locked up while the kernel patched itself for systemd.
+    # One CPU, because several emulated CPUs have locked up while the kernel patched
+    # itself for systemd.
     guest = vm.agent_guest(systemd_image, tmp_path, *parameters, cpus=1, memory=1024)
     try:
         guest.launch()

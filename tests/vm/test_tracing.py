@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Spans out of a virtual machine: boot, hotplug, a container, the power-off.
 
-A guest of its own each time, as tracing begins on the kernel's command line and ends
-with the machine.
+Each test has a guest of its own, because tracing is turned on by the kernel's command
+line and ends with the machine.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def plug_disk(guest: VmGuest, file: Path, lun: int) -> None:
 
 @asynccontextmanager
 async def booted(image: Image, directory: Path, *options: str) -> AsyncIterator[Any]:
-    """A guest, and what comes to its trace port from before it boots on."""
+    """A guest, and a receiver of its trace port that listens before the guest boots."""
     guest = vm.agent_guest(image, directory, *options)
     guest.launch()
     try:
@@ -79,7 +79,7 @@ async def booted(image: Image, directory: Path, *options: str) -> AsyncIterator[
 
 
 class Traced:
-    """A caller in the middle of a span of its own."""
+    """A caller that is in a span of its own."""
 
     def __init__(self) -> None:
         self.context = TraceContext.new()
@@ -119,8 +119,8 @@ async def test_a_life_from_boot_to_power_off(image: Image, tmp_path: Path) -> No
         )
         async with client:
             await live(client)
-        # The spans of the end were sent before the call was answered; the power-off
-        # sends what came later.
+        # The spans of the end were sent before the call's response; the power-off
+        # sends later spans.
         assert await asyncio.to_thread(guest.wait, POWER_OFF) == 0
         spans = receiver.spans()
     check_boot(spans)
@@ -143,7 +143,7 @@ def check_boot(spans: list[ReceivedSpan]) -> None:
 
 
 def check_hotplug(spans: list[ReceivedSpan]) -> None:
-    """The call, the storage, the wait for its disk, and the mount, one in another."""
+    """Check the spans of the call, the storage, the wait for its disk and the mount."""
     wait = named(spans, "device.wait")
     assert wait.attributes["agent.uevent.subsystem"] == "block"
     assert str(wait.attributes["agent.uevent.path"]).endswith(
@@ -157,7 +157,7 @@ def check_hotplug(spans: list[ReceivedSpan]) -> None:
 
 
 def check_calls(spans: list[ReceivedSpan], caller: TraceContext) -> None:
-    """Every call is below the caller's span, also those after the clock's step."""
+    """Check that every call is below the caller's span, also after the clock's step."""
     calls = {span.name: span for span in spans if span.kind is SpanKind.SERVER}
     for method in ("CreateSandbox", "SetGuestDateTime", "WaitProcess"):
         call = calls[f"grpc.AgentService/{method}"]
@@ -167,7 +167,7 @@ def check_calls(spans: list[ReceivedSpan], caller: TraceContext) -> None:
     assert destroy.attributes["sandbox.id"] == "vm-trace"
     create = calls["grpc.AgentService/CreateSandbox"]
     assert destroy.start < create.start - DAY / 2 * 1e9, "the clock was set back"
-    # The step came while the process ran: its span is stamped by one clock.
+    # The clock stepped while the process ran, but one clock gives both its times.
     run = named(spans, "process.run")
     assert run.attributes["process.exit.code"] == 0
     assert run.duration < 60 * 10**9
@@ -226,10 +226,12 @@ def check_forwarder(guest: VmGuest) -> None:
             connection.close()
 
 
-async def test_jaegers_encoding(image: Image, tmp_path: Path) -> None:
-    """Isolated, so that each call is a trace of its own, linked to the boot.
+async def test_spans_arrive_in_the_jaeger_encoding(
+    image: Image, tmp_path: Path
+) -> None:
+    """Isolated: each call is a trace of its own, linked to the boot.
 
-    Nobody destroys the sandbox: what ends with the guest is sent at the power-off.
+    The sandbox is not destroyed, so its last spans are sent at the power-off.
     """
     options = ("agent.trace", "agent.trace_encoding=jaeger", "agent.trace_vport=9999")
     console = f"agent.debug_console_vport={vm.CONSOLE}"
@@ -259,6 +261,6 @@ async def test_jaegers_encoding(image: Image, tmp_path: Path) -> None:
     assert [(it.spanId, it.traceIdLow) for it in create.references] == [
         (boot.spanId, boot.traceIdLow)
     ]
-    # After the signal, in no call.
+    # Made after the signal, outside of a call.
     assert spans["namespace.unpin"].parentSpanId == 0
     assert all(span.duration >= 0 for span in spans.values())

@@ -26,7 +26,7 @@ ANYTHING = LinuxDeviceCgroup(Allow=True, Type="a", Major=-1, Minor=-1, Access="r
 
 
 async def total(client: AgentClient) -> int:
-    """Return the bytes of the volume, as the agent says."""
+    """Return the size of the volume in bytes from the agent's statistics."""
     stats = await client.agent.get_volume_stats(
         agent_pb2.VolumeStatsRequest(volume_guest_path=PLACE)
     )
@@ -60,7 +60,7 @@ async def test_a_volume_grows_while_a_container_uses_it(
         plug.qmp("block_resize", size=large, **{"node-name": node})
         await resize(client, large)
         assert await total(client) > before + 250 * MIB
-        # Again is no error.
+        # A second resize is no error.
         await resize(client, large)
         sizes = await inside(client, container, "df -m /volume; cat /volume/file")
         assert int(sizes.splitlines()[1].split()[1]) > 500
@@ -84,7 +84,7 @@ async def test_a_volume_whose_disk_is_pulled_out(
             )
             assert stats.volume_condition.abnormal
             assert stats.volume_condition.message == "its disk is gone"
-        # And the container could be removed.
+        # The container was removed without an error.
         with pytest.raises(StatusError, match=f"volume '{PLACE}': not found"):
             await total(client)
 
@@ -96,7 +96,7 @@ async def test_swap_on_a_disk_that_arrives(
     await client.agent.add_swap(agent_pb2.AddSwapRequest(PCIPath=[0x10, 3]))
     try:
         assert "/dev/vdb" in shell.run("cat /proc/swaps")
-        # Whatever a container may do, it cannot read what others swapped out.
+        # No container can read the swapped pages of others.
         script = "mknod /tmp/swap b 254 16 && head -c 1 /tmp/swap"
         result = await run(client, request(script, rules=[ANYTHING]))
         assert result.status == 1
@@ -107,7 +107,7 @@ async def test_swap_on_a_disk_that_arrives(
 
 async def test_swap_by_path(client: AgentClient, plug: Plug, shell: Shell) -> None:
     plug.scsi_disk(plug.image(mkfs=("mkswap",)), 1)
-    # The disk is there once a storage has found it; this one is no file system.
+    # A storage waits for the disk; the storage itself fails, for want of a file system.
     storage = Storage(driver="scsi", source="1:0", fstype="ext4", mount_point=PLACE)
     with pytest.raises(StatusError, match="Invalid argument, mounting ext4"):
         await run(client, request("true", storages=[storage]))
@@ -124,13 +124,13 @@ async def test_swap_by_path(client: AgentClient, plug: Plug, shell: Shell) -> No
         ("dev", "swap 'dev': not an absolute path"),
     ],
 )
-async def test_what_cannot_be_swapped_on(
+async def test_a_path_that_cannot_be_swapped_on_is_refused(
     client: AgentClient, path: str, error: str
 ) -> None:
     with pytest.raises(StatusError, match=error):
         await client.agent.add_swap_path(agent_pb2.AddSwapPathRequest(path=path))
 
 
-async def test_a_swap_disk_that_is_nowhere(client: AgentClient) -> None:
+async def test_a_swap_disk_that_does_not_come_is_an_error(client: AgentClient) -> None:
     with pytest.raises(StatusError, match="swap: no PCI path"):
         await client.agent.add_swap(agent_pb2.AddSwapRequest())

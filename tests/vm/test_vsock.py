@@ -31,7 +31,7 @@ def receive_all(connection: socket.socket) -> bytes:
 
 
 def exchange(base: Path, size: int) -> bool:
-    """Echo random bytes, ending our half before all of them are back."""
+    """Echo random bytes; end our half before all of them have come back."""
     sent = os.urandom(size)
     with connect(base, ECHO) as connection:
         with concurrent.futures.ThreadPoolExecutor(1) as reader:
@@ -56,7 +56,7 @@ def host_port(guest: VmGuest, port: int, backlog: int = 8) -> Iterator[socket.so
 def pair(
     guest: VmGuest, control: Control, port: int = PORT
 ) -> Iterator[tuple[socket.socket, int]]:
-    """A connection: the host's end, and the number of the guest's."""
+    """A connection: the host's end, and the number of the guest's end."""
     control("listen", port)
     with connect(guest.socket, port) as host:
         control("accept", port)
@@ -75,7 +75,7 @@ def test_a_command_in_small_letters_is_understood(vsock_guest: VmGuest) -> None:
 
 
 @pytest.mark.parametrize("line", [b"hello\n", b"CONNECT x\n", b"C" * 64, b"\n"])
-def test_what_is_no_command_is_closed(vsock_guest: VmGuest, line: bytes) -> None:
+def test_an_invalid_command_is_closed(vsock_guest: VmGuest, line: bytes) -> None:
     with socket.socket(socket.AF_UNIX) as client:
         client.settimeout(30)
         client.connect(str(vsock_guest.socket))
@@ -93,7 +93,7 @@ def test_bytes_and_half_close_are_exact(vsock_guest: VmGuest) -> None:
     assert exchange(vsock_guest.socket, 4 * MIB)
 
 
-def test_nothing_at_all_is_exact_too(vsock_guest: VmGuest) -> None:
+def test_no_bytes_at_all_are_exact_too(vsock_guest: VmGuest) -> None:
     assert exchange(vsock_guest.socket, 0)
 
 
@@ -125,7 +125,7 @@ def test_the_guest_connects_to_the_host(vsock_guest: VmGuest, control: Control) 
             assert control("read", 1, 6) == "answer"
 
 
-def test_the_guest_is_refused_where_nobody_listens(
+def test_the_guest_is_refused_by_a_port_without_a_listener(
     vsock_guest: VmGuest, control: Control
 ) -> None:
     assert control("connect", 1, 7001) == "ECONNRESET"
@@ -149,7 +149,7 @@ def test_a_host_that_does_not_read_stops_the_guest_and_loses_nothing(
 ) -> None:
     with pair(vsock_guest, control) as (host, number):
         control.start("send", number, 8 * MIB)
-        # Others are served while this one is full.
+        # Other connections are served while this one is full.
         assert exchange(vsock_guest.socket, MIB)
         data = bytearray()
         while len(data) < 8 * MIB:
@@ -187,11 +187,11 @@ def test_a_guest_that_ends_its_half_still_receives(
         assert control.finish() == [MIB, hashlib.sha256(sent).hexdigest(), "end"]
 
 
-def test_what_a_guest_sent_before_it_closed_arrives(
+def test_bytes_that_a_guest_sent_before_its_close_arrive(
     vsock_guest: VmGuest, control: Control
 ) -> None:
     with pair(vsock_guest, control) as (host, number):
-        # More than a socket's buffer, so that some waits in the backend.
+        # More than a socket's buffer, so that some bytes wait in the backend.
         digest = control("send", number, 400_000)
         control("close", number)
         assert hashlib.sha256(receive_all(host)).hexdigest() == digest
@@ -207,7 +207,7 @@ def test_a_guest_that_closes_with_unread_bytes_ends_the_host_without_an_error(
         assert hashlib.sha256(receive_all(host)).hexdigest() == digest
 
 
-def test_what_a_host_sent_before_it_closed_arrives(
+def test_bytes_that_a_host_sent_before_its_close_arrive(
     vsock_guest: VmGuest, control: Control
 ) -> None:
     sent = os.urandom(200_000)
@@ -236,7 +236,7 @@ def test_a_host_that_ended_its_half_and_then_left_is_noticed(
         host.shutdown(socket.SHUT_WR)
         assert control("receive", number)[0] == 0
         host.close()
-        # A send that nobody will read fails, though not always the first.
+        # A send without a reader fails, though not always the first one.
         answers = [control("send", number, 1) for _ in range(50)]
         assert answers[-1] in ("EPIPE", "ECONNRESET")
 

@@ -1,11 +1,11 @@
 #!/usr/bin/python3 -IS
 # SPDX-License-Identifier: Apache-2.0
-"""PID 1 of a guest without an agent: what the other end of the vsock tests does.
+"""PID 1 of a guest without an agent: the other end of the vsock tests.
 
-    1024  echo: sends back what it gets, then ends its half when the host has
+    1024  echo: sends every byte back, and ends its half after the host's end
     1030  control: one JSON list a line, one JSON answer a line
 
-Standard library only, nothing of ours: it proves the backend, not the agent.
+Only the standard library is imported, because the tests are of the backend alone.
 """
 
 from __future__ import annotations
@@ -44,12 +44,12 @@ def echo(connection: socket.socket) -> None:
     while data := connection.recv(65536):
         connection.sendall(data)
     connection.shutdown(socket.SHUT_WR)
-    # Until the host closes as well: an early close would race with its reading.
+    # Wait for the host's close, because an earlier close would race with its reading.
     connection.recv(1)
 
 
 class Commands:
-    """What the control port understands; `kept` holds connections by number."""
+    """The commands of the control port; `kept` holds connections by number."""
 
     def __init__(self) -> None:
         self.kept: dict[int, socket.socket] = {}
@@ -67,7 +67,7 @@ class Commands:
         listener.close()
 
     def connect(self, number: int, port: int) -> str:
-        """Connect to a port of the host; say `ok` or the errno's name."""
+        """Connect to a port of the host; return `ok` or the errno's name."""
         connection = socket.socket(socket.AF_VSOCK, socket.SOCK_STREAM)
         try:
             connection.connect((HOST_CID, port))
@@ -78,7 +78,7 @@ class Commands:
         return "ok"
 
     def send(self, number: int, size: int) -> str:
-        """Send `size` random bytes; say their digest, or the errno's name."""
+        """Send `size` random bytes; return their digest, or the errno's name."""
         data = os.urandom(size)
         try:
             self.kept[number].sendall(data)
@@ -87,7 +87,7 @@ class Commands:
         return hashlib.sha256(data).hexdigest()
 
     def receive(self, number: int) -> list[Any]:
-        """Read to the end; say how many bytes, their digest, and the errno's name."""
+        """Read to the end; return the number of bytes, the digest, the errno's name."""
         total, digest, end = 0, hashlib.sha256(), "end"
         try:
             while data := self.kept[number].recv(65536):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A sender learns that nobody reads, whatever it was doing at that moment."""
+"""A sender fails when its peer stops receiving, even if the sender is waiting."""
 
 from __future__ import annotations
 

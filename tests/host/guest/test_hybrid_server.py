@@ -141,7 +141,7 @@ def test_a_refusal_is_a_close_without_text(running: Running, command: bytes) -> 
         try:
             assert client.recv(100) == b""
         except ConnectionResetError:
-            pass  # It was closed before all of the command had been read.
+            pass  # Closed before the server had read all of the command.
     client, guest = running.pair()
     client.close()
     guest.close()
@@ -187,11 +187,11 @@ def test_a_half_close_leaves_the_other_direction_open(
 
 
 @pytest.mark.parametrize("leaver", ["client", "guest"])
-def test_what_was_sent_before_a_close_arrives_in_full(
+def test_bytes_sent_before_a_close_arrive_in_full(
     running: Running, leaver: str
 ) -> None:
-    # Far more than the sockets and the chunk hold, so the server must still be
-    # sending when the other side has long gone.
+    # Far more than the sockets and the chunk hold, so the server still sends when the
+    # other side has closed.
     client, guest = running.pair()
     one, other = (client, guest) if leaver == "client" else (guest, client)
     data = os.urandom(1 << 20) * 4
@@ -204,7 +204,7 @@ def test_what_was_sent_before_a_close_arrives_in_full(
     thread.start()
     with other:
         assert hashlib.sha256(read_all(other)).digest() == hashlib.sha256(data).digest()
-        # There is nobody to answer any more.
+        # No peer is left.
         with pytest.raises((BrokenPipeError, ConnectionResetError)):
             other.sendall(bytes(1 << 26))
     thread.join()
@@ -216,7 +216,7 @@ def test_a_reader_that_stopped_reading_stops_the_sender(running: Running) -> Non
         guest.shutdown(socket.SHUT_RD)
         with pytest.raises((BrokenPipeError, ConnectionResetError)):
             client.sendall(bytes(1 << 26))
-        # The other direction is as it was.
+        # The other direction still works.
         guest.sendall(b"still here")
         assert client.recv(100) == b"still here"
 

@@ -153,7 +153,7 @@ def test_exactly_one_cgroup_version_is_mounted(version: str) -> None:
             if "cgroup" in line.partition(" - ")[2].split()[0]
         }
         assert types == {"cgroup" if version == "v1" else "cgroup2"}
-        # It can make cgroups of its own, and is below none that it could leave.
+        # The guest makes cgroups of its own, and sees none above its own.
         parent = "/sys/fs/cgroup" + ("/pids" if version == "v1" else "")
         assert inside(f"os.mkdir({parent + '/a'!r})") is None
         assert inside(f"os.path.exists({parent + '/a/cgroup.procs'!r})")
@@ -172,9 +172,7 @@ def test_exactly_one_cgroup_version_is_mounted(version: str) -> None:
         "open('/sys/kernel/mm/ksm/run', 'w').write('0')",
     ],
 )
-def test_what_belongs_to_the_host_is_out_of_reach(
-    inside: Inside, expression: str
-) -> None:
+def test_the_host_is_out_of_reach(inside: Inside, expression: str) -> None:
     answer = inside(expression)
     assert answer.startswith(("PermissionError", "OSError: [Errno 30]"))
 
@@ -233,7 +231,7 @@ def test_nothing_is_left_after_a_stop() -> None:
     assert children() == before
 
 
-def test_the_console_tells_what_the_agent_said(guest: LocalGuest) -> None:
+def test_the_console_has_the_output_of_the_agent(guest: LocalGuest) -> None:
     dial(guest).close()
     assert list(guest.console_tail()) == ["serving"]
 

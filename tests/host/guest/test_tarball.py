@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The tarball for Kata's image builders, unpacked over nothing at all."""
+"""The tarball for Kata's image builders, unpacked into an empty directory."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def bare(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def inside(tree: Path, *command: str) -> str:
-    """Return what a command writes, in the tree with /proc and /dev."""
+    """Return the output of a command that runs in the tree with /proc and /dev."""
     done = run_inside(tree, *command)
     assert (done.stderr, done.returncode) == ("", 0)
     return done.stdout
@@ -81,12 +81,12 @@ def test_arguments_reach_the_agent(bare: Path) -> None:
     assert "/no/such/file" in done.stderr
 
 
-def test_its_units_are_what_systemd_takes(bare: Path) -> None:
+def test_systemd_accepts_the_units(bare: Path) -> None:
     if shutil.which("systemd-analyze") is None:
         if os.environ.get("CI"):
             pytest.fail("needs systemd-analyze")
         pytest.skip("needs systemd-analyze")
-    # What an image has that can run systemd.
+    # An image that can run systemd has these files.
     for name in ("bin/sync", "usr/bin/systemctl"):
         program = bare / name
         program.parent.mkdir(exist_ok=True)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which accelerator a VM gets: what was asked for, what was tried, or none."""
+"""The accelerator of a VM: given, found by a trial, or none."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ KERNEL = Path("/no/kernel")
 
 
 class Trials:
-    """Takes the place of the trial: counts, and answers as told."""
+    """Replaces the trial: counts the calls, and returns a fixed result."""
 
     def __init__(self, works: bool) -> None:
         self.count = 0
@@ -35,7 +35,7 @@ class Trials:
 
 @pytest.fixture
 def device(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A file in the place of /dev/kvm."""
+    """A file in place of /dev/kvm."""
     device = tmp_path / "kvm"
     device.touch()
     monkeypatch.setattr(vm_accelerator, "DEVICE", device)
@@ -50,7 +50,7 @@ def tried(monkeypatch: pytest.MonkeyPatch, works: bool) -> Trials:
 
 
 @pytest.mark.parametrize(("works", "expected"), [(True, "kvm"), (False, "tcg")])
-def test_it_is_tried_once_until_the_next_boot(
+def test_kvm_is_tried_once_until_the_next_boot(
     device: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -68,7 +68,7 @@ def test_it_is_tried_once_until_the_next_boot(
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"boot_id": 1'])
-def test_a_spoiled_record_is_made_again(
+def test_a_broken_cache_file_is_written_again(
     device: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: str
 ) -> None:
     trials = tried(monkeypatch, True)
@@ -86,7 +86,7 @@ def test_without_the_device_nothing_is_tried(
     assert trials.count == 0
 
 
-def test_what_the_user_says_is_not_tried(
+def test_an_accelerator_that_the_user_names_is_not_tried(
     device: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trials = tried(monkeypatch, False)
@@ -97,7 +97,7 @@ def test_what_the_user_says_is_not_tried(
 
 @pytest.mark.vm
 @pytest.mark.slow
-def test_a_trial_ends_in_time_whatever_the_machine_has() -> None:
+def test_a_trial_ends_in_time_on_any_machine() -> None:
     image = require_image()
     started = time.monotonic()
     works = try_kvm(image.kernel)

@@ -25,7 +25,7 @@ def image() -> store.Image:
     return image
 
 
-def test_sizes(image: store.Image) -> None:
+def test_the_image_and_the_agent_in_it_are_small(image: store.Image) -> None:
     manifest = image.manifest
     assert sum(part["compressed"] for part in manifest["parts"].values()) < 60 * MB
     assert manifest["agent_compressed"] < 15 * MB
@@ -40,7 +40,7 @@ def test_a_second_build_gives_the_same_bytes(
         link.parent.mkdir(exist_ok=True)
         link.symlink_to(store.cache() / downloads)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    # What the suites publish meanwhile is not what this is about.
+    # A new package in a suite must not change the second build.
     monkeypatch.setattr(AptSuite, "update", lambda suite: None)
     again = build.build(Progress())
     assert again.directory != image.directory
