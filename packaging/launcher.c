@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// /usr/bin/kata-agent where the agent brings its own interpreter: executes that with
-// the agent's program, passing arguments and environment on.
+// /usr/bin/kata-agent of the tarball: executes the interpreter of the tarball with the
+// agent's program, and passes arguments and environment on.
 //
-// It is an ELF file because the image builder of Kata Containers (osbuilder) strips
-// /usr/bin/kata-agent and stops if that is not one. It needs no C library:
+// This is an ELF file and not a script, because the image builder of Kata Containers
+// (osbuilder) strips /usr/bin/kata-agent and stops at an error. No C library is needed:
 //
 //     cc -static -nostdlib -Os -o kata-agent launcher.c
 //
