@@ -11,7 +11,7 @@ GUEST_PYTHON := /usr/bin/python3
 BENCH := $(VENV)/guest
 BENCH_READY := $(BENCH)/.ready
 
-# What the guests and the tests run: see CONTRIBUTING.md, "Dependencies".
+# Debian packages of the guests and the tests: see CONTRIBUTING.md, "Dependencies".
 DEBIAN_RUN := crun busybox-static iproute2 python3-venv
 DEBIAN_TEST := runc kmod iptables socat e2fsprogs $(DEBIAN_DOCS)
 DEBIAN_DOCS := graphviz
@@ -26,7 +26,7 @@ help: ## List the verbs
 # --- set-up ---
 
 .PHONY: setup
-setup: $(READY) ## Make the virtual environment with all that development needs
+setup: $(READY) ## Make the virtual environment for development
 
 $(READY): pyproject.toml ttrpc/pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -59,7 +59,7 @@ ready-image: debian-vm $(READY)
 	@$(BIN)/python -m kata_host.guest.image --if-missing >/dev/null
 
 .PHONY: tarball
-tarball: ready-image ## Build what a builder of Kata's images unpacks: kata-agent.tar.zst
+tarball: ready-image ## Build kata-agent.tar.zst for the builders of Kata's images
 	$(BIN)/python -m kata_host.guest.tarball kata-agent.tar.zst
 
 .PHONY: run-vm
@@ -78,13 +78,13 @@ dist: $(READY) ## Build and check the wheels and sdists of both distributions, i
 # --- check ---
 
 .PHONY: conformance
-conformance: $(READY) ## Hold an agent against the API: `make conformance ADDRESS=vsock://3:1024`
+conformance: $(READY) ## Test the API of an agent: `make conformance ADDRESS=vsock://3:1024`
 	AGENT_ADDRESS='$(ADDRESS)' $(BIN)/python -m pytest tests/conformance
 
 .PHONY: test test-fast test-vm
 test: ready-image ## Run the linters and every test
 	$(BIN)/python -m pytest
-test-fast: debian-test $(READY) ## Run all but the slow tests and those that boot a VM
+test-fast: debian-test $(READY) ## Run the tests that are not slow and boot no VM
 	$(BIN)/python -m pytest -m 'not vm and not slow'
 test-vm: ready-image ## Run the tests that boot a VM
 	$(BIN)/python -m pytest -m vm
@@ -94,7 +94,7 @@ lint: $(READY) ## Format check, lint, types
 	$(BIN)/python -m pytest -q tests/test_linters.py
 
 .PHONY: coverage
-coverage: $(READY) ## Hold the protocol core to every branch being tested
+coverage: $(READY) ## Check that tests take every branch of the protocol core
 	$(BIN)/python -m pytest -q tests/test_coverage.py
 
 .PHONY: fmt
@@ -108,7 +108,7 @@ protos: ## Generate the Python of protos/*.proto and ttrpc/envelope.proto
 	$(BIN)/python -m grpc_tools.protoc -Ikata_protos=protos --python_out=$(PROTOS_OUT) --pyi_out=$(PROTOS_OUT) \
 		--plugin=protoc-gen-pyttrpc=$(BIN)/protoc-gen-pyttrpc --pyttrpc_out=$(PROTOS_OUT) protos/*.proto
 	$(BIN)/python -m grpc_tools.protoc -Ittrpc=ttrpc --python_out=$(PROTOS_OUT) --pyi_out=$(PROTOS_OUT) ttrpc/envelope.proto
-	@# protoc's check admits two major versions of protobuf; what it wrote works with three.
+	@# The check that protoc writes allows two major versions of protobuf; three work.
 	@sed -i -e '/import runtime_version/d' -e '/^_runtime_version\./,/^)$$/d' $(PROTOS_OUT)/ttrpc/envelope_pb2.py
 
 .PHONY: docs docs-cli
@@ -120,7 +120,7 @@ docs: debian-docs $(READY) ## Build the documentation as a site, into site/
 # --- measure ---
 
 .PHONY: fuzz
-fuzz: $(READY) ## Fuzz what comes off a socket for a minute
+fuzz: $(READY) ## Fuzz the readers of sockets for a minute
 	PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --editable ./ttrpc --editable '.[fuzz]'
 	$(BIN)/python -m fuzz.frames -max_total_time=60
 
@@ -145,7 +145,7 @@ bench-stdio: $(BENCH_READY) ## Check 10,000 execs and 1 GiB each way, compare wi
 	$(BENCH)/bin/python -m bench.stdio --write
 bench-scale: $(BENCH_READY) ## Run 500 containers in one sandbox
 	$(BENCH)/bin/python -m bench.scale --write
-bench-boot: ready-image $(BENCH_READY) ## Measure a VM's way to the first answered Check
+bench-boot: ready-image $(BENCH_READY) ## Measure a VM's time to the first answered Check
 	$(BENCH)/bin/python -m bench.boot --write
 bench-budget: $(BENCH_READY) ## Check start-up and memory against the budget
 	$(BENCH)/bin/python -m bench.budget
