@@ -22,7 +22,7 @@ from typing import Final
 
 from bench.document import replace_section
 from bench.stage import agent_pid, open_stage
-from kata_host.child import PACKAGES
+from kata_host.child import PACKAGES, module_command
 from kata_host.client.spec import default_process
 from kata_host.guest.local_guest import LocalGuest
 
@@ -54,9 +54,7 @@ class Crun:
                 "-n",
                 "-C",
                 "--",
-                sys.executable,
-                "-m",
-                "bench.crun_lives",
+                *module_command("bench.crun_lives"),
                 bundle,
             ],
             stdin=subprocess.PIPE,

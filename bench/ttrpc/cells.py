@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from bench.ttrpc.peers import GO, OURS, PEERS
+from bench.ttrpc.peers import GO, OURS, PEERS, environment
 from tests.helpers.interop import ROOT
 
 SIZES: Final = (0, 64, 4096, 1 << 20)
@@ -131,6 +131,7 @@ def run(client: list[str], address: str, cell: Cell, count: int) -> Sample:
     done = subprocess.run(
         [*client, "-addr", address, *cell.options, *numbers],
         cwd=ROOT,
+        env=environment(),
         check=True,
         capture_output=True,
         text=True,

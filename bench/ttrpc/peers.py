@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import IO, Final
 
 from bench.budget import agent_command, connect
+from kata_host.child import PACKAGES, module_command
 from tests.helpers.interop import ROOT, build, go_peer
 
 GO, OURS = "Go", "ours"
@@ -45,8 +47,8 @@ def python_peer(
 ) -> Iterator[subprocess.Popen[str]]:
     """Run our server of `peer.v1` on a unix socket's path or `@name`."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "bench.ttrpc.server", *arguments, address],
-        cwd=ROOT,
+        module_command("bench.ttrpc.server", *arguments, address),
+        env=environment(),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=stderr,
@@ -80,4 +82,9 @@ def client(name: str) -> list[str]:
     """The command of a load generator; both take the same options."""
     if name == GO:
         return [str(build() / "bench")]
-    return [sys.executable, "-m", "bench.ttrpc.client"]
+    return module_command("bench.ttrpc.client")
+
+
+def environment() -> dict[str, str]:
+    """The environment in which a child finds `bench` and our packages."""
+    return {**os.environ, "PYTHONPATH": f"{PACKAGES}:{ROOT}"}
