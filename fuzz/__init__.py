@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Coverage-guided fuzzing; `python -m fuzz.frames` is the target."""
+"""Coverage-guided fuzzing of ttrpc; run `python -m fuzz.frames`."""

@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Fuzz what comes off a socket: frames, requests and answers; and captures.
+"""Fuzz the parsers of untrusted bytes: frames, requests, answers and captures.
 
     python -m fuzz.frames [-max_total_time=60] [libFuzzer's options] [DIRECTORY]
 
-Starts from `fuzz/corpus`. What it finds is kept in DIRECTORY, or thrown away; to
-add the best of it to the corpus:
+Starts from `fuzz/corpus`. New inputs are kept in DIRECTORY if one is given. To add the
+best of them to the corpus:
 
     python -m fuzz.frames -merge=1 fuzz/corpus DIRECTORY
 
-`fuzz.replay.check` says how an input is read.
+`fuzz.replay.check` describes the form of an input.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def main() -> None:
         if not any(text.startswith("-merge") for text in arguments):
             arguments += [] if directories else [scratch]
             arguments.append(str(CORPUS))
-        # What libFuzzer passes to a shell to run itself, which it does to merge.
+        # libFuzzer passes this to a shell to run itself, which it does to merge.
         program = f"{sys.executable} -m fuzz.frames"
         atheris.Setup([program, *arguments], check)
         atheris.Fuzz()

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Feed bytes to either side's core as a socket would, and write down what it does.
+"""Feed bytes to the core of either side as a socket does, and record its events.
 
-The fuzzer and the Hypothesis properties share it. Nothing may raise here,
-whatever the bytes are, and what is written down may not depend on how they were
-split.
+The fuzzer and the Hypothesis properties use this. No bytes may make it raise, and the
+events may not depend on how the bytes were split.
 """
 
 from __future__ import annotations
@@ -32,16 +31,16 @@ from ttrpc.service import Cardinality, Method, Service
 from ttrpc.stream import Stream
 
 LIMIT: Final = 80 << 10
-"""Bytes of a message: little, so that a fuzzer's inputs go over it."""
+"""Bytes of a message: few, so that a fuzzer's inputs exceed it."""
 SERVICE: Final = Service.from_descriptor(DESCRIPTOR.services_by_name["Echo"])
 CALLS: Final = 8
-"""How many calls of each kind a client has in flight when its bytes come."""
+"""Calls of each cardinality that a client has in flight before its bytes arrive."""
 
 Event = tuple[Any, ...]
 
 
 async def _handler(request: object, context: object) -> None:
-    """Never run: a handler is what a method needs to be routed."""
+    """Never run; a method without a handler would have no route."""
 
 
 ROUTES: Final = Routes(
@@ -51,7 +50,7 @@ ROUTES: Final = Routes(
 
 @dataclass(slots=True)
 class ServerEvents:
-    """Answers calls with what came, and ends streams when the client does."""
+    """Answers calls with their request, and ends streams when the client does."""
 
     connection: ServerConnection | None = None
     events: list[Event] = field(default_factory=list)
@@ -95,6 +94,8 @@ class ServerEvents:
 
 @dataclass(slots=True)
 class ClientEvents:
+    """Records the events of a client."""
+
     events: list[Event] = field(default_factory=list)
 
     def call_succeeded(self, stream_id: int, payload: bytes) -> None:
@@ -113,7 +114,7 @@ class ClientEvents:
 
 
 def serve(data: bytes, pieces: Iterator[int]) -> tuple[list[Event], bytes]:
-    """Give a server `data`; return its events and what it sends."""
+    """Give a server `data`; return its events and the bytes that it sends."""
     events = ServerEvents()
     connection = ServerConnection(ROUTES, events, limit=LIMIT)
     events.connection = connection
@@ -122,7 +123,7 @@ def serve(data: bytes, pieces: Iterator[int]) -> tuple[list[Event], bytes]:
 
 
 def receive(data: bytes, pieces: Iterator[int]) -> tuple[list[Event], bytes]:
-    """Give `data` to a client with calls in flight; return what `serve` does."""
+    """Give `data` to a client with calls in flight; return the same as `serve`."""
     events = ClientEvents()
     connection = ClientConnection(events, limit=LIMIT)
     for method in methods_in_turn():
@@ -136,7 +137,7 @@ def receive(data: bytes, pieces: Iterator[int]) -> tuple[list[Event], bytes]:
 
 
 def methods_in_turn() -> Iterator[Method[Any, Any]]:
-    """A unary method, then one of each kind of stream, again and again."""
+    """Yield a unary method, then one of each cardinality of stream, CALLS times."""
     names = ("Echo", "EchoStream", "Upload", "Download")
     for _ in range(CALLS):
         yield from (SERVICE.methods[name] for name in names)
@@ -147,7 +148,7 @@ def feed(
     pieces: Iterator[int],
     connection: ServerConnection | ClientConnection,
 ) -> None:
-    """Pass `data` on in pieces, as `Transport` does with what it receives."""
+    """Pass `data` on in pieces, as `Transport` does with received bytes."""
     decoder = FrameDecoder(LIMIT)
     position = 0
     while position < len(data):
@@ -165,7 +166,7 @@ def feed(
 
 
 def sent(outbox: Outbox) -> bytes:
-    """Return what is on its way out, having seen that it is whole frames."""
+    """Return the bytes of the outbox after a check that they are whole frames."""
     data = b"".join(outbox.chunks)
     assert len(data) == outbox.size
     position = 0
@@ -181,7 +182,7 @@ def sent(outbox: Outbox) -> bytes:
 
 
 def check_request(body: bytes) -> None:
-    """The fast way to read a Request sees what protobuf sees."""
+    """The decoder's short way reads a Request as protobuf does."""
     decoder: RequestDecoder[Route] = ROUTES.decoder
     try:
         target, payload, timeout_nano, metadata = decoder.decode(body)
@@ -235,8 +236,8 @@ TARGETS: Final[tuple[Callable[[bytes, int], None], ...]] = (
 def check(data: bytes) -> None:
     """Run one of the fuzzer's inputs.
 
-    The first byte says who gets the rest: a server, a client, the decoder of
-    requests or the dumper; the second, into pieces of how many bytes it is cut.
+    The first byte selects the target of the rest: a server, a client, the decoder of
+    requests or the dumper. The second byte, plus one, is the size of its pieces.
     """
     if len(data) > 2:
         TARGETS[data[0] % len(TARGETS)](data[2:], data[1] + 1)

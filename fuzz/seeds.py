@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Write the first corpus: what the Go client and the Go server said to each other.
+"""Write the first corpus from recorded sessions of the Go client and the Go server.
 
 python -m fuzz.seeds
 """
@@ -18,7 +18,7 @@ ROOT: Final = Path(__file__).parents[1]
 GOLDEN: Final = ROOT / "tests" / "ttrpc" / "data" / "golden"
 CORPUS: Final = ROOT / "fuzz" / "corpus"
 FRAMES: Final = 16
-"""Frames of a session, at most: a fuzzer gets on with short inputs."""
+"""Frames of a session, at most, because a fuzzer is faster with short inputs."""
 PIECE: Final = b"\x06"
 
 

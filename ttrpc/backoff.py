@@ -40,7 +40,7 @@ def dial_backoff() -> Backoff:
 def attempt_timeout(timeout: float | None, remaining: float) -> float:
     """Return the seconds for one attempt.
 
-    `timeout` is the time for all attempts and `remaining` what is left of it. Without
+    `timeout` is the time for all attempts and `remaining` the rest of it. Without
     a timeout there is one attempt, which has ATTEMPT_TIMEOUT.
     """
     return ATTEMPT_TIMEOUT if timeout is None else min(remaining, ATTEMPT_TIMEOUT)

@@ -83,7 +83,7 @@ class ClientConnection:
         """The streams that have not ended, by id."""
         self.outbox = Outbox()
 
-    # What this side sends.
+    # Sending.
 
     def start_call(
         self,
@@ -197,10 +197,10 @@ class ClientConnection:
         if not stream.can_send:
             raise StreamClosed(f"stream {stream.stream_id}: closed")
 
-    # What the peer sends.
+    # Receiving.
 
     def receive_frame(self, frame: ReceivedFrame) -> None:
-        """Deal with one frame. Raises nothing but what the events raise."""
+        """Deal with one frame. Raises only errors of the event methods."""
         if isinstance(frame, Oversized):
             self._receive_oversized(frame)
             return

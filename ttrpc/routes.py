@@ -78,7 +78,7 @@ def _awaitable(handler: Handler, response_type: type[Message]) -> Proceed:
 
 
 async def awaited(response: Any, context: CallContext) -> Any:
-    """Return what a plain function returned, awaited if it is awaitable.
+    """Return the result of a plain function, awaited if it is awaitable.
 
     A function that wraps a coroutine function, as functools.partial does, looks plain.
     """

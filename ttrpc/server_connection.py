@@ -89,10 +89,10 @@ class ServerConnection:
         """The streaming calls that have not ended."""
         self.outbox = Outbox()
 
-    # What the peer sends.
+    # Receiving.
 
     def receive_frame(self, frame: ReceivedFrame) -> None:
-        """Deal with one frame. Raises nothing but what the events raise."""
+        """Deal with one frame. Raises only errors of the event methods."""
         if isinstance(frame, Oversized):
             self._receive_oversized(frame)
             return
@@ -185,7 +185,7 @@ class ServerConnection:
     def _refuse(self, stream_id: int, message: str) -> None:
         self.send_error(stream_id, StatusError(Code.INVALID_ARGUMENT, message))
 
-    # What this side sends.
+    # Sending.
 
     def send_response(self, stream_id: int, payload: bytes) -> None:
         """Answer a unary call. A response over the limit is replaced by an error."""

@@ -3,7 +3,7 @@
 
     python -m bench.ttrpc [--quick] [--write] [PART ...]
 
-`--write` puts what is printed into the ttrpc section of bench/README.md.
+`--write` puts the tables into the ttrpc section of bench/README.md.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Drive a server of `peer.v1.Echo` with our client; what `tests/interop/bench` does.
+"""Load a server of `peer.v1.Echo` with our client, as `tests/interop/bench` does in Go.
 
     python -m bench.ttrpc.client -addr PATH [-mode unary|bidi] [-size N]
         [-inflight K] [-n N] [-warm N]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What idle connections and parked calls cost a server, in resident memory."""
+"""Measures the resident memory of idle connections and waiting calls."""
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@
     python -m bench.ttrpc.server [--grace SECONDS] PATH|@NAME
 
 Prints "ready" when it listens, shuts down in order on SIGTERM and ends when its
-standard input does, so that it never outlives who started it.
+standard input does, so that it never outlives its parent.
 """
 
 from __future__ import annotations

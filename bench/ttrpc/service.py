@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`peer.v1`, served with our library: what `tests/interop/peer` serves with Go's."""
+"""Serves `peer.v1` with our library, as `tests/interop/peer` does with Go's."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ BytesStream = ServerStream[BytesValue, BytesValue]
 
 
 class Echo:
-    """`peer.v1.Echo`. What answers at once is a plain function."""
+    """`peer.v1.Echo`. Handlers that need not wait are plain functions."""
 
     def __init__(self) -> None:
         self._active = 0

@@ -11,7 +11,7 @@ from bench.ttrpc.peers import GO, OURS
 
 
 def comparisons(rows: Sequence[Comparison], bar: float, p99_bar: float | None) -> str:
-    """A row a cell; what misses a bar is bold."""
+    """Return one row for each cell; figures that miss a bar are bold."""
     header = ["mode", "size", "in flight", "Go/s", "ours/s", "ours/Go"]
     header += ["Go p99 µs", "ours p99 µs", "ours/Go p99"]
     return _table(header, (_row(row, bar, p99_bar) for row in rows))

@@ -51,7 +51,7 @@ def go_programs() -> Path:
 
 
 def build() -> Path:
-    """Return a directory with every program of `PROGRAMS`, building what is missing.
+    """Return a directory with every program of `PROGRAMS`; build missing ones.
 
     Raises:
         subprocess.CalledProcessError: the build failed; its output is in a note.

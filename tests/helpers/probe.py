@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Sixty sessions of raw frames, and what real servers answered to them.
+"""Sixty sessions of raw frames, and the answers of real servers to them.
 
 Each session is a function that drives a server of `peer.v1.Echo` and writes down
 what it answers; `tests/ttrpc/data/probe/SERVER.txt` has the same sessions as
@@ -56,7 +56,7 @@ def case(function: Case) -> Case:
 
 
 class Session:
-    """A connection, and a record of what came back over it."""
+    """A connection, and a record of the frames that came back."""
 
     def __init__(self, address: str) -> None:
         self.address = address
@@ -103,7 +103,7 @@ def transcript(name: str, address: str) -> str:
 
 
 def comparable(name: str, line: str) -> str:
-    """Drop what differs from run to run: times, counters, texts of protobuf."""
+    """Drop parts that differ from run to run: times, counters, texts of protobuf."""
     line = re.sub(r"\bsilent\b|\bNone\b|\bafter \d+\.\d+s|\bbody=\+0", "", line)
     line = re.sub(
         r"len=\d+ (status\(code=\d+) msg=."
@@ -120,7 +120,7 @@ def comparable(name: str, line: str) -> str:
 
 @functools.cache
 def recorded(server: str) -> dict[str, str]:
-    """What `server` answered, by case."""
+    """The answers of `server`, by case."""
     lines = (RECORDED / f"{server}.txt").read_text().splitlines()
     pairs = (line.split(": ", 1) for line in lines if not line.startswith(" "))
     return {name: comparable(name, text) for name, text in pairs}
@@ -280,7 +280,7 @@ def zz_data_on_active_unary(s: Session) -> None:
     s.then_echo()
 
 
-# --- what cannot be decoded ---
+# --- undecodable payloads ---
 
 
 @case

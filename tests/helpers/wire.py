@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A ttrpc peer made of frames alone, to say what no library would say.
+"""A ttrpc peer that sends any frames, also those that no library would send.
 
-It shares nothing with `ttrpc/` but the two envelope messages, so that a fault
-there cannot hide itself.
+It shares only the two envelope messages with `ttrpc/`, so that a fault of `ttrpc/`
+cannot hide itself.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ def data(stream_id: int, message: Message | bytes = b"", flags: int = 0) -> Fram
 
 
 def close(stream_id: int) -> Frame:
-    """Return the frame that ends what this side sends on a stream."""
+    """Return the frame that closes this side's direction of a stream."""
     return Frame(stream_id, DATA, CLOSED | NO_DATA, b"")
 
 

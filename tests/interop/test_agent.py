@@ -24,7 +24,7 @@ pytestmark = [pytest.mark.interop, pytest.mark.root, pytest.mark.timeout(300)]
 
 @dataclass(frozen=True, slots=True)
 class GoClient:
-    """The Go program, and what it needs to run a command in a container."""
+    """The Go program, and the bundle that it needs to run a command in a container."""
 
     program: Path
     address: str

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is checked in of `peer.proto` is what protoc writes."""
+"""The generated files of `peer.proto` are up to date."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ SCENARIOS: Final = sorted(
 FAULTS_OF_GO: Final = {
     "response_over_limit": "closes the connection instead of failing the call",
 }
-"""Where our server does better; the scenario asks for what ours does."""
+"""Scenarios in which our server does better than Go's; they ask for our behaviour."""
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +41,7 @@ def servers(
 
 
 def play(programs: Path, address: str, *names: str) -> dict[str, str]:
-    """Return what was wrong in each scenario, "" if nothing was."""
+    """Return the fault found in each scenario, "" if there is none."""
     done = subprocess.run(
         [programs / "check", "-addr", address, *names],
         capture_output=True,
@@ -65,6 +65,6 @@ def test_our_server(scenario: str, servers: dict[str, str], go_programs: Path) -
 
 @pytest.mark.parametrize("scenario", SCENARIOS)
 def test_go_server(scenario: str, servers: dict[str, str], go_programs: Path) -> None:
-    """That the scenarios ask for what the protocol's home does."""
+    """The scenarios ask for the behaviour of Go's own server."""
     error = play(go_programs, servers[GO], scenario)[scenario]
     assert bool(error) == (scenario in FAULTS_OF_GO), error

@@ -35,5 +35,5 @@ def test_session(name: str, go_programs: Path, tmp_path: Path) -> None:
 
 
 def words(line: str) -> list[str]:
-    """Return the frames of a session, and what is between them."""
+    """Return the frames of a session and the text between them."""
     return re.split(r"(?<=\]) ", line)

@@ -37,7 +37,7 @@ NOT_FOUND = encode_error(StatusError(Code.NOT_FOUND, "none"))
 
 
 class Client:
-    """The core of a client, what it tells and what it sends."""
+    """The core of a client, its events and the frames that it sends."""
 
     def __init__(self) -> None:
         self.events: list[tuple[Any, ...]] = []
@@ -67,7 +67,7 @@ class Client:
 
     @property
     def sent(self) -> list[tuple[int, int, int, bytes]]:
-        """What was sent since this was asked last."""
+        """The frames sent since the last use of this property."""
         outbox = self.connection.outbox
         frames = raw_frames(b"".join(outbox.chunks))
         outbox.chunks.clear()

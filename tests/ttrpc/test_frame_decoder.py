@@ -71,7 +71,7 @@ def test_it_is_idle_between_frames_only(size: int) -> None:
 
 
 def test_a_promise_costs_nothing_until_it_is_kept() -> None:
-    """The buffer is a few times what has come, however much was promised."""
+    """The buffer is a few times the received bytes, however many were announced."""
     decoder = FrameDecoder(LIMIT)
     decoder.receive(HEADER_STRUCT.pack(LIMIT, 1, DATA, 0))
     came = 0

@@ -30,7 +30,7 @@ ROUTES = Routes(services())
 
 
 class Recorder:
-    """Writes down what the connection tells, and keeps the streams."""
+    """Records the events of the connection, and keeps its streams."""
 
     def __init__(self) -> None:
         self.events: list[tuple[Any, ...]] = []
@@ -64,7 +64,7 @@ class Recorder:
 
 
 class Server:
-    """The core of a server, and what it sends."""
+    """The core of a server and the frames that it sends."""
 
     def __init__(self) -> None:
         self.recorder = Recorder()
@@ -85,13 +85,13 @@ class Server:
 
     @property
     def events(self) -> list[tuple[Any, ...]]:
-        """What was told since this was asked last."""
+        """The events since the last use of this property."""
         events, self.recorder.events = self.recorder.events, []
         return events
 
     @property
     def sent(self) -> list[Any]:
-        """What was sent since this was asked last: errors as (id, code, text)."""
+        """The frames sent since the last use; errors as (id, code, text)."""
         outbox = self.connection.outbox
         frames = raw_frames(b"".join(outbox.chunks))
         outbox.chunks.clear()

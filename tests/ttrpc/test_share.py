@@ -40,7 +40,7 @@ def test_the_greedy_leave_room_for_who_comes_next() -> None:
 def test_all_together_stay_below_the_limit(
     limit: int, steps: list[tuple[int, int]]
 ) -> None:
-    """Whoever wants how much: over by one step at most."""
+    """Over the limit by one step at most, whichever share grows."""
     quota = Quota(limit)
     shares = [Share(quota, 500) for _ in range(5)]
     for number, step in steps:

@@ -19,7 +19,7 @@ def test_every_public_name_is_there_and_explained(package: str) -> None:
     assert module.__doc__
     for name in module.__all__:
         value = getattr(module, name)
-        # What is left is the name of a type, like Interceptor.
+        # Other names are aliases of types, like Interceptor.
         if inspect.isclass(value) or inspect.isfunction(value):
             assert inspect.getdoc(value), name
 

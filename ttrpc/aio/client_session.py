@@ -158,8 +158,8 @@ class ClientSession:
         self._stop_timer(stream)
         inbox = self._inboxes.pop(stream.stream_id)
         inbox.end(error)
-        # The peer sends no more: stop counting what is queued, since its reader may
-        # never take it.
+        # The peer sends no more: stop counting the queued bytes, since their reader may
+        # never take them.
         inbox.release()
         self.transport.wake()
 

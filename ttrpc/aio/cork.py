@@ -30,6 +30,7 @@ class Cork:
         "_loop",
         "_outbox",
         "_write",
+        "is_blocked",
     )
 
     def __init__(self, outbox: Outbox, write: Callable[[], None]) -> None:
@@ -41,6 +42,8 @@ class Cork:
         self._after_frames: list[Callable[[], None]] = []
         self._flush_wanted = False
         self._flush_scheduled = False
+        self.is_blocked = False
+        """Whether the socket is full; the transport writes as soon as it is not."""
 
     # For the transport.
 
@@ -90,7 +93,7 @@ class Cork:
         """Write the outbox in the next turn of the loop, with all it holds then."""
         if self._outbox.size > FLUSH_SIZE:
             self._write()
-        elif not (self._is_in or self._flush_scheduled):
+        elif not (self._is_in or self.is_blocked or self._flush_scheduled):
             self._flush_scheduled = True
             self._loop.call_soon(self._flush_now)
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Finds out who is at the other end of a connected socket."""
+"""Identifies the peer of a connected socket."""
 
 from __future__ import annotations
 

@@ -51,7 +51,6 @@ class Transport:
         "_room",
         "_sock",
         "_unread",
-        "_writing",
         "closed",
         "cork",
         "on_empty",
@@ -90,8 +89,6 @@ class Transport:
         self._backlog: Iterator[ReceivedFrame] | None = None
         """Received frames that wait until reading goes on; None while it does."""
         self.cork = Cork(outbox, self._write)
-        self._writing = False
-        """Whether the socket is full, and the loop tells when it is not."""
         self._drained: asyncio.Future[None] | None = None
         self.closed: Closed | None = None
         """The cause of the connection's end; None while it is open."""
@@ -151,7 +148,7 @@ class Transport:
         cork.pull_out()
 
     def _must_hold_back(self) -> bool:
-        return self._holds_back and self._writing and self._is_over(READING_PART)
+        return self._holds_back and self.cork.is_blocked and self._is_over(READING_PART)
 
     def _pause_reading(self, rest: Iterator[ReceivedFrame]) -> None:
         self._backlog = rest
@@ -173,7 +170,7 @@ class Transport:
             Closed: the connection has ended.
         """
         while self.is_full and not stream.is_closed:
-            if not self._writing:
+            if not self.cork.is_blocked:
                 self._write()
                 continue
             if self._drained is None:
@@ -217,12 +214,12 @@ class Transport:
         return size > self._unread.allowed // part
 
     def _write(self) -> None:
-        if self._writing or self.closed is not None:
+        if self.cork.is_blocked or self.closed is not None:
             return
         try:
             self._write_chunks()
         except (BlockingIOError, InterruptedError):
-            self._writing = True
+            self.cork.is_blocked = True
             self._loop.add_writer(self._sock.fileno(), self._on_writable)
         except OSError as exc:
             self.close(f"send failed: {exc}")
@@ -236,7 +233,7 @@ class Transport:
             self.close(f"send failed: {exc}")
             return
         if not self._outbox.chunks:
-            self._writing = False
+            self.cork.is_blocked = False
             self._loop.remove_writer(self._sock.fileno())
         self._room = FLUSH_SIZE
         self._unread.resize(self._outbox.size)

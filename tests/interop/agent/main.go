@@ -2,7 +2,7 @@
 
 // Command agent takes a container through its whole life, the way a Kata
 // runtime does: health check, sandbox, container, output to its end, exit
-// status, removal. It prints what it saw as one JSON object.
+// status, removal. It prints the results as one JSON object.
 package main
 
 import (

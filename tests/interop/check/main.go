@@ -3,7 +3,7 @@
 // Command check puts a server through scenarios, with the Go library as client.
 //
 // Each scenario has a connection of its own. One line of JSON is printed for
-// each: its name, and what was wrong, if anything.
+// each: its name, and the fault, if there is one.
 package main
 
 import (
@@ -24,7 +24,7 @@ import (
 	"interop/gen/peerpb"
 )
 
-// session is what a scenario has to work with.
+// session has the connection and the clients that a scenario uses.
 type session struct {
 	context.Context
 	address string

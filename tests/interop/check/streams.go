@@ -291,7 +291,7 @@ func streamUnimplemented(s *session) error {
 	return s.fails(err, codes.Unimplemented, "method NoStream")
 }
 
-// streamNotRead: what nobody reads holds back only itself.
+// streamNotRead: a stream that is not read holds back only itself.
 func streamNotRead(s *session) error {
 	stream, err := s.items.EchoStream(s)
 	if err != nil {
@@ -308,7 +308,7 @@ func streamNotRead(s *session) error {
 	return s.echoItems(10)
 }
 
-// streamFullOnServer: nor does what the server's handler does not read.
+// streamFullOnServer: the same for a stream that the server's handler does not read.
 func streamFullOnServer(s *session) error {
 	stream, err := s.echo.Ignore(s)
 	if err != nil {

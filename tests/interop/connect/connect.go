@@ -50,7 +50,7 @@ func dialOnce(address string) (net.Conn, error) {
 	return conn, nil
 }
 
-// handshake reads byte by byte: what follows the answer belongs to ttrpc.
+// handshake reads byte by byte, because the bytes behind the answer are ttrpc's.
 func handshake(conn net.Conn, port string) error {
 	if _, err := conn.Write([]byte("CONNECT " + port + "\n")); err != nil {
 		return err

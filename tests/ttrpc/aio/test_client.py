@@ -107,7 +107,7 @@ async def test_a_stream_needs_the_request_that_its_method_takes() -> None:
 
 
 async def test_a_stream_that_has_ended_leaves_no_timer() -> None:
-    """Else each is kept until its deadline, however long ago it ended."""
+    """Otherwise each is kept until its deadline, however long ago it ended."""
     async with connected(Server(services())) as client:
         request = ECHO["FailStream"].request_type()
         stream = await client.open_stream(ECHO["FailStream"], request, timeout=3600)

@@ -53,6 +53,16 @@ async def test_a_large_outbox_does_not_wait_for_the_turn() -> None:
     assert writes == [FLUSH_SIZE + 10]
 
 
+async def test_while_the_socket_is_full_no_turn_is_asked_for() -> None:
+    """The transport writes when there is room; a turn before is a system call."""
+    it, outbox, writes = cork()
+    it.is_blocked = True
+    outbox.put_close(1)
+    it.flush_soon()
+    await turns()
+    assert writes == []
+
+
 async def test_while_frames_are_dealt_with_nothing_is_written() -> None:
     it, outbox, writes = cork()
     it.put_in()
@@ -94,7 +104,7 @@ async def test_without_frames_a_callback_is_called_by_the_loop() -> None:
 
 
 async def test_callbacks_after_the_last_batch_are_not_forgotten() -> None:
-    """A write that fails ends the connection, which continues those who wait."""
+    """A write that fails ends the connection, which continues tasks that wait."""
     it, _, _ = cork()
     called: list[int] = []
     it.put_in()

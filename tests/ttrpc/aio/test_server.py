@@ -63,7 +63,7 @@ async def test_a_socket_file_goes_with_its_server(tmp_path: Path) -> None:
 
 
 async def test_a_file_that_is_not_the_servers_stays(tmp_path: Path) -> None:
-    """What took its place, and what came with a socket that was handed over."""
+    """A file in its place, and the file of a socket that was handed over."""
     replaced, given = tmp_path / "replaced", tmp_path / "given"
     server = Server(services())
     await server.listen(f"unix://{replaced}")

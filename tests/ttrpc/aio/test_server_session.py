@@ -175,7 +175,7 @@ async def test_a_plain_function_may_return_an_awaitable() -> None:
 
 
 async def test_an_awaitable_of_a_call_that_is_refused_is_closed() -> None:
-    """Else Python warns that it was never awaited, which is an error here."""
+    """Otherwise Python warns that it was never awaited, which is an error here."""
 
     async def later(request: BytesValue) -> BytesValue:
         return request
@@ -327,7 +327,7 @@ async def test_a_handler_that_does_not_stop_at_its_deadline_is_not_waited_for() 
 async def test_a_failure_inside_ends_the_connection(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Calls behind it were received and are lost: nobody may wait for them."""
+    """Calls behind it were received and are lost, so no caller may wait for them."""
     server = server_of(lambda request, context: request)
     async with connected(server) as client:
         (session,) = server._sessions
@@ -348,7 +348,7 @@ async def echo_stream(stream: Any, context: CallContext) -> None:
 async def first_write(server: Server, *pieces: bytes) -> int:
     """Send pieces; return the bytes of the first write that comes of them.
 
-    This kind of socket keeps what is written at once together.
+    A socket of this type keeps the bytes of one write together.
     """
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     loop = asyncio.get_running_loop()

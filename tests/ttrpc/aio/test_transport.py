@@ -20,7 +20,7 @@ PATIENCE = 10.0
 
 
 class Receiver:
-    """What a session is to a transport: notes frames, and may answer them."""
+    """In place of a session: records frames, and may answer them."""
 
     def __init__(self, sock: socket.socket, *, unread: Share) -> None:
         self.ids: list[int] = []

@@ -12,7 +12,7 @@ PATIENCE = 10.0
 
 
 class Reader:
-    """A task that waits, again and again, and what has become of it."""
+    """A task that waits again and again, and the record of its wake-ups."""
 
     def __init__(self) -> None:
         self.wakeup = Wakeup()

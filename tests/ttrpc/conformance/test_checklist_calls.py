@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What Go's own tests ask of calls, connections and their end; ours asked the same.
+"""The checks of Go's own tests of calls and connections, made with our side.
 
 The numbers are those of the list of behaviours that ttrpc implementations test.
 """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What Go's and Rust's own tests ask of streams, and their known faults in them."""
+"""The checks of Go's and Rust's own tests of streams, and their known faults."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ async def test_19_an_unread_stream_blocks_nobody(client: Client) -> None:
 
 async def test_20_a_handler_that_does_not_read_blocks_nobody(client: Client) -> None:
     async with await client.open_stream(ECHO["Ignore"]) as full:
-        # Past what the server keeps for one stream, 4 MiB.
+        # More than the 4 MiB that the server keeps for one stream.
         with pytest.raises(StatusError) as caught:
             await fill(full, client)
         assert caught.value.message == "data handling error: ttrpc: stream buffer full"

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What Rust's, Swift's and Python's other implementations test: the wire, addresses,
-the end of a server, hooks."""
+"""The checks of the Rust, Swift and other Python implementations' tests: the wire,
+addresses, the end of a server, hooks."""
 
 from __future__ import annotations
 
@@ -290,7 +290,7 @@ def test_45_the_largest_response(our_server: str) -> None:
 
 
 async def test_45_shutdown_while_a_response_is_on_its_way(address: str) -> None:
-    """What has been answered reaches the client, however slowly it reads."""
+    """Every answer reaches the client, however slowly it reads."""
     server = Server(services())
     await server.listen(address)
     calls = [request(i, "Make", UInt64Value(value=LIMIT // 2)) for i in (1, 3, 5)]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What our client makes of whatever a server sends."""
+"""Our client's handling of every frame that a server may send."""
 
 from __future__ import annotations
 
@@ -240,7 +240,7 @@ async def test_a_message_that_is_no_protobuf(pair: Pair) -> None:
 
 
 async def test_abandoning_a_stream_closes_our_side(pair: Pair) -> None:
-    """There is no cancel on the wire; the end of messages is what the handler sees."""
+    """The protocol cannot cancel; the handler sees the end of the messages."""
     async with await opened(pair, "EchoStream"):
         pass
     assert await pair[1].receive() == close(1)

@@ -29,7 +29,7 @@ TEXTS_OF_OURS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """What each side sent, as frames."""
+    """The frames that each side sent."""
 
     client: list[Frame]
     server: list[Frame]

@@ -160,7 +160,7 @@ def test_calls_without_end(victim: Victim) -> None:
 
 
 def test_a_client_that_asks_and_never_reads(victim: Victim) -> None:
-    """Reading from it stops when a quarter of what may wait for it does."""
+    """Reading from it stops above a quarter of the bytes that may wait for it."""
     asks = b"".join(
         bytes(request(i, "Make", UInt64Value(value=MIB))) for i in range(1, 20_001, 2)
     )
@@ -187,7 +187,7 @@ def test_a_client_that_waits_and_never_reads(victim: Victim) -> None:
 
 
 def test_many_clients_that_wait_and_never_read(victim: Victim) -> None:
-    """Together they may not have as many times what one may."""
+    """The limit for all together is less than the sum of their own limits."""
     asks = [request(i, "MakeLater", UInt64Value(value=MIB)) for i in range(1, 151, 2)]
     with ExitStack() as stack:
         for _ in range(10):
@@ -244,7 +244,7 @@ def test_streams_that_nobody_reads(victim: Victim) -> None:
 
 
 def test_a_stream_that_is_fed_and_never_read(victim: Victim) -> None:
-    """An echo that cannot get rid of what it echoes stops reading."""
+    """An echo that cannot send its answers stops reading."""
     piece = bytes(data(1, BytesValue(value=bytes(MIB))))
     with Wire(victim.address) as wire:
         wire.send(request(1, "EchoStream", flags=OPEN))

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whatever a peer sends, and however a connection ends, nothing is left of it.
+"""Whatever bytes a peer sends, and however a connection ends, nothing is left of it.
 
-No task, no descriptor, no timer, no byte that is still counted; and who waited has
+No task, no descriptor, no timer, no byte that is still counted; and each waiter has
 been told.
 """
 

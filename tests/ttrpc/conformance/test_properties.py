@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What holds for all bytes, and for every way to split them."""
+"""Properties that hold for all bytes, and for every way to split them."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ splits = st.lists(st.integers(1, 100) | st.integers(1, 60_000), max_size=20)
 
 
 def cut(sizes: list[int]) -> Iterator[int]:
-    """Return the sizes of the pieces: those given, then what is left in one."""
+    """Return the sizes of the pieces: those given, then one with the rest."""
     return itertools.chain(sizes, itertools.repeat(1 << 30))
 
 

@@ -18,7 +18,7 @@ ECHOED: Final = r"| then echo: [3 RES fl=0 len=9 payload=b'\n\x05still']"
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """What ours answers, and why that is not what Go's newest server does."""
+    """Our answer, and the reason why it differs from that of Go's newest server."""
 
     ours: str
     reason: str
@@ -80,7 +80,7 @@ def test_session(name: str, our_server: str) -> None:
 
 @pytest.mark.parametrize("name", DIFFERENCES)
 def test_difference_is_one(name: str) -> None:
-    """What is explained as a difference is not what Go's server answers after all."""
+    """An answer that is explained as a difference does differ from Go's."""
     assert DIFFERENCES[name].reason
     assert comparable(name, DIFFERENCES[name].ours) != recorded("gomain")[name]
 

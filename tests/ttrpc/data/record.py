@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Record what the Go client and the Go server say to each other.
+"""Record sessions between the Go client and the Go server.
 
     python -m tests.ttrpc.data.record
 

@@ -199,7 +199,7 @@ def test_stubs_are_typed(odd: Path) -> None:
         text=True,
     )
     assert not result.stderr
-    # protoc's own stubs of what is imported are not strict: their paths are absolute.
+    # protoc's stubs of the imported files are not strict; their paths are absolute.
     (line,) = (it for it in result.stdout.splitlines() if not it.startswith("/"))
     assert line.startswith("misuse.py")
     assert 'has incompatible type "two.shared_pb2.Shared"' in line

@@ -131,7 +131,7 @@ def test_an_answer_that_is_no_protobuf_is_the_servers_fault(
 
 
 def test_it_reads_while_it_writes(pair: tuple[Client, socket.socket]) -> None:
-    """Else both sides wait when the server writes until it is read."""
+    """Otherwise both sides wait while the server writes until it is read."""
     client, server = pair
     flood = bytes(Frame(99, RESPONSE, 0, bytes(4 << 20)))
     answer = bytes(Frame(1, RESPONSE, 0, b""))
