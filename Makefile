@@ -135,11 +135,11 @@ $(BENCH_READY): $(READY)
 .PHONY: bench-control bench-stdio bench-scale
 bench-ttrpc: $(BENCH_READY) ## Compare our ttrpc with Go's, cell by cell
 	$(BENCH)/bin/python -m bench.ttrpc --write
-bench-tracing: $(BENCH_READY) ## Measure what a span costs, and calls with a hung collector
+bench-tracing: $(BENCH_READY) ## Measure the cost of a span, and calls with a hung collector
 	$(BENCH)/bin/python -m bench.tracing --write
 bench-containers: $(BENCH_READY) ## Compare containers over RPC with crun by itself
 	$(BENCH)/bin/python -m bench.containers --write
-bench-control: $(BENCH_READY) ## Measure Check and SignalProcess while everything else hangs
+bench-control: $(BENCH_READY) ## Measure Check and SignalProcess while all other calls hang
 	$(BENCH)/bin/python -m bench.control --write
 bench-stdio: $(BENCH_READY) ## Check 10,000 execs and 1 GiB each way, compare with a bare pipe
 	$(BENCH)/bin/python -m bench.stdio --write

@@ -6,7 +6,7 @@
 
 The holder outlives the command that started it, in a session of its own. It locks the
 guest's entry of the registry (`registry.py`), and the kernel releases that lock when
-the holder ends, in whatever way.
+the holder ends in any way.
 """
 
 from __future__ import annotations

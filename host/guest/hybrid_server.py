@@ -58,7 +58,7 @@ class HybridServer:
         return bool(self._busy)
 
     def turn(self, timeout: float | None = None) -> None:
-        """Wait for up to `timeout` seconds (None: no limit) and serve what is ready."""
+        """Wait for up to `timeout` seconds (None: no limit) and serve ready sockets."""
         events = self._epoll.poll(0 if self._busy else timeout)
         ready, self._busy = self._busy, set()
         for fd, event in events:

@@ -71,7 +71,7 @@ def become_agent(plan: Plan) -> NoReturn:
 
     Raises `OSError` if a step fails.
     """
-    # The kernel kills the whole guest when the supervisor ends, in whatever way.
+    # The kernel kills the whole guest when the supervisor ends in any way.
     prctl(PR_SET_PDEATHSIG, SIGKILL)
     # The supervisor may have ended before prctl: then the pipe is at its end.
     if select.select([plan.supervisor], [], [], 0)[0]:

@@ -6,7 +6,7 @@
     client ── guest.sock ── CONNECT ─────┴── guest.sock.d/<port> ────────> agent
 
 The supervisor stands between the host process and the guest so that the clean-up needs
-neither of them alive. When the host process ends, in whatever way, the control pipe
+neither of them alive. When the host process ends in any way, the control pipe
 closes and the supervisor ends the guest. When the supervisor is killed, the kernel
 kills the guest (PR_SET_PDEATHSIG on the PID 1 of its PID namespace), and the next
 supervisor removes the cgroups that are left.

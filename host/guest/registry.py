@@ -5,7 +5,7 @@
     $XDG_RUNTIME_DIR/kata-agent/NAME.json    the guest's entry
 
 The process that holds a guest (`holder.py`) locks the guest's entry (man 2 flock) for
-as long as the process lives. An entry that nobody has locked is therefore of a guest
+as long as the process lives. An entry without a lock is therefore of a guest
 that has ended, and a pid that the kernel has given to another process since then is
 never mistaken for the holder's.
 """

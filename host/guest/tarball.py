@@ -4,7 +4,7 @@
     /usr/bin/kata-agent                      packaging/launcher.c, an ELF file
     /usr/lib/kata-agent/bin                  python3, crun, ip
     /usr/lib/kata-agent/lib                  libraries, ld.so, Python's own modules
-    /usr/lib/kata-agent/source, packages     ours, and what we depend on
+    /usr/lib/kata-agent/source, packages     our packages, and their dependencies
     /usr/lib/systemd/system                  kata-agent.service, kata-containers.target
 
 Nothing in the tarball needs a package or the C library of the image that it is unpacked

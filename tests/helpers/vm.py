@@ -122,7 +122,7 @@ def connect(base: Path, port: int, *, timeout: float = 30.0) -> socket.socket:
         while not answer.endswith(b"\n"):
             byte = connection.recv(1)
             if not byte:
-                raise ConnectionRefusedError(f"{base}: nobody listens on port {port}")
+                raise ConnectionRefusedError(f"{base}: nothing listens on port {port}")
             answer += byte
         assert answer.startswith(b"OK "), answer
     except BaseException:

@@ -59,7 +59,7 @@ def dist(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 def installed(
     dist: list[Path], tmp_path_factory: pytest.TempPathFactory
 ) -> Environment:
-    """An environment with the two wheels and what they depend on."""
+    """An environment with the two wheels and their dependencies."""
     environment = new_environment(tmp_path_factory.mktemp("installed") / "venv")
     environment.pip("install", *(file for file in dist if file.suffix == ".whl"))
     return environment
@@ -75,7 +75,7 @@ def editable(tmp_path_factory: pytest.TempPathFactory) -> Environment:
 
 @pytest.fixture
 def users_folder(tmp_path: Path) -> Path:
-    """A folder of a user's that holds modules of all the names we might import.
+    """A folder of a user's that holds modules of all names that our programs import.
 
     Each of them writes its name into the file `imported` when it is run.
     """

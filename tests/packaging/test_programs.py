@@ -78,7 +78,9 @@ def test_a_package_says_its_version(programs: Programs, package: str) -> None:
     programs("python", "-P", "-c", script)
 
 
-def test_programs_say_what_they_are(programs: Programs, users_folder: Path) -> None:
+def test_programs_print_their_version_or_usage(
+    programs: Programs, users_folder: Path
+) -> None:
     assert programs("kata-agent", "--version").decode().split()[:2] == [
         "kata-agent",
         VERSION,
@@ -134,7 +136,7 @@ def test_the_image_is_built_and_a_vm_is_started(
         link.parent.mkdir(parents=True, exist_ok=True)
         link.symlink_to(store.cache() / downloads)
     programs.variables["XDG_CACHE_HOME"] = str(tmp_path / "cache")
-    # -P: what follows -m is found in the current directory otherwise.
+    # -P, because -m alone finds the module in the current directory.
     programs("python", "-P", "-m", "kata_host.guest.image")
     assert programs("kata-agent-ctl", "run", "--vm", "--", "echo", "hi") == b"hi\n"
     assert not imported(users_folder)

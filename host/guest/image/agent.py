@@ -3,7 +3,7 @@
 
     /usr/bin/kata-agent            starts the interpreter, with no site directory
     /usr/lib/kata-agent/source     kata_agent, kata_protos, kata_tracing, ttrpc
-    /usr/lib/kata-agent/packages   what they depend on
+    /usr/lib/kata-agent/packages   their dependencies
 
 If the packages have changed since the image was built, they go into a guest as a second
 cpio archive, which the initrd mounts over `source`. No build is needed between an edit

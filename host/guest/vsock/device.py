@@ -236,7 +236,7 @@ class Device:
             self._reply(connection, Operation.CREDIT_UPDATE)
 
     def _settle(self, endpoint: Endpoint) -> None:
-        """Pass on what has changed on either side of a connection."""
+        """Pass the changes on either side of a connection on to the other side."""
         connection = endpoint.connection
         if endpoint.has_unsent:
             if connection.state is State.CLOSED:

@@ -71,7 +71,7 @@ class Running:
         return client, guest
 
     def pass_two_turns(self) -> None:
-        """Return when the server has closed what ended before this call.
+        """Return when the server has closed connections that ended before this call.
 
         A turn closes connections in any order, so one alone does not tell.
         """
@@ -147,7 +147,7 @@ def test_a_refusal_is_a_close_without_text(running: Running, command: bytes) -> 
     guest.close()
 
 
-def test_a_client_that_leaves_during_its_command_disturbs_nobody(
+def test_a_client_that_leaves_during_its_command_disturbs_no_other(
     running: Running,
 ) -> None:
     with running.dial() as client:

@@ -73,7 +73,7 @@ def test_a_kernel_in_lz4_is_unpacked_block_by_block() -> None:
         (b"\x4f\x7fELF\x01\x00\x01\x10!", b"\x7fELF" + b"F" * 20 + b"!"),
         # Two bytes over and over, not a whole number of times.
         (b"\x41\x7fELF\x02\x00\x10!", b"\x7fELF" + b"LFLFL" + b"!"),
-        # A copy of part of what is there.
+        # A copy of a part of the output.
         (b"\x60\x7fELFab\x06\x00\x10!", b"\x7fELFab" + b"\x7fELF" + b"!"),
     ],
 )

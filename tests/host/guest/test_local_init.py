@@ -25,7 +25,7 @@ def _root() -> None:
 
 
 def output_of(script: str, *, parameters: Sequence[str] = ()) -> Sequence[str]:
-    """Run a shell script as a guest's agent; return what it wrote."""
+    """Run a shell script as a guest's agent; return its output."""
     guest = LocalGuest(command=["/bin/sh", "-c", script], parameters=parameters)
     with guest:
         assert guest.ending(TIMEOUT) == "exit status 0"

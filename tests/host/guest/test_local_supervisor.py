@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The supervisor as a process: its status lines, and what is left after it."""
+"""The supervisor as a process: its status lines, and nothing left after its end."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ def command(machine: Machine | None = None, **options: Any) -> list[str]:
 
 
 def values_of(arguments: list[str], option: str) -> list[str]:
-    """Return what follows each occurrence of an option."""
+    """Return the value of each occurrence of an option."""
     pairs = itertools.pairwise(arguments)
     return [value for name, value in pairs if name == option]
 

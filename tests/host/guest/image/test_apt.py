@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""apt itself is a script here: it shows how it was called, and says what apt says."""
+"""A script in place of apt: writes its arguments to a file, prints lines of apt."""
 
 from __future__ import annotations
 

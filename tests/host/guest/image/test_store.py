@@ -79,7 +79,7 @@ def test_an_image_with_other_packages_boots_an_initrd_with_ours(
     monkeypatch.setattr(Image, "source_archive", source_archive)
     archive = image.boot_archive()
     assert archive.read_bytes() == b"initrdpackages"
-    # Kept until our packages change; what was kept before is removed.
+    # Kept until our packages change; the file for other packages is removed.
     assert image.boot_archive() == archive
     assert len(made) == 1
     assert [path.name for path in image.directory.glob("initrd-*")] == [archive.name]
