@@ -32,7 +32,7 @@ class Violation(Exception):
     """The guest broke the protocol on one connection."""
 
 
-class State(Enum):
+class ConnectionState(Enum):
     """The state of a connection between its first and its last packet."""
 
     REQUESTED = "requested"
@@ -41,13 +41,13 @@ class State(Enum):
 
 
 TRANSITIONS: Final = {
-    (State.REQUESTED, Operation.RESPONSE): State.OPEN,
-    (State.REQUESTED, Operation.RST): State.CLOSED,
-    (State.OPEN, Operation.RW): State.OPEN,
-    (State.OPEN, Operation.SHUTDOWN): State.OPEN,
-    (State.OPEN, Operation.CREDIT_UPDATE): State.OPEN,
-    (State.OPEN, Operation.CREDIT_REQUEST): State.OPEN,
-    (State.OPEN, Operation.RST): State.CLOSED,
+    (ConnectionState.REQUESTED, Operation.RESPONSE): ConnectionState.OPEN,
+    (ConnectionState.REQUESTED, Operation.RST): ConnectionState.CLOSED,
+    (ConnectionState.OPEN, Operation.RW): ConnectionState.OPEN,
+    (ConnectionState.OPEN, Operation.SHUTDOWN): ConnectionState.OPEN,
+    (ConnectionState.OPEN, Operation.CREDIT_UPDATE): ConnectionState.OPEN,
+    (ConnectionState.OPEN, Operation.CREDIT_REQUEST): ConnectionState.OPEN,
+    (ConnectionState.OPEN, Operation.RST): ConnectionState.CLOSED,
 }
 """The next state, by the state and the operation of a packet."""
 
@@ -67,7 +67,7 @@ class Connection:
     """One connection between a port of the host and a port of the guest."""
 
     key: Key
-    state: State
+    state: ConnectionState
     credit: Credit = field(default_factory=Credit)
     guest_shutdown: Shutdown = Shutdown.NOTHING
     """The directions that the guest has closed."""
@@ -93,7 +93,7 @@ class Connection:
 
     def reset(self) -> None:
         """Apply an RST of the host's, unless the connection is closed already."""
-        if self.state is not State.CLOSED:
+        if self.state is not ConnectionState.CLOSED:
             self._advance(Operation.RST)
 
     def _advance(self, operation: Operation) -> None:
@@ -109,7 +109,7 @@ class Connection:
     def accepts_data(self) -> bool:
         """Whether the guest takes bytes at this moment."""
         return (
-            self.state is State.OPEN
+            self.state is ConnectionState.OPEN
             and not self.guest_shutdown & Shutdown.RECEIVE
             and not self.host_shutdown & Shutdown.SEND
             and self.credit.room > 0

@@ -18,7 +18,7 @@ from typing import Final, TypeAlias
 
 from kata_host.guest.hybrid_command import FIRST_HOST_PORT, format_ok
 from kata_host.guest.vsock.buffers import cut
-from kata_host.guest.vsock.connection import Connection, Key, State, Violation
+from kata_host.guest.vsock.connection import Connection, ConnectionState, Key, Violation
 from kata_host.guest.vsock.endpoint import Endpoint
 from kata_host.guest.vsock.packet import (
     HEADER,
@@ -77,7 +77,7 @@ class Device:
     def connect(self, host: socket.socket, guest_port: int) -> None:
         """Open a connection from a client, on socket `host`, to a port of the guest."""
         key = Key(next(self._host_ports), guest_port)
-        connection = Connection(key, State.REQUESTED)
+        connection = Connection(key, ConnectionState.REQUESTED)
         self._add(Endpoint(connection, host))
         self._reply(connection, Operation.REQUEST)
 
@@ -94,10 +94,10 @@ class Device:
         elif header.type == TYPE_STREAM and header.operation == Operation.REQUEST:
             self._accept(key, header)
         elif header.operation != Operation.RST:
-            self._reply(Connection(key, State.CLOSED), Operation.RST)
+            self._reply(Connection(key, ConnectionState.CLOSED), Operation.RST)
 
     def _accept(self, key: Key, header: Header) -> None:
-        connection = Connection(key, State.OPEN)
+        connection = Connection(key, ConnectionState.OPEN)
         connection.credit.guest_buffer = header.buf_alloc
         connection.credit.guest_taken = header.fwd_cnt
         self._connect_host(connection, time.monotonic() + CONNECT_TIMEOUT)
@@ -116,7 +116,7 @@ class Device:
             self._add(Endpoint(connection, host))
             self._reply(connection, Operation.RESPONSE)
             return
-        self._reply(Connection(connection.key, State.CLOSED), Operation.RST)
+        self._reply(Connection(connection.key, ConnectionState.CLOSED), Operation.RST)
 
     @property
     def has_pending(self) -> bool:
@@ -208,7 +208,7 @@ class Device:
             endpoint.readable = True
         if events & (select.EPOLLHUP | select.EPOLLERR):
             endpoint.hang_up()
-            if endpoint.connection.state is State.REQUESTED:
+            if endpoint.connection.state is ConnectionState.REQUESTED:
                 self._cancel(endpoint)
                 return
         self._take(endpoint.connection, endpoint.flush())
@@ -239,20 +239,20 @@ class Device:
         """Pass the changes on either side of a connection on to the other side."""
         connection = endpoint.connection
         if endpoint.has_unsent:
-            if connection.state is State.CLOSED:
+            if connection.state is ConnectionState.CLOSED:
                 # The guest may reuse its port while the host still reads.
                 self._forget(endpoint)
         elif (
-            connection.state is State.CLOSED
+            connection.state is ConnectionState.CLOSED
             or connection.guest_shutdown == Shutdown.BOTH
         ):
             self._remove(endpoint)
-            if connection.state is not State.CLOSED:
+            if connection.state is not ConnectionState.CLOSED:
                 connection.reset()
                 self._reply(connection, Operation.RST)
         elif connection.guest_shutdown:
             endpoint.end(connection.guest_shutdown)
-        if connection.state is State.OPEN:
+        if connection.state is ConnectionState.OPEN:
             self._settle_guest(endpoint)
 
     def _settle_guest(self, endpoint: Endpoint) -> None:

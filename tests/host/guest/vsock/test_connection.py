@@ -8,8 +8,8 @@ import pytest
 from kata_host.guest.vsock.connection import (
     TRANSITIONS,
     Connection,
+    ConnectionState,
     Key,
-    State,
     Violation,
 )
 from kata_host.guest.vsock.credit import BUFFER_SIZE
@@ -36,15 +36,15 @@ def packet(operation: int, **fields: Any) -> Header:
 
 
 def opened() -> Connection:
-    connection = Connection(KEY, State.OPEN)
+    connection = Connection(KEY, ConnectionState.OPEN)
     connection.receive(packet(Operation.CREDIT_UPDATE))
     return connection
 
 
-@pytest.mark.parametrize("state", State)
+@pytest.mark.parametrize("state", ConnectionState)
 @pytest.mark.parametrize("operation", Operation)
 def test_the_table_decides_what_each_operation_does(
-    state: State, operation: Operation
+    state: ConnectionState, operation: Operation
 ) -> None:
     connection = Connection(KEY, state)
     if (state, operation) in TRANSITIONS:
@@ -65,7 +65,7 @@ def test_a_reset_closes_and_may_be_repeated() -> None:
     connection = opened()
     connection.reset()
     connection.reset()
-    assert connection.state is State.CLOSED
+    assert connection.state is ConnectionState.CLOSED
 
 
 def test_data_is_taken_up_to_the_credit_of_the_guest() -> None:
@@ -93,7 +93,7 @@ def test_shutdowns_add_up_and_other_bits_are_ignored() -> None:
 def test_the_guest_accepts_data_while_it_has_room_and_both_directions_are_open() -> (
     None
 ):
-    assert not Connection(KEY, State.REQUESTED).accepts_data
+    assert not Connection(KEY, ConnectionState.REQUESTED).accepts_data
     connection = opened()
     assert connection.accepts_data
     connection.credit.send(1000)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from kata_host.guest.vsock.connection import Connection, Key, State
+from kata_host.guest.vsock.connection import Connection, ConnectionState, Key
 from kata_host.guest.vsock.endpoint import Endpoint
 from kata_host.guest.vsock.packet import Shutdown
 
@@ -20,7 +20,7 @@ class Pair:
         self.client, host = socket.socketpair()
         self.client.settimeout(10)
         host.setblocking(False)
-        self.connection = Connection(Key(1, 2), State.OPEN)
+        self.connection = Connection(Key(1, 2), ConnectionState.OPEN)
         self.endpoint = Endpoint(self.connection, host)
 
     def send(self, *parts: bytes) -> int:
