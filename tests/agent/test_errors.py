@@ -9,7 +9,12 @@ from kata_agent import errors
 from kata_agent.errors import AgentError
 from ttrpc.codes import Code
 
-KINDS = AgentError.__subclasses__()
+KINDS = [
+    kind
+    for kind in AgentError.__subclasses__()
+    # Other modules refine one of these for themselves.
+    if kind.__module__ == errors.__name__
+]
 
 
 @pytest.mark.parametrize("kind", KINDS)

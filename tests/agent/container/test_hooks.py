@@ -71,7 +71,7 @@ def test_only_the_end_of_long_output_is_quoted(tmp_path: Path) -> None:
 async def test_all_hooks_run_with_the_state_on_stdin(world: World) -> None:
     async with open_sandbox() as sandbox:
         for kind in ("prestart", "poststart", "poststop"):
-            script = f"echo guest >> /run/{kind}"
+            script = f"cat >/dev/null; echo guest >> /run/{kind}"
             _program(Path("/run/hooks") / kind / "10-guest", script)
         await sandbox.create(
             agent_pb2.CreateSandboxRequest(guest_hook_path="/run/hooks")
