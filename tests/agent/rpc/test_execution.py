@@ -1,8 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
-from kata_agent.rpc.execution import _wants_agent_pid
+import os
+
+from kata_agent.device.hotplug import Hotplug
+from kata_agent.device.uevents import Uevents
+from kata_agent.rpc.execution import ExecutionService, _wants_agent_pid
+from kata_agent.rpc.guest import GuestService
+from kata_agent.system_paths import SystemPaths
 from kata_protos import agent_pb2
+from tests.helpers.domain import open_sandbox
+from tests.helpers.namespace import World, in_namespaces
+from tests.helpers.served import served
 
 
 def test_agent_pidns_of_1x_is_seen_in_the_number_that_4x_gave_away() -> None:
@@ -19,3 +28,26 @@ def test_agent_pidns_of_1x_is_seen_in_the_number_that_4x_gave_away() -> None:
     shared.shared_mounts.add(name="x")
     again = agent_pb2.CreateContainerRequest.FromString(shared.SerializeToString())
     assert not _wants_agent_pid(again)
+
+
+@in_namespaces("v2")
+async def test_destroy_sandbox_removes_the_files_that_are_half_copied(
+    world: World,
+) -> None:
+    paths = SystemPaths()
+    hotplug = Hotplug(paths, Uevents(paths), 1)
+    async with open_sandbox() as sandbox:
+        guest = GuestService(sandbox, hotplug, device_handlers=(), storage_handlers=())
+        async with served(ExecutionService(sandbox), guest) as agent:
+            for name, size in (("half", 8), ("whole", 4)):
+                await agent.copy_file(
+                    agent_pb2.CopyFileRequest(
+                        path=f"{paths.shared}/{name}",
+                        file_size=size,
+                        file_mode=0o100644,
+                        data=b"data",
+                    )
+                )
+            assert len(os.listdir(paths.shared)) == 2
+            await agent.destroy_sandbox(agent_pb2.DestroySandboxRequest())
+            assert os.listdir(paths.shared) == ["whole"]

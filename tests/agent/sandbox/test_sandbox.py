@@ -21,7 +21,6 @@ from kata_agent.errors import (
 from kata_agent.linux.mount import mount
 from kata_agent.sandbox import sandbox as sandbox_module
 from kata_agent.sandbox.sandbox import Sandbox
-from kata_agent.system_paths import SystemPaths
 from kata_protos import agent_pb2
 from tests.helpers.domain import (
     container_request,
@@ -199,23 +198,6 @@ async def test_destroying_the_sandbox_leaves_nothing(world: World) -> None:
     assert Path("/proc/self/mountinfo").read_text() == before
     assert sorted(path.name for path in Path("/proc").glob("[0-9]*")) == ["1"]
     assert "192.0.2.1" not in Path("/etc/resolv.conf").read_text()
-
-
-@in_namespaces("v2")
-async def test_destroying_the_sandbox_removes_half_copied_files(world: World) -> None:
-    shared = SystemPaths().shared
-    async with open_sandbox() as sandbox:
-        half = agent_pb2.CopyFileRequest(
-            path=f"{shared}/half", file_size=8, file_mode=0o100644, data=b"half"
-        )
-        whole = agent_pb2.CopyFileRequest(
-            path=f"{shared}/whole", file_size=5, file_mode=0o100644, data=b"whole"
-        )
-        await sandbox.files.copy(half)
-        await sandbox.files.copy(whole)
-        assert len(os.listdir(shared)) == 2
-        await sandbox.destroy()
-        assert os.listdir(shared) == ["whole"]
 
 
 @in_namespaces("v1")
