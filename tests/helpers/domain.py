@@ -29,7 +29,7 @@ APPLETS = "sh cat echo sleep true false id tty stty yes head sha256sum ps mknod 
 
 
 class NoStorages:
-    """Records what was asked for; mounts nothing."""
+    """Mounts nothing; records the containers whose storages were released."""
 
     def __init__(self) -> None:
         self.removed: list[str] = []
@@ -67,7 +67,7 @@ async def open_sandbox(
     runtime: str = "crun",
     streams: StreamSource | None = None,
 ) -> AsyncIterator[Sandbox]:
-    """A sandbox that was created, and is destroyed at the end."""
+    """Create a sandbox, yield it, and destroy it at the end."""
     make_rootfs()
     paths = SystemPaths()
     with Reaper() as reaper:
@@ -114,7 +114,7 @@ def make_rootfs(rootfs: Path = ROOTFS) -> Path:
 def container_request(
     container_id: str, *args: str, terminal: bool = False
 ) -> agent_pb2.CreateContainerRequest:
-    """A request for a container that runs `args` on the busybox root."""
+    """Return a request for a container that runs `args` on the busybox root."""
     request = agent_pb2.CreateContainerRequest(container_id=container_id)
     spec = request.OCI
     spec.Version = "1.0.2"
@@ -132,7 +132,7 @@ def container_request(
 def exec_request(
     container_id: str, exec_id: str, *args: str, terminal: bool = False
 ) -> agent_pb2.ExecProcessRequest:
-    """A request for a process that runs `args` in a container."""
+    """Return a request for a process that runs `args` in a container."""
     request = agent_pb2.ExecProcessRequest(container_id=container_id, exec_id=exec_id)
     request.process.Args.extend(args)
     request.process.Env.append("PATH=/bin")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""cgroup mounts, made for real in a tree of their own."""
+"""Real cgroup mounts, in a tree of their own."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ pids\t8\t1\t1
 
 
 def tree(root: Path, *controllers: str) -> SystemPaths:
-    """A /proc/cgroups with `controllers` and an empty /sys/fs/cgroup."""
+    """Make a /proc/cgroups with `controllers` and an empty /sys/fs/cgroup."""
     paths = SystemPaths(proc=root / "proc", sys=root / "sys")
     paths.proc.mkdir()
     paths.cgroup.mkdir(parents=True)
@@ -33,9 +33,9 @@ def tree(root: Path, *controllers: str) -> SystemPaths:
 
 
 def bound_controllers() -> list[str]:
-    """The v1 controllers that this machine has mounted already.
+    """Return the v1 controllers that this machine has mounted.
 
-    To mount one that is not would take it from the machine's cgroup v2.
+    Mounting another one would take it from the machine's cgroup v2.
     """
     rows = [line.split() for line in Path("/proc/cgroups").read_text().splitlines()]
     return [row[0] for row in rows[1:] if row[1] != "0" and row[3] == "1"]

@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The end of PID 1, in a pid namespace: there the kernel kills it instead."""
+"""The end of PID 1 in a pid namespace, where the kernel kills PID 1 instead."""
 
 from __future__ import annotations
 
 import os
 import signal
-import sys
 import threading
 
 import pytest
 
+from kata_agent.boot import end
 from kata_agent.boot.end import power_off
 from kata_agent.linux.namespace import CLONE_NEWPID, unshare
 from tests.helpers.namespace import require_root, run_in_namespaces
@@ -21,7 +21,7 @@ def end_of_an_inner_init() -> int:
     unshare(CLONE_NEWPID)
     child = os.fork()
     if child == 0:
-        # Nowhere but in a namespace of our own would this be let through.
+        # Only in a pid namespace of the test, so that the machine stays on.
         if os.getpid() == 1 and os.readlink("/proc/thread-self/ns/pid") != outer:
             power_off()
         os._exit(77)
@@ -36,13 +36,11 @@ def test_the_machine_is_switched_off(
     require_root()
 
     def body() -> None:
-        # The disks of this machine are not ours to wait for.
+        # The test does not wait for the disks of this machine.
         monkeypatch.setattr(
             os, "sync", threading.Event().wait if sync_hangs else lambda: None
         )
-        # By name: the package has a function where its module would be.
-        module = sys.modules["kata_agent.boot.end"]
-        monkeypatch.setattr(module, "SYNC_SECONDS", 0.1)
+        monkeypatch.setattr(end, "SYNC_SECONDS", 0.1)
         status = end_of_an_inner_init()
         # man 2 reboot, "Behavior inside PID namespaces": SIGINT for power-off.
         assert os.WIFSIGNALED(status)

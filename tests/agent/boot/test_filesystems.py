@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The mounts of PID 1, made for real in a tree of their own."""
+"""The real mounts of PID 1, in a tree of their own."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def tree(root: Path) -> SystemPaths:
 
 
 def mounted_below(root: Path) -> dict[str, str]:
-    """The mount points below `root`, their types and options (man 5 proc)."""
+    """Return the mount points below `root`, with types and options (man 5 proc)."""
     found = {}
     for line in Path("/proc/self/mountinfo").read_text().splitlines():
         fields = line.split()
@@ -54,7 +54,7 @@ async def test_a_whole_tree(world: World, tmp_path: Path) -> None:
 
 
 @in_namespaces("v2")
-async def test_what_is_mounted_is_left_alone(world: World, tmp_path: Path) -> None:
+async def test_a_mount_that_is_there_stays(world: World, tmp_path: Path) -> None:
     paths = tree(tmp_path)
     mount_filesystems(paths)
     (paths.run / "kept").touch()

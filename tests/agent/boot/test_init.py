@@ -27,14 +27,14 @@ async def test_pid_1_is_an_init_except_in_a_local_guest(world: World) -> None:
 
 
 def tree(directory: Path) -> SystemPaths:
-    """A /dev and an /etc of the test's own: PID 1 shares the machine's files."""
+    """Return a /dev and an /etc for the test, which has the machine's files."""
     (directory / "etc").mkdir()
     (directory / "etc" / "hostname").write_text("microvm\n")
     return SystemPaths(dev=directory / "dev", etc=directory / "etc")
 
 
 def release_stdin() -> None:
-    """Take the machine's terminal away from a test that takes stdin for the guest's."""
+    """Replace stdin, so that PID 1 does not take the machine's terminal."""
     null = os.open("/dev/null", os.O_RDWR)
     os.dup2(null, 0)
     os.close(null)
@@ -63,7 +63,7 @@ async def test_a_step_that_fails_is_logged_and_stops_no_other(
     handler = logging.Handler()
     handler.emit = records.append  # type: ignore[method-assign]  # instead of a subclass
     logging.getLogger("kata_agent.boot.init").addHandler(handler)
-    # There is no /dev, in which a link could be made.
+    # The link fails, because there is no /dev for it.
     prepare_system(tree(tmp_path), Config(unified_cgroup_hierarchy=True))
     (record,) = records
     assert record.getMessage() == "boot step failed"

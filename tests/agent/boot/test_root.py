@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whether the root can be left by pivot_root."""
+"""Whether a container can leave the guest's root by pivot_root."""
 
 from __future__ import annotations
 

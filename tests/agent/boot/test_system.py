@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""PID 1's small duties, in namespaces of their own."""
+"""The small duties of PID 1, in namespaces of their own."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def status_of(program: str) -> int:
     return os.waitpid(pid, 0)[1]
 
 
-def test_ptmx_is_that_of_our_devpts(tmp_path: Path) -> None:
+def test_ptmx_is_that_of_the_mounted_devpts(tmp_path: Path) -> None:
     paths = SystemPaths(dev=tmp_path)
     (tmp_path / "ptmx").write_text("the kernel's")
     link_ptmx(paths)
@@ -69,13 +69,13 @@ async def test_the_loopback_is_raised(world: World) -> None:
 
 
 @in_namespaces("v2")
-async def test_the_console_becomes_our_terminal(world: World) -> None:
+async def test_the_console_becomes_the_controlling_terminal(world: World) -> None:
     master, slave = os.openpty()
     os.dup2(slave, 0)
     take_terminal()
-    # Only a process of the terminal's own session may ask.
+    # Only a process of the terminal's session may call tcgetpgrp.
     assert os.tcgetpgrp(0) == os.getsid(0) == os.getpid()
-    # And again, as a leader.
+    # A second call finds that the test leads a session.
     take_terminal()
     os.close(master)
 

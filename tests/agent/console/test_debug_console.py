@@ -119,7 +119,7 @@ async def test_it_has_job_control_and_signals(host: Host) -> None:
     peer = await host.connect()
     peer.type("PS1='next> '; cat\n")
     peer.type("typed\n")
-    # Once by the terminal and, the first prompt maybe between, once by cat.
+    # The terminal echoes the line, cat writes it; a prompt may be in between.
     await peer.until(r"typed\r\n.*typed\r\n")
     peer.type("\x03")
     # Before the prompt, the shell may still drop input.
@@ -282,7 +282,7 @@ async def test_the_serial_console_has_one_shell_after_the_other(
     master, slave = os.openpty()
     served = DebugConsole(reaper, ("/bin/sh",))
     served.serve_terminal(Path(os.ttyname(slave)))
-    # A socket in the place of the screen, so that `Peer` can read it.
+    # A socket takes the place of the screen, so that `Peer` can read it.
     pumped, end = socket.socketpair()
     end.setblocking(False)
     os.set_blocking(master, False)

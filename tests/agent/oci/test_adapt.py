@@ -50,7 +50,7 @@ async def test_users_and_groups(world: World) -> None:
 
 
 @in_namespaces("v1", "v2")
-async def test_a_user_who_is_not_root_opens_its_streams_again(world: World) -> None:
+async def test_a_user_other_than_root_can_open_its_streams(world: World) -> None:
     async with open_sandbox() as sandbox:
         script = "echo out > /proc/self/fd/1; echo err > /proc/self/fd/2"
         request = container_request("c1", "sh", "-c", script)

@@ -134,7 +134,7 @@ def test_everything_is_carried_over() -> None:
                     {
                         "names": ["read"],
                         "action": "SCMP_ACT_ERRNO",
-                        # Set to zero is not the same as not set.
+                        # A field that is set to zero is not absent.
                         "errnoRet": 0,
                         "args": [
                             {

@@ -40,7 +40,7 @@ def test_resources() -> None:
             {"Allow": True, "Type": "c", "Access": "m"},
             {"allow": True, "type": "c", "access": "m"},
         ),
-        # Never every device for a rule that opens.
+        # A rule that allows devices never gets a wildcard.
         (
             {"Allow": True, "Type": "b", "Access": "rwm"},
             {"allow": True, "type": "b", "access": "rwm", "major": 0, "minor": 0},

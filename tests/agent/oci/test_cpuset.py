@@ -1,4 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
+"""CPU sets, reduced to the CPUs and nodes of the guest."""
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -44,7 +46,7 @@ def test_cpus_are_reduced_to_those_online(
     resources: Spec = {"cpu": {"cpus": wanted, "mems": "0-1"}, "pids": {"limit": 1}}
     clamp_cpuset(resources, tmp_path)
     assert resources["cpu"].get("cpus") == possible
-    # Without NUMA there is one node.
+    # Without NUMA there is only node 0.
     assert resources["cpu"]["mems"] == "0"
 
 

@@ -39,7 +39,7 @@ def test_essential_mounts_are_there_once_and_first(destinations: list[str]) -> N
 
 
 @in_namespaces("v1")
-async def test_a_bind_mount_forbids_what_its_source_does(world: World) -> None:
+async def test_a_bind_mount_has_the_restrictions_of_its_source(world: World) -> None:
     async with open_sandbox() as sandbox:
         Path("/run/volume").mkdir()
         flags = MS_NOSUID | MS_NODEV | MS_NOEXEC

@@ -31,7 +31,7 @@ ROOT = Path("/sys/fs/cgroup")
 
 
 def files_of(root: Path, *, unified: bool) -> SupportedFiles:
-    """Version 1 with memory, or version 2; a plain directory has no cgroup files."""
+    """A v1 hierarchy with memory, or a v2 one, in a plain directory without files."""
     if unified:
         (root / "cgroup.controllers").touch()
     found = SupportedFiles(root)
@@ -41,7 +41,7 @@ def files_of(root: Path, *, unified: bool) -> SupportedFiles:
     return found
 
 
-def test_what_the_kernel_cannot_limit_is_left_out(tmp_path: Path) -> None:
+def test_a_limit_that_the_kernel_does_not_have_is_left_out(tmp_path: Path) -> None:
     paths = SystemPaths(sys=tmp_path)
     memory = {"limit": 5, "kernel": 1, "swappiness": 3}
     resources: Spec = {"memory": dict(memory), "network": {"classID": 1}}
@@ -77,7 +77,7 @@ def test_negative_numbers_are_no_limits() -> None:
         "cpu": {"quota": -1},
         "pids": {"limit": 0},
     }
-    # The kernel keeps memory and swap together above memory alone.
+    # The kernel requires memory and swap together to be at least memory alone.
     lifted = ["memory.swap", "memory.limit", "cpu.quota"]
     assert pop_unlimited(resources) == lifted
     assert resources == {"memory": {"reservation": 5}, "pids": {"limit": 0}}
@@ -106,7 +106,7 @@ def test_mknod_is_taken_from_every_set() -> None:
     drop_mknod({})
 
 
-def test_an_update_leaves_what_it_does_not_name() -> None:
+def test_an_update_leaves_the_limits_that_it_does_not_name() -> None:
     resources: Spec = {"memory": {"limit": 5, "swap": 6}, "pids": {"limit": 1}}
     merge_resources(resources, {"memory": {"limit": 7}, "hugepageLimits": [1]})
     assert resources == {
@@ -126,7 +126,7 @@ async def update(sandbox: Sandbox, resources: oci_pb2.LinuxResources) -> None:
 
 
 def fill(resources: oci_pb2.LinuxResources, factor: int) -> dict[str, str]:
-    """Set what every version 1 kernel has; return what its files then say."""
+    """Set limits that every v1 kernel has; return the contents of their files."""
     memory, cpu = resources.Memory, resources.CPU
     memory.Limit = 64 * MIB * factor
     memory.Swap = 96 * MIB * factor
@@ -159,7 +159,7 @@ async def test_limits_are_set_and_changed_in_version_1(world: World) -> None:
         await sandbox.create_container(request)
         await sandbox.start_container("c1")
         assert {file: read(file) for file in expected} == expected
-        # Up and down again: the kernel wants limit and swap in the right order.
+        # Up and down again: the kernel takes limit and swap only in one order.
         for factor in (3, 2):
             resources = oci_pb2.LinuxResources()
             expected = fill(resources, factor)
@@ -168,12 +168,12 @@ async def test_limits_are_set_and_changed_in_version_1(world: World) -> None:
 
 
 @in_namespaces("v1")
-async def test_what_an_update_leaves_out_stays(world: World) -> None:
+async def test_a_limit_that_an_update_leaves_out_stays(world: World) -> None:
     async with open_sandbox() as sandbox:
         request = container_request("c1", "sleep", "1000")
         expected = fill(request.OCI.Linux.Resources, 1)
         await sandbox.create_container(request)
-        # Present, and all zero: proto3 cannot tell that from "not set".
+        # The field is there, and all zero, which proto3 reads as "not set".
         empty = oci_pb2.LinuxResources()
         for part in (empty.Memory, empty.CPU, empty.Pids, empty.BlockIO, empty.Network):
             part.SetInParent()
@@ -258,8 +258,8 @@ async def test_disks_are_throttled(world: World) -> None:
 
 
 @in_namespaces("v1", "v2")
-async def test_what_no_controller_gives_is_no_error(world: World) -> None:
-    """A host asks for what its own kernel has; the guest's may be smaller."""
+async def test_a_limit_without_a_controller_is_no_error(world: World) -> None:
+    """A host asks for limits that its own kernel has and the guest's may not have."""
     async with open_sandbox() as sandbox:
         request = container_request("c1", "sleep", "1000")
         resources = request.OCI.Linux.Resources

@@ -1,4 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
+"""Kernel parameters of the guest's network."""
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -29,7 +31,7 @@ def test_only_the_network_is_taken_out() -> None:
     assert split_network({"linux": {}}) == {}
 
 
-def test_keys_lead_nowhere_else(tmp_path: Path) -> None:
+def test_a_key_does_not_lead_out_of_the_network(tmp_path: Path) -> None:
     (tmp_path / "sys/net").mkdir(parents=True)
     (tmp_path / "sys/kernel").mkdir()
     (tmp_path / "sys/kernel/x").write_text("kept")

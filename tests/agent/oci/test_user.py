@@ -1,4 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
+"""Users and groups of an image, also of a hostile one."""
+
 from __future__ import annotations
 
 import os
@@ -61,7 +63,7 @@ def test_unknown_names(image: Path, name: str) -> None:
 def test_an_image_cannot_have_other_files_read(image: Path) -> None:
     (image / "etc/passwd").unlink()
     (image / "etc/passwd").symlink_to("/etc/passwd")
-    # The link means the image's own file: itself.
+    # Inside of the image, the link leads to itself.
     with pytest.raises(InvalidArgument, match="'/etc/passwd': not read"):
         apply(image, uid="root")
     (image / "etc/passwd").unlink()

@@ -1,4 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
+"""Working directories that lead out of the container."""
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -35,7 +37,7 @@ async def pwd(sandbox: Sandbox, cwd: str) -> str:
 
 
 @in_namespaces("v1", "v2")
-async def test_a_container_begins_where_it_is_told(world: World) -> None:
+async def test_a_container_starts_in_its_working_directory(world: World) -> None:
     async with open_sandbox() as sandbox:
         (ROOTFS / "inside").symlink_to("tmp")
         assert await pwd(sandbox, "/tmp") == "/tmp"
@@ -49,7 +51,7 @@ async def test_a_container_begins_where_it_is_told(world: World) -> None:
 
 @in_namespaces("v1")
 async def test_a_container_does_not_begin_outside(world: World) -> None:
-    """With the agent's own pid namespace, whose PID 1 is the agent."""
+    """The container is in the agent's pid namespace, whose PID 1 is the agent."""
     async with open_sandbox() as sandbox:
         make_link()
         for cwd in OUTSIDE:
@@ -58,7 +60,7 @@ async def test_a_container_does_not_begin_outside(world: World) -> None:
             with pytest.raises(InvalidArgument, match=f"{cwd!r} is outside of its"):
                 await sandbox.create_container(request, agent_pid=True)
             assert sandbox.containers == []
-        # PID 1 of the shared namespace leads to an empty place, which is outside too.
+        # PID 1 of the shared namespace leads to an empty directory, also outside.
         request.sandbox_pidns = True
         for cwd in ("/proc/1/cwd", "/proc/1/root", "/link"):
             request.OCI.Process.Cwd = cwd
@@ -85,7 +87,9 @@ async def test_an_exec_does_not_begin_outside(world: World) -> None:
 
 
 @in_namespaces("v1")
-async def test_a_container_of_its_own_pids_has_nowhere_else(world: World) -> None:
+async def test_a_container_with_its_own_pids_cannot_name_another_directory(
+    world: World,
+) -> None:
     async with open_sandbox() as sandbox:
         await started(sandbox, "c0", "sleep", "1000")
         assert await pwd(sandbox, "/proc/1/cwd") == "/"

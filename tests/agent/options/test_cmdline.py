@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every option of the kernel command line, in the forms Kata's agents were given."""
+"""Every option of the kernel command line, in the forms that Kata's agents get."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ TAKEN: list[tuple[str, dict[str, Any]]] = [
     ("agent.log=debug=x", {"log_level": "debug", "debug": True}),
     ("agent.log=debug agent.log=warn", {"log_level": "warning", "debug": True}),
     ("agent.log", {}),
-    # A bare word with a letter too many or too few is not ours.
+    # A bare word that is spelled in another way is no option of the agent.
     ("agent.devmode", DEVMODE),
     ("agent.Devmode", {}),
     ("agent.DevMode", {}),
@@ -63,7 +63,7 @@ TAKEN: list[tuple[str, dict[str, Any]]] = [
     ("agent.trace_encoding=jaeger", {"trace_encoding": "jaeger"}),
     ("agent.trace_encoding=otlp", {}),
     ("agent.trace_flush_ms=200", {"trace_flush_ms": 200}),
-    # Vsock is all there is, so to ask for it changes nothing.
+    # Vsock is always used, so that the option changes nothing.
     ("agent.use_vsock=true", {}),
     ("agent.use_vsock=1", {}),
     ("agent.use_vsock=T", {}),
@@ -102,7 +102,7 @@ TAKEN: list[tuple[str, dict[str, Any]]] = [
     ("hotplug_timeout", {}),
     ("hotplug_timeout=1h", {}),
     ("agnt.hotplug_timeout=1h", {}),
-    # The cgroup version, for us, for systemd and for the kernel.
+    # The cgroup version: options of the agent, of systemd and of the kernel.
     ("agent.unified_cgroup_hierarchy=true", {"unified_cgroup_hierarchy": True}),
     ("agent.unified_cgroup_hierarchy=1", {"unified_cgroup_hierarchy": True}),
     ("agent.unified_cgroup_hierarchy=false", {}),
@@ -136,12 +136,12 @@ TAKEN: list[tuple[str, dict[str, Any]]] = [
     ("agnt.container_pipe_size=3", {}),
     ("agent.runtime=runc", {"runtime": "runc"}),
     ("agent.config_file=/etc/kata.toml", {}),
-    # What runtimes set for parts of Kata's agent that are not here.
+    # Options that runtimes set for parts of Kata's agent that this one does not have.
     ("agent.cdh_api_timeout=50", {}),
     ("agent.cdi_timeout=100", {}),
     ("agent.image_pull_timeout=1200", {}),
     ("agent.launch_process_timeout=6", {}),
-    # All that the Go shim and runtime-rs put on a command line, at once.
+    # All options of the Go shim and of runtime-rs, on one command line.
     (
         "reboot=k panic=1 systemd.unit=kata-containers.target"
         " systemd.mask=systemd-networkd.service systemd.mask=systemd-networkd.socket"
@@ -202,7 +202,7 @@ REFUSED = [
     "agent.container_pipe_size=foobar",
     "agent.container_pipe_size=5.0",
     "agent.runtime=",
-    # Parts of Kata's agent that are not here, asked for.
+    # Options that turn on parts of Kata's agent that this one does not have.
     "agent.visible_cdi_devices=true",
     "agent.mem_agent_enable=1",
     "agent.guest_components_procs=attestation-agent",

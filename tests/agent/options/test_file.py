@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The TOML file, in Kata's keys and ours."""
+"""The TOML file, with the keys of Kata's agents and of this one."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which source of the configuration wins."""
+"""The precedence of the sources of the configuration."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ def test_an_option_sets_fields_of_the_configuration(name: str) -> None:
             changes |= OPTIONS[name](value)
         except ValueError:
             continue
-    # `agent.use_vsock` asks for something that is always so.
+    # `agent.use_vsock` changes nothing, because vsock is always used.
     assert changes or name == "agent.use_vsock"
     assert set(changes) <= FIELDS
 
@@ -35,7 +35,7 @@ def test_an_option_without_effect_is_no_other_option() -> None:
     assert not WITHOUT_EFFECT & (OPTIONS.keys() | FLAGS.keys())
 
 
-def test_a_refused_value_is_told_the_choices() -> None:
+def test_the_error_of_a_refused_value_has_the_choices() -> None:
     for name, choices in (("agent.log", LEVELS), ("agent.trace", TRACES)):
         with pytest.raises(ValueError, match="^not one of ") as caught:
             OPTIONS[name]("nope")

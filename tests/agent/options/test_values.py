@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Values read as Go reads them."""
+"""Values in the grammar of Go."""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
+"""The field of Kata 1.x that shares its number with one of 4.x."""
+
 from __future__ import annotations
 
 import os

@@ -40,7 +40,7 @@ def guest(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalGuest]:
     config = tmp_path_factory.mktemp("config") / "agent.toml"
     config.write_text(CONFIG)
     command = [sys.executable, "-m", "kata_agent", "--config", str(config)]
-    # Short, for sockets.
+    # The path of a unix socket must be short.
     directory = Path(f"/tmp/rpc-{os.urandom(4).hex()}")
     with LocalGuest(directory, command=command) as guest:
         yield guest
@@ -53,7 +53,7 @@ async def client(guest: LocalGuest) -> AsyncIterator[AgentClient]:
 
 
 def dial(guest: LocalGuest, port: int) -> socket.socket:
-    """Connect to a port of the guest, as a host does."""
+    """Connect to a port of the guest as a host does."""
     connection = socket.socket(socket.AF_UNIX)
     connection.settimeout(20)
     connection.connect(str(guest.socket))
@@ -91,7 +91,9 @@ async def test_copying_a_file(client: AgentClient, guest: LocalGuest) -> None:
 
 
 @pytest.mark.parametrize("path", ["/etc/passwd", f"{SHARED}/../x", ""])
-async def test_copying_elsewhere(client: AgentClient, path: str) -> None:
+async def test_a_copy_outside_of_the_shared_directory(
+    client: AgentClient, path: str
+) -> None:
     with pytest.raises(StatusError) as caught:
         await client.agent.copy_file(agent_pb2.CopyFileRequest(path=path))
     assert caught.value.code == Code.INVALID_ARGUMENT
@@ -113,7 +115,7 @@ async def test_entropy(client: AgentClient) -> None:
 
 
 async def test_the_hosts_clock_is_not_the_guests_to_set(client: AgentClient) -> None:
-    """A local guest has no right to; that it is asked at all is shown in a VM."""
+    """A local guest may not set it; tests/vm shows that a VM does."""
     with pytest.raises(StatusError, match="Operation not permitted"):
         await client.agent.set_guest_date_time(
             agent_pb2.SetGuestDateTimeRequest(Sec=1_700_000_000)

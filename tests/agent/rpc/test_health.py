@@ -1,4 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
+"""The answers of grpc.Health."""
+
 from __future__ import annotations
 
 from typing import Any, cast
@@ -8,7 +10,7 @@ from kata_agent.version import VERSION
 from kata_protos import health_pb2
 
 
-def test_it_serves_whatever_was_asked() -> None:
+def test_every_service_is_said_to_serve() -> None:
     context = cast(Any, None)
     request = health_pb2.CheckRequest(service="any")
     response = HealthService().check(request, context)

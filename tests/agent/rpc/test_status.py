@@ -33,7 +33,7 @@ def test_an_error_of_the_domain_has_its_code(error: Exception, code: Code) -> No
     assert (status.code, status.message) == (code, "x")
 
 
-def test_a_status_stays_what_it_is() -> None:
+def test_a_status_is_not_changed() -> None:
     status = StatusError(Code.ABORTED, "x")
     assert to_status(status) is status
 

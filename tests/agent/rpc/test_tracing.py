@@ -53,7 +53,7 @@ async def test_start_and_stop(tmp_path: Path) -> None:
                 assert caught.value.message == "tracing already enabled"
                 await agent.pause_container(agent_pb2.PauseContainerRequest())
                 await agent.stop_tracing(stop)
-                # The answer means that the spans are there.
+                # When the call is answered, the spans have arrived.
                 names = [it.name for it in collector.spans()]
                 assert names == ["grpc.AgentService/PauseContainer"] * turn
         await server.shutdown(1)

@@ -36,7 +36,7 @@ async def test_cgroups_paths(world: World) -> None:
 
 @in_namespaces("v1", "v2")
 async def test_a_build_that_fails_leaves_nothing(world: World) -> None:
-    """Neither a mount, a bundle nor a cgroup, and the storages are released."""
+    """No mount, no bundle and no cgroup are left, and the storages are released."""
     async with open_sandbox() as sandbox:
         mounts = Path("/proc/self/mountinfo").read_text()
         bundles = sorted(Path("/run/kata-containers").iterdir())

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Kernel modules, with a stand-in for modprobe: this machine keeps its own."""
+"""Kernel modules, with a program in place of modprobe, so that none is loaded."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Calls = Callable[[], str]
 
 @pytest.fixture
 def calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Calls:
-    """What modprobe was called with; it refuses a module named `bad`."""
+    """Return the arguments of modprobe so far; it refuses a module named `bad`."""
     record = tmp_path / "calls"
     program = tmp_path / "modprobe"
     program.write_text(
@@ -54,7 +54,9 @@ async def test_the_first_failure_ends_it(reaper: Reaper, calls: Calls) -> None:
 
 
 @pytest.mark.parametrize("name", ["", "-r", "--show-depends"])
-async def test_what_is_not_a_name(reaper: Reaper, calls: Calls, name: str) -> None:
+async def test_an_invalid_name_is_never_passed_on(
+    reaper: Reaper, calls: Calls, name: str
+) -> None:
     with pytest.raises(InvalidArgument, match=f"kernel module '{name}': invalid name"):
         await load_modules(reaper, [KernelModule(name=name)])
     assert calls() == ""

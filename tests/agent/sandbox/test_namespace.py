@@ -1,4 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
+"""The namespaces that containers share, as the kernel shows them."""
+
 from __future__ import annotations
 
 import asyncio
@@ -23,8 +25,8 @@ from tests.helpers.namespace import World, in_namespaces
 async def namespaces(sandbox: Sandbox, container_id: str) -> dict[str, int]:
     (pid, *_) = sandbox.container(container_id).cgroup.pids()
     kinds = ("ipc", "uts", "pid", "net", "mnt", "cgroup")
-    # Held open until the test's process ends: the number of a namespace that has
-    # gone is soon another's.
+    # Held open until the process of the test ends, because the kernel uses the number
+    # of a namespace that has gone again.
     held = {kind: os.open(f"/proc/{pid}/ns/{kind}", os.O_RDONLY) for kind in kinds}
     return {kind: os.fstat(fd).st_ino for kind, fd in held.items()}
 
@@ -66,7 +68,7 @@ async def test_a_shared_pid_namespace_outlives_its_containers(world: World) -> N
         await sandbox.remove_container("c1")
         container = await started(sandbox, "c2", "sleep", "1000")
         assert (await namespaces(sandbox, "c2"))["pid"] == first["pid"]
-        # Not PID 1, so SIGTERM is just SIGTERM.
+        # The program is not PID 1, so that SIGTERM ends it.
         await container.signal("", 15)
         assert await container.processes.wait("") == 143
 
@@ -81,7 +83,7 @@ async def test_each_container_may_ask_to_share_the_pid_namespace(world: World) -
         await started(sandbox, "c3", "sleep", "1000")
         pids = [(await namespaces(sandbox, f"c{n}"))["pid"] for n in (1, 2, 3)]
         assert pids[0] == pids[1] != pids[2]
-        # The shared PID 1 reaps what is left to it.
+        # The shared PID 1 reaps the orphans.
         await sandbox.start_container("c1")
         await sandbox.exec_process(
             exec_request("c1", "e1", "sh", "-c", "(sleep 0.01 &) ; echo")
@@ -111,7 +113,7 @@ async def test_the_agent_pid_namespace(world: World) -> None:
 
 @in_namespaces("v1")
 async def test_pid_1_of_a_shared_pid_namespace_leads_nowhere(world: World) -> None:
-    """Nor is it of any use to a container that may trace it."""
+    """It has no rights either, for a container that may trace it."""
     async with open_sandbox() as sandbox:
         Path("/run/secret").touch()
         script = (
@@ -145,7 +147,7 @@ async def test_a_container_never_joins_a_namespace_of_its_own_kind(
             request.OCI.Linux.Namespaces.add(Type=kind, Path="/proc/1/ns/mnt")
             with pytest.raises(InvalidArgument, match="never joins"):
                 await sandbox.create_container(request)
-        # Paths of the shared kinds are the sandbox's, whatever the host says.
+        # For the shared kinds, the sandbox's paths replace those of the host.
         request = container_request("c1", "sleep", "1000")
         del request.OCI.Linux.Namespaces[:]
         for kind in ("ipc", "uts", "pid", "network"):

@@ -1,4 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
+"""Operations that outlive their callers."""
+
 from __future__ import annotations
 
 import asyncio

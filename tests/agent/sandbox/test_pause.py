@@ -1,4 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
+"""The pause process, in namespaces of its own."""
+
 from __future__ import annotations
 
 import sys
@@ -26,12 +28,12 @@ async def test_it_has_no_file_system_and_no_rights(world: World) -> None:
     status = (process / "status").read_text()
     assert "Uid:\t65534" in status
     assert "CapPrm:\t0000000000000000" in status
-    # Ours are as they were.
+    # The mounts of the test are not changed.
     assert Path("/proc/self/mountinfo").read_text() == before
 
 
 @in_namespaces("v1")
-async def test_what_does_not_come_up_is_told(
+async def test_a_process_that_does_not_start_is_an_error(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ROOT.mkdir()

@@ -1,4 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
+"""The name servers of the sandbox."""
+
 from __future__ import annotations
 
 from pathlib import Path

@@ -1,4 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
+"""A real sandbox with real containers."""
+
 from __future__ import annotations
 
 import asyncio
@@ -59,7 +61,7 @@ async def test_runc_by_configuration(world: World) -> None:
 
 
 @in_namespaces("v1")
-async def test_bad_requests_name_what_is_wrong(world: World) -> None:
+async def test_the_error_of_a_bad_request_names_its_fault(world: World) -> None:
     async with open_sandbox() as sandbox:
         for container_id in ("../x", "", "x", ".x", "a/b", "a" * 300, "a\0b", "ä1"):
             with pytest.raises(InvalidArgument, match="invalid id"):
@@ -95,8 +97,10 @@ async def test_bad_requests_name_what_is_wrong(world: World) -> None:
 
 
 @in_namespaces("v2")
-async def test_what_cannot_be_ended_does_not_keep_the_agent(world: World) -> None:
-    sandbox_module.DESTROY_TIMEOUT = 0.05  # type: ignore[misc]
+async def test_a_sandbox_that_cannot_be_destroyed_does_not_keep_the_agent(
+    world: World,
+) -> None:
+    sandbox_module.DESTROY_TIMEOUT = 0.05  # type: ignore[misc]  # final, but for the test
     dead = asyncio.Event()
 
     async def hang() -> None:
@@ -104,7 +108,7 @@ async def test_what_cannot_be_ended_does_not_keep_the_agent(world: World) -> Non
 
     async with open_sandbox() as sandbox:
         storages = sandbox._guest.storages
-        remove_all, storages.remove_all = storages.remove_all, hang  # type: ignore[method-assign]
+        remove_all, storages.remove_all = storages.remove_all, hang  # type: ignore[method-assign]  # a failure
         with pytest.raises(
             Timeout, match="sandbox 'sandbox': not destroyed within 0.05 s"
         ):
@@ -114,7 +118,7 @@ async def test_what_cannot_be_ended_does_not_keep_the_agent(world: World) -> Non
         await sandbox.end()
         assert time.monotonic() - started_at < 0.05
         dead.set()
-        storages.remove_all = remove_all  # type: ignore[method-assign]
+        storages.remove_all = remove_all  # type: ignore[method-assign]  # a failure
 
 
 @in_namespaces("v2")
@@ -124,10 +128,10 @@ async def test_the_end_goes_on_after_an_error(world: World) -> None:
 
     async with open_sandbox() as sandbox:
         storages = sandbox._guest.storages
-        remove_all, storages.remove_all = storages.remove_all, fail  # type: ignore[method-assign]
+        remove_all, storages.remove_all = storages.remove_all, fail  # type: ignore[method-assign]  # a failure
         await sandbox.end()
         assert sandbox.destroyed.is_set()
-        storages.remove_all = remove_all  # type: ignore[method-assign]
+        storages.remove_all = remove_all  # type: ignore[method-assign]  # a failure
 
 
 @in_namespaces("v1", "v2")
@@ -155,7 +159,7 @@ def _descriptors() -> list[str]:
 
 
 async def _settled(before: dict[str, object]) -> None:
-    """Wait until everything is as before: the last orphans go on their own."""
+    """Wait until everything is as before: the last orphans end by themselves."""
     for _ in range(500):
         if _traces() == before:
             return
@@ -164,7 +168,7 @@ async def _settled(before: dict[str, object]) -> None:
 
 
 def _traces() -> dict[str, object]:
-    """What there is of processes, descriptors, mounts, cgroups and files."""
+    """Return all processes, descriptors, mounts, cgroups and files."""
     return {
         "processes": sorted(path.name for path in Path("/proc").glob("[0-9]*")),
         # The watches share one descriptor, opened when it is first needed.
@@ -263,7 +267,7 @@ async def test_operations_on_one_container_are_ordered(world: World) -> None:
 
 @in_namespaces("v1")
 async def test_the_control_path_does_not_wait(world: World) -> None:
-    """Neither for a frozen cgroup nor for full pipes nor for long polls."""
+    """Signals do not wait for a frozen cgroup, for full pipes or for long polls."""
     async with open_sandbox() as sandbox:
         await started(sandbox, "frozen", "sleep", "1000")
         await sandbox.pause_container("frozen")
@@ -280,7 +284,7 @@ async def test_the_control_path_does_not_wait(world: World) -> None:
             polls.append(asyncio.create_task(reading))
         stdin = processes.find("e0").stdio.input
         polls.append(asyncio.create_task(stdin.write(bytes(1 << 20))))
-        # A stuck removal, too.
+        # A removal that is stuck as well.
         async with sandbox.container("full").lifecycle_lock:
             removal = asyncio.create_task(sandbox.remove_container("full"))
             slowest = 0.0
@@ -337,7 +341,7 @@ async def test_a_removal_outruns_the_execs_under_way(world: World) -> None:
         await run(sandbox, "warm-up", "true")
         await sandbox.remove_container("warm-up")
         before = _traces()
-        # In a shared pid namespace the death of the init does not stop them.
+        # In the agent's pid namespace the death of the init does not end them.
         request = container_request("c1", "sleep", "1000")
         await sandbox.create_container(request, agent_pid=True)
         await sandbox.start_container("c1")
@@ -364,14 +368,14 @@ async def test_a_storage_that_cannot_be_released_keeps_no_container(
 
         await started(sandbox, "c1", "sleep", "1000")
         storages = sandbox._guest.storages
-        storages.remove_for = fail  # type: ignore[method-assign]
+        storages.remove_for = fail  # type: ignore[method-assign]  # a failure
         with pytest.raises(OSError, match="busy"):
             await sandbox.remove_container("c1")
         assert sandbox.containers == []
 
 
 @in_namespaces("v1")
-async def test_a_dead_mount_holds_up_nobody_else(world: World) -> None:
+async def test_a_dead_mount_holds_up_no_other_container(world: World) -> None:
     """A FUSE file system that never answers, as a root and as a mount's source."""
     dead = Path("/run/dead")
     dead.mkdir()
@@ -389,7 +393,7 @@ async def test_a_dead_mount_holds_up_nobody_else(world: World) -> None:
         no_source.OCI.Mounts.add(
             destination="/tmp", source=str(dead / "x"), type="bind", options=["rbind"]
         )
-        # More of them than runtimes may work at once.
+        # More of them than runtimes that may run at once.
         sources = []
         for number in range(2 * (os.cpu_count() or 1) + 1):
             sources.append(container_request(f"no-source-{number}", "true"))
@@ -406,7 +410,7 @@ async def test_a_dead_mount_holds_up_nobody_else(world: World) -> None:
         assert not any(task.done() for task in stuck)
         with pytest.raises(Timeout):
             await sandbox.remove_container("no-root", 0.1)
-        # The file system's server ends: whoever waits for it gets an error.
+        # The server of the file system ends, so that every wait for it fails.
         os.close(server)
         results = await asyncio.gather(*stuck, return_exceptions=True)
         assert all(isinstance(result, AgentError) for result in results), results

@@ -20,7 +20,7 @@ from tests.helpers.namespace import World, in_namespaces
 
 
 def request(**fields: str) -> agent_pb2.CreateContainerRequest:
-    """A container that shows what it finds at `/guest/volume`."""
+    """Return a request for a container that shows the files of `/guest/volume`."""
     message = container_request("target", "sh", "-c", "cat /guest/volume/*")
     message.shared_mounts.add(
         **{
@@ -36,7 +36,7 @@ def request(**fields: str) -> agent_pb2.CreateContainerRequest:
 
 
 async def start_source(sandbox: Sandbox) -> None:
-    """A container with a tmpfs, in which another one hides."""
+    """Start a container with a tmpfs that has another one inside."""
     source = container_request("source", "sleep", "1000")
     for destination in ("/export", "/export/inner"):
         source.OCI.Mounts.add(destination=destination, type="tmpfs", source="tmpfs")
@@ -48,7 +48,7 @@ async def start_source(sandbox: Sandbox) -> None:
 
 
 @in_namespaces("v1")
-async def test_another_container_sees_the_mount_with_what_is_below(
+async def test_another_container_sees_the_mount_and_those_below(
     world: World,
 ) -> None:
     async with open_sandbox() as sandbox:
@@ -60,14 +60,14 @@ async def test_another_container_sees_the_mount_with_what_is_below(
         assert await read_all(sandbox, "target") == b"one\ntwo\n"
         await sandbox.container("target").processes.wait("")
         await sandbox.remove_container("target")
-        # It was the same file system, and the source has it still.
+        # The source still has the mount, and sees the new file.
         await sandbox.exec_process(exec_request("source", "e", "cat", "/export/c"))
         assert await read_all(sandbox, "source", "e") == b"3\n"
 
 
 @in_namespaces("v1")
 async def test_a_mount_that_is_never_made(world: World) -> None:
-    shared_mount.WAIT_SECONDS = 0.05  # type: ignore[misc]
+    shared_mount.WAIT_SECONDS = 0.05  # type: ignore[misc]  # final, but for the test
     async with open_sandbox() as sandbox:
         await started(sandbox, "source", "sleep", "1000")
         with pytest.raises(
@@ -89,13 +89,13 @@ async def test_a_source_that_has_ended(world: World) -> None:
 
 
 @in_namespaces("v1")
-async def test_paths_that_lead_elsewhere(world: World) -> None:
+async def test_a_path_cannot_lead_out_of_its_container(world: World) -> None:
     async with open_sandbox() as sandbox:
         await start_source(sandbox)
         for fields in ({"src_path": "export"}, {"dst_path": "/a/../b"}):
             with pytest.raises(InvalidArgument, match="shared mount 'volume': path"):
                 await sandbox.create_container(request(**fields))
-        # A link to the guest's root is one inside of the container.
+        # A link to the guest's root stays inside of the container.
         link = ["busybox", "ln", "-s", "/proc/1/root", "/link"]
         await sandbox.exec_process(exec_request("source", "e", *link))
         await sandbox.container("source").processes.wait("e")

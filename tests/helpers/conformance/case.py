@@ -6,9 +6,9 @@
         await s.started("c1")
         await s.start("c1")
 
-The function brings the agent into the situation and then makes the call. Its
-status must be the first code, or, of an agent that is not ours, one of `others`:
-what Kata's own agents are known to answer. The text is ours alone.
+The function brings the agent into the situation and then makes the call. Its status
+must be the first code. Another agent may also answer one of `others`, the codes that
+Kata's own agents are known to answer. The text is only checked with this agent.
 """
 
 from __future__ import annotations
@@ -52,12 +52,12 @@ class Case:
     act: Act
     code: Code
     text: str
-    """A regular expression that our message matches somewhere."""
+    """A regular expression that is found in the message of this agent."""
     others: tuple[Code, ...]
     machine: bool
-    """It needs a machine of the agent's own: a local guest may not set its clock."""
+    """The case needs a VM: a local guest may not set the clock, for example."""
     own_guest: bool
-    """It ends the agent, or begins its sandbox anew."""
+    """The case ends the agent or creates its sandbox again."""
 
     @property
     def id(self) -> str:
@@ -76,7 +76,7 @@ def case(
     machine: bool = False,
     own_guest: bool = False,
 ) -> Callable[[Act], Act]:
-    """Enter a function into the table."""
+    """Return a decorator that enters a function into the table."""
     assert situation in SITUATIONS
 
     def enter(act: Act) -> Act:
@@ -122,7 +122,7 @@ def stateless(
 
 
 class Subject:
-    """The agent that is tested, and what saves the cases words."""
+    """The agent that is tested, with the steps that many cases have in common."""
 
     def __init__(
         self,
@@ -142,7 +142,7 @@ class Subject:
         self._containers: set[str] = set()
 
     async def restore_rootfs(self) -> None:
-        """Bring the root file system again: a new sandbox may have removed it."""
+        """Copy the root file system again: a new sandbox may have removed it."""
         if self._bring_rootfs is not None:
             await self._bring_rootfs(self.client)
 
@@ -155,7 +155,7 @@ class Subject:
             await client.call(method, Empty())
 
     def creation(self, name: str, *args: str) -> agent_pb2.CreateContainerRequest:
-        """A request for a container; it is removed at the end of the case."""
+        """Return a request for a container, which is removed at the end of the case."""
         self._containers.add(name)
         process = default_process(args or ("sleep", "1000"))
         spec = default_spec(name, process, rootfs=self.rootfs, readonly=True)
@@ -164,7 +164,7 @@ class Subject:
         )
 
     async def output_of(self, *args: str, capabilities: tuple[str, ...] = ()) -> bytes:
-        """Run a program in a container of its own; return what it writes.
+        """Run a program in a container of its own; return its output.
 
         Raises `AssertionError` when it fails.
         """
@@ -227,7 +227,7 @@ class Subject:
     async def read(
         self, name: str, exec_id: str = "", *, stderr: bool = False
     ) -> bytes:
-        """Read once."""
+        """Make one call to read, and return the bytes."""
         call = self.agent.read_stderr if stderr else self.agent.read_stdout
         request = agent_pb2.ReadStreamRequest(
             container_id=name, exec_id=exec_id, len=32 << 10
@@ -261,7 +261,7 @@ class Subject:
     async def settled(self) -> None:
         """Return when the agent has begun all calls that were made before.
 
-        Requests of one connection are begun in their order.
+        An agent begins the requests of one connection in order.
         """
         await asyncio.sleep(0)
         await self.client.check()
@@ -269,7 +269,7 @@ class Subject:
     async def abandoned(self, call: Act) -> None:
         """Make a call over a connection of its own, and hang up while it runs.
 
-        ttrpc has no other way to cancel: a client that stops waiting tells nobody.
+        ttrpc has no other way to cancel: a client that stops waiting sends nothing.
         """
         async with AgentClient.connect(self.address) as client:
             other = Subject(client, self.address, self.rootfs, is_ours=self.is_ours)
@@ -278,13 +278,13 @@ class Subject:
         with contextlib.suppress(TtrpcError):
             await task
         self._containers |= other._containers
-        # By the answer the agent has seen the end of the other connection too.
+        # When it answers, the agent has seen the end of the other connection too.
         await self.client.check()
 
     async def clean_up(self) -> None:
-        """Remove the containers of a case, whatever became of them."""
+        """Remove the containers of a case, whatever their state."""
         for name in self._containers:
-            # One that ended the agent has left nothing to remove.
+            # A case that ended the agent has left nothing to remove.
             with contextlib.suppress(TtrpcError):
                 await self.signal(name, "", 9)
             with contextlib.suppress(TtrpcError):
@@ -292,7 +292,7 @@ class Subject:
 
 
 async def check(case: Case, subject: Subject) -> None:
-    """Run a case. Raises `AssertionError` when the outcome is another."""
+    """Run a case. Raises `AssertionError` for an outcome that is not expected."""
     try:
         async with asyncio.timeout(PATIENCE):
             try:
@@ -301,7 +301,7 @@ async def check(case: Case, subject: Subject) -> None:
                 code, text = status.code, status.message
             else:
                 code, text = Code.OK, ""
-            # Whatever happened, the agent is there and nobody else was disturbed.
+            # After every case the agent serves, and no other case was disturbed.
             if not case.own_guest:
                 await subject.client.check()
     finally:

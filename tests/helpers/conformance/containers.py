@@ -105,7 +105,7 @@ async def ten_at_once(s: Subject) -> None:
 @case("CreateContainer", "cancelled")
 async def creation_given_up(s: Subject) -> None:
     await s.abandoned(lambda other: other.created("c1"))
-    # Made or not, it can be removed or is gone; the name is free again.
+    # Whether it was made or not, its name is free after a removal.
     try:
         await s.remove("c1")
     except StatusError:

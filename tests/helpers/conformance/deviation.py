@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What an agent is known to do otherwise, from a file that its people keep.
+"""The known deviations of an agent, from a file that its developers keep.
 
     [[deviation]]
-    case = "WaitProcess-*"          # a case's id, or a pattern of them (fnmatch)
-    codes = ["INTERNAL"]            # accepted beside those of the table; or:
+    case = "WaitProcess-*"          # the id of a case, or a pattern (fnmatch)
+    codes = ["INTERNAL"]            # accepted as well as those of the table; or:
     skip = true                     # not run at all
     reason = "issue 123"
 
@@ -29,7 +29,7 @@ from ttrpc.codes import Code
 
 @dataclass(frozen=True, slots=True)
 class Deviation:
-    """One entry of the file."""
+    """One deviation: the cases, and the codes or the skip."""
 
     pattern: str
     reason: str
@@ -38,7 +38,7 @@ class Deviation:
 
     @classmethod
     def parse(cls, entry: dict[str, Any]) -> Self:
-        """Read an entry. Raises `ValueError` naming what is wrong."""
+        """Read an entry of the file. Raises `ValueError` for an invalid one."""
         unknown = set(entry) - {"case", "reason", "codes", "skip"}
         if unknown or not entry.get("case") or not entry.get("reason"):
             raise ValueError(f"deviation {entry}: takes case, reason, codes or skip")
@@ -66,7 +66,7 @@ class Deviations:
 
     @classmethod
     def load(cls) -> Self:
-        """Read the file that the environment names, if it does."""
+        """Read the file that `CONFORMANCE_DEVIATIONS` names, if it is set."""
         name = os.environ.get("CONFORMANCE_DEVIATIONS", "")
         if not name:
             return cls()
@@ -74,7 +74,7 @@ class Deviations:
         return cls(map(Deviation.parse, document["deviation"]))
 
     def apply(self, case: Case) -> Case:
-        """Return the case as it is expected; skips the test if it is to be skipped."""
+        """Return the case with the codes of its deviations, or skip the test."""
         for entry in self._entries:
             if entry.fits(case):
                 if entry.skip:

@@ -27,7 +27,7 @@ async def details(s: Subject) -> None:
     request = agent_pb2.GuestDetailsRequest(mem_block_size=True, mem_hotplug_probe=True)
     response = await s.agent.get_guest_details(request)
     assert response.agent_details.version
-    # Kata's runtimes refuse to start a sandbox without.
+    # Without it, Kata's runtimes refuse to start a sandbox.
     assert response.agent_details.supports_seccomp
     assert "ephemeral" in response.agent_details.storage_handlers
 
@@ -134,7 +134,7 @@ async def copy(s: Subject) -> None:
 
 
 async def content(s: Subject, path: str = COPIED) -> bytes:
-    """Read a file of the guest through a container that has it mounted."""
+    """Return a file of the guest, read by a container that has it mounted."""
     request = s.creation("reader", "cat", "/file")
     request.OCI.Mounts.add(
         destination="/file", source=path, type="bind", options=["bind", "ro"]
@@ -312,7 +312,7 @@ async def not_ephemeral(s: Subject) -> None:
     await update_ephemeral(s, memory(driver="blk"))
 
 
-# --- what this agent does not do, and says so ---
+# --- calls that this agent does not implement ---
 
 
 @case("SetPolicy", "happy", ABSENT, "SetPolicy", OK, INTERNAL)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""grpc.Health, and what every service must do with a call that it does not know."""
+"""grpc.Health, and calls of a service or a method that the agent does not have."""
 
 from __future__ import annotations
 
@@ -41,5 +41,5 @@ async def unknown_method(s: Subject) -> None:
 
 @case("Check", "bad request", Code.UNIMPLEMENTED, "grpc.NoSuch", Code.INVALID_ARGUMENT)
 async def unknown_service(s: Subject) -> None:
-    # ttrpc-rust calls a service that it does not have an invalid argument.
+    # To ttrpc-rust, an unknown service is an invalid argument.
     await s.call_unknown("grpc.NoSuch", "Check")

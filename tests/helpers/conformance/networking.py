@@ -27,13 +27,13 @@ NETWORK, GATEWAY, BEYOND = "192.0.2.0/24", "192.0.2.1", "198.51.100.0/24"
 
 @contextlib.asynccontextmanager
 async def a_link(s: Subject) -> AsyncIterator[None]:
-    """Have the link `LINK` in the guest for the block."""
+    """Add the link `LINK` to the guest for the block."""
 
     async def run(command: str) -> None:
         capabilities = ("CAP_NET_ADMIN",)
         await s.output_of("sh", "-c", command, capabilities=capabilities)
 
-    # One that was not taken away, as its line ran out of time, goes first.
+    # A case that ran out of time may have left its link.
     remove = f"for name in {LINK} conf1; do ip link del $name; done 2>/dev/null"
     await run(f"{remove}; ip link add {LINK} address {MAC} type veth")
     try:
@@ -151,7 +151,7 @@ FAR_ROUTE = types_pb2.Route(dest=BEYOND, gateway=GATEWAY, device=LINK)
 
 
 async def set_routes(s: Subject) -> None:
-    # The one that needs the other comes first.
+    # The first route needs the second one.
     await s.agent.update_routes(route_request(FAR_ROUTE, LINK_ROUTE))
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a container has and uses: limits, statistics, processes, messages, OOM kills."""
+"""The resources of a container: limits, statistics, processes, messages, OOM kills."""
 
 from __future__ import annotations
 

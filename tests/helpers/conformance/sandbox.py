@@ -117,7 +117,7 @@ async def events_end_with_the_sandbox(s: Subject) -> None:
 @case("DestroySandbox", "repeated", own_guest=True)
 async def destroyed_twice(s: Subject) -> None:
     await destroy(s)
-    # Answered, or the agent has ended already.
+    # The agent may have ended before it could answer.
     with contextlib.suppress(TtrpcError):
         await destroy(s)
 
@@ -138,7 +138,7 @@ async def destruction_given_up(s: Subject) -> None:
     await s.started("c1")
     with contextlib.suppress(TtrpcError):
         await s.abandoned(destroy)
-    # It goes on: in the end nobody answers any more, or the last to do so is closing.
+    # The destruction goes on: in the end the agent is closing or does not answer.
     with pytest.raises(TtrpcError, match="closed"):
         await check_for_ever(s)
 

@@ -229,7 +229,7 @@ async def whole_chunks(s: Subject) -> None:
     assert await writing == [100_000] * 4
     await s.close_stdin("c1")
     arrived = await reading
-    # In any order, but none inside another.
+    # In any order, but no write may be inside of another.
     assert sorted(arrived[at : at + 100_000] for at in range(0, 400_000, 100_000)) == (
         chunks
     )

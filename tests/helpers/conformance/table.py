@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The whole table, and what a complete one has."""
+"""The whole table, and the situations that a complete one has."""
 
 from __future__ import annotations
 
 from typing import Any, Final
 
-# Each fills the table when it is imported.
+# Each of these modules fills the table when it is imported.
 import tests.helpers.conformance.containers
 import tests.helpers.conformance.guest
 import tests.helpers.conformance.health
@@ -18,13 +18,13 @@ import tests.helpers.conformance.tracing  # noqa: F401
 from tests.helpers.conformance.case import CASES as _CASES
 from ttrpc.service import Method
 
-# What begins a sandbox anew comes late, and what ends the agent last.
+# Cases that create the sandbox again come late, those that end the agent last.
 CASES: Final = sorted(
     _CASES, key=lambda case: (case.own_guest, case.rpc == "DestroySandbox")
 )
 
 HAS_STATES: Final = {"CreateSandbox", "DestroySandbox", "StartTracing", "StopTracing"}
-"""Calls without a container that may come at the wrong time."""
+"""Calls without a container that have a wrong time to be made."""
 NOT_APPLICABLE: Final = {
     ("CreateContainer", "unknown id"): "it makes the id known",
     ("CreateContainer", "wrong state"): "that is to be there: repeated",
@@ -32,7 +32,7 @@ NOT_APPLICABLE: Final = {
     ("AddSwapPath", "happy"): "needs a file on a disk to spare",
     ("ResizeVolume", "happy"): "needs a disk that has grown",
 }
-"""Lines that are left out, and why."""
+"""Situations that no case is about, with the reason."""
 
 
 def situations(method: Method[Any, Any]) -> set[str]:

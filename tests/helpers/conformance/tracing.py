@@ -103,7 +103,7 @@ async def one_stop(s: Subject) -> None:
 async def stop_given_up(s: Subject) -> None:
     await start(s)
     await s.abandoned(stop)
-    # It is off, or going off.
+    # Tracing is off, or about to be.
     with contextlib.suppress(StatusError):
         await stop(s)
     await start(s)
