@@ -123,7 +123,7 @@ def _bytes(value: str) -> int:
 
 
 def _interfaces(text: str) -> Iterator[Family]:
-    # Two lines are headings. No blank need be between a name's colon and a number.
+    # Two lines are headings. A number may follow a name's colon without a blank.
     rows = (line.partition(":") for line in text.splitlines()[2:])
     families = [
         items(

@@ -19,7 +19,7 @@ from ttrpc.errors import Closed, StatusError
 
 
 class EndedGuest:
-    """A guest that has ended; its console's last line is a terminal's escape."""
+    """A guest that has ended, and the last line of its console."""
 
     def ending(self, timeout: float = 0) -> str | None:
         return "SIGKILL"
