@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """From all sources of options to one `Config`.
 
-    defaults  <  a file, or else the kernel command line  <  the environment
+    defaults  <  the kernel command line, or a file in its place  <  the environment
 
 A file replaces the command line as a whole, as in Kata's agent. A bad file is an error
 if it was given by `--config`, and a warning if the kernel command line named it: a

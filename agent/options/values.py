@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Numbers, booleans and durations in the grammar of Go, as Kata's agents read them.
 
-Each function returns the value of a text, or raises `ValueError` with the fault of it.
+Each function returns the value of a text, or raises `ValueError` that names the fault.
 """
 
 from __future__ import annotations

@@ -105,7 +105,7 @@ class ContainerBuilder:
     ) -> PidNamespace:
         if agent_pid:
             return PidNamespace.AGENT
-        # 1.x says it once for the sandbox, 4.x with each container.
+        # Kata 1.x asks for it with the sandbox, 4.x with each container.
         if self._setup.shares_pid or request.sandbox_pidns:
             return PidNamespace.SHARED
         return PidNamespace.OWN

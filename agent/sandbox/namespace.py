@@ -127,7 +127,7 @@ class SandboxNamespaces:
                 file.unlink()
 
     def apply(self, spec: Spec, *, pid: PidNamespace, unified: bool) -> None:
-        """Rewrite a spec's namespaces; `unified` is said of the guest's cgroups.
+        """Rewrite a spec's namespaces; `unified` is whether the guest has cgroup v2.
 
         The network is the guest's. Raises `InvalidArgument` for a path to a
         namespace of a kind that is never shared, because the path could lead to the

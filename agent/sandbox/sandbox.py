@@ -50,7 +50,7 @@ DESTROY_TIMEOUT: Final = 30.0
 
 
 class Sandbox:
-    """Creates, finds and removes the containers; `state` has its table of states."""
+    """Creates, finds and removes containers. Its states: `kata_agent.sandbox.state`."""
 
     def __init__(self, guest: Guest) -> None:
         self.id = ""

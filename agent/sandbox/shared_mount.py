@@ -20,7 +20,7 @@ from kata_tracing.span import span
 
 WAIT_SECONDS: Final = 10.0
 """The time that the source container has to make the mount."""
-PAUSE_SECONDS: Final = 0.1
+POLL_SECONDS: Final = 0.1
 """The time between two readings of the source container's mounts."""
 
 
@@ -44,7 +44,7 @@ async def share_mount(
                 f"{subject}: nothing mounted on {message.src_path!r} "
                 f"of container {message.src_ctr!r} within {WAIT_SECONDS:g} s"
             )
-        await asyncio.sleep(PAUSE_SECONDS)
+        await asyncio.sleep(POLL_SECONDS)
     with (
         span("mount.share", subsystem="storage"),
         opened(_open_namespace(source)) as source_namespace,
@@ -67,6 +67,7 @@ def _is_mounted(proc: Path, point: PurePosixPath) -> bool:
 def _open_namespace(container: Container) -> int:
     """Open a container's mount namespace.
 
-    Not in a thread: nothing reaps the init in between, so that the pid is its own.
+    Not in a thread, because the event loop reaps the init: while it does not run, the
+    pid cannot become that of another process.
     """
     return os.open(container.proc / "ns/mnt", os.O_RDONLY | os.O_CLOEXEC)

@@ -2,9 +2,9 @@
 """The state of the sandbox, which says whether it takes new containers.
 
 A sandbox is open from the start, because a host may create containers without
-CreateSandbox: each of them then has namespaces of its own. DestroySandbox ends it,
-and leaves it open for the next CreateSandbox. A sandbox that cannot be taken down in
-time is stuck; the agent does not wait for it at its own end.
+CreateSandbox: each of them then has namespaces of its own. After DestroySandbox the
+sandbox is open again, for the next CreateSandbox. A sandbox that cannot be taken down
+in time is stuck, and the agent ends without waiting for that.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ class SandboxState(enum.Enum):
     ENDING = enum.auto()
     """Everything is being taken down."""
     STUCK = enum.auto()
-    """The same, and it takes longer than DestroySandbox waits."""
+    """Everything is being taken down, for longer than DestroySandbox waits."""
 
 
 class SandboxEvent(enum.Enum):
