@@ -200,7 +200,7 @@ def test_the_example_on_the_package_index_runs(tmp_path: Path) -> None:
     assert result.stdout == "HELLO\n"
 
 
-def test_it_imports_nothing_but_what_it_requires() -> None:
+def test_it_imports_only_its_requirements() -> None:
     """A clean interpreter that finds ttrpc, protobuf and construct only by name."""
     program = (
         "import sys, ttrpc.aio.client, ttrpc.aio.server, ttrpc.sync.client, "

@@ -53,7 +53,7 @@ def test_an_address_is_read_and_written_back(text: str, address: Address) -> Non
         ("hvsock:///run/vm.sock:x", "bad port 'x'"),
     ],
 )
-def test_what_is_no_address_is_named(text: str, reason: str) -> None:
+def test_an_invalid_address_is_named(text: str, reason: str) -> None:
     message = re.escape(f"address {text!r}: {reason}")
     with pytest.raises(ValueError, match=f"^{message}$"):
         parse_address(text)

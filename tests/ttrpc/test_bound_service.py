@@ -46,7 +46,7 @@ def test_several_implementations_share_a_service() -> None:
     assert set(bound.handlers) == {"Echo", "Upload"}
 
 
-def test_what_a_generated_base_defines_is_not_served() -> None:
+def test_a_method_of_a_generated_base_is_not_served() -> None:
     assert set(bind(ECHO, Derived()).handlers) == {"Echo"}
 
 

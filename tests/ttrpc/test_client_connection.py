@@ -169,7 +169,7 @@ def test_an_oversized_frame_for_an_ended_call_is_ignored(client: Client) -> None
 
 @pytest.mark.parametrize("stream_id", [0, 2, 1, 99])
 @pytest.mark.parametrize("type", [REQUEST, RESPONSE, DATA, 9])
-def test_frames_that_nobody_waits_for_are_ignored(
+def test_frames_for_ended_calls_are_ignored(
     client: Client, stream_id: int, type: int
 ) -> None:
     client.connection.abandon_call(client.call())
@@ -261,7 +261,7 @@ def test_a_reader_may_give_up_with_the_last_message(client: Client) -> None:
     assert not client.events
 
 
-def test_who_does_not_stream_cannot_send(client: Client) -> None:
+def test_a_client_that_does_not_stream_cannot_send(client: Client) -> None:
     stream = client.open_stream("Download")
     for use in (
         lambda: client.connection.send_message(stream, b""),

@@ -8,7 +8,7 @@ def test_a_known_number_is_a_code() -> None:
     assert to_code(5) is Code.NOT_FOUND
 
 
-def test_another_number_stays_what_it_is() -> None:
+def test_a_number_without_a_code_stays_an_int() -> None:
     assert to_code(99) == 99
     assert not isinstance(to_code(99), Code)
     assert to_code(-1) == -1

@@ -4,7 +4,7 @@ from __future__ import annotations
 from ttrpc.deadline import INT64_MAX, Deadline
 
 
-def test_what_is_left_goes_on_the_wire_in_nanoseconds() -> None:
+def test_the_remaining_time_is_sent_in_nanoseconds() -> None:
     deadline = Deadline.after(2.5, now=100)
     assert deadline.remaining(101) == 1.5
     assert deadline.timeout_nano(101) == 1_500_000_000

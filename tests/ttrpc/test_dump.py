@@ -42,7 +42,7 @@ def test_lines_of_hexadecimal() -> None:
     assert dump(capture.encode()) == SHOWN
 
 
-def test_what_socat_writes() -> None:
+def test_the_forms_that_socat_writes() -> None:
     capture = (
         f"> 2026/11/25 21:40:46.000934409  length={len(CALL)} from=0 to=9\n"
         f" {CALL.hex(' ')}\n"
@@ -108,7 +108,7 @@ def test_errors(error: StatusError, shown: str) -> None:
     assert show(Frame(1, RESPONSE, 0, body))[1] == f"    {shown}"
 
 
-def test_what_is_broken_is_shown_as_far_as_it_goes() -> None:
+def test_a_broken_capture_is_shown_up_to_its_fault() -> None:
     too_large = Frame(5, DATA, 0, bytes(MESSAGE_LIMIT + 1))
     assert show(
         Frame(1, REQUEST, 0, b"\xff\xff"),

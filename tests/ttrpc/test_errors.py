@@ -43,7 +43,7 @@ def test_a_peers_text_is_shown_in_part_when_it_is_long() -> None:
     assert sanitize("x" * DISPLAY_LIMIT) == "x" * DISPLAY_LIMIT
 
 
-def test_an_oversized_message_is_what_go_calls_it() -> None:
+def test_an_oversized_message_has_gos_status() -> None:
     error = OversizedMessage(7, 5_000_000, 4_194_304)
     assert isinstance(error, ProtocolError)
     assert error.code is Code.RESOURCE_EXHAUSTED

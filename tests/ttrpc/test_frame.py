@@ -52,7 +52,7 @@ def test_the_layout_is_that_of_the_protocol() -> None:
         (bytes(11), "frame: 1 bytes of payload, the header says 0"),
     ],
 )
-def test_what_is_not_one_frame_is_refused(data: bytes, reason: str) -> None:
+def test_bytes_that_are_not_one_frame_are_refused(data: bytes, reason: str) -> None:
     with pytest.raises(ValueError, match=f"^{reason}$"):
         Frame.parse(data)
 
@@ -66,5 +66,5 @@ def test_what_is_not_one_frame_is_refused(data: bytes, reason: str) -> None:
         (Frame(0, 9), "stream 0 type 9 0 bytes"),
     ],
 )
-def test_a_frame_shows_what_it_is(frame: Frame, shown: str) -> None:
+def test_a_frame_shows_its_type_and_flags(frame: Frame, shown: str) -> None:
     assert str(frame) == shown

@@ -83,7 +83,7 @@ def test_a_promise_costs_nothing_until_it_is_kept() -> None:
     assert came == LIMIT
 
 
-def test_what_is_over_the_limit_is_not_kept() -> None:
+def test_a_payload_over_the_limit_is_not_kept() -> None:
     decoder = FrameDecoder(10)
     decoder.receive(HEADER_STRUCT.pack(0xFFFFFFFF, 1, DATA, 0))
     decoder.receive(bytes(100_000))

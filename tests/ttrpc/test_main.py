@@ -44,7 +44,7 @@ def test_dump_reads_standard_input() -> None:
         (b"> oops", "line 1: not bytes in hexadecimal: '> oops'"),
     ],
 )
-def test_dump_says_in_a_line_what_is_wrong(
+def test_dump_names_a_fault_in_one_line(
     content: bytes | None,
     reason: str,
     tmp_path: Path,
@@ -59,7 +59,7 @@ def test_dump_says_in_a_line_what_is_wrong(
     assert not printed.out
 
 
-def test_dump_ends_when_nobody_reads_on(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_dump_ends_when_its_reader_does(monkeypatch: pytest.MonkeyPatch) -> None:
     reader, writer = os.pipe()
     os.close(reader)
     with os.fdopen(writer, "w") as nobody:
@@ -95,7 +95,7 @@ def wire_to(path: Path, listening: subprocess.Popen[bytes]) -> Wire:
     raise AssertionError("it has ended")
 
 
-def test_dump_shows_what_socat_captured(
+def test_dump_shows_a_capture_of_socat(
     tmp_path: Path, our_server: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The way to make a capture that the documentation gives."""

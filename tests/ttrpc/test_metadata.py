@@ -11,7 +11,7 @@ def test_keys_compare_in_lower_case() -> None:
     assert "KeY" in metadata
 
 
-def test_a_key_that_is_missing_is_none_or_what_one_says() -> None:
+def test_a_missing_key_is_none_or_the_default() -> None:
     metadata = Metadata()
     assert metadata.get("key") is None
     assert metadata.get("key", "other") == "other"

@@ -35,7 +35,7 @@ def test_a_request_is_read_as_it_was_written(
     assert list(metadata) == pairs
 
 
-def test_the_method_is_found_whatever_the_order_of_the_fields() -> None:
+def test_the_method_is_found_in_any_order_of_the_fields() -> None:
     """Protobuf lets a field come anywhere, and twice; the last counts."""
     other_way_round = b"\x1a\x01p\x12\x01C\x0a\x03a.B"
     assert DECODER.decode(other_way_round)[:2] == ("target", b"p")
@@ -48,12 +48,12 @@ def test_a_long_name_is_found() -> None:
 
 
 @pytest.mark.parametrize("data", [b"", b"\x0a\x03a.B"])
-def test_a_request_without_names_is_for_nobody(data: bytes) -> None:
+def test_a_request_without_names_has_no_method(data: bytes) -> None:
     assert isinstance(DECODER.decode(data)[0], UnknownMethod)
 
 
 @pytest.mark.parametrize("data", [b"\x0a", b"\x0a\x7fa.B\x12", b"\xff\xff\xff"])
-def test_what_is_no_request_is_refused(data: bytes) -> None:
+def test_an_invalid_request_is_refused(data: bytes) -> None:
     with pytest.raises(StatusError, match="INVALID_ARGUMENT: unmarshal request error"):
         DECODER.decode(data)
 

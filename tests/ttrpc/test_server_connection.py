@@ -146,7 +146,7 @@ def test_stream_ids_are_odd_and_increase(
     assert [event[:2] for event in server.events] == [("call", 5), ("call", 7)]
 
 
-def test_what_is_not_served_is_unimplemented(server: Server) -> None:
+def test_a_method_that_is_not_served_is_unimplemented(server: Server) -> None:
     server.request(1, "Nope")
     other = Request(service="no.Such", method="Echo").SerializeToString()
     server.receive(3, REQUEST, 0, other)
@@ -156,7 +156,7 @@ def test_what_is_not_served_is_unimplemented(server: Server) -> None:
     ]
 
 
-def test_what_is_no_request_is_refused(server: Server) -> None:
+def test_an_invalid_request_is_refused(server: Server) -> None:
     server.receive(1, REQUEST, 0, b"\xff\xff")
     ((stream_id, code, text),) = server.sent
     assert (stream_id, code) == (1, Code.INVALID_ARGUMENT)

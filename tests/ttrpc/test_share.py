@@ -16,7 +16,7 @@ def test_one_alone_may_have_its_limit_and_no_more() -> None:
     assert share.size == 101
 
 
-def test_what_is_given_back_can_be_taken_again() -> None:
+def test_bytes_given_back_can_be_taken_again() -> None:
     share = Share(Quota(1000), 10)
     assert share.take(20)
     share.give_back(15)
@@ -24,7 +24,7 @@ def test_what_is_given_back_can_be_taken_again() -> None:
     assert share.take(1)
 
 
-def test_the_greedy_leave_room_for_who_comes_next() -> None:
+def test_busy_peers_leave_room_for_new_ones() -> None:
     quota = Quota(1000)
     greedy = [Share(quota, 1000) for _ in range(9)]
     while any([share.take(1) for share in greedy]):

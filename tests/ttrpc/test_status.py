@@ -17,7 +17,7 @@ from ttrpc.status import to_status
         (ValueError(), Code.UNKNOWN, "ValueError"),
     ],
 )
-def test_what_a_handler_raises_has_a_status(
+def test_an_exception_of_a_handler_has_a_status(
     error: Exception, code: Code, message: str
 ) -> None:
     status = to_status(error)

@@ -25,9 +25,7 @@ LOCAL, REMOTE, END = StreamEvent
         ([END, LOCAL, REMOTE, END], StreamState.CLOSED),
     ],
 )
-def test_what_happens_leads_to_a_state(
-    events: list[StreamEvent], state: StreamState
-) -> None:
+def test_events_lead_to_a_state(events: list[StreamEvent], state: StreamState) -> None:
     stream = Stream(1, ECHO["EchoStream"])
     for event in events:
         stream.advance(event)

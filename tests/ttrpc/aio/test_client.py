@@ -57,7 +57,7 @@ async def test_it_does_not_connect_again_by_itself(address: str) -> None:
     server.close()
 
 
-async def test_it_gives_up_when_nobody_comes_back(address: str) -> None:
+async def test_it_gives_up_when_no_server_comes_back(address: str) -> None:
     server = await start(address)
     async with await Client.connect(address, reconnect=0.02) as client:
         await stop(server, client)

@@ -94,7 +94,7 @@ async def test_a_cancelled_send_has_sent_nothing(
         assert outbox.size == before
 
 
-async def test_what_all_streams_leave_unread_is_bounded(
+async def test_the_unread_bytes_of_all_streams_are_bounded(
     pair: tuple[socket.socket, socket.socket],
 ) -> None:
     """A server may fill every stream that a client opens."""

@@ -59,7 +59,7 @@ async def test_a_failure_comes_before_the_messages(inbox: Inbox) -> None:
         await get(inbox)
 
 
-async def test_who_waits_gets_what_comes(inbox: Inbox) -> None:
+async def test_a_reader_that_waits_gets_the_next_message(inbox: Inbox) -> None:
     waiting = asyncio.ensure_future(get(inbox))
     await asyncio.sleep(0)
     inbox.put(b"a")
@@ -99,7 +99,7 @@ async def test_empty_messages_count(inbox: Inbox) -> None:
     assert count <= LIMIT // OVERHEAD + 1
 
 
-async def test_one_message_fits_whatever_its_size(inbox: Inbox) -> None:
+async def test_one_message_of_any_size_fits(inbox: Inbox) -> None:
     assert inbox.put(bytes(2 * LIMIT))
     assert not inbox.put(b"")
 
@@ -112,7 +112,9 @@ async def test_a_large_message_takes_no_more_than_it_needs(
     assert share.size == LIMIT + OVERHEAD - FREE
 
 
-async def test_what_was_read_is_not_counted(inbox: Inbox, share: Share) -> None:
+async def test_messages_that_were_read_are_not_counted(
+    inbox: Inbox, share: Share
+) -> None:
     for _ in range(10):
         assert inbox.put(bytes(LIMIT))
         assert share.size >= LIMIT - FREE
@@ -124,7 +126,7 @@ async def test_what_was_read_is_not_counted(inbox: Inbox, share: Share) -> None:
         await waiting
 
 
-async def test_what_was_dropped_is_not_counted(inbox: Inbox, share: Share) -> None:
+async def test_dropped_messages_are_not_counted(inbox: Inbox, share: Share) -> None:
     inbox.put(bytes(LIMIT))
     inbox.fail(StreamClosed("over"))
     assert share.size == 0

@@ -57,7 +57,7 @@ async def test_an_error_comes_after_the_messages() -> None:
             await it.recv()
 
 
-async def test_what_is_no_message_is_the_error_of_the_side_that_reads() -> None:
+async def test_an_invalid_message_raises_the_error_of_its_reader() -> None:
     it, inbox = reader()
     inbox.put(b"\xff")
     inbox.put(b"")

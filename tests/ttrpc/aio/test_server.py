@@ -32,7 +32,7 @@ async def test_a_peer_that_has_gone_already_is_not_served(
     assert server.connections == 0
 
 
-async def test_who_is_not_authorized_is_hung_up_on(
+async def test_a_peer_that_is_not_authorized_is_hung_up_on(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     for authorize in (lambda peer: False, lambda peer: 1 / 0 > 1):
@@ -43,7 +43,7 @@ async def test_who_is_not_authorized_is_hung_up_on(
     assert caplog.messages == ["authorize callback failed, connection refused"]
 
 
-async def test_a_closed_server_serves_nobody() -> None:
+async def test_a_closed_server_serves_no_connection() -> None:
     server = Server(services())
     server.close()
     async with connected(server) as client:

@@ -71,7 +71,7 @@ async def outcome(server: Server, method: str = "Echo") -> tuple[Code | int, str
 
 
 @KINDS
-async def test_what_a_handler_raises_is_logged_once(
+async def test_an_exception_of_a_handler_is_logged_once(
     kind: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     def fail(request: Any, context: CallContext) -> Any:
@@ -157,7 +157,9 @@ async def test_a_response_that_cannot_be_serialized_is_an_error(
 
 @pytest.mark.parametrize("method", ["Echo", "Upload"])
 @pytest.mark.parametrize("response", [None, "text"])
-async def test_what_is_no_response_is_an_error(method: str, response: Any) -> None:
+async def test_a_result_that_is_no_response_is_an_error(
+    method: str, response: Any
+) -> None:
     handler = in_a_task(lambda request, context: response)
     code, message = await outcome(server_of(handler, method), method)
     assert code is Code.UNKNOWN
@@ -209,7 +211,7 @@ async def test_calls_in_flight_are_limited_over_all_connections() -> None:
         assert await one.call(ECHO["Echo"], HI) == HI
 
 
-async def test_what_is_held_is_given_back() -> None:
+async def test_held_bytes_are_given_back() -> None:
     """Requests, metadata, unread messages and answers: nothing stays counted."""
 
     async def echo(request: BytesValue, context: CallContext) -> BytesValue:
@@ -277,9 +279,7 @@ async def test_a_streams_answer_needs_room_too(fails: bool) -> None:
     await server.wait_closed()
 
 
-async def test_a_failed_stream_cancels_a_handler_that_waits_for_something_else() -> (
-    None
-):
+async def test_a_failed_stream_cancels_its_waiting_handler() -> None:
     cancelled = asyncio.Event()
 
     async def stuck(stream: Any, context: CallContext) -> None:

@@ -62,7 +62,7 @@ async def test_a_message_over_the_limit_is_not_sent_and_the_stream_goes_on() -> 
             assert [message async for message in stream] == [HI]
 
 
-async def test_what_is_no_message_ends_the_call_with_gos_text() -> None:
+async def test_an_invalid_message_ends_the_call_with_gos_text() -> None:
     async def echo(stream: Any, context: CallContext) -> None:
         await stream.recv()
 

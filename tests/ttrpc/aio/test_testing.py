@@ -22,7 +22,7 @@ async def test_a_client_calls_a_server_without_an_address() -> None:
         await echo(client, b"after")
 
 
-async def test_the_client_has_what_a_client_may_have() -> None:
+async def test_the_client_stays_within_its_memory() -> None:
     seen = []
 
     async def interceptor(request: Any, context: CallContext, proceed: Any) -> Any:

@@ -99,7 +99,7 @@ async def test_without_frames_readers_go_on_when_the_loop_comes_round(
     receiver.transport.close("the test is over")
 
 
-async def test_those_are_told_whom_a_failed_answer_concerns(
+async def test_a_failed_write_ends_the_connection(
     pair: tuple[socket.socket, socket.socket],
 ) -> None:
     receiver = Receiver(pair[0], unread=Share(Quota(1000), 1000))

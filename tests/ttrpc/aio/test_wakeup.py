@@ -53,7 +53,7 @@ async def test_the_task_goes_on_before_wake_returns() -> None:
     await reader.cancel()
 
 
-async def test_nobody_is_woken_when_nobody_waits() -> None:
+async def test_without_a_waiting_task_a_wake_up_does_nothing() -> None:
     Wakeup().wake()
 
 

@@ -83,7 +83,7 @@ async def test_03_listener_that_does_not_listen(
     assert await server.shutdown(10)
 
 
-async def test_04_shutdown_finishes_what_runs(server: Server, address: str) -> None:
+async def test_04_shutdown_finishes_running_calls(server: Server, address: str) -> None:
     """Go's server may cut these calls (and its test lets it); ours may not."""
     busy = await Client.connect(address)
     idle = await Client.connect(address)
@@ -99,7 +99,7 @@ async def test_04_shutdown_finishes_what_runs(server: Server, address: str) -> N
         await Client.connect(address)
 
 
-async def test_04_shutdown_cuts_what_takes_too_long(
+async def test_04_shutdown_cuts_calls_that_take_too_long(
     server: Server, address: str
 ) -> None:
     async with await Client.connect(address) as client:
@@ -220,7 +220,9 @@ async def test_12_the_server_closes_its_socket_too(
     assert len(os.listdir("/proc/self/fd")) == before
 
 
-async def test_13_closing_tells_who_waits(server: Server, address: str) -> None:
+async def test_13_closing_fails_the_calls_that_wait(
+    server: Server, address: str
+) -> None:
     """Go has a callback for it; here every call fails and `closed` names the cause."""
     client = await Client.connect(address)
     assert client.closed is None

@@ -62,7 +62,7 @@ async def test_18_a_handler_s_stream_ends_with_it(address: str) -> None:
     await server.wait_closed()
 
 
-async def test_19_an_unread_stream_blocks_nobody(client: Client) -> None:
+async def test_19_an_unread_stream_blocks_no_other(client: Client) -> None:
     """More than any buffer of Go's: 64 messages."""
     async with await client.open_stream(ITEMS["EchoStream"]) as unread:
         for seq in range(1000):
@@ -73,7 +73,7 @@ async def test_19_an_unread_stream_blocks_nobody(client: Client) -> None:
         assert [item.seq async for item in unread] == [*range(1, 1001)]
 
 
-async def test_20_a_handler_that_does_not_read_blocks_nobody(client: Client) -> None:
+async def test_20_a_handler_that_does_not_read_blocks_no_other(client: Client) -> None:
     async with await client.open_stream(ECHO["Ignore"]) as full:
         # More than the 4 MiB that the server keeps for one stream.
         with pytest.raises(StatusError) as caught:

@@ -139,7 +139,7 @@ async def test_37_a_call_with_20_ms(client: Client) -> None:
         await nap(client, 60, timeout=0.02)
 
 
-async def test_37_a_method_that_nobody_implements(address: str) -> None:
+async def test_37_a_method_without_a_handler(address: str) -> None:
     server = Server([bind(DESCRIPTOR.services_by_name["Echo"])])
     await server.listen(address)
     async with await Client.connect(address) as client:
@@ -185,7 +185,7 @@ def test_37_without_an_event_loop(our_server: str) -> None:
             client.call(ECHO["Sleep"], UInt64Value(value=60 * SECOND), timeout=0.02)
 
 
-async def test_38_who_connects_is_asked_about_once(address: str) -> None:
+async def test_38_each_peer_is_authorized_once(address: str) -> None:
     """Rust's hook for accepted connections. Transforming payloads is not built."""
     asked: list[Peer] = []
 
@@ -203,7 +203,7 @@ async def test_38_who_connects_is_asked_about_once(address: str) -> None:
     await server.wait_closed()
 
 
-async def test_38_who_may_not_is_hung_up_on(address: str) -> None:
+async def test_38_a_refused_peer_is_hung_up_on(address: str) -> None:
     server = Server(services(), authorize=lambda peer: False)
     await server.listen(address)
     client = await Client.connect(address)

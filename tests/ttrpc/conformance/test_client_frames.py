@@ -254,7 +254,7 @@ async def test_ids_are_odd_and_increase(pair: Pair) -> None:
     assert await asyncio.gather(*calls) == [b"hi"] * 20
 
 
-async def test_a_flood_for_streams_nobody_has_is_dropped(pair: Pair) -> None:
+async def test_a_flood_for_unknown_streams_is_dropped(pair: Pair) -> None:
     call = await asked(pair)
     flood = [data(stream_id, bytes(1000)) for stream_id in range(3, 4003, 2)]
     sending = asyncio.ensure_future(pair[1].send(*flood, answer(1)))

@@ -83,7 +83,7 @@ def pour(sock: socket.socket, piece: bytes, most: int) -> int:
     return sent
 
 
-def test_what_waits_costs_little(victim: Victim) -> None:
+def test_waiting_calls_cost_little(victim: Victim) -> None:
     """An idle connection, and a call that has no answer yet: below 4 KiB each."""
     hour = UInt64Value(value=3600 * SECOND)
     with ExitStack() as stack:
@@ -228,7 +228,7 @@ def test_metadata_without_end(victim: Victim) -> None:
         victim.stays_below(100 * MIB)
 
 
-def test_streams_that_nobody_reads(victim: Victim) -> None:
+def test_streams_that_are_not_read(victim: Victim) -> None:
     """Each within its own limit, all together not."""
     piece = BytesValue(value=bytes(MIB))
     with Wire(victim.address) as wire:

@@ -108,6 +108,6 @@ def test_captures_are_shown_or_refused(capture: bytes) -> None:
 
 
 @pytest.mark.parametrize("path", CORPUS, ids=lambda path: path.name)
-def test_what_the_fuzzer_kept(path: Path) -> None:
+def test_the_inputs_that_the_fuzzer_kept(path: Path) -> None:
     """Each input as `fuzz.frames` runs it, which needs no fuzzer."""
     check(path.read_bytes())

@@ -104,7 +104,7 @@ async def test_a_service_is_served_and_called_by_its_stubs(
         assert caught.value.code is Code.UNIMPLEMENTED
 
 
-async def test_what_a_base_does_not_serve_is_unimplemented(
+async def test_a_method_of_a_base_is_unimplemented(
     peer: types.ModuleType,
 ) -> None:
     base = peer.EchoBase()

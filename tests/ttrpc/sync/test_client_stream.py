@@ -45,7 +45,7 @@ def test_an_error_ends_it_for_sender_and_reader(pair: Pair) -> None:
             use()
 
 
-def test_what_is_no_protobuf_is_the_servers_fault(pair: Pair) -> None:
+def test_an_invalid_message_is_the_servers_fault(pair: Pair) -> None:
     stream, server = pair
     server.sendall(bytes(Frame(1, DATA, 0, b"\xff\xff")))
     with pytest.raises(RemoteProtocolError, match="/EchoStream: message is not proto"):
@@ -66,14 +66,14 @@ def test_nothing_is_sent_after_the_end(pair: Pair) -> None:
         stream.send(HI)
 
 
-def test_what_is_left_unread_is_bounded(pair: Pair) -> None:
+def test_the_unread_bytes_of_a_stream_are_bounded(pair: Pair) -> None:
     stream, server = pair
     server.sendall(3 * bytes(data(1, BytesValue(value=bytes(1000)))))
     with pytest.raises(StreamFull, match="/EchoStream: its reader is too slow"):
         list(stream)
 
 
-def test_what_all_streams_leave_unread_is_bounded() -> None:
+def test_the_unread_bytes_of_all_streams_are_bounded() -> None:
     """A server may fill every stream that a client opens."""
     ours, theirs = socket.socketpair()
     limits = Limits(held_per_connection=100_000)

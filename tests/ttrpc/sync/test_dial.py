@@ -36,7 +36,7 @@ def test_without_a_timeout_it_is_asked_once(tmp_path: Path) -> None:
         dial(f"hvsock://{path}:7", timeout=None)
 
 
-def test_what_is_no_hybrid_vsock_is_not_asked_again(tmp_path: Path) -> None:
+def test_a_socket_that_is_no_hybrid_vsock_is_not_asked_again(tmp_path: Path) -> None:
     path = tmp_path / "vm.sock"
     with vmm(path, b"HTTP/1.1 400 Bad Request\n"):
         with pytest.raises(RemoteProtocolError, match="answered b'HTTP/1.1 400"):
@@ -84,7 +84,9 @@ def test_an_attempt_that_times_out_is_not_the_last(
         assert dial("vsock://3:1024", timeout=10) is ours
 
 
-def test_who_has_no_right_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_permission_is_reported_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     def attempt(address: object, end: float) -> socket.socket:
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
