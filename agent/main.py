@@ -31,14 +31,13 @@ from kata_agent.container.stream_dialer import StreamDialer
 from kata_agent.container.stream_listener import StreamListener
 from kata_agent.container.stream_source import StreamSource
 from kata_agent.device.devices import Devices
-from kata_agent.device.handlers import DRIVERS as DEVICE_DRIVERS
+from kata_agent.device.driver_names import DRIVERS as DEVICE_DRIVERS
 from kata_agent.device.hotplug import Hotplug
 from kata_agent.device.uevents import Uevents
 from kata_agent.linux.malloc import keep_large_blocks
 from kata_agent.linux.prctl import set_process_name
 from kata_agent.log.agent_log import setup_log
 from kata_agent.log.backtrace import answer_signal
-from kata_agent.network.network import Network
 from kata_agent.options.config import Config
 from kata_agent.options.file import ConfigFileError
 from kata_agent.options.load import load_config
@@ -52,7 +51,7 @@ from kata_agent.rpc.status import to_status
 from kata_agent.runtime.registry import to_runtime
 from kata_agent.sandbox.guest import Guest
 from kata_agent.sandbox.sandbox import Sandbox
-from kata_agent.storage.handlers import DRIVERS as STORAGE_DRIVERS
+from kata_agent.storage.driver_names import DRIVERS as STORAGE_DRIVERS
 from kata_agent.storage.storages import Storages
 from kata_agent.system_paths import SystemPaths
 from kata_agent.version import VERSION
@@ -63,6 +62,9 @@ from ttrpc.aio.server import Server
 
 if TYPE_CHECKING:
     from kata_agent.console.debug_console import DebugConsole
+
+if TYPE_CHECKING:
+    from kata_agent.network.network import Network
 
 log = logging.getLogger(__name__)
 
@@ -178,7 +180,8 @@ async def serve(
             streams = accepted if streams_port else StreamDialer(ports)
             sandbox = Sandbox(to_guest(config, paths, reaper, hotplug, streams))
             ending.push_async_callback(sandbox.end)
-            server = to_server(sandbox, Network(reaper, hotplug), hotplug, tracing)
+            open_network = partial(to_network, reaper, hotplug)
+            server = to_server(sandbox, open_network, hotplug, tracing)
             ending.push_async_callback(shutdown, server, tracing)
             with span("server.listen", subsystem="agent"):
                 if streams_port:
@@ -240,12 +243,23 @@ def to_guest(
     return Guest(config, paths, reaper, runtime, storages, Devices(hotplug), streams)
 
 
+def to_network(reaper: Reaper, hotplug: Hotplug) -> Network:
+    """Return the guest's network."""
+    # Imported by the first call for the network, because a start does not need it.
+    from kata_agent.network.network import Network
+
+    return Network(reaper, hotplug)
+
+
 def to_server(
-    sandbox: Sandbox, network: Network, hotplug: Hotplug, tracing: Tracing
+    sandbox: Sandbox,
+    open_network: Callable[[], Network],
+    hotplug: Hotplug,
+    tracing: Tracing,
 ) -> Server:
     """Return the server with all services; it does not listen yet."""
     return Server(
-        services(sandbox, network, hotplug, tracing),
+        services(sandbox, open_network, hotplug, tracing),
         interceptors=[
             server_interceptor(tracing, to_status),
             log_interceptor(to_status),

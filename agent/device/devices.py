@@ -3,12 +3,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from kata_agent.blocking import blocking
 from kata_agent.device.environment import translate
-from kata_agent.device.handlers import HANDLERS
 from kata_agent.device.hotplug import Hotplug
 from kata_agent.device.node import DeviceNode
 from kata_agent.device.renumber import renumber
@@ -17,6 +16,9 @@ from kata_agent.errors import InvalidArgument
 from kata_protos.agent_pb2 import Device
 from kata_tracing import semconv
 from kata_tracing.span import span
+
+if TYPE_CHECKING:
+    from kata_agent.device.handlers import DeviceHandler
 
 
 class Devices:
@@ -44,7 +46,7 @@ class Devices:
                 {semconv.DEVICE_TYPE: message.type, semconv.DEVICE_ID: message.id},
                 subsystem="device",
             ):
-                match = await HANDLERS[message.type](self._hotplug, message)
+                match = await handlers()[message.type](self._hotplug, message)
             self._pci_addresses.update(match.pci_addresses)
             if match.node is not None:
                 nodes[message.container_path] = match.node
@@ -59,6 +61,14 @@ class Devices:
         return translate(env, self._pci_addresses)
 
 
+def handlers() -> Mapping[str, DeviceHandler]:
+    """Return the handler of each driver."""
+    # Imported by the first request, because a start does not need the drivers.
+    from kata_agent.device.handlers import HANDLERS
+
+    return HANDLERS
+
+
 def check(device: Device) -> None:
     """Raise `InvalidArgument` for a request that no driver could carry out."""
     subject = f"device {device.container_path or device.id or device.vm_path!r}"
@@ -68,5 +78,5 @@ def check(device: Device) -> None:
         raise InvalidArgument(f"{subject}: neither id nor vm_path")
     if not device.container_path:
         raise InvalidArgument(f"{subject}: no container_path")
-    if device.type not in HANDLERS:
+    if device.type not in handlers():
         raise InvalidArgument(f"{subject}: unknown type {device.type!r}")

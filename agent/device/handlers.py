@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The types of devices. A new one is a file in this folder and a line in `HANDLERS`."""
+"""The types of devices. A new one is a file in this folder and a line in `HANDLERS`.
+
+Its name is in `driver_names.py` as well, which the start of the agent reads.
+"""
 
 from __future__ import annotations
 
@@ -29,6 +32,3 @@ HANDLERS: Final[dict[str, DeviceHandler]] = {
     "vfio-pci-gk": vfio.find_for_kernel,
 }
 """By the name that `Device.type` has."""
-
-DRIVERS: Final = sorted(HANDLERS)
-"""The `device_handlers` of `GetGuestDetails`."""

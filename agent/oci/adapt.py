@@ -28,7 +28,7 @@ from kata_agent.oci.resources import (
 from kata_agent.oci.spec import Spec
 from kata_agent.oci.sysctl import split_network, write_network
 from kata_agent.oci.user import apply_user
-from kata_agent.sandbox.namespace import PidNamespace, SandboxNamespaces
+from kata_agent.sandbox.namespaces import PidNamespace, SandboxNamespaces
 from kata_agent.system_paths import SystemPaths
 from kata_protos import agent_pb2
 

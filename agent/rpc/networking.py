@@ -3,20 +3,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cached_property
+from typing import TYPE_CHECKING
+
 from google.protobuf.empty_pb2 import Empty
 
 from kata_agent.errors import InvalidArgument
-from kata_agent.network.network import Network
 from kata_protos import agent_pb2, types_pb2
 from kata_protos.agent_ttrpc import AgentServiceBase
 from ttrpc.call_context import CallContext
+
+if TYPE_CHECKING:
+    from kata_agent.network.network import Network
 
 
 class NetworkingService(AgentServiceBase):
     """Part of grpc.AgentService."""
 
-    def __init__(self, network: Network) -> None:
-        self._network = network
+    def __init__(self, open_network: Callable[[], Network]) -> None:
+        """Take the function that opens the network, which the first call does."""
+        self._open_network = open_network
+
+    @cached_property
+    def _network(self) -> Network:
+        return self._open_network()
 
     async def update_interface(
         self, request: agent_pb2.UpdateInterfaceRequest, context: CallContext

@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
-from kata_agent.device.handlers import DRIVERS as DEVICE_DRIVERS
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from kata_agent.device.driver_names import DRIVERS as DEVICE_DRIVERS
 from kata_agent.device.hotplug import Hotplug
-from kata_agent.network.network import Network
 from kata_agent.rpc.containers import ContainersService
 from kata_agent.rpc.execution import ExecutionService
 from kata_agent.rpc.guest import GuestService
@@ -14,17 +16,26 @@ from kata_agent.rpc.networking import NetworkingService
 from kata_agent.rpc.stdio import StdioService
 from kata_agent.rpc.tracing import TracingService
 from kata_agent.sandbox.sandbox import Sandbox
-from kata_agent.storage.handlers import DRIVERS as STORAGE_DRIVERS
+from kata_agent.storage.driver_names import DRIVERS as STORAGE_DRIVERS
 from kata_protos.agent_ttrpc import AGENT_SERVICE
 from kata_protos.health_ttrpc import HEALTH
 from kata_tracing.tracing import Tracing
 from ttrpc.bound_service import BoundService, bind
 
+if TYPE_CHECKING:
+    from kata_agent.network.network import Network
+
 
 def services(
-    sandbox: Sandbox, network: Network, hotplug: Hotplug, tracing: Tracing
+    sandbox: Sandbox,
+    open_network: Callable[[], Network],
+    hotplug: Hotplug,
+    tracing: Tracing,
 ) -> list[BoundService]:
-    """Return all services. A method that no part has answers UNIMPLEMENTED."""
+    """Return all services. A method that no part has answers UNIMPLEMENTED.
+
+    `open_network` is called by the first call that needs the network.
+    """
     guest = GuestService(
         sandbox,
         hotplug,
@@ -39,7 +50,7 @@ def services(
             ContainersService(sandbox),
             StdioService(sandbox),
             guest,
-            NetworkingService(network),
+            NetworkingService(open_network),
             TracingService(tracing),
         ),
         bind(HEALTH, HealthService()),

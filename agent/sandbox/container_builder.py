@@ -19,7 +19,7 @@ from kata_agent.oci.adapt import Preparation, prepare_spec
 from kata_agent.oci.spec import Spec
 from kata_agent.runtime.concurrency_limit import ConcurrencyLimit
 from kata_agent.sandbox.guest import Guest
-from kata_agent.sandbox.namespace import PidNamespace
+from kata_agent.sandbox.namespaces import PidNamespace
 from kata_agent.sandbox.sandbox_setup import SandboxSetup
 from kata_agent.sandbox.shared_mount import share_mount
 from kata_protos import agent_pb2

@@ -13,7 +13,7 @@ from kata_agent.container.hooks import find_guest_hooks
 from kata_agent.oci.spec import Spec
 from kata_agent.sandbox.guest import Guest
 from kata_agent.sandbox.kernel_modules import load_modules
-from kata_agent.sandbox.namespace import SandboxNamespaces
+from kata_agent.sandbox.namespaces import SandboxNamespaces
 from kata_agent.sandbox.resolv_conf import ResolvConf
 from kata_protos import agent_pb2
 from kata_tracing.span import span

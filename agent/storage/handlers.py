@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The storage drivers. A new one is a file in this folder and a line in `HANDLERS`."""
+"""The storage drivers. A new one is a file in this folder and a line in `HANDLERS`.
+
+Its name is in `driver_names.py` as well, which the start of the agent reads.
+"""
 
 from __future__ import annotations
 
@@ -58,6 +61,3 @@ HANDLERS: Final[dict[str, StorageHandler]] = {
     "watchable-bind": StorageHandler(watch.add, needs_fstype=False),
 }
 """By the name that `Storage.driver` has."""
-
-DRIVERS: Final = sorted(HANDLERS)
-"""The `storage_handlers` of `GetGuestDetails`."""

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from kata_agent.blocking import blocking
 from kata_agent.device.hotplug import Hotplug
@@ -22,13 +23,15 @@ from kata_agent.linux.mount_options import parse_options
 from kata_agent.reaper import Reaper
 from kata_agent.storage.driver_context import DriverContext
 from kata_agent.storage.group import split_group
-from kata_agent.storage.handlers import HANDLERS
 from kata_agent.storage.mount_point import MountPoint, parse_mount_point
 from kata_agent.storage.mounts import remount
 from kata_agent.system_paths import SystemPaths
 from kata_protos.agent_pb2 import Storage
 from kata_tracing import semconv
 from kata_tracing.span import span
+
+if TYPE_CHECKING:
+    from kata_agent.storage.handlers import StorageHandler
 
 log = logging.getLogger(__name__)
 
@@ -138,7 +141,7 @@ class Storages:
     async def _add(self, storage: Storage, user: str | None) -> _Use:
         """Add a user to a mount point; the first one puts the storage in place."""
         point = parse_mount_point(self._paths, storage.mount_point)
-        is_lasting = storage.shared or HANDLERS[storage.driver].is_lasting
+        is_lasting = storage.shared or handlers()[storage.driver].is_lasting
         while True:
             entry = self._entries.setdefault(point, _Entry(is_lasting))
             async with entry.lock:
@@ -172,7 +175,7 @@ class Storages:
                 context = DriverContext(
                     self._hotplug, self._reaper, user, cleanup, self._require
                 )
-                await HANDLERS[storage.driver].add(storage, context)
+                await handlers()[storage.driver].add(storage, context)
                 return cleanup.pop_all()
 
     async def _require(self, storage: Storage) -> None:
@@ -226,10 +229,18 @@ class Storages:
             raise errors[0]
 
 
+def handlers() -> Mapping[str, StorageHandler]:
+    """Return the handler of each driver."""
+    # Imported by the first request, because a start does not need the drivers.
+    from kata_agent.storage.handlers import HANDLERS
+
+    return HANDLERS
+
+
 def check(paths: SystemPaths, storage: Storage) -> None:
     """Raise `InvalidArgument` for a request that no driver could carry out."""
     subject = f"storage {storage.mount_point!r}"
-    handler = HANDLERS.get(storage.driver)
+    handler = handlers().get(storage.driver)
     if handler is None:
         raise InvalidArgument(f"{subject}: unknown driver {storage.driver!r}")
     if not storage.mount_point:

@@ -16,7 +16,10 @@ from ttrpc.errors import StatusError
 
 @in_namespaces("v2")
 async def test_an_interface_and_a_route_are_set_and_listed(world: World) -> None:
-    async with open_network() as network, served(NetworkingService(network)) as agent:
+    async with (
+        open_network() as network,
+        served(NetworkingService(lambda: network)) as agent,
+    ):
         wanted = interface(
             name="eth0", hwAddr=MAC, addresses=["192.0.2.2/24"], mtu=1400
         )
@@ -37,7 +40,10 @@ async def test_an_interface_and_a_route_are_set_and_listed(world: World) -> None
 
 @in_namespaces("v2")
 async def test_a_request_without_its_part_is_refused(world: World) -> None:
-    async with open_network() as network, served(NetworkingService(network)) as agent:
+    async with (
+        open_network() as network,
+        served(NetworkingService(lambda: network)) as agent,
+    ):
         for call, message in (
             (
                 agent.update_interface(agent_pb2.UpdateInterfaceRequest()),
@@ -60,7 +66,10 @@ async def test_a_request_without_its_part_is_refused(world: World) -> None:
 
 @in_namespaces("v2")
 async def test_a_neighbour_is_added(world: World) -> None:
-    async with open_network() as network, served(NetworkingService(network)) as agent:
+    async with (
+        open_network() as network,
+        served(NetworkingService(lambda: network)) as agent,
+    ):
         request = agent_pb2.AddARPNeighborsRequest()
         neighbour = request.neighbors.ARPNeighbors.add(
             device="veth0", lladdr="02:00:00:00:00:09", state=0x80

@@ -31,7 +31,9 @@ async def test_every_other_call_of_the_api_has_a_method(world: World) -> None:
     hotplug = Hotplug(paths, uevents, 1)
     async with open_sandbox() as sandbox:
         network = Network(sandbox._guest.reaper, hotplug)
-        agent, health = services(sandbox, network, hotplug, Tracing(no_collector))
+        agent, health = services(
+            sandbox, lambda: network, hotplug, Tracing(no_collector)
+        )
     uevents.close()
     assert agent.service is AGENT_SERVICE
     assert set(AGENT_SERVICE.methods) - set(agent.handlers) == NOT_BUILT

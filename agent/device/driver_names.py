@@ -1,0 +1,12 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The names of the device types, without the code that finds devices.
+
+They are told at the start and in `GetGuestDetails`; most types are never used.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+DRIVERS: Final = ("blk", "mmioblk", "nvdimm", "scsi", "vfio-pci", "vfio-pci-gk")
+"""The keys of `kata_agent.device.handlers.HANDLERS`, sorted."""

@@ -1,0 +1,24 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The names of the storage drivers, without the drivers.
+
+They are told at the start and in `GetGuestDetails`; most drivers are never used.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+DRIVERS: Final = (
+    "9p",
+    "bind",
+    "blk",
+    "ephemeral",
+    "local",
+    "mmioblk",
+    "nvdimm",
+    "overlayfs",
+    "scsi",
+    "virtio-fs",
+    "watchable-bind",
+)
+"""The keys of `kata_agent.storage.handlers.HANDLERS`, sorted."""
