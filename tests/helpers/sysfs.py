@@ -75,6 +75,12 @@ class Sysfs:
         await asyncio.sleep(0)
         await asyncio.sleep(0)
 
+    async def until_written(self, file: Path) -> str:
+        """Wait until the agent has written to `file` of sysfs; return the text."""
+        while not (file.exists() and (text := file.read_text())):
+            await asyncio.sleep(0)
+        return text
+
     def hotplug(self, timeout: float = 30.0) -> Hotplug:
         """Wait for devices of this tree, each for `timeout` seconds."""
         return Hotplug(self.paths, self.uevents, timeout)

@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from kata_agent.device import block
 from kata_agent.errors import InvalidArgument, NotFound, Timeout
 from kata_protos.agent_pb2 import Device
-from tests.helpers.sysfs import Sysfs
+from tests.helpers.sysfs import Sysfs, added
 
 BRIDGE = "/devices/pci0000:00/0000:00:02.0"
 
@@ -28,9 +30,10 @@ async def test_a_partition_is_not_taken_for_its_disk(sysfs: Sysfs) -> None:
 async def test_the_bus_is_rescanned_for_a_missing_disk(sysfs: Sysfs) -> None:
     rescan = sysfs.paths.sys / "bus/pci/rescan"
     rescan.parent.mkdir(parents=True)
-    with pytest.raises(Timeout):
-        await block.wait_for_disk(sysfs.hotplug(0.01), "02")
-    assert rescan.read_text() == "1"
+    waiting = asyncio.create_task(block.wait_for_disk(sysfs.hotplug(), "02"))
+    assert await sysfs.until_written(rescan) == "1"
+    sysfs.monitor.send(added("block", f"{BRIDGE}/virtio4/block/vdb"))
+    assert await waiting == sysfs.paths.dev / "vdb"
 
 
 async def test_a_disk_without_a_pci_path_is_found_by_its_node(sysfs: Sysfs) -> None:
