@@ -22,9 +22,9 @@ class Child:
         loop: asyncio.AbstractEventLoop,
         on_reaped: Callable[[Child], None],
     ) -> None:
-        """Take ownership of `pidfd`; -1 means that it has exited: call `ended` next.
+        """Own `pidfd`; -1 means that the process has exited: call `ended` next.
 
-        `on_reaped` is called once its pid may be used again.
+        `on_reaped` is called when the kernel may use the pid again.
         """
         self.pid: Final = pid
         self._loop = loop
@@ -44,10 +44,14 @@ class Child:
         return await asyncio.shield(self._exit)
 
     def on_exit(self, callback: Callable[[int], None]) -> None:
-        """Call `callback` with the exit code, soon after there is one."""
-        self._exit.add_done_callback(
-            lambda done: None if done.cancelled() else callback(done.result())
-        )
+        """Call `callback` with the exit code, one turn of the loop after the exit."""
+
+        def report(exit: asyncio.Future[int]) -> None:
+            # Cancelled once the child is abandoned.
+            if not exit.cancelled():
+                callback(exit.result())
+
+        self._exit.add_done_callback(report)
 
     def send_signal(self, number: int) -> None:
         """Send signal `number`. Raises `ProcessLookupError` once it has ended."""

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 
 class Readiness:
@@ -22,26 +23,27 @@ class Readiness:
     async def wait_readable(self) -> None:
         """Return when a read would not block, or after `wake`."""
         loop = asyncio.get_running_loop()
-        self._waiter = loop.create_future()
-        loop.add_reader(self.fd, self.wake)
-        try:
-            await self._waiter
-        finally:
-            self._waiter = None
-            if self.fd >= 0:
-                loop.remove_reader(self.fd)
+        await self._wait(loop, loop.add_reader, loop.remove_reader)
 
     async def wait_writable(self) -> None:
         """Return when a write would not block, or after `wake`."""
         loop = asyncio.get_running_loop()
+        await self._wait(loop, loop.add_writer, loop.remove_writer)
+
+    async def _wait(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        add: Callable[[int, Callable[[], None]], None],
+        remove: Callable[[int], bool],
+    ) -> None:
         self._waiter = loop.create_future()
-        loop.add_writer(self.fd, self.wake)
+        add(self.fd, self.wake)
         try:
             await self._waiter
         finally:
             self._waiter = None
             if self.fd >= 0:
-                loop.remove_writer(self.fd)
+                remove(self.fd)
 
     def wake(self) -> None:
         """Let the parked coroutine look again; without one, do nothing."""
