@@ -174,6 +174,24 @@ def test_the_example_of_the_help_works(ctl: Ctl) -> None:
     assert listed(ctl) == []
 
 
+def test_every_command_takes_the_name_of_a_guest(ctl: Ctl, tmp_path: Path) -> None:
+    start(ctl)
+    (tmp_path / "file").write_text("x")
+    for command in (
+        ("call", "--guest", "a", "CreateSandbox", '{"sandbox_id": "s"}'),
+        ("cp", "--guest", "a", str(tmp_path / "file")),
+        ("run", "--guest", "a", "--", "true"),
+        ("trace", "--for", "0", "a"),
+        ("shell", "a"),
+        ("logs", "a"),
+    ):
+        ran = ctl(*command)
+        assert (ran.stderr, ran.returncode) == ("", 0), command
+    for command in (("ps", "c1"), ("exec", "c1", "--", "true")):
+        ran = ctl(command[0], "--guest", "a", *command[1:])
+        assert "container 'c1'" in ran.stderr
+
+
 # --- shell ---
 
 
