@@ -24,7 +24,7 @@ from ttrpc.frame import HEADER_SIZE, HEADER_STRUCT, RESPONSE, Payload
 from ttrpc.frame_decoder import FrameDecoder
 from ttrpc.metadata import Pairs
 from ttrpc.outbox import Outbox
-from ttrpc.request_decoder import METADATA_LIMIT, RequestDecoder, UnknownMethod
+from ttrpc.request_decoder import METADATA_LIMIT, UnknownMethod
 from ttrpc.routes import Route, Routes
 from ttrpc.server_connection import ServerConnection
 from ttrpc.service import Cardinality, Method, Service
@@ -183,9 +183,8 @@ def sent(outbox: Outbox) -> bytes:
 
 def check_request(body: bytes) -> None:
     """The decoder's short way reads a Request as protobuf does."""
-    decoder: RequestDecoder[Route] = ROUTES.decoder
     try:
-        target, payload, timeout_nano, metadata = decoder.decode(body)
+        target, payload, timeout_nano, metadata = ROUTES.decode(body)
     except StatusError:
         try:
             request = Request.FromString(body)

@@ -32,6 +32,8 @@ GROWTH: Final = 8
 """Each larger buffer holds so many times the bytes that have arrived. (Mapped memory
 would be allocated on use too, but costs a page fault for each page, every time.)"""
 
+_NO_FRAME: Final = Oversized(0, 0)
+
 
 class FrameDecoder:
     """Cuts one connection's bytes into frames."""
@@ -52,7 +54,7 @@ class FrameDecoder:
         self._limit = limit
         self._pending = b""
         """The start of a small frame."""
-        self._oversized = Oversized(0, 0)
+        self._oversized = _NO_FRAME
         self._discard = 0
         """Bytes of `_oversized` that are still to come."""
         self._header = (0, 0, 0)

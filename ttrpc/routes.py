@@ -49,7 +49,8 @@ class Routes:
                 method = bound.service.methods[method_name]
                 table[name, method_name] = _route(method, handler, interceptors)
         self.service_names = frozenset(names)
-        self.decoder: RequestDecoder[Route] = RequestDecoder(table)
+        self.decode = RequestDecoder(table).decode
+        """Takes the body of a Request; see `RequestDecoder.decode`."""
 
 
 def _route(

@@ -81,7 +81,7 @@ class ServerConnection:
         self, routes: Routes, events: ServerEvents, *, limit: int = MESSAGE_LIMIT
     ) -> None:
         self._routes = routes
-        self._decode = routes.decoder.decode
+        self._decode = routes.decode
         self._events = events
         self._limit = limit
         self._last_id = 0

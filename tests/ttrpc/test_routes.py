@@ -33,7 +33,7 @@ def disguised(request: BytesValue, context: CallContext) -> Any:
 def route(handler: Handler, *interceptors: Any, method: str = "Echo") -> Route:
     routes = Routes([BoundService(SERVICE, {method: handler})], interceptors)
     body = Request(service=SERVICE.name, method=method).SerializeToString()
-    found, *_ = routes.decoder.decode(body)
+    found, *_ = routes.decode(body)
     assert isinstance(found, Route)
     return found
 

@@ -63,10 +63,11 @@ class Cork:
     def pull_out(self) -> None:
         """Let each write go out by itself again."""
         self._is_in = False
-        # The last write of the batch may have failed, which concerns tasks too.
-        for callback in self._after_frames:
-            self._loop.call_soon(callback)
-        self._after_frames.clear()
+        if self._after_frames:
+            # The last write of the batch has failed, which concerns tasks too.
+            for callback in self._after_frames:
+                self._loop.call_soon(callback)
+            self._after_frames.clear()
         if self._flush_wanted:
             self._flush_wanted = False
             self.flush_soon()

@@ -61,7 +61,6 @@ class ServerSession:
         "_lingers",
         "_loop",
         "_serving",
-        "_streams",
         "peer",
         "transport",
     )
@@ -85,8 +84,6 @@ class ServerSession:
         self._loop = asyncio.get_running_loop()
         self._calls: dict[int, Call] = {}
         """The calls that have a task, by stream id."""
-        self._streams: dict[int, StreamCall] = {}
-        """The streaming ones of them."""
         self._draining = False
         self._lingers = False
         self.peer = peer
@@ -209,12 +206,12 @@ class ServerSession:
             stream, inbox, connection=self._connection, transport=transport
         )
         call = StreamCall(context, _size(metadata), stream=stream, inbox=inbox)
-        self._streams[stream.stream_id] = call
-        if not self._start(call, self._run_stream, route.proceed, handle):
-            del self._streams[stream.stream_id]
+        self._start(call, self._run_stream, route.proceed, handle)
 
     def message_received(self, stream: Stream, payload: Payload) -> None:
-        if not self._streams[stream.stream_id].inbox.put(payload):
+        call = self._calls[stream.stream_id]
+        assert isinstance(call, StreamCall)
+        if not call.inbox.put(payload):
             full = "data handling error: ttrpc: stream buffer full"
             self._connection.fail(stream, StatusError(Code.INVALID_ARGUMENT, full))
             self.stream_failed(
@@ -222,15 +219,21 @@ class ServerSession:
             )
 
     def remote_closed(self, stream: Stream) -> None:
-        self._streams[stream.stream_id].inbox.end()
+        self._call_of(stream).inbox.end()
 
     def stream_failed(self, stream: Stream, error: Exception) -> None:
-        call = self._streams[stream.stream_id]
+        call = self._call_of(stream)
         call.inbox.fail(error)
         # A handler that waits for something other than a message would run on until
         # the connection ends, although its answer can no longer be sent.
         assert call.task is not None
         call.task.cancel()
+
+    def _call_of(self, stream: Stream) -> StreamCall:
+        """Return the call of a stream that has not ended."""
+        call = self._calls[stream.stream_id]
+        assert isinstance(call, StreamCall)
+        return call
 
     async def _run_stream(
         self, call: StreamCall, proceed: Any, handle: ServerStream[Any, Any]
@@ -251,7 +254,6 @@ class ServerSession:
             self._end_stream(stream, context, answer, error)
         handle.close()
         self.transport.wake()
-        del self._streams[stream.stream_id]
         self._end_call(call)
 
     def _end_stream(
