@@ -242,7 +242,7 @@ def test_a_collector_that_names_no_time_gets_the_batch_soon(
     sender.put(10)
     began = time.monotonic()
     collector.wait(lambda it: it.attempts == 6)
-    assert time.monotonic() - began < 1.0
+    assert time.monotonic() - began < 5.0
     assert sender.port.close(10)
     assert sender.counters.throttled == 5
     sender.check(ended=10, sent=10)
@@ -288,17 +288,17 @@ def test_a_response_that_is_not_http_is_tried_again(collector: FakeCollector) ->
 
 def test_a_hung_collector_holds_up_nothing(collector: FakeCollector) -> None:
     collector.answers = [HANG]
-    sender = Sender(collector)
+    sender = Sender(collector, TracePortLimits(timeout=60))
     sender.put(10)
     collector.wait(lambda it: it.attempts == 1)
     began = time.monotonic()
     sender.put(100)
-    # Far below the collector's timeout, far above the delays of a busy machine.
-    assert time.monotonic() - began < 1.0
+    # Far below the timeout of a batch, far above the delays of a busy machine.
+    assert time.monotonic() - began < 5.0
     assert not sender.port.flush(0.02)
     began = time.monotonic()
     assert not sender.port.close(0.1)
-    assert time.monotonic() - began < 1.0
+    assert time.monotonic() - began < 5.0
     sender.check(ended=110, sent=0, shutdown=110)
 
 

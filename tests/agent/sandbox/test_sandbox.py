@@ -7,7 +7,6 @@ import asyncio
 import contextlib
 import os
 import signal
-import time
 from pathlib import Path
 
 import pytest
@@ -114,9 +113,10 @@ async def test_a_sandbox_that_cannot_be_destroyed_does_not_keep_the_agent(
         ):
             await sandbox.destroy()
         assert sandbox.destroyed.is_set()
-        started_at = time.monotonic()
-        await sandbox.end()
-        assert time.monotonic() - started_at < 0.05
+        # A second try would wait for as long as this.
+        sandbox_module.DESTROY_TIMEOUT = 3600  # type: ignore[misc]  # final, but for the test
+        async with asyncio.timeout(30):
+            await sandbox.end()
         dead.set()
         storages.remove_all = remove_all  # type: ignore[method-assign]  # a failure
 
@@ -287,13 +287,11 @@ async def test_the_control_path_does_not_wait(world: World) -> None:
         # A removal that is stuck as well.
         async with sandbox.container("full").lifecycle_lock:
             removal = asyncio.create_task(sandbox.remove_container("full"))
-            slowest = 0.0
-            for number in range(50):
-                began = time.monotonic()
-                await container.signal(f"e{number}", signal.SIGKILL)
-                slowest = max(slowest, time.monotonic() - began)
+            async with asyncio.timeout(30):
+                for number in range(50):
+                    await container.signal(f"e{number}", signal.SIGKILL)
+            assert not removal.done()
         await removal
-        assert slowest < 0.1
         results = await asyncio.gather(*polls, return_exceptions=True)
         assert results.count(137) == 50
 
@@ -402,10 +400,9 @@ async def test_a_dead_mount_holds_up_no_other_container(world: World) -> None:
             asyncio.create_task(sandbox.create_container(request))
             for request in (no_root, *sources)
         ]
-        for _ in range(20):
-            began = time.monotonic()
-            await container.signal("", 0)
-            assert time.monotonic() - began < 0.1
+        async with asyncio.timeout(30):
+            for _ in range(20):
+                await container.signal("", 0)
         assert await run(sandbox, "c2", "echo", "x") == (0, b"x\n")
         assert not any(task.done() for task in stuck)
         with pytest.raises(Timeout):
