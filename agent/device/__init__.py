@@ -2,7 +2,7 @@
 """Devices that the host plugs in, and gives to containers.
 
 devices                            a request's devices, and the guest's view of them
-handlers                           the types of devices, one line each
+handlers, driver_names             the types of devices, one line each; their names
 block, mmio, nvdimm, scsi, vfio    a type each: `find` finds the device in the guest
 network                            interfaces, which no container request names
 hotplug                            all that a driver needs to wait for its device

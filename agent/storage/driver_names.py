@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The names of the storage drivers, without the drivers.
 
-They are told at the start and in `GetGuestDetails`; most drivers are never used.
+The agent tells the names at its start and in `GetGuestDetails`, and imports no driver
+for that, because most drivers are never used.
 """
 
 from __future__ import annotations
