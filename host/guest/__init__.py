@@ -6,6 +6,7 @@ that socket names a port of the guest to be connected to (`hybrid_server.py`), a
 connection that the guest opens to port P of the host arrives at `<socket>_P`.
 
     guest           the Protocol that both kinds fulfil
+    console         the file with a guest's console
     local_guest     a local guest: supervisor, init, cgroup, system calls
     vm_guest        a VM: its command line, its accelerator
     hybrid_server   the unix socket of a local guest

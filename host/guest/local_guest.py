@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Final, Self
 
 from kata_host.child import PACKAGES, module_command
+from kata_host.guest.console import last_lines
 from kata_host.guest.guest import AGENT_PORT, GuestError
 from kata_host.guest.local_settings import LocalSettings
 
@@ -26,8 +27,6 @@ CONSOLE_NAME: Final = "console.log"
 PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 CMDLINE_NAME: Final = "cmdline"
 """The names of the files in the guest's directory."""
-CONSOLE_TAIL: Final = 64 * 1024
-"""Bytes of the console that `console_tail` reads."""
 STOP_TIMEOUT: Final = 20.0
 """Seconds that the supervisor has for its clean-up before it is killed."""
 SOCKET_PATH_LIMIT: Final = 107 - len(".d/4294967295")
@@ -130,9 +129,7 @@ class LocalGuest:
     def console_tail(self, lines: int = 20) -> Sequence[str]:
         if self._console is None:
             return []
-        size = os.fstat(self._console).st_size
-        data = os.pread(self._console, CONSOLE_TAIL, max(0, size - CONSOLE_TAIL))
-        return data.decode(errors="replace").splitlines()[-lines:]
+        return last_lines(self._console, lines)
 
     def stop(self) -> None:
         process, self._process = self._process, None

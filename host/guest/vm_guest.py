@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Final, Self
 
 from kata_host.child import child_environment, module_command
+from kata_host.guest.console import last_lines
 from kata_host.guest.guest import AGENT_PORT, GuestError
 from kata_host.guest.image.store import Image, cache
 from kata_host.guest.vm_accelerator import choose_accelerator
@@ -32,8 +33,6 @@ BOOT_TIMEOUT: Final = 60.0
 """Seconds until the agent must listen."""
 END_TIMEOUT: Final = 5.0
 """Seconds for QEMU to end after it has closed the vsock backend's connection."""
-CONSOLE_TAIL: Final = 64 * 1024
-"""Bytes of the console that `console_tail` reads."""
 PANIC: Final = "Kernel panic - "
 RETRY_INTERVAL: Final = 0.02
 """Seconds between two looks at something that has no event."""
@@ -165,8 +164,7 @@ class VmGuest:
     def console_tail(self, lines: int = 20) -> Sequence[str]:
         try:
             with open(self.sockets.console_log, "rb") as log:
-                log.seek(max(0, os.fstat(log.fileno()).st_size - CONSOLE_TAIL))
-                return log.read().decode(errors="replace").splitlines()[-lines:]
+                return last_lines(log.fileno(), lines)
         except OSError:
             return []
 
