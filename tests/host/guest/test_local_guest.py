@@ -28,8 +28,8 @@ import os, socket, sys
 base = os.environ["KATA_AGENT_LOCAL_SOCKET"]
 listener = socket.socket(socket.AF_UNIX)
 listener.bind(base + ".d/1024")
-listener.listen()
 print("serving", flush=True)
+listener.listen()
 while True:
     connection, _ = listener.accept()
     stream = connection.makefile("rw")
