@@ -16,7 +16,7 @@ from tests.helpers.interop import ROOT
 SIZES: Final = (0, 64, 4096, 1 << 20)
 IN_FLIGHT: Final = (1, 8, 64)
 CALIBRATION: Final = 0.1
-"""Seconds of a first run, which finds out how many calls fill a round."""
+"""Seconds of a first run, which determines the number of calls in a round."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ class Comparison:
 
 
 Load = Callable[[str, Cell, int], Sample]
-"""Puts a side, by name, under so many calls of a cell."""
+"""Runs a number of calls of a cell on a side, by its name."""
 
 
 def ping_pong_cells() -> list[Cell]:
@@ -100,7 +100,7 @@ def compare(cell: Cell, load: Load, *, rounds: int, seconds: float) -> Compariso
 
 
 def calibrate(cell: Cell, load: Load, seconds: float) -> int:
-    """Return how many calls take the slower side about so many seconds."""
+    """Return the number of calls that take the slower side about that many seconds."""
     slowest = 0.0
     for side in PEERS:
         count = 2 * cell.in_flight

@@ -21,7 +21,7 @@ HOUR: Final = 3600 * 1_000_000_000
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """Bytes for each, by side."""
+    """Bytes for each connection or call, by side."""
 
     what: str
     each: dict[str, float]

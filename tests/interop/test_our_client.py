@@ -149,7 +149,7 @@ async def test_a_request_over_the_limit_is_not_sent(client: Client) -> None:
 
 
 async def test_a_response_over_the_limit_is_go_s_to_refuse(client: Client) -> None:
-    """Go's server closes the connection; ours is told so, in words."""
+    """Go's server closes the connection; our client's error says so."""
     with pytest.raises(Closed, match="closed by the peer"):
         await client.call(ECHO["Make"], UInt64Value(value=LIMIT + 1))
     with pytest.raises(Closed):

@@ -24,7 +24,7 @@ RACES: Final = frozenset({"data_after_close_pipelined"})
 
 @pytest.mark.parametrize("name", CASES)
 def test_session(name: str, go_programs: Path, tmp_path: Path) -> None:
-    """With a server of its own: some sessions kill it."""
+    """A server for each session, because some sessions kill Go's."""
     address = str(tmp_path / "go.sock")
     with go_peer(go_programs, address):
         answered, expected = transcript(name, address), recorded("gomain")[name]

@@ -214,7 +214,7 @@ def test_both_sides_send_and_close_a_stream(client: Client) -> None:
 
 
 def test_a_response_ends_a_stream(client: Client) -> None:
-    """With its one message; a streaming server may add one, too."""
+    """With its one message; a server that streams may send one too."""
     client.open_stream("Upload")
     client.open_stream("Upload")
     client.open_stream("EchoStream")
@@ -249,7 +249,7 @@ def test_data_from_a_server_that_does_not_stream_ends_the_stream(
 
 
 def test_a_reader_may_give_up_with_the_last_message(client: Client) -> None:
-    """The end that comes in the same frame finds the stream ended."""
+    """The close in the same frame finds the stream ended already."""
     stream = client.open_stream()
 
     def give_up(stream: Stream, payload: Payload) -> None:
@@ -291,7 +291,7 @@ def test_a_message_over_the_limit_is_not_sent(client: Client) -> None:
 def test_an_abandoned_stream_tells_the_server_that_no_more_comes(
     client: Client,
 ) -> None:
-    """The protocol has no other way to say it."""
+    """The protocol has no other way to signal the end."""
     sending, closed = client.open_stream(), client.open_stream()
     client.connection.close_send(closed)
     assert len(client.sent) == 3

@@ -21,7 +21,7 @@ def test_less_than_zero_on_the_wire_has_passed() -> None:
 
 
 def test_a_deadline_never_becomes_none_on_the_wire() -> None:
-    """Neither 0, which means none, nor a negative number, which Rust takes for none."""
+    """Not 0, which means no deadline, nor negative, which Rust takes for none."""
     assert Deadline(100).timeout_nano(100) == 1
     assert Deadline(100).timeout_nano(200) == 1
 

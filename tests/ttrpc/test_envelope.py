@@ -25,7 +25,7 @@ def test_a_response_is_read_as_it_was_written(payload: bytes) -> None:
 
 
 def test_an_ok_status_is_left_out_and_may_be_there() -> None:
-    """Go sends none, ttrpc-rust an empty one, which openvmm takes for an error."""
+    """Go sends no status, ttrpc-rust an empty one, which openvmm takes for an error."""
     assert response_head(0) == b""
     assert decode_response(b"\x0a\x00\x12\x01x") == b"x"
 
@@ -47,6 +47,6 @@ def test_lengths_are_protobufs_varints(number: int) -> None:
 
 
 def test_text_that_utf_8_has_not_is_sent_as_escapes() -> None:
-    """os.fsdecode makes such text of a file's name."""
+    """os.fsdecode returns such text for a file's name."""
     with pytest.raises(StatusError, match=r"ABORTED: /caf\\udce9"):
         decode_response(encode_error(StatusError(Code.ABORTED, "/caf\udce9")))

@@ -98,7 +98,7 @@ def wire_to(path: Path, listening: subprocess.Popen[bytes]) -> Wire:
 def test_dump_shows_a_capture_of_socat(
     tmp_path: Path, our_server: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The way to make a capture that the documentation gives."""
+    """Make a capture in the way that the documentation describes."""
     via, session = tmp_path / "via.sock", tmp_path / "session.txt"
     with (
         open(session, "wb") as stderr,

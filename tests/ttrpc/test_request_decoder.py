@@ -36,7 +36,7 @@ def test_a_request_is_read_as_it_was_written(
 
 
 def test_the_method_is_found_in_any_order_of_the_fields() -> None:
-    """Protobuf lets a field come anywhere, and twice; the last counts."""
+    """In protobuf a field may come anywhere, and twice; the last occurrence wins."""
     other_way_round = b"\x1a\x01p\x12\x01C\x0a\x03a.B"
     assert DECODER.decode(other_way_round)[:2] == ("target", b"p")
     changed_at_the_end = body(payload=b"p") + b"\x12\x01D"
@@ -80,7 +80,7 @@ def test_metadata_keeps_its_order_and_its_doubles() -> None:
 
 @pytest.mark.parametrize("service", ["a.B", "no.Such"])
 def test_metadata_has_so_many_pairs(service: str) -> None:
-    """Empty ones take two bytes to send and a hundred to keep."""
+    """An empty pair takes two bytes to send and a hundred to keep."""
     for over in (0, 1):
         count = METADATA_LIMIT + over
         data = body(service=service) + b"\x2a\x00" * count

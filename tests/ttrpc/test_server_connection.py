@@ -164,7 +164,7 @@ def test_an_invalid_request_is_refused(server: Server) -> None:
 
 
 def test_ten_zero_bytes_are_answered(server: Server) -> None:
-    """Some clients send them as a ping."""
+    """Some clients send ten zero bytes as a ping."""
     server.receive(0, 0, 0, b"")
     text = "StreamID must be odd for client initiated streams"
     assert server.sent == [(0, Code.INVALID_ARGUMENT, text)]
@@ -213,7 +213,7 @@ def test_one_request_is_a_message_and_the_end(server: Server) -> None:
 
 
 def test_a_stream_is_opened_with_a_message_or_without(server: Server) -> None:
-    """Go's client opens with neither payload nor NO_DATA, and means no message."""
+    """Go's client opens a stream with neither payload nor NO_DATA, for no message."""
     server.request(1, "EchoStream")
     server.request(3, "EchoStream", b"first")
     server.request(5, "EchoStream", flags=REMOTE_CLOSED)
@@ -281,7 +281,7 @@ def test_a_message_over_the_limit_ends_its_stream(server: Server) -> None:
 
 @pytest.mark.parametrize("over", [0, 1])
 def test_a_response_up_to_the_limit_is_sent(server: Server, over: int) -> None:
-    """Go's server closes the connection over one that is larger."""
+    """Go's server closes the connection when a response is larger."""
     payload = bytes(LIMIT - 3 + over)
     server.connection.send_response(1, payload)
     if over:

@@ -52,7 +52,7 @@ def test_an_unknown_name_is_an_error_of_the_module() -> None:
 
 
 def test_importing_the_package_loads_nothing_that_is_not_used() -> None:
-    """The agent starts within 100 ms; the rest is loaded with the first name."""
+    """A name is loaded on first use, because the agent has to start within 100 ms."""
     code = "import sys, ttrpc; print(*(it for it in sys.modules if 'proto' in it))"
     result = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True

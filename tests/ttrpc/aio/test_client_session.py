@@ -121,7 +121,7 @@ async def test_a_stream_is_abandoned_once(pair: Pair) -> None:
 async def test_a_response_that_found_no_room_ends_its_call_as_too_slow(
     pair: Pair,
 ) -> None:
-    """Other streams hold all that the connection may: it must not vanish."""
+    """Other streams use up the connection's share; the response must not vanish."""
     session, server = pair
     hoard, _ = session.open_stream(ECHO["EchoStream"], b"", 0, ())
     stream, inbox = session.open_stream(ECHO["Upload"], b"", 0, ())

@@ -107,7 +107,7 @@ async def test_one_message_of_any_size_fits(inbox: Inbox) -> None:
 async def test_a_large_message_takes_no_more_than_it_needs(
     inbox: Inbox, share: Share
 ) -> None:
-    """Or 64 streams with 1 MiB each do not fit into the 64 MiB of a connection."""
+    """Otherwise 64 streams of 1 MiB would not fit the 64 MiB of a connection."""
     inbox.put(bytes(LIMIT))
     assert share.size == LIMIT + OVERHEAD - FREE
 

@@ -94,7 +94,7 @@ async def test_a_status_is_no_news(kind: Any, caplog: pytest.LogCaptureFixture) 
 
 @KINDS
 async def test_a_file_name_that_is_no_text_is_shown_all_the_same(kind: Any) -> None:
-    """os.fsdecode gives such text; protobuf has no bytes for it."""
+    """os.fsdecode returns such text, which has no form in UTF-8."""
 
     def fail(request: Any, context: CallContext) -> Any:
         raise FileNotFoundError(2, "No such file", "/caf\udce9")
@@ -235,7 +235,7 @@ async def test_held_bytes_are_given_back() -> None:
 
 @pytest.mark.parametrize("fails", [False, True])
 async def test_a_streams_answer_needs_room_too(fails: bool) -> None:
-    """One that comes when the client has left too much unread becomes an error."""
+    """An answer becomes an error when the client has left too much unread."""
     release = asyncio.Event()
 
     async def make(request: Any, context: CallContext) -> BytesValue:
@@ -384,7 +384,7 @@ async def test_messages_that_came_together_are_answered_in_one_write() -> None:
 async def test_an_end_does_not_come_with_the_last_answer(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Go's client, when it finds both, may tell its caller of the end alone."""
+    """Go's client, when it finds both, may report only the end."""
     monkeypatch.setattr(module, "LINGER", 3600)
     release = asyncio.Event()
 

@@ -30,7 +30,7 @@ class Reader:
         return self
 
     async def wake(self) -> int:
-        """Wake it out of the loop; return how often it had been woken right then."""
+        """Wake the task from a callback of the loop; return its wake-ups so far."""
         seen: asyncio.Future[int] = asyncio.get_running_loop().create_future()
 
         def wake() -> None:

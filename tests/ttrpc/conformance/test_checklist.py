@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every line of the check list, 1 to 45, is a test by its number."""
+"""Every line of the check list, 1 to 45, has a test with its number."""
 
 from __future__ import annotations
 

@@ -70,7 +70,7 @@ async def test_02_unknown_method_is_a_status(client: Client) -> None:
 async def test_03_listener_that_does_not_listen(
     server: Server, address: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """There is no Serve to return: it is logged, and other listeners go on."""
+    """The error is logged, and other listeners go on; Go's Serve returns it."""
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(str(tmp_path / "other.sock"))
     await server.listen(listener)
@@ -317,11 +317,11 @@ async def test_22_interceptors_run_in_order(address: str, names: list[str]) -> N
 
 
 async def test_22_interceptors_wrap_streams() -> None:
-    """Go's have no way to: theirs is for unary calls alone."""
+    """In Go, interceptors are for unary calls only."""
     seen: list[str] = []
 
     class Counted:
-        """A stream whose messages an interceptor has a look at."""
+        """A stream that records the messages passing an interceptor."""
 
         def __init__(self, stream: Any) -> None:
             self._stream = stream
@@ -374,7 +374,7 @@ async def test_22_interceptors_may_refuse(address: str) -> None:
 
 
 def test_a_second_service_of_a_name_is_refused() -> None:
-    """Go panics, Rust replaces the first."""
+    """Go panics here, and Rust replaces the first one."""
     bound = services()[0]
     assert isinstance(bound.service, Service)
     with pytest.raises(ValueError, match=r"peer\.v1\.Echo"):
@@ -390,7 +390,7 @@ async def test_a_call_after_its_deadline_is_not_sent(client: Client) -> None:
 
 @pytest.mark.parametrize("count", [16, 100])
 async def test_large_calls_at_once_do_not_lock_up(our_server: str, count: int) -> None:
-    """Both sides have more to write than the sockets hold; Go's locked up so."""
+    """Both sides write more than the sockets hold; Go's library deadlocked here."""
     value = bytes(1 << 20)
     async with (
         asyncio.timeout(30),

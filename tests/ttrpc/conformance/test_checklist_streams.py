@@ -208,7 +208,7 @@ async def test_39_several_streams_and_connections(address: str, server: Server) 
 
 
 async def test_a_stream_s_deadline_is_enforced(client: Client) -> None:
-    """Rust's servers do not."""
+    """Rust's servers ignore the deadlines of streams."""
     async with await client.open_stream(ECHO["Ignore"], timeout=0.05) as stream:
         with pytest.raises(StatusError) as caught:
             await stream.recv()

@@ -109,7 +109,7 @@ def test_34_addresses(text: str, address: object) -> None:
     "text", ["Vsock://8:1024", "abc://x", "/run/a.sock", "vsock://8", "vsock://8:x"]
 )
 def test_34_no_addresses(text: str) -> None:
-    """TCP is none either: ttrpc has no encryption and no passwords."""
+    """Nor is a TCP address: ttrpc has no encryption and no authentication."""
     with pytest.raises(ValueError, match="address"):
         parse_address(text)
 
@@ -186,7 +186,7 @@ def test_37_without_an_event_loop(our_server: str) -> None:
 
 
 async def test_38_each_peer_is_authorized_once(address: str) -> None:
-    """Rust's hook for accepted connections. Transforming payloads is not built."""
+    """Rust's hook for accepted connections; ours cannot transform payloads."""
     asked: list[Peer] = []
 
     def allow(peer: Peer) -> bool:

@@ -40,7 +40,7 @@ HI: Final = BytesValue(value=b"hi").SerializeToString()
 
 
 class FakeServer:
-    """The other end of the client's connection, frame by frame."""
+    """The server's end of the client's connection, frame by frame."""
 
     def __init__(self, sock: socket.socket) -> None:
         self.sock = sock
@@ -88,7 +88,7 @@ def failure(stream_id: int, code: int, payload: bytes = b"") -> Frame:
 
 
 async def asked(pair: Pair) -> asyncio.Future[bytes]:
-    """Make a call and have the server read it."""
+    """Make a call and wait until the server has read it."""
     client, server = pair
     call = asyncio.ensure_future(echo(client, b"hi"))
     assert (await server.receive()).type == REQUEST
@@ -114,7 +114,7 @@ OK: Final = {
     "data_for_a_later_stream": [data(7, b"x"), answer(1)],
     "oversized_for_nobody": [data(9, bytes(LIMIT + 1)), answer(1)],
 }
-"""Frames after which a call has its answer."""
+"""Frames that answer a call."""
 
 
 @pytest.mark.parametrize("name", OK)
@@ -173,7 +173,7 @@ async def test_a_status_text_is_shown_without_its_control_characters(
 
 @pytest.mark.parametrize("part", [b"", bytes(answer(1))[:5], bytes(answer(1))[:-1]])
 async def test_the_connection_ends(pair: Pair, part: bytes) -> None:
-    """Between frames, in a header, in a body: all calls fail, and all later ones."""
+    """Cut between frames, in a header or in a body: all calls fail, and later ones."""
     calls = [await asked(pair), await asked(pair)]
     await pair[1].send(part)
     pair[1].sock.close()

@@ -24,7 +24,7 @@ from ttrpc.frame import Frame as OurFrame
 TEXTS_OF_OURS: Final = {
     "nil_response": b"handler returned nothing, not its method's response",
 }
-"""Go's text is about its marshaller."""
+"""Go's text names its marshaller."""
 
 
 @dataclass(frozen=True, slots=True)

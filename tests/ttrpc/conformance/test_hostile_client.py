@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Clients that mean harm: memory stays bounded, and everybody else is served."""
+"""Hostile clients: memory stays bounded, and all other clients are served."""
 
 from __future__ import annotations
 
@@ -34,18 +34,18 @@ class Victim:
         self.before = resident(process.pid)
 
     def serves(self) -> None:
-        """See that somebody else gets an answer."""
+        """Check that another client gets an answer."""
         with Wire(self.address) as wire:
             wire.send(request(1, "Echo", BytesValue(value=b"hi")))
             assert wire.receive() is not None
 
     @property
     def grown(self) -> int:
-        """Bytes of resident memory more than at first."""
+        """Return the growth of resident memory in bytes."""
         return resident(self.process.pid) - self.before
 
     def stays_below(self, limit: int) -> None:
-        """See for a while that others are served and memory is bounded."""
+        """Check for a while that other clients are served and memory is bounded."""
         end = time.monotonic() + 0.5
         while time.monotonic() < end:
             self.serves()
@@ -101,7 +101,7 @@ def test_waiting_calls_cost_little(victim: Victim) -> None:
 
 
 def test_headers_that_promise_much(victim: Victim) -> None:
-    """A promise of 4 MiB costs nothing until it is kept."""
+    """A header that announces 4 MiB allocates nothing until bytes arrive."""
     promise = HEADER.pack(LIMIT, 1, REQUEST, 0)
     with ExitStack() as stack:
         wires = [stack.enter_context(Wire(victim.address)) for _ in range(200)]
@@ -144,7 +144,7 @@ def test_ten_thousand_open_streams(victim: Victim) -> None:
 
 
 def test_calls_without_end(victim: Victim) -> None:
-    """Past the limit, a call is refused and the others go on."""
+    """A call over the limit is refused, and the others go on."""
     hour = UInt64Value(value=3600 * SECOND)
     with Wire(victim.address) as wire:
         for start in range(1, 50_001, 1000):
@@ -214,7 +214,7 @@ def test_large_requests_without_end(victim: Victim) -> None:
 
 
 def test_metadata_without_end(victim: Victim) -> None:
-    """It is kept as long as the call runs, so it counts."""
+    """Metadata is kept as long as the call runs, so it counts."""
     hour = UInt64Value(value=3600 * SECOND)
     pairs = [("key", "x" * MIB)]
     with Wire(victim.address) as wire:
@@ -229,7 +229,7 @@ def test_metadata_without_end(victim: Victim) -> None:
 
 
 def test_streams_that_are_not_read(victim: Victim) -> None:
-    """Each within its own limit, all together not."""
+    """Each is within its own limit, but all together are not."""
     piece = BytesValue(value=bytes(MIB))
     with Wire(victim.address) as wire:
         for stream_id in range(1, 401, 2):
@@ -274,7 +274,7 @@ def test_random_bytes(victim: Victim) -> None:
 
 
 def test_connections_without_end(victim: Victim) -> None:
-    """More than it has file descriptors for: it waits, and goes on after."""
+    """More connections than file descriptors: the server waits, then goes on."""
     subprocess.run(
         ["prlimit", f"--pid={victim.process.pid}", "--nofile=100:100"], check=True
     )

@@ -41,7 +41,7 @@ class Ending(enum.Enum):
 
 
 async def echo(request: BytesValue, context: CallContext) -> BytesValue:
-    """Answers late when it is asked something, and at once when not."""
+    """Answers a request with a payload late, and an empty one at once."""
     if request.value:
         await asyncio.sleep(len(request.value) / 1000)
     return request

@@ -48,7 +48,7 @@ SCENARIOS: Final = (
     "unimplemented",
     "value_and_error",
 )
-"""Those that say the same every time: no deadlines, no races, no megabytes."""
+"""Scenarios with the same frames every time: no deadlines, races or megabytes."""
 
 
 def main() -> None:

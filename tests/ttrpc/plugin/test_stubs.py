@@ -44,7 +44,7 @@ SHARED = 'syntax = "proto3"; package {0}; message Shared {{ int32 {0} = 1; }}'
 
 @pytest.fixture
 def odd(tmp_path: Path) -> Path:
-    """A directory with a .proto of all that is unusual."""
+    """A directory with a .proto that has every unusual case."""
     (tmp_path / "odd-name.proto").write_text(ODD)
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
@@ -182,7 +182,7 @@ async def misuse(client: Client) -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_stubs_are_typed(odd: Path) -> None:
-    """Strictly: the right use passes, and the wrong one does not."""
+    """Under `mypy --strict`, the right use passes and the wrong one fails."""
     compile_python(odd)
     (odd / "py.typed").touch()
     for name, source in (("use", USE), ("misuse", USE + MISUSE)):

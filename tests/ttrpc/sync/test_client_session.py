@@ -90,7 +90,7 @@ def test_the_end_of_the_connection_ends_all(pair: Pair) -> None:
 
 
 def test_a_response_that_found_no_room_ends_its_call_as_too_slow(pair: Pair) -> None:
-    """Other streams hold all that the connection may: it must not vanish."""
+    """Other streams use up the connection's share; the response must not vanish."""
     session, server = pair
     hoard, _ = session.open_stream(ECHO["EchoStream"], b"", 0, (), soon())
     stream, inbox = session.open_stream(ECHO["Upload"], b"", 0, (), soon())

@@ -118,7 +118,7 @@ def test_leaving_it_tells_the_server(pair: Pair) -> None:
 
 
 def test_leaving_it_when_the_server_has_gone_raises_nothing(pair: Pair) -> None:
-    """It would take the place of the error that made one leave."""
+    """An error here would replace the error that left the block."""
     stream, server = pair
 
     def leave() -> None:
