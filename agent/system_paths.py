@@ -6,12 +6,11 @@ Tests give the domain a tree of their own instead of the machine's.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class SystemPaths:
+class SystemPaths(NamedTuple):
     """The roots below which the agent looks for the kernel and keeps its state."""
 
     proc: Path = Path("/proc")
