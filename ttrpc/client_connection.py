@@ -201,16 +201,17 @@ class ClientConnection:
 
     def receive_frame(self, frame: ReceivedFrame) -> None:
         """Deal with one frame. Raises only errors of the event methods."""
-        if isinstance(frame, Oversized):
+        # Faster than isinstance, on the way of every frame.
+        if type(frame) is Oversized:
             self._receive_oversized(frame)
             return
-        stream_id, type, flags, payload = frame
+        stream_id, message_type, flags, payload = frame
         if stream_id in self.calls:
             self.calls.remove(stream_id)
             self._receive_answer(frame)
         elif stream_id in self.streams:
             stream = self.streams[stream_id]
-            if type == DATA:
+            if message_type == DATA:
                 self._receive_data(stream, flags, payload)
             else:
                 self._receive_end(stream, frame)

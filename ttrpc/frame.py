@@ -16,7 +16,7 @@ from __future__ import annotations
 import enum
 import struct
 from dataclasses import dataclass
-from typing import Final, NamedTuple, TypeAlias
+from typing import Final, NamedTuple, TypeAlias, final
 
 import construct
 
@@ -46,6 +46,7 @@ RawFrame: TypeAlias = tuple[int, int, int, Payload]
 """Stream id, type, flags, payload: a frame on the hot path."""
 
 
+@final
 class Oversized(NamedTuple):
     """Stands for a frame over the limit, whose payload has been discarded."""
 

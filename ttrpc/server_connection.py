@@ -93,18 +93,19 @@ class ServerConnection:
 
     def receive_frame(self, frame: ReceivedFrame) -> None:
         """Deal with one frame. Raises only errors of the event methods."""
-        if isinstance(frame, Oversized):
+        # Faster than isinstance, on the way of every frame.
+        if type(frame) is Oversized:
             self._receive_oversized(frame)
             return
-        stream_id, type, flags, payload = frame
-        if type == DATA:
+        stream_id, message_type, flags, payload = frame
+        if message_type == DATA:
             stream = self.streams.get(stream_id)
             if stream is not None and stream.can_receive and not flags:
                 # The shortest way for a plain message, as nearly all frames are.
                 self._events.message_received(stream, payload)
             else:
                 self._receive_data(stream_id, flags, payload)
-        elif type == REQUEST:
+        elif message_type == REQUEST:
             if stream_id > self._last_id and stream_id & 1:
                 self._last_id = stream_id
                 self._receive_request(stream_id, flags, payload)
