@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-import logging
 import socket
 from collections.abc import Callable
 from typing import Any, Final
@@ -20,6 +19,7 @@ from google.protobuf.message import DecodeError
 
 from ttrpc.aio.call import Call, StreamCall
 from ttrpc.aio.inbox import Inbox
+from ttrpc.aio.outcome import outcome_of
 from ttrpc.aio.server_stream import ServerStream
 from ttrpc.aio.serving import Serving
 from ttrpc.aio.transport import Transport
@@ -33,8 +33,6 @@ from ttrpc.routes import Route, awaited
 from ttrpc.server_connection import ServerConnection
 from ttrpc.share import FREE, OVERHEAD, Share
 from ttrpc.stream import Stream
-
-log = logging.getLogger(__name__)
 
 LINGER: Final = 0.05
 """Seconds to wait between the last response and closing. Go's client may report the
@@ -333,25 +331,7 @@ class ServerSession:
         return DEADLINE_PASSED
 
     def _to_status(self, error: BaseException, context: CallContext) -> StatusError:
-        if isinstance(error, asyncio.CancelledError):
-            return StatusError(Code.CANCELLED, "context canceled")
-        try:
-            status = self._serving.status_of(error)
-        except Exception:
-            log.exception("status_of failed")
-            status = StatusError(Code.UNKNOWN, type(error).__name__)
-        if status.code == Code.OK:
-            # The client would read it as success with an empty response.
-            status = StatusError(Code.UNKNOWN, status.message, status.details)
-        if status.code in (Code.UNKNOWN, Code.INTERNAL) and not isinstance(
-            error, StatusError
-        ):
-            log.error(
-                "handler failed",
-                exc_info=error,
-                extra={"method": context.method.full_method},
-            )
-        return status
+        return outcome_of(error, context, self._serving.status_of)
 
     # The end.
 
