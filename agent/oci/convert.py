@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from kata_agent.errors import InvalidArgument
+from kata_agent.oci.capabilities import capabilities_to_oci
 from kata_agent.oci.convert_resources import resources_to_oci
 from kata_agent.oci.convert_seccomp import seccomp_to_oci
 from kata_agent.oci.presence import only_set, only_set_or_none, without_none
@@ -20,16 +21,24 @@ from kata_agent.oci.spec import Spec
 from kata_protos import oci_pb2
 
 OCI_VERSION: Final = "1.0.2"
+"""The version that each bundle says. The request's own (1.2 and 1.3 with containerd 2)
+would change nothing in the spec, but crun before 1.14.2 refuses any over 1.1."""
+NAMESPACES: Final = {"mnt": "mount", "net": "network"}
+"""Kinds of namespaces that runtime-rs calls as `/proc/self/ns` does (man 7 namespaces),
+and their names in an OCI spec."""
 
 
 def to_oci(message: oci_pb2.Spec) -> Spec:
-    """Return the whole spec. Raises `InvalidArgument` if a needed part is missing."""
+    """Return the whole spec.
+
+    Raises `InvalidArgument` if a needed part is missing or has an invalid value.
+    """
     for part in ("Process", "Root", "Linux"):
         if not message.HasField(part):
             raise InvalidArgument(f"spec: no {part.lower()}")
     return without_none(
         {
-            "ociVersion": message.Version or OCI_VERSION,
+            "ociVersion": OCI_VERSION,
             "process": process_to_oci(message.Process),
             "root": {"path": message.Root.Path, "readonly": message.Root.Readonly},
             "hostname": message.Hostname or None,
@@ -42,7 +51,10 @@ def to_oci(message: oci_pb2.Spec) -> Spec:
 
 
 def process_to_oci(message: oci_pb2.Process) -> Spec:
-    """Return the `process` part. Raises `InvalidArgument` if it has no arguments."""
+    """Return the `process` part.
+
+    Raises `InvalidArgument` without arguments, and for an unknown capability.
+    """
     if not message.Args:
         raise InvalidArgument("process: no arguments")
     console = message.ConsoleSize
@@ -63,7 +75,7 @@ def process_to_oci(message: oci_pb2.Process) -> Spec:
             "args": list(message.Args),
             "env": list(message.Env),
             "cwd": message.Cwd or "/",
-            "capabilities": _capabilities_to_oci(message.Capabilities)
+            "capabilities": capabilities_to_oci(message.Capabilities)
             if message.HasField("Capabilities")
             else None,
             "rlimits": [
@@ -109,8 +121,7 @@ def _linux_to_oci(message: oci_pb2.Linux) -> Spec:
             "resources": resources_to_oci(message.Resources),
             "cgroupsPath": message.CgroupsPath,
             "namespaces": [
-                without_none({"type": namespace.Type, "path": namespace.Path or None})
-                for namespace in message.Namespaces
+                _namespace_to_oci(namespace) for namespace in message.Namespaces
             ],
             "devices": [_device_to_oci(device) for device in message.Devices] or None,
             "seccomp": seccomp_to_oci(message.Seccomp),
@@ -123,6 +134,11 @@ def _linux_to_oci(message: oci_pb2.Linux) -> Spec:
     )
 
 
+def _namespace_to_oci(message: oci_pb2.LinuxNamespace) -> Spec:
+    kind = NAMESPACES.get(message.Type, message.Type)
+    return without_none({"type": kind, "path": message.Path or None})
+
+
 def _mount_to_oci(message: oci_pb2.Mount) -> Spec:
     return without_none(
         {
@@ -132,16 +148,6 @@ def _mount_to_oci(message: oci_pb2.Mount) -> Spec:
             "options": list(message.options) or None,
         }
     )
-
-
-def _capabilities_to_oci(message: oci_pb2.LinuxCapabilities) -> Spec:
-    return {
-        "bounding": list(message.Bounding),
-        "effective": list(message.Effective),
-        "inheritable": list(message.Inheritable),
-        "permitted": list(message.Permitted),
-        "ambient": list(message.Ambient),
-    }
 
 
 def _mappings_to_oci(messages: Iterable[oci_pb2.LinuxIDMapping]) -> list[Spec] | None:

@@ -1,14 +1,34 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The filter of system calls: LinuxSeccomp to the spec's `linux.seccomp`."""
+"""The filter of system calls: LinuxSeccomp to the spec's `linux.seccomp`.
+
+runtime-rs gives each rule an `errnoret` of 0, which stands for none. The OCI runtime
+then takes its default, EPERM, and it refuses the field for an action that returns none.
+"""
 
 from __future__ import annotations
 
+from typing import Final
+
+from kata_agent.errors import InvalidArgument
 from kata_agent.oci.presence import without_none
 from kata_agent.oci.spec import Spec
 from kata_protos import oci_pb2
 
+WITH_ERROR_NUMBER: Final = ("SCMP_ACT_ERRNO", "SCMP_ACT_TRACE")
+"""Actions that return the rule's error number (man 3 seccomp_rule_add)."""
+NOTIFY: Final = "SCMP_ACT_NOTIFY"
+"""Asks a listener, whose socket the wire's messages have no field for."""
+
 
 def seccomp_to_oci(message: oci_pb2.LinuxSeccomp) -> Spec | None:
+    """Return the filter, or None without rules and without a default action.
+
+    Raises `InvalidArgument` for an action that needs a listener: its system calls would
+    never return.
+    """
+    actions = [message.DefaultAction, *(rule.Action for rule in message.Syscalls)]
+    if NOTIFY in actions:
+        raise InvalidArgument(f"seccomp: action {NOTIFY!r}, but there is no listener")
     if not message.DefaultAction and not message.Syscalls:
         return None
     return without_none(
@@ -26,7 +46,9 @@ def _seccomp_rule_to_oci(message: oci_pb2.LinuxSyscall) -> Spec:
         {
             "names": list(message.Names),
             "action": message.Action,
-            "errnoRet": message.errnoret if message.HasField("errnoret") else None,
+            "errnoRet": message.errnoret or None
+            if message.Action in WITH_ERROR_NUMBER
+            else None,
             "args": [
                 {
                     "index": argument.Index,

@@ -13,19 +13,46 @@ from tests.helpers.domain import (
 )
 from tests.helpers.namespace import World, in_namespaces
 
+STEERING = (
+    # crun(1) and crun's handlers
+    "run.oci.delegate-cgroup",
+    "run.oci.handler",
+    "run.oci.hooks.stderr",
+    "run.oci.hooks.stdout",
+    "run.oci.keep_original_groups",
+    "run.oci.mount_context_type",
+    "run.oci.pidfd_receiver",
+    "run.oci.seccomp.plugins",
+    "run.oci.seccomp.receiver",
+    "run.oci.seccomp_bpf_data",
+    "run.oci.seccomp_fail_unknown_syscall",
+    "run.oci.systemd.force_cgroup_v1",
+    "run.oci.systemd.subgroup",
+    "run.oci.timens_offset",
+    "krun.cpus",
+    "krun.variant",
+    "module.wasm.image/variant",
+    "org.systemd.property.TasksMax",
+    # `runc features`, potentiallyUnsafeConfigAnnotations
+    "bundle",
+    "bundle=/run/stolen",
+    "org.criu.config",
+)
+
 
 @in_namespaces("v2")
 async def test_annotations_of_the_runtime_never_reach_it(world: World) -> None:
     """The bundle has those of the user, and those that the agent sets itself."""
-    kept = {"io.kubernetes.cri.container-name": "x", "run.ocean": "y"}
-    steering = {
-        "run.oci.handler": "krun",
-        "run.oci.hooks.stdout": "/run/stolen",
-        "run.oci.seccomp_bpf_data": "BgAAAAAA/38=",
-        "module.wasm.image/variant": "compat",
-        "org.criu.config": "/run/stolen",
-        "org.systemd.property.TasksMax": "1",
+    # Of the Go shim and of runtime-rs, of a user, and two that only look alike.
+    kept = {
+        "io.kubernetes.cri.container-name": "c1",
+        "io.kubernetes.cri.container-type": "container",
+        "io.katacontainers.pkg.oci.container_type": "pod_container",
+        "nerdctl/network-namespace": "/var/run/netns/cni-1",
+        "run.ocean": "y",
+        "bundle.example": "z",
     }
+    steering = {name: "/run/stolen" for name in STEERING}
     async with open_sandbox() as sandbox:
         request = container_request("c1", "true")
         request.OCI.Annotations.update(kept | steering)

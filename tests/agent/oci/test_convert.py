@@ -15,7 +15,7 @@ from kata_protos import oci_pb2
 def full() -> oci_pb2.Spec:
     return ParseDict(
         {
-            "Version": "1.1.0",
+            "Version": "1.0.2-dev",
             "Process": {
                 "Terminal": True,
                 "ConsoleSize": {"Height": 24, "Width": 80},
@@ -64,7 +64,7 @@ def full() -> oci_pb2.Spec:
                         {
                             "Names": ["read"],
                             "Action": "SCMP_ACT_ERRNO",
-                            "errnoret": 0,
+                            "errnoret": 38,
                             "Args": [{"Index": 1, "Value": 2, "Op": "SCMP_CMP_EQ"}],
                         }
                     ],
@@ -81,7 +81,7 @@ def full() -> oci_pb2.Spec:
 
 def test_everything_is_carried_over() -> None:
     assert to_oci(full()) == {
-        "ociVersion": "1.1.0",
+        "ociVersion": "1.0.2",
         "process": {
             "terminal": True,
             "consoleSize": {"height": 24, "width": 80},
@@ -134,8 +134,7 @@ def test_everything_is_carried_over() -> None:
                     {
                         "names": ["read"],
                         "action": "SCMP_ACT_ERRNO",
-                        # A field that is set to zero is not absent.
-                        "errnoRet": 0,
+                        "errnoRet": 38,
                         "args": [
                             {
                                 "index": 1,
@@ -181,3 +180,19 @@ def test_zero_means_absent_where_it_is_optional() -> None:
     assert process["cwd"] == "/"
     assert "consoleSize" not in process
     assert "capabilities" not in process
+
+
+@pytest.mark.parametrize("version", ["1.0.2-dev", "1.1.0+dev", "1.2.0", "1.3.0", ""])
+def test_the_bundle_says_a_version_that_every_runtime_takes(version: str) -> None:
+    """Go shims send 1.0.2-dev with containerd 1.6, 1.2 and 1.3 with containerd 2."""
+    spec = full()
+    spec.Version = version
+    assert to_oci(spec)["ociVersion"] == "1.0.2"
+
+
+def test_namespaces_of_runtime_rs_have_the_names_of_the_oci_spec() -> None:
+    spec = full()
+    for kind in ("mnt", "net"):
+        spec.Linux.Namespaces.add(Type=kind)
+    kinds = [namespace["type"] for namespace in to_oci(spec)["linux"]["namespaces"]]
+    assert kinds == ["ipc", "mount", "network"]
