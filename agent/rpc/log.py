@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One debug line for each call: method, ids, status and duration.
+"""One line for each call: method, ids, status and duration.
 
-`ttrpc.aio` logs the traceback of a failure that is an internal error.
+The line is for debugging, unless the call failed with an `Internal` of the domain, such
+as an OCI runtime that found no such command. That line is an error and says why. Any
+other exception that becomes an internal error is a defect or the kernel's, and
+`ttrpc.aio` logs its traceback.
 """
 
 from __future__ import annotations
@@ -11,6 +14,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from kata_agent.errors import Internal
 from ttrpc.call_context import CallContext
 from ttrpc.codes import Code
 from ttrpc.errors import StatusError
@@ -28,23 +32,31 @@ def log_interceptor(status_of: Callable[[BaseException], StatusError]) -> Interc
     async def logged(request: Any, context: CallContext, proceed: Proceed) -> Any:
         began = time.monotonic()
         code: Code | int = Code.CANCELLED
+        level, reason = logging.DEBUG, {}
         try:
             response = await proceed(request, context)
             code = Code.OK
             return response
+        except Internal as error:
+            status = status_of(error)
+            code, level, reason = status.code, logging.ERROR, {"error": str(error)}
+            # A status has no traceback in the log.
+            raise status from error
         except Exception as error:
             code = status_of(error).code
             raise
         finally:
-            if log.isEnabledFor(logging.DEBUG):
-                log.debug(
-                    "call",
+            if log.isEnabledFor(level):
+                log.log(
+                    level,
+                    "call" if level == logging.DEBUG else "call failed",
                     extra={
                         "method": context.method.name,
                         "container_id": getattr(request, "container_id", ""),
                         "exec_id": getattr(request, "exec_id", ""),
                         "code": code.name if isinstance(code, Code) else code,
                         "duration_ms": round((time.monotonic() - began) * 1000, 3),
+                        **reason,
                     },
                 )
 

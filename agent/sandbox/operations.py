@@ -21,7 +21,12 @@ class Operations:
 
     async def complete(self, operation: Coroutine[Any, Any, T]) -> T:
         """Return the result of `operation`; a cancelled caller leaves it running."""
-        return await asyncio.shield(self.start(operation))
+        task = self.start(operation)
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            self.abandon(task)
+            raise
 
     def start(self, operation: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         """Begin `operation` in a task that is kept until it ends."""
@@ -30,8 +35,17 @@ class Operations:
         task.add_done_callback(self._ended)
         return task
 
+    def abandon(self, task: asyncio.Task[Any]) -> None:
+        """Have the error of an operation logged, because no caller waits for it."""
+        task.add_done_callback(_log_failure)
+
     def _ended(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)
-        if not task.cancelled() and task.exception() is not None:
-            # A caller that waits gets the error too; the line is for callers that left.
-            log.debug("operation failed", exc_info=task.exception())
+        if not task.cancelled():
+            # asyncio complains about an error that no caller has looked at.
+            task.exception()
+
+
+def _log_failure(task: asyncio.Task[Any]) -> None:
+    if not task.cancelled() and task.exception() is not None:
+        log.debug("operation failed", exc_info=task.exception())

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The pause process: PID 1 of the pid namespace that containers share.
+"""The pause process: PID 1 of the pid namespace that containers share, named `pause`.
 
 Containers see it in their `/proc`, so that it must lead nowhere and have no rights:
 `/proc/1/root` and `/proc/1/cwd` are an empty directory, and it runs as the user nobody
@@ -23,6 +23,14 @@ PROGRAM: Final = (
     # file after that.
     "import _signal as s, posix as p\n"
     "s.signal(s.SIGCHLD, s.SIG_IGN)\n"
+    "f = p.open('/proc/self/comm', p.O_WRONLY); p.write(f, b'pause'); p.close(f)\n"
+    # The arguments are in the memory between these two addresses (man 5 proc_pid_stat).
+    # If their last byte is not zero, the kernel shows them up to the first that is
+    # (fs/proc/base.c, get_mm_cmdline).
+    "f = p.open('/proc/self/stat', p.O_RDONLY); stat = p.read(f, 4096); p.close(f)\n"
+    "begin, end = map(int, stat.rpartition(b')')[2].split()[45:47])\n"
+    "title = b'pause'.ljust(end - begin - 1, b'\\0') + b'.'\n"
+    "f = p.open('/proc/self/mem', p.O_WRONLY); p.pwrite(f, title, begin); p.close(f)\n"
     "p.setgroups([]); p.setgid(65534); p.setuid(65534)\n"
     "p.write(1, b'.'); p.dup2(0, 1)\n"
     "while True: s.pause()"

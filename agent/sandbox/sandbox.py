@@ -181,7 +181,7 @@ class Sandbox:
             )
         except asyncio.CancelledError:
             # The caller has gone, and nobody will ever ask for this container.
-            self._begin_removal(container)
+            self._operations.abandon(self._begin_removal(container))
             raise
 
     async def _build(

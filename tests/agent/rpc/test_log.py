@@ -8,7 +8,7 @@ import logging
 import pytest
 from google.protobuf.empty_pb2 import Empty
 
-from kata_agent.errors import InvalidState
+from kata_agent.errors import Internal, InvalidState
 from kata_agent.rpc.log import log_interceptor
 from kata_agent.rpc.status import to_status
 from kata_protos import agent_pb2
@@ -29,6 +29,8 @@ class Signals(AgentServiceBase):
             raise InvalidState("container 'c1': stopped")
         if request.signal == 2:
             raise KeyError("a defect")
+        if request.signal == 3:
+            raise Internal("container 'c1': exec failed: the file x was not found")
         return Empty()
 
 
@@ -69,3 +71,20 @@ async def test_a_defect_has_its_traceback_in_the_log_once(
     assert failed.levelno == logging.ERROR
     assert failed.exc_info is not None
     assert isinstance(failed.exc_info[1], KeyError)
+
+
+async def test_a_failure_of_the_domain_is_one_error_line_without_a_traceback(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    reason = "container 'c1': exec failed: the file x was not found"
+    async with served(Signals(), interceptors=(log_interceptor(to_status),)) as agent:
+        with pytest.raises(StatusError) as caught:
+            await call(agent, 3)
+    assert (caught.value.code, caught.value.message) == (Code.INTERNAL, reason)
+    (line,) = [vars(record) for record in caplog.records if record.name != "asyncio"]
+    assert (line["message"], line["levelname"]) == ("call failed", "ERROR")
+    assert (line["method"], line["code"]) == ("SignalProcess", "INTERNAL")
+    assert (line["container_id"], line["exec_id"]) == ("c1", "e1")
+    assert line["error"] == reason
+    assert line["exc_info"] is None

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 
 import pytest
 
@@ -26,6 +27,39 @@ async def test_an_operation_outlives_its_caller() -> None:
         await caller
     go_on.set()
     await ended.wait()
+
+
+async def test_the_error_of_an_operation_is_logged_if_its_caller_has_left(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    operations = Operations()
+    go_on = asyncio.Event()
+
+    async def fail() -> None:
+        await go_on.wait()
+        raise ValueError("x")
+
+    stays = asyncio.create_task(operations.complete(fail()))
+    await asyncio.sleep(0)
+    go_on.set()
+    with pytest.raises(ValueError, match="x"):
+        await stays
+    assert caplog.records == []
+
+    go_on.clear()
+    leaves = asyncio.create_task(operations.complete(fail()))
+    await asyncio.sleep(0)
+    leaves.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await leaves
+    abandoned = operations.start(fail())
+    operations.abandon(abandoned)
+    go_on.set()
+    with pytest.raises(ValueError, match="x"):
+        await abandoned
+    await asyncio.sleep(0)
+    assert [record.message for record in caplog.records] == ["operation failed"] * 2
 
 
 async def test_results_and_errors_reach_the_caller() -> None:

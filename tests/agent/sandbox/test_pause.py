@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -28,8 +29,18 @@ async def test_it_has_no_file_system_and_no_rights(world: World) -> None:
     status = (process / "status").read_text()
     assert "Uid:\t65534" in status
     assert "CapPrm:\t0000000000000000" in status
+    links = [os.readlink(file) for file in (process / "fd").iterdir()]
+    assert not [link for link in links if link.startswith(("/proc", str(process)))]
     # The mounts of the test are not changed.
     assert Path("/proc/self/mountinfo").read_text() == before
+
+
+@in_namespaces("v1")
+async def test_it_calls_itself_pause(world: World) -> None:
+    ROOT.mkdir()
+    process = Path("/proc", str(start_pause(ROOT, pivot_root=True)))
+    assert (process / "comm").read_text() == "pause\n"
+    assert (process / "cmdline").read_bytes().rstrip(b"\0") == b"pause"
 
 
 @in_namespaces("v1")
