@@ -15,6 +15,7 @@ from typing import Any, Final
 from google.protobuf.message import DecodeError
 
 from bench.ttrpc.peer_pb2 import DESCRIPTOR
+from fuzz.sessions import check_calling, check_serving
 from ttrpc.bound_service import BoundService
 from ttrpc.client_connection import ClientConnection
 from ttrpc.dump import describe, read_capture
@@ -229,14 +230,18 @@ TARGETS: Final[tuple[Callable[[bytes, int], None], ...]] = (
     check_client,
     lambda data, _: check_request(data),
     lambda data, _: check_capture(data),
+    check_serving,
+    check_calling,
 )
 
 
 def check(data: bytes) -> None:
     """Run one of the fuzzer's inputs.
 
-    The first byte selects the target of the rest: a server, a client, the decoder of
-    requests or the dumper. The second byte, plus one, is the size of its pieces.
+    The first byte selects the target of the rest: the core of a server or of a client,
+    the decoder of requests, the dumper, or a whole session with a server or a client on
+    asyncio. The second byte, plus one, is the size of its pieces; for a session it
+    selects its end.
     """
     if len(data) > 2:
         TARGETS[data[0] % len(TARGETS)](data[2:], data[1] + 1)

@@ -31,6 +31,9 @@ def main() -> None:
             data = bytes.fromhex("".join(frames[:FRAMES]))
             name = f"{recording.stem}.{'client' if mark == '>' else 'server'}"
             (CORPUS / name).write_bytes(bytes((target,)) + PIECE + data)
+            (CORPUS / f"{name}.session").write_bytes(
+                bytes((target + 4,)) + PIECE + data
+            )
         first_request = bytes.fromhex("".join(lines[0][2:]))
         (CORPUS / f"{recording.stem}.request").write_bytes(b"\2\0" + first_request)
     capture = (GOLDEN / "stream_fails.txt").read_bytes()

@@ -31,6 +31,8 @@ async def serve(address: str, grace: float) -> None:
     await ended.wait()
     if not await server.shutdown(grace):
         sys.exit("calls were cut off")
+    if server.calls_in_flight:
+        sys.exit(f"{server.calls_in_flight} calls never ended")
 
 
 def main() -> None:

@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Coroutine
 from dataclasses import dataclass
+from typing import Any
 
 from ttrpc.aio.inbox import Inbox
 from ttrpc.call_context import CallContext
@@ -20,6 +22,10 @@ class Call:
     """Bytes of its request: the metadata, and the payload of a unary call."""
     answered: bool = False
     """Whether the caller has an answer; a later one of the handler is dropped."""
+    entered: bool = False
+    """Whether the task has begun; one that is cancelled before never does."""
+    awaitable: Coroutine[Any, Any, Any] | None = None
+    """The coroutine that a plain handler returned and that the task awaits."""
     task: asyncio.Task[None] | None = None
     timer: asyncio.TimerHandle | None = None
     """Fires at the deadline."""

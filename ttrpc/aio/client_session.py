@@ -177,6 +177,7 @@ class ClientSession:
         for inbox in self._inboxes.values():
             # Messages that arrived before the connection broke can still be read.
             inbox.end(reason)
+            inbox.release()
         self._inboxes.clear()
         for timer in self._timers.values():
             timer.cancel()

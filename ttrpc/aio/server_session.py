@@ -18,6 +18,7 @@ from typing import Any, Final
 from google.protobuf.message import DecodeError
 
 from ttrpc.aio.call import Call, StreamCall
+from ttrpc.aio.calls_in_flight import DEADLINE_PASSED, CallsInFlight
 from ttrpc.aio.inbox import Inbox
 from ttrpc.aio.outcome import outcome_of
 from ttrpc.aio.server_stream import ServerStream
@@ -31,18 +32,13 @@ from ttrpc.frame import Payload
 from ttrpc.metadata import Pairs
 from ttrpc.routes import Route, awaited
 from ttrpc.server_connection import ServerConnection
-from ttrpc.share import FREE, OVERHEAD, Share
+from ttrpc.share import OVERHEAD, Share
 from ttrpc.stream import Stream
 
 LINGER: Final = 0.05
 """Seconds to wait between the last response and closing. Go's client may report the
 close instead of a response that arrived with it."""
 
-DEADLINE_PASSED: Final = StatusError(
-    Code.DEADLINE_EXCEEDED, "context deadline exceeded"
-)
-TOO_MANY: Final = StatusError(Code.RESOURCE_EXHAUSTED, "too many calls in flight")
-TOO_LARGE: Final = StatusError(Code.RESOURCE_EXHAUSTED, "too much in flight")
 UNREAD: Final = StatusError(Code.RESOURCE_EXHAUSTED, "too many answers left unread")
 
 
@@ -80,8 +76,6 @@ class ServerSession:
         self._serving = serving
         self._ended = ended
         self._loop = asyncio.get_running_loop()
-        self._calls: dict[int, Call] = {}
-        """The calls that have a task, by stream id."""
         self._draining = False
         self._lingers = False
         self.peer = peer
@@ -97,6 +91,9 @@ class ServerSession:
             holds_back=True,
         )
         self._cork = self.transport.cork
+        self._calls = CallsInFlight(
+            serving, self._connection, cork=self._cork, held=self._held
+        )
 
     # Unary calls.
 
@@ -129,7 +126,8 @@ class ServerSession:
         )
         size = len(payload) + _size(metadata) if metadata else len(payload)
         if route.inline is None:
-            self._start(Call(context, size), self._run_unary, route.proceed, request)
+            call = Call(context, size)
+            self._calls.start(call, self._run_unary, route.proceed, request)
             return
         try:
             response = route.inline(request, context)
@@ -146,11 +144,12 @@ class ServerSession:
 
     def _await_response(self, call: Call, response: Any) -> None:
         """Start a task for a plain function's response that may be awaitable."""
-        started = self._start(call, self._run_unary, awaited, response)
-        if not started and inspect.iscoroutine(response):
-            response.close()
+        if inspect.iscoroutine(response):
+            call.awaitable = response
+        self._calls.start(call, self._run_unary, awaited, response)
 
     async def _run_unary(self, call: Call, proceed: Any, request: Any) -> None:
+        call.entered = True
         context = call.context
         error: BaseException | None = None
         answer = b""
@@ -163,7 +162,7 @@ class ServerSession:
             error = exc
         if not call.answered:
             self._answer_unary(call, answer, error)
-        self._end_call(call)
+        self._calls.end(call)
 
     def _answer_unary(
         self, call: Call, answer: bytes, error: BaseException | None
@@ -204,12 +203,10 @@ class ServerSession:
             stream, inbox, connection=self._connection, transport=transport
         )
         call = StreamCall(context, _size(metadata), stream=stream, inbox=inbox)
-        self._start(call, self._run_stream, route.proceed, handle)
+        self._calls.start(call, self._run_stream, route.proceed, handle)
 
     def message_received(self, stream: Stream, payload: Payload) -> None:
-        call = self._calls[stream.stream_id]
-        assert isinstance(call, StreamCall)
-        if not call.inbox.put(payload):
+        if not self._calls.stream(stream.stream_id).inbox.put(payload):
             full = "data handling error: ttrpc: stream buffer full"
             self._connection.fail(stream, StatusError(Code.INVALID_ARGUMENT, full))
             self.stream_failed(
@@ -217,25 +214,19 @@ class ServerSession:
             )
 
     def remote_closed(self, stream: Stream) -> None:
-        self._call_of(stream).inbox.end()
+        self._calls.stream(stream.stream_id).inbox.end()
 
     def stream_failed(self, stream: Stream, error: Exception) -> None:
-        call = self._call_of(stream)
+        call = self._calls.stream(stream.stream_id)
         call.inbox.fail(error)
         # A handler that waits for something other than a message would run on until
         # the connection ends, although its answer can no longer be sent.
-        assert call.task is not None
-        call.task.cancel()
-
-    def _call_of(self, stream: Stream) -> StreamCall:
-        """Return the call of a stream that has not ended."""
-        call = self._calls[stream.stream_id]
-        assert isinstance(call, StreamCall)
-        return call
+        self._calls.cancel(call)
 
     async def _run_stream(
         self, call: StreamCall, proceed: Any, handle: ServerStream[Any, Any]
     ) -> None:
+        call.entered = True
         stream = call.stream
         context = call.context
         error: BaseException | None = None
@@ -252,7 +243,7 @@ class ServerSession:
             self._end_stream(stream, context, answer, error)
         handle.close()
         self.transport.wake()
-        self._end_call(call)
+        self._calls.end(call)
 
     def _end_stream(
         self,
@@ -270,60 +261,6 @@ class ServerSession:
             connection.fail(stream, self._to_status(error, context))
         self._cork.flush_soon()
 
-    # Calls in flight.
-
-    def _start(
-        self, call: Call, run: Callable[..., Any], proceed: Any, request: Any
-    ) -> bool:
-        """Start the task of a call, or refuse a call that is over a limit.
-
-        Returns whether the task was started.
-        """
-        serving = self._serving
-        limits = serving.limits
-        if (
-            len(self._calls) >= limits.calls_per_connection
-            or serving.calls_in_flight >= limits.calls
-        ):
-            self._answer_early(call, TOO_MANY)
-            return False
-        if call.size > FREE and not self._held.take(call.size):
-            self._answer_early(call, TOO_LARGE)
-            return False
-        serving.calls_in_flight += 1
-        self._calls[call.context.stream_id] = call
-        call.task = self._loop.create_task(run(call, proceed, request))
-        self._cork.flush_after_tasks()
-        deadline = call.context.deadline
-        if deadline is not None:
-            call.timer = self._loop.call_at(deadline.at, self._expire, call)
-        return True
-
-    def _expire(self, call: Call) -> None:
-        assert call.task is not None
-        self._answer_early(call, DEADLINE_PASSED)
-        self._cork.flush_soon()
-        call.task.cancel()
-
-    def _answer_early(self, call: Call, error: StatusError) -> None:
-        """Answer in place of the handler, without waiting for it."""
-        if isinstance(call, StreamCall):
-            self._connection.fail(call.stream, error)
-            call.inbox.fail(error)
-        elif not call.answered:
-            self._connection.send_error(call.context.stream_id, error)
-        call.answered = True
-
-    def _end_call(self, call: Call) -> None:
-        if call.timer is not None:
-            call.timer.cancel()
-        if call.size > FREE:
-            self._held.give_back(call.size)
-        del self._calls[call.context.stream_id]
-        self._serving.calls_in_flight -= 1
-        if self._draining:
-            self._close_if_drained()
-
     def _refusal(self) -> StatusError:
         """Return the error of a call that is refused: closing, or a past deadline."""
         if self._draining:
@@ -339,6 +276,7 @@ class ServerSession:
         """Refuse new calls, and close when those in flight have been answered."""
         self._draining = True
         self.transport.on_empty = self._close_if_drained
+        self._calls.on_end = self._close_if_drained
         self._close_if_drained()
 
     @property
@@ -354,19 +292,12 @@ class ServerSession:
 
     def _connection_ended(self, reason: Closed) -> None:
         self._connection.end_all()
-        for call in self._calls.values():
-            call.answered = True
-            if isinstance(call, StreamCall):
-                call.inbox.fail(reason)
-            if call.task is not None:
-                call.task.cancel()
+        self._calls.end_all(reason)
         self._ended(self)
 
     async def wait_closed(self) -> None:
         """Wait until no handler of this connection runs."""
-        calls = self._calls.values()
-        tasks = [call.task for call in calls if call.task is not None]
-        if tasks:
+        if tasks := list(self._calls.tasks()):
             await asyncio.wait(tasks)
 
 

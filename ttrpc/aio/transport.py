@@ -209,6 +209,9 @@ class Transport:
 
     def _is_over(self, part: int) -> bool:
         """Tell whether the outbox has more than its allowance divided by `part`."""
+        if self.closed is not None:
+            # Frames that are put in now are dropped, and must not be counted.
+            return False
         size = self._outbox.size
         self._unread.resize(size)
         return size > self._unread.allowed // part
@@ -223,6 +226,10 @@ class Transport:
             self._loop.add_writer(self._sock.fileno(), self._on_writable)
         except OSError as exc:
             self.close(f"send failed: {exc}")
+        else:
+            if self._unread.size:
+                self._room = FLUSH_SIZE
+                self._unread.resize(0)
 
     def _on_writable(self) -> None:
         try:

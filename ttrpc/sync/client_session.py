@@ -70,6 +70,7 @@ class ClientSession:
                 self.turn(deadline)
         except BaseException:
             self.connection.abandon_call(stream_id)
+            self._answers.pop(stream_id, None)
             raise
         answer = self._answers.pop(stream_id)
         if isinstance(answer, Exception):

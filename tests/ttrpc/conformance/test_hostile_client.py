@@ -69,6 +69,9 @@ def victim(tmp_path: Path) -> Iterator[Victim]:
     address = str(tmp_path / "ours.sock")
     with python_peer(address) as process:
         yield Victim(address, process)
+        # It fails if a call never ended.
+        process.terminate()
+        assert process.wait(PATIENCE) == 0
 
 
 def pour(sock: socket.socket, piece: bytes, most: int) -> int:
