@@ -39,7 +39,7 @@ from kata_agent.container.stream_ports import StreamPorts
 from kata_agent.container.stream_source import StreamSource
 from kata_agent.errors import Internal, InvalidArgument, InvalidState
 from kata_agent.network.stats import read_network_stats
-from kata_agent.oci.resources import merge_resources, pop_unlimited
+from kata_agent.oci.resources import UNLIMITED, merge_resources, pop_unlimited
 from kata_agent.oci.spec import Spec
 from kata_agent.oci.working_directory import check_after, check_before
 from kata_agent.reaper import Reaper
@@ -109,6 +109,12 @@ class Container:
         if self._init is None or self._init.exit_code is not None:
             raise InvalidState(f"container {self.id!r}: its init does not run")
         return self._proc / str(self._init.pid)
+
+    @property
+    def resources(self) -> Spec:
+        """The OCI resources that the container has; empty before its creation."""
+        found: Spec = self.spec.get("linux", {}).get("resources", {})
+        return found
 
     @property
     def hook_output(self) -> Path:
@@ -307,8 +313,11 @@ class Container:
         limits = copy.deepcopy(resources)
         for name in pop_unlimited(limits):
             await blocking(self.cgroup.remove_limit, name)
-        await self._runtime.update(self.id, limits)
-        merge_resources(self.spec["linux"]["resources"], resources)
+            part, _, limit = name.partition(".")
+            resources[part][limit] = UNLIMITED
+        if limits:
+            await self._runtime.update(self.id, limits)
+        merge_resources(self.resources, resources)
 
     async def stats(self) -> agent_pb2.StatsContainerResponse:
         """Read the statistics of the cgroup and of the guest's network."""

@@ -122,6 +122,8 @@ def _fit_hugepages(resources: Spec, paths: SystemPaths, files: SupportedFiles) -
         resources["hugepageLimits"] = limits
 
 
+UNLIMITED: Final = -1
+"""The number that the runtime-spec has for "no limit"."""
 LIFTABLE: Final = (
     # The sum of memory and swap first, because the kernel requires it to be the larger.
     "memory.swap",

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from google.protobuf.empty_pb2 import Empty
 
-from kata_agent.errors import InvalidArgument
 from kata_agent.sandbox.sandbox import Sandbox
 from kata_protos import agent_pb2
 from kata_protos.agent_ttrpc import AgentServiceBase
@@ -21,8 +20,6 @@ class ContainersService(AgentServiceBase):
     async def update_container(
         self, request: agent_pb2.UpdateContainerRequest, context: CallContext
     ) -> Empty:
-        if not request.HasField("resources"):
-            raise InvalidArgument(f"container {request.container_id!r}: no resources")
         await self._sandbox.update_container(request.container_id, request.resources)
         return Empty()
 

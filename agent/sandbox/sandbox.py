@@ -33,8 +33,8 @@ from kata_agent.machine.file_copies import FileCopies
 from kata_agent.oci.adapt import prepare_exec
 from kata_agent.oci.convert import process_to_oci, to_oci
 from kata_agent.oci.convert_resources import resources_to_oci
-from kata_agent.oci.resources import fit_resources
 from kata_agent.oci.spec import Spec
+from kata_agent.oci.update import prepare_update
 from kata_agent.runtime.concurrency_limit import ConcurrencyLimit
 from kata_agent.sandbox.container_builder import ContainerBuilder
 from kata_agent.sandbox.guest import Guest
@@ -251,22 +251,26 @@ class Sandbox:
     async def update_container(
         self, container_id: str, message: oci_pb2.LinuxResources
     ) -> None:
-        """Change a container's resources; what the message leaves out stays."""
+        """Change a container's resources; limits that the message leaves out stay.
+
+        Raises `InvalidArgument` for a message that has nothing but device rules.
+        """
         container = self.container(container_id)
         resources = resources_to_oci(message)
-        # The rules are complete since the creation: another one could only allow
-        # devices that they deny.
-        resources.pop("devices", None)
         wanted_cpus = resources.get("cpu", {}).get("cpus", "")
-        await blocking(
-            fit_resources,
-            resources,
-            self._guest.paths,
-            self._builder.cgroup_files,
-        )
 
         async def update() -> None:
+            # An update may be completed by the values that an earlier one has set.
             async with container.lifecycle_lock, self._runtime_limit.slot():
+                container.check(ContainerEvent.UPDATE)
+                await blocking(
+                    prepare_update,
+                    resources,
+                    container.resources,
+                    container_id=container.id,
+                    files=self._builder.cgroup_files,
+                    paths=self._guest.paths,
+                )
                 await container.update(resources)
                 container.wanted_cpus = wanted_cpus or container.wanted_cpus
 

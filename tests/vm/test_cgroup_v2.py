@@ -112,6 +112,27 @@ async def test_limits_are_set_changed_and_taken_off(client: AgentClient) -> None
         await assert_set(client, container, expected)
 
 
+async def test_an_update_of_one_value_of_a_pair_keeps_the_other(
+    client: AgentClient,
+) -> None:
+    message = request("sleep 1000")
+    expected = fill(message.OCI.Linux.Resources, 1)
+    async with started(client, message) as container:
+        resources = oci_pb2.LinuxResources()
+        resources.CPU.Quota = 30_000
+        resources.Memory.Swap = 80 * MIB
+        await update(client, container, resources)
+        expected |= {"cpu.max": "30000 50000", "memory.swap.max": str(16 * MIB)}
+        await assert_set(client, container, expected)
+        resources = oci_pb2.LinuxResources()
+        resources.CPU.Period = 60_000
+        resources.Memory.Limit = 48 * MIB
+        await update(client, container, resources)
+        expected |= {"cpu.max": "30000 60000", "memory.max": str(48 * MIB)}
+        expected |= {"memory.swap.max": str(32 * MIB)}
+        await assert_set(client, container, expected)
+
+
 async def test_disks_have_weights_and_throttles(
     client: AgentClient, shell: Shell
 ) -> None:

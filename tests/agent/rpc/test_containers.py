@@ -19,23 +19,84 @@ from ttrpc.errors import StatusError
 
 
 @in_namespaces("v1")
-async def test_an_update_needs_resources_and_reaches_the_cgroup(world: World) -> None:
+async def test_an_update_reaches_the_cgroup(world: World) -> None:
     async with (
         open_sandbox() as sandbox,
         served(ContainersService(sandbox)) as agent,
     ):
         await started(sandbox, "c1", "sleep", "1000")
         request = agent_pb2.UpdateContainerRequest(container_id="c1")
-        with pytest.raises(StatusError) as caught:
-            await agent.update_container(request)
-        assert caught.value.code is Code.INVALID_ARGUMENT
-        assert caught.value.message == "container 'c1': no resources"
         request.resources.Pids.Limit = 77
         await agent.update_container(request)
         stats = await agent.stats_container(
             agent_pb2.StatsContainerRequest(container_id="c1")
         )
         assert stats.cgroup_stats.pids_stats.limit == 77
+
+
+@in_namespaces("v1", "v2")
+async def test_an_update_without_resources_changes_nothing(world: World) -> None:
+    async with (
+        open_sandbox() as sandbox,
+        served(ContainersService(sandbox)) as agent,
+    ):
+        await started(sandbox, "c1", "sleep", "1000")
+        await agent.update_container(
+            agent_pb2.UpdateContainerRequest(container_id="c1")
+        )
+        request = agent_pb2.UpdateContainerRequest(container_id="c2")
+        with pytest.raises(StatusError) as caught:
+            await agent.update_container(request)
+        assert caught.value.message == "container 'c2': not found"
+        await agent.pause_container(agent_pb2.PauseContainerRequest(container_id="c1"))
+
+
+@in_namespaces("v1", "v2")
+async def test_device_rules_cannot_be_updated(world: World) -> None:
+    async with (
+        open_sandbox() as sandbox,
+        served(ContainersService(sandbox)) as agent,
+    ):
+        await started(sandbox, "c1", "sleep", "1000")
+        rules = Path("/sys/fs/cgroup/devices/c1/devices.list")
+        before = rules.read_text() if world.version == "v1" else ""
+        request = agent_pb2.UpdateContainerRequest(container_id="c1")
+        request.resources.Devices.add(Allow=True, Type="a", Access="rwm")
+        with pytest.raises(StatusError) as caught:
+            await agent.update_container(request)
+        assert caught.value.code is Code.INVALID_ARGUMENT
+        assert caught.value.message == (
+            "container 'c1': device rules cannot be updated, they are fixed at the "
+            "container's creation"
+        )
+        # containerd sends the rules of a privileged container with every update.
+        request.resources.CPU.Shares = 128
+        await agent.update_container(request)
+        if world.version == "v1":
+            assert rules.read_text() == before
+            shares = Path("/sys/fs/cgroup/cpu/c1/cpu.shares").read_text()
+            assert shares == "128\n"
+
+
+@in_namespaces("v1", "v2")
+async def test_the_update_that_both_runtimes_sent_for_a_cri_pod(world: World) -> None:
+    async with (
+        open_sandbox() as sandbox,
+        served(ContainersService(sandbox)) as agent,
+    ):
+        await started(sandbox, "c1", "sleep", "1000")
+        request = agent_pb2.UpdateContainerRequest(container_id="c1")
+        resources = request.resources
+        resources.Devices.add(Access="rwm")
+        resources.Memory.Limit = resources.Memory.Swap = 50331648
+        resources.CPU.Shares = 128
+        resources.CPU.Quota, resources.CPU.Period = 50000, 100000
+        await agent.update_container(request)
+        if world.version == "v1":
+            cpu = Path("/sys/fs/cgroup/cpu/c1")
+            assert (cpu / "cpu.cfs_quota_us").read_text() == "50000\n"
+            memory = Path("/sys/fs/cgroup/memory/c1/memory.limit_in_bytes")
+            assert memory.read_text() == "50331648\n"
 
 
 @in_namespaces("v1", "v2")
