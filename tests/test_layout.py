@@ -9,10 +9,10 @@ from typing import Final
 
 import pytest
 
-from tests.helpers.import_circles import find_circles
+from tests.helpers.import_circles import circles_of, find_circles
 from tests.helpers.import_table import breaches, read_rules
 from tests.helpers.public_names import exported_names
-from tests.helpers.source_tree import PACKAGES, Module, modules
+from tests.helpers.source_tree import PACKAGES, SOURCES, Module, imports, modules
 
 WRITTEN: Final = [module for module in modules() if not module.is_generated]
 LONGEST: Final = 450
@@ -57,6 +57,24 @@ def test_the_table_has_every_package() -> None:
 
 def test_no_imports_run_in_a_circle() -> None:
     assert not find_circles(modules())
+
+
+def package_of(name: str) -> str:
+    """Return `kata_agent.storage` for `kata_agent.storage.bind`, a file for itself."""
+    package = ".".join(name.split(".")[:2])
+    return package if (SOURCES / package.replace(".", "/")).is_dir() else name
+
+
+def test_no_imports_among_packages_run_in_a_circle() -> None:
+    """A package is read after the packages that it builds on."""
+    graph: dict[str, set[str]] = {}
+    for module in modules():
+        package = package_of(module.name)
+        others = map(package_of, imports(module.tree))
+        graph.setdefault(package, set()).update(
+            name for name in others if name != package
+        )
+    assert not circles_of({name: used & graph.keys() for name, used in graph.items()})
 
 
 def test_a_circle_through_a_package_is_seen() -> None:

@@ -15,9 +15,9 @@ from kata_agent.container.bundle import Bundle
 from kata_agent.container.container import Container
 from kata_agent.container.stream_ports import StreamPorts
 from kata_agent.errors import InvalidArgument
-from kata_agent.oci.adapt import Preparation, prepare_spec
 from kata_agent.oci.spec import Spec
 from kata_agent.runtime.concurrency_limit import ConcurrencyLimit
+from kata_agent.sandbox.adapt import Preparation, prepare_spec
 from kata_agent.sandbox.guest import Guest
 from kata_agent.sandbox.namespaces import PidNamespace
 from kata_agent.sandbox.sandbox_setup import SandboxSetup

@@ -30,12 +30,12 @@ from kata_agent.errors import (
     Timeout,
 )
 from kata_agent.machine.file_copies import FileCopies
-from kata_agent.oci.adapt import prepare_exec
 from kata_agent.oci.convert import process_to_oci, to_oci
 from kata_agent.oci.convert_resources import resources_to_oci
 from kata_agent.oci.spec import Spec
 from kata_agent.oci.update import prepare_update
 from kata_agent.runtime.concurrency_limit import ConcurrencyLimit
+from kata_agent.sandbox.adapt import prepare_exec
 from kata_agent.sandbox.container_builder import ContainerBuilder
 from kata_agent.sandbox.guest import Guest
 from kata_agent.sandbox.operations import Operations

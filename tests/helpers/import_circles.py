@@ -23,6 +23,11 @@ def find_circles(modules: Iterable[Module]) -> list[list[str]]:
             for ancestor in _with_packages(name)
             if ancestor in names and not is_below(module.name, ancestor)
         }
+    return circles_of(graph)
+
+
+def circles_of(graph: Mapping[str, set[str]]) -> list[list[str]]:
+    """Return each set of names in `graph` that lead to one another."""
     reached = {name: _reachable(graph, name) for name in graph}
     circles = {
         tuple(sorted({name, *(n for n in reached[name] if name in reached[n])}))
