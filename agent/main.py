@@ -91,6 +91,9 @@ def run(*, listen: str | None = None, config_file: str | None = None) -> int:
     started_boottime, started_monotonic_ns = boottime(), time.monotonic_ns()
     # Otherwise ps shows the interpreter's name.
     set_process_name("kata-agent")
+    # The umask of the agent's parent would cut the modes of the directories that
+    # containers see, and the containers' processes would inherit it.
+    os.umask(0o022)
     keep_large_blocks(LARGE_BLOCK, FREE_MEMORY_KEPT)
     sys.setswitchinterval(LONGEST_TURN)
     paths = SystemPaths()

@@ -94,17 +94,26 @@ class MountOptions:
     """The options that are the file system's own, separated by commas."""
 
 
+def split_options(options: Iterable[str]) -> list[str]:
+    """Return the single options of strings that hold one or more, as `ro,size=1m`.
+
+    A value that holds a comma itself is two options then, which the comma joins again
+    in `MountOptions.data`.
+    """
+    return [option for text in options for option in text.split(",") if option]
+
+
 def parse_options(options: Iterable[str]) -> MountOptions:
-    """Split options as mount(8) takes them; a later one overrides an earlier one."""
+    """Parse options as mount(8) takes them; a later one overrides an earlier one."""
     flags = propagation = 0
     data = []
-    for option in options:
+    for option in split_options(options):
         if option in SET:
             flags |= SET[option]
         elif option in CLEAR:
             flags &= ~CLEAR[option]
         elif option in PROPAGATION:
             propagation = PROPAGATION[option]
-        elif option:
+        else:
             data.append(option)
     return MountOptions(flags, propagation, ",".join(data))

@@ -3,10 +3,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
-from kata_agent.linux.mount import MS_BIND
-from kata_agent.linux.mount_options import parse_options
 from kata_agent.storage.driver_context import DriverContext
 from kata_protos.agent_pb2 import Storage
 
@@ -17,6 +13,4 @@ async def add(storage: Storage, context: DriverContext) -> None:
     Options: those of mount(8) for a bind (`rbind`, `ro`, `nosuid`, `rslave`, ...);
     `bind` is implied.
     """
-    options = parse_options(storage.options)
-    options = replace(options, flags=options.flags | MS_BIND)
-    await context.mount(storage, storage.source, options)
+    await context.mount(storage, storage.source, fstype="bind")

@@ -14,8 +14,9 @@ from kata_agent.errors import Internal
 from kata_agent.linux.mount_options import MountOptions, parse_options
 from kata_agent.reaper import Reaper
 from kata_agent.storage.group import apply_group
+from kata_agent.storage.huge_pages import HugePages
 from kata_agent.storage.mount_point import MountPoint, parse_mount_point
-from kata_agent.storage.mounts import bind, is_bind, mount_file_system
+from kata_agent.storage.mounts import bind, mount_file_system
 from kata_agent.storage.undoable_work import make_in_thread
 from kata_agent.system_paths import SystemPaths
 from kata_protos.agent_pb2 import Storage
@@ -38,6 +39,7 @@ class DriverContext:
     """Undoes the driver's work when the last user of the storage is gone."""
     require: Callable[[Storage], Awaitable[None]]
     """Puts another storage in place, which stays until the sandbox ends."""
+    huge_pages: HugePages
 
     @property
     def paths(self) -> SystemPaths:
@@ -48,16 +50,23 @@ class DriverContext:
         return parse_mount_point(self.paths, storage.mount_point)
 
     async def mount(
-        self, storage: Storage, source: str, options: MountOptions | None = None
+        self,
+        storage: Storage,
+        source: str,
+        options: MountOptions | None = None,
+        *,
+        fstype: str = "",
     ) -> None:
         """Mount `source` as the storage says, and give its files to `fs_group`.
 
-        `options` replace those of the storage. Raises `AgentError` or `OSError`.
+        `options` and `fstype` replace those of the storage. The type `bind` binds, and
+        for other types the option `bind` has no meaning: volume plugins set it for
+        disks, too. Raises `AgentError` or `OSError`.
         """
         if options is None:
             options = parse_options(storage.options)
+        fstype = fstype or storage.fstype
         point = self.mount_point_of(storage)
-        fstype = "bind" if is_bind(storage.fstype, options) else storage.fstype
         with span(
             "storage.mount", {semconv.STORAGE_FSTYPE: fstype}, subsystem="storage"
         ):

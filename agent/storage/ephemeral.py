@@ -4,16 +4,13 @@
 from __future__ import annotations
 
 import re
-from contextlib import ExitStack
-from pathlib import Path
 from typing import Final
 
 from kata_agent.blocking import blocking
-from kata_agent.errors import Internal, InvalidArgument
+from kata_agent.errors import InvalidArgument
 from kata_agent.linux.mount_options import parse_options
 from kata_agent.storage.driver_context import DriverContext
 from kata_agent.storage.group import own_by_group, split_group
-from kata_agent.system_paths import SystemPaths
 from kata_protos.agent_pb2 import Storage
 
 SIZE: Final = re.compile(r"([0-9]+)([kKmMgG]?)")
@@ -24,13 +21,14 @@ async def add(storage: Storage, context: DriverContext) -> None:
     """Mount a `tmpfs` or, after reserving the pages, a `hugetlbfs` (`fstype`).
 
     Options: those of mount(8) and of the file system (tmpfs(5); kernel,
-    admin-guide/mm/hugetlbpage.rst). `hugetlbfs` needs `pagesize=` and `size=`, in
-    bytes or with K, M or G. `fsgid=GID` gives the directory to that group.
+    admin-guide/mm/hugetlbpage.rst), each alone or several in one string. `hugetlbfs`
+    needs `pagesize=` and `size=`, in bytes or with K, M or G. `fsgid=GID` gives the
+    directory to that group.
     """
-    options, group = split_group(list(storage.options))
+    options, group = split_group(storage.options)
     if storage.fstype == "hugetlbfs":
         page_size, size = parse_sizes(options)
-        await context.keep(reserve, context.paths, page_size, size)
+        await context.keep(context.huge_pages.reserve, page_size, size)
     source = storage.source or storage.fstype
     await context.mount(storage, source, parse_options(options))
     if group is not None:
@@ -48,32 +46,3 @@ def parse_sizes(options: list[str]) -> tuple[int, int]:
             raise InvalidArgument(f"huge pages: no {key} in {options}")
         sizes.append(number)
     return sizes[0], sizes[1]
-
-
-def reserve(paths: SystemPaths, page_size: int, size: int) -> ExitStack:
-    """Have the kernel set aside `size` bytes of huge pages; return the undo. Blocks.
-
-    The pool is never made smaller than it is, because others may use those pages.
-    Raises `InvalidArgument` if the kernel has no pages of `page_size` bytes, `Internal`
-    if it cannot set aside so many.
-    """
-    name = f"hugepages-{page_size >> 10}kB"
-    pool = paths.sys / "kernel/mm/hugepages" / name / "nr_hugepages"
-    wanted = size // page_size
-    try:
-        before = int(pool.read_text())
-    except FileNotFoundError:
-        raise InvalidArgument(f"huge pages: no pages of {page_size} bytes") from None
-    with ExitStack() as undo:
-        if before < wanted:
-            undo.callback(_set_pool, pool, before)
-            _set_pool(pool, wanted)
-            if (got := int(pool.read_text())) < wanted:
-                raise Internal(
-                    f"huge pages: got {got} of {wanted} pages of {page_size} bytes"
-                )
-        return undo.pop_all()
-
-
-def _set_pool(pool: Path, pages: int) -> None:
-    pool.write_text(str(pages))

@@ -6,10 +6,11 @@ from __future__ import annotations
 import errno
 import logging
 import os
+from collections.abc import Iterable
 
 from kata_agent.errors import InvalidArgument
 from kata_agent.linux.mount import MS_RDONLY
-from kata_agent.linux.mount_options import MountOptions
+from kata_agent.linux.mount_options import MountOptions, split_options
 from kata_agent.linux.tree import has_group, set_group
 from kata_agent.storage.mount_point import MountPoint
 from kata_protos.agent_pb2 import FSGroup
@@ -41,14 +42,15 @@ def apply_group(point: MountPoint, group: FSGroup, options: MountOptions) -> Non
             log.info("read-only, group not changed", extra={"mount_point": str(point)})
 
 
-def split_group(options: list[str]) -> tuple[list[str], int | None]:
-    """Return the options without `fsgid=GID`, and that group or None.
+def split_group(options: Iterable[str]) -> tuple[list[str], int | None]:
+    """Return the single options without `fsgid=GID`, and that group or None.
 
     Of several groups the last counts. Raises `InvalidArgument`.
     """
-    rest = [option for option in options if not option.startswith(OPTION)]
+    single = split_options(options)
+    rest = [option for option in single if not option.startswith(OPTION)]
     groups = [
-        option.removeprefix(OPTION) for option in options if option.startswith(OPTION)
+        option.removeprefix(OPTION) for option in single if option.startswith(OPTION)
     ]
     if not groups:
         return rest, None

@@ -55,7 +55,7 @@ HANDLERS: Final[dict[str, StorageHandler]] = {
     ),
     "mmioblk": StorageHandler(mmio.add),
     "nvdimm": StorageHandler(nvdimm.add),
-    "overlayfs": StorageHandler(overlayfs.add, needs_source=False),
+    "overlayfs": StorageHandler(overlayfs.add, needs_source=False, needs_fstype=False),
     "scsi": StorageHandler(scsi.add),
     "virtio-fs": StorageHandler(virtiofs.add),
     "watchable-bind": StorageHandler(watch.add, needs_fstype=False),

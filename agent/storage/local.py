@@ -9,9 +9,11 @@ from contextlib import ExitStack
 
 from kata_agent.errors import InvalidArgument
 from kata_agent.linux.beneath import opened, proc_path
+from kata_agent.linux.mount_options import MountOptions
 from kata_agent.storage.driver_context import DriverContext
 from kata_agent.storage.group import own_by_group, split_group
 from kata_agent.storage.mount_point import MountPoint, make_mount_point, remove_tree
+from kata_agent.storage.mounts import bind
 from kata_protos.agent_pb2 import Storage
 
 DEFAULT_MODE = 0o777
@@ -23,7 +25,7 @@ async def add(storage: Storage, context: DriverContext) -> None:
     Options: `mode=OCTAL`, without it 0777; `fsgid=GID` gives the directory to that
     group; others are ignored.
     """
-    options, group = split_group(list(storage.options))
+    options, group = split_group(storage.options)
     mode = DEFAULT_MODE
     for option in options:
         key, _, value = option.partition("=")
@@ -33,6 +35,8 @@ async def add(storage: Storage, context: DriverContext) -> None:
             mode = int(value, 8) & 0o7777
     point = context.mount_point_of(storage)
     await context.keep(make_directory, point, mode, group)
+    # A mount of its own, because only mounts have a propagation.
+    await context.keep(bind, context.paths, point, str(point), MountOptions())
 
 
 def make_directory(point: MountPoint, mode: int, group: int | None) -> ExitStack:

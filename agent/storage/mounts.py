@@ -1,8 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Mounts on mount points: file systems and binds.
 
-Everything here but `is_bind` blocks. A function that mounts returns its undo as an
-`ExitStack`; if the function fails, it has undone its own part.
+Everything here blocks. A function that mounts returns its undo as an `ExitStack`; if
+the function fails, it has undone its own part.
+
+Every mount is shared (man 7 mount_namespaces), because a container may ask for
+propagation (`rshared`, `rslave`): a mount below a volume of one container then shows in
+the other containers of the pod.
 """
 
 from __future__ import annotations
@@ -10,10 +14,11 @@ from __future__ import annotations
 import errno
 import logging
 from contextlib import ExitStack
+from dataclasses import replace
 
 from kata_agent.errors import Unimplemented
 from kata_agent.linux.beneath import is_directory, opened
-from kata_agent.linux.mount import MS_BIND
+from kata_agent.linux.mount import MS_BIND, MS_REC, MS_SHARED
 from kata_agent.linux.mount_at import (
     bind_at,
     mount_at,
@@ -34,13 +39,16 @@ def mount_file_system(
 ) -> ExitStack:
     """Mount a file system. Depending on `fstype`, `source` is a node, a tag or a name.
 
-    Raises `Unimplemented` if the kernel lacks the file system, `OSError` that names
-    type, source and options, or `InvalidArgument` for a path that leads out.
+    The options `bind` and `rbind` have no effect, because some volume plugins of
+    Kubernetes set them for disks. Raises `Unimplemented` if the kernel lacks the file
+    system, `OSError` that names type, source and options, or `InvalidArgument` for a
+    path that leads out.
     """
+    without_bind = replace(options, flags=options.flags & ~(MS_BIND | MS_REC))
     with ExitStack() as undo:
         with opened(make_mount_point(point, undo)) as target:
             try:
-                mount_at(source, target, fstype, options)
+                mount_at(source, target, fstype, without_bind)
             except OSError as error:
                 if error.errno == errno.ENODEV:
                     raise Unimplemented(
@@ -53,9 +61,7 @@ def mount_file_system(
                 text = f"{error.strerror}, mounting {mount}"
                 raise OSError(error.errno, text, str(point)) from error
         undo.callback(unmount, point)
-        if options.propagation:
-            with point.opened() as mounted:
-                set_propagation(mounted, options.propagation)
+        _share(point)
         return undo.pop_all()
 
 
@@ -68,7 +74,14 @@ def bind(
         with opened(make_mount_point(point, undo, directory=directory)) as target:
             bind_at(origin, target, options)
         undo.callback(unmount, point)
+        _share(point)
         return undo.pop_all()
+
+
+def _share(point: MountPoint) -> None:
+    """Make the mount shared; if it is a slave of another mount, it stays one too."""
+    with point.opened() as mounted:
+        set_propagation(mounted, MS_SHARED)
 
 
 def remount(point: MountPoint, options: MountOptions) -> None:
@@ -88,8 +101,3 @@ def unmount(point: MountPoint) -> None:
                 raise
             log.warning("mount in use, detached", extra={"mount_point": str(point)})
             unmount_at(parent, point.name, lazy=True)
-
-
-def is_bind(fstype: str, options: MountOptions) -> bool:
-    """Tell whether a storage asks for a bind mount, by its type or by its options."""
-    return fstype == "bind" or bool(options.flags & MS_BIND)

@@ -9,7 +9,7 @@ from typing import Final
 
 from kata_agent.errors import InvalidArgument
 from kata_agent.linux.beneath import opened
-from kata_agent.linux.mount_options import parse_options
+from kata_agent.linux.mount_options import parse_options, split_options
 from kata_agent.storage.driver_context import DriverContext
 from kata_agent.storage.mount_point import (
     MountPoint,
@@ -32,15 +32,19 @@ async def add(storage: Storage, context: DriverContext) -> None:
 
     Options: those of mount(8) and of overlayfs (kernel, filesystems/overlayfs.rst), as
     `lowerdir=A:B`; `io.katacontainers.fs-opt.overlay-rw` adds `upperdir` and `workdir`
-    in the container's own directory. Driver option:
+    in the container's own directory, and makes the type `overlay` whatever the request
+    says (layered snapshotters send `fuse3.kata-overlay`). Driver option:
     `io.katacontainers.volume.overlayfs.create_directory=PATH`, any number of times.
     """
-    options = [option for option in storage.options if not option.startswith(OURS)]
+    given = split_options(storage.options)
+    options = [option for option in given if not option.startswith(OURS)]
+    fstype = storage.fstype or "overlay"
     for option in storage.driver_options:
         if option.startswith(CREATE):
             layer = parse_mount_point(context.paths, option.removeprefix(CREATE))
             await context.keep(make_directory, layer)
-    if WRITABLE in storage.options:
+    if WRITABLE in given:
+        fstype = "overlay"
         if context.container_id is None:
             raise InvalidArgument(
                 f"storage {storage.mount_point!r}: a writable layer needs a container"
@@ -53,7 +57,9 @@ async def add(storage: Storage, context: DriverContext) -> None:
             layer = parse_mount_point(context.paths, path)
             await context.keep(make_directory, layer)
             options.append(f"{key}={path}")
-    await context.mount(storage, storage.source or "overlay", parse_options(options))
+    await context.mount(
+        storage, storage.source or "overlay", parse_options(options), fstype=fstype
+    )
 
 
 def make_directory(layer: MountPoint) -> ExitStack:

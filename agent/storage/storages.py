@@ -23,6 +23,7 @@ from kata_agent.linux.mount_options import parse_options
 from kata_agent.reaper import Reaper
 from kata_agent.storage.driver_context import DriverContext
 from kata_agent.storage.group import split_group
+from kata_agent.storage.huge_pages import HugePages
 from kata_agent.storage.mount_point import MountPoint, parse_mount_point
 from kata_agent.storage.mounts import remount
 from kata_agent.system_paths import SystemPaths
@@ -67,6 +68,7 @@ class Storages:
         self._hotplug = hotplug
         self._paths = hotplug.paths
         self._reaper = reaper
+        self._huge_pages = HugePages(hotplug.paths)
         self._entries: dict[MountPoint, _Entry] = {}
         """In the order in which they were put in place."""
 
@@ -106,7 +108,7 @@ class Storages:
                     f"storage {message.mount_point!r}: "
                     f"driver {message.driver!r} is not ephemeral"
                 )
-            given, _ = split_group(list(message.options))
+            given, _ = split_group(message.options)
             options = parse_options(given)
             if options.flags & MS_REMOUNT:
                 point = parse_mount_point(self._paths, message.mount_point)
@@ -173,7 +175,12 @@ class Storages:
         ):
             async with AsyncExitStack() as cleanup:
                 context = DriverContext(
-                    self._hotplug, self._reaper, user, cleanup, self._require
+                    self._hotplug,
+                    self._reaper,
+                    user,
+                    cleanup,
+                    self._require,
+                    self._huge_pages,
                 )
                 await handlers()[storage.driver].add(storage, context)
                 return cleanup.pop_all()

@@ -11,6 +11,7 @@ from kata_agent.device.hotplug import Hotplug
 from kata_agent.device.uevents import Uevents
 from kata_agent.reaper import Reaper
 from kata_agent.storage.driver_context import DriverContext
+from kata_agent.storage.huge_pages import HugePages
 from kata_agent.system_paths import SystemPaths
 from kata_protos.agent_pb2 import Storage
 
@@ -32,4 +33,11 @@ async def open_context(
 
     with Reaper() as reaper:
         async with AsyncExitStack() as cleanup:
-            yield DriverContext(hotplug, reaper, container_id, cleanup, require)
+            yield DriverContext(
+                hotplug,
+                reaper,
+                container_id,
+                cleanup,
+                require,
+                HugePages(hotplug.paths),
+            )

@@ -11,6 +11,7 @@ import pytest
 from kata_agent.linux.mount_options import MountOptions
 from kata_agent.storage import driver_context
 from kata_agent.storage.driver_context import DriverContext
+from kata_agent.storage.huge_pages import HugePages
 from kata_agent.storage.mount_point import MountPoint
 from kata_protos.agent_pb2 import Storage
 from tests.helpers.sysfs import Sysfs
@@ -41,6 +42,7 @@ class Shares:
             None,
             AsyncExitStack(),
             require,
+            HugePages(self._sysfs.paths),
         )
 
     def storage(self, fstype: str) -> Storage:

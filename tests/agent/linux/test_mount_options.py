@@ -29,6 +29,12 @@ from kata_agent.linux.mount_options import MountOptions, parse_options
             ["size=64k", "ro", "", "mode=755"],
             MountOptions(MS_RDONLY, 0, "size=64k,mode=755"),
         ),
+        # All of Kata's runtimes join the options of huge pages.
+        (
+            ["ro,nosuid", "pagesize=2097152,size=524288000"],
+            MountOptions(MS_RDONLY | MS_NOSUID, 0, "pagesize=2097152,size=524288000"),
+        ),
+        (["mpol=bind:0,2"], MountOptions(data="mpol=bind:0,2")),
     ],
 )
 def test_options(options: list[str], parsed: MountOptions) -> None:

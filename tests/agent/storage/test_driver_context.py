@@ -41,13 +41,33 @@ async def test_given_options_replace_the_storage_s(world: World) -> None:
 
 
 @in_namespaces("v2")
-async def test_the_option_bind_binds_whatever_the_type(world: World) -> None:
+async def test_the_type_bind_binds(world: World) -> None:
     source = Path("/run/source")
     (source / "inner").mkdir(parents=True)
-    storage = Storage(fstype="ext4", mount_point=str(POINT), options=["bind"])
+    storage = Storage(fstype="bind", mount_point=str(POINT))
     async with open_context() as context:
         await context.mount(storage, str(source))
         assert (POINT / "inner").is_dir()
+
+
+@pytest.mark.parametrize("option", ["bind", "rbind", "bind,ro"])
+@in_namespaces("v2")
+async def test_the_option_bind_does_not_make_a_file_system_a_bind(
+    world: World, option: str
+) -> None:
+    """CSI plugins give the disk of a volume this option (kata-containers#11296)."""
+    storage = Storage(fstype="tmpfs", mount_point=str(POINT), options=[option])
+    async with open_context() as context:
+        await context.mount(storage, "none")
+        assert mounted() == "tmpfs"
+
+
+@in_namespaces("v2")
+async def test_a_given_type_replaces_the_storage_s(world: World) -> None:
+    storage = Storage(fstype="fuse3.kata-overlay", mount_point=str(POINT))
+    async with open_context() as context:
+        await context.mount(storage, "none", fstype="tmpfs")
+        assert mounted() == "tmpfs"
 
 
 @in_namespaces("v2")

@@ -12,6 +12,7 @@ from kata_agent.storage import local
 from kata_agent.system_paths import SystemPaths
 from kata_protos.agent_pb2 import Storage
 from tests.helpers.drivers import open_context
+from tests.helpers.namespace import World, in_namespaces
 
 
 @pytest.fixture
@@ -27,8 +28,9 @@ def request(paths: SystemPaths, *options: str) -> Storage:
     ("options", "mode"),
     [([], 0o777), (["mode=0700"], 0o700), (["mode=1777", "rw"], 0o1777)],
 )
+@in_namespaces("v2")
 async def test_the_directory_has_exactly_its_mode(
-    paths: SystemPaths, options: list[str], mode: int
+    world: World, paths: SystemPaths, options: list[str], mode: int
 ) -> None:
     volume = paths.sandbox / "volume"
     umask = os.umask(0o077)
@@ -41,7 +43,10 @@ async def test_the_directory_has_exactly_its_mode(
     assert not volume.exists()
 
 
-async def test_the_directory_goes_with_all_its_files(paths: SystemPaths) -> None:
+@in_namespaces("v2")
+async def test_the_directory_goes_with_all_its_files(
+    world: World, paths: SystemPaths
+) -> None:
     async with open_context(paths) as context:
         await local.add(request(paths), context)
         (paths.sandbox / "volume/deep/er").mkdir(parents=True)
@@ -49,7 +54,8 @@ async def test_the_directory_goes_with_all_its_files(paths: SystemPaths) -> None
     assert list(paths.sandbox.iterdir()) == []
 
 
-async def test_new_files_get_the_group(paths: SystemPaths) -> None:
+@in_namespaces("v2")
+async def test_new_files_get_the_group(world: World, paths: SystemPaths) -> None:
     group = os.getgid()
     async with open_context(paths) as context:
         await local.add(request(paths, f"fsgid={group}"), context)

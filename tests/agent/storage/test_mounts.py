@@ -20,7 +20,7 @@ from kata_agent.reaper import Reaper
 from kata_agent.storage.mount_point import (
     parse_mount_point,
 )
-from kata_agent.storage.mounts import bind, is_bind, mount_file_system, remount, unmount
+from kata_agent.storage.mounts import bind, mount_file_system, remount, unmount
 from kata_agent.storage.storages import Storages, check
 from kata_agent.system_paths import SystemPaths
 from kata_protos.agent_pb2 import FSGroup, Storage
@@ -336,12 +336,25 @@ async def test_a_file_system_is_mounted_until_the_undo(world: World) -> None:
     assert list(SANDBOX.iterdir()) == []
 
 
+def is_shared(point: object) -> bool:
+    lines = MOUNTINFO.read_text().splitlines()
+    return "shared:" in next(line for line in lines if f" {point} " in line)
+
+
+@pytest.mark.parametrize("option", ["ro", "rshared", "rprivate", "rslave", "rbind,rw"])
 @in_namespaces("v2")
-async def test_a_mount_gets_its_propagation(world: World) -> None:
-    point = parse_mount_point(SystemPaths(), f"{SANDBOX}/a")
-    with mount_file_system(point, "none", "tmpfs", parse_options(["rshared"])):
-        lines = MOUNTINFO.read_text().splitlines()
-        assert "shared:" in next(line for line in lines if f" {point} " in line)
+async def test_every_mount_is_shared(world: World, option: str) -> None:
+    """Containers ask for propagation, whatever the storage's own options are."""
+    paths = SystemPaths()
+    source = Path("/run/source")
+    source.mkdir()
+    options = parse_options([option])
+    volume = parse_mount_point(paths, f"{SANDBOX}/volume")
+    bound = parse_mount_point(paths, f"{SANDBOX}/bound")
+    with mount_file_system(volume, "none", "tmpfs", options):
+        assert is_shared(volume)
+    with bind(paths, bound, str(source), options):
+        assert is_shared(bound)
 
 
 @in_namespaces("v2")
@@ -389,9 +402,3 @@ async def test_a_mount_in_use_is_detached(world: World) -> None:
     # A second unmount is no error.
     SANDBOX.mkdir(exist_ok=True)
     unmount(point)
-
-
-def test_binds_are_told_by_type_or_option() -> None:
-    assert is_bind("bind", MountOptions())
-    assert is_bind("", parse_options(["rbind"]))
-    assert not is_bind("tmpfs", parse_options(["ro"]))

@@ -56,6 +56,19 @@ async def test_a_writable_layer_is_the_container_s_own_and_goes_with_it(
     assert list(SANDBOX.iterdir()) == []
 
 
+@pytest.mark.parametrize("fstype", ["fuse3.kata-overlay", "overlay", ""])
+@in_namespaces("v2")
+async def test_a_writable_layer_makes_the_type_overlay(
+    world: World, fstype: str
+) -> None:
+    """Layered snapshotters name a FUSE type for the image's layers."""
+    storage = request(WRITABLE)
+    storage.fstype = fstype
+    async with open_context() as context:
+        await overlayfs.add(storage, context)
+        (ROOTFS / "c").write_text("c")
+
+
 @in_namespaces("v2")
 async def test_two_overlays_of_a_container_have_a_layer_each(world: World) -> None:
     second = SANDBOX / "second"
