@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Requests that real runtimes sent (`tests/data/captured/README.md`)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+from google.protobuf.json_format import Parse
+
+from kata_protos import agent_pb2
+
+CAPTURED: Final = Path(__file__).parents[1] / "data" / "captured"
+FILES: Final = ("hosts", "hostname", "resolv.conf")
+"""How the names of the shared files end that are no directories."""
+GO_DIRECTORY: Final = 1 << 31
+"""The directory's bit of Go's `FileMode`, which the Go shim sends in `dir_mode`."""
+
+
+def create_container_requests() -> dict[str, agent_pb2.CreateContainerRequest]:
+    """Return all captured requests by the session and their number in it, from 1."""
+    return {
+        f"{file.stem}-{number}": Parse(line, agent_pb2.CreateContainerRequest())
+        for file in sorted((CAPTURED / "create-container").iterdir())
+        for number, line in enumerate(file.read_text().splitlines(), start=1)
+    }
+
+
+def copies_for(
+    request: agent_pb2.CreateContainerRequest, shared: str
+) -> list[agent_pb2.CopyFileRequest]:
+    """Return CopyFile requests, as the Go shim makes them, for a container's mounts.
+
+    They put each source below the directory `shared` into the guest that no storage of
+    the request puts there; with a file server, the host would share it.
+    """
+    storages = {storage.mount_point for storage in request.storages}
+    sources = [storage.source for storage in request.storages]
+    sources += [mount.source for mount in request.OCI.Mounts]
+    return [
+        agent_pb2.CopyFileRequest(
+            path=source,
+            dir_mode=GO_DIRECTORY | 0o750,
+            **(
+                {"file_mode": 0o100644, "file_size": 1, "data": b"\n"}
+                if source.endswith(FILES)
+                else {"file_mode": 0o040755}
+            ),
+        )
+        for source in sources
+        if source.startswith(shared) and source not in storages
+    ]
