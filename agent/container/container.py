@@ -39,6 +39,7 @@ from kata_agent.container.stream_ports import StreamPorts
 from kata_agent.container.stream_source import StreamSource
 from kata_agent.errors import Internal, InvalidArgument, InvalidState
 from kata_agent.network.stats import read_network_stats
+from kata_agent.oci.process import Requested
 from kata_agent.oci.resources import UNLIMITED, merge_resources, pop_unlimited
 from kata_agent.oci.spec import Spec
 from kata_agent.oci.working_directory import check_after, check_before
@@ -83,6 +84,8 @@ class Container:
         self._state = ContainerState.CREATING
         self.processes: Final = ProcessTable(container_id)
         self.spec: Spec = {}
+        self.requested = Requested()
+        """Its process as the host asked for it; an exec takes missing parts from it."""
         self.wanted_cpus = ""
         """The CPU list that the host asked for, also CPUs that the guest lacks."""
         self.cgroup: Final = cgroup

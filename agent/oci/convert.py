@@ -91,6 +91,22 @@ def process_to_oci(message: oci_pb2.Process) -> Spec:
     )
 
 
+def exec_to_oci(message: oci_pb2.Process) -> Spec:
+    """Return the process of an exec, without the parts that the message leaves out.
+
+    These are `user`, `env`, `cwd` and `capabilities`. A user in the message is whole,
+    also an empty one, which is root. Raises `InvalidArgument` as `process_to_oci` does.
+    """
+    process = process_to_oci(message)
+    if not message.HasField("User"):
+        del process["user"]
+    if not message.Env:
+        del process["env"]
+    if not message.Cwd:
+        del process["cwd"]
+    return process
+
+
 def hooks_to_oci(message: oci_pb2.Hooks) -> Spec:
     """Return the `hooks` part, without the kinds that have no hooks."""
     kinds = {

@@ -16,8 +16,9 @@ from kata_agent.cgroup.supported_files import SupportedFiles
 from kata_agent.container.bundle import check_rootfs
 from kata_agent.container.hooks import merge_hooks
 from kata_agent.oci.annotations import drop_runtime_annotations
+from kata_agent.oci.container_root import ContainerRoot
 from kata_agent.oci.mounts import add_essential_mounts, keep_mount_flags
-from kata_agent.oci.process import fit_process, inherit
+from kata_agent.oci.process import Requested, fit_process, inherit
 from kata_agent.oci.resources import (
     can_filter_devices,
     drop_mknod,
@@ -66,7 +67,8 @@ def prepare_spec(spec: Spec, given: Preparation) -> None:
     add_essential_mounts(spec)
     keep_mount_flags(spec)
     fit_process(process, given.container_id, paths)
-    apply_user(process, given.string_user, spec["root"]["path"])
+    root = ContainerRoot(spec["root"]["path"], spec["mounts"])
+    apply_user(process, given.string_user, root)
     fit_resources(spec["linux"]["resources"], paths, files)
     pop_unlimited(spec["linux"]["resources"])
     if not can_filter_devices(paths, unified=files.unified):
@@ -79,21 +81,33 @@ def prepare_spec(spec: Spec, given: Preparation) -> None:
     write_network(split_network(spec), paths.proc)
 
 
+class ExecTarget(NamedTuple):
+    """A running container, as far as the steps for its execs need it."""
+
+    id: str
+    init: Spec
+    """The process of its spec."""
+    requested: Requested
+    root: Path
+    """The link to the root directory of its init, below `/proc`."""
+
+
 def prepare_exec(
     process: Spec,
-    spec: Spec,
+    container: ExecTarget,
     *,
-    container_id: str,
     string_user: agent_pb2.StringUser,
     cgroup_files: SupportedFiles,
     paths: SystemPaths,
 ) -> None:
-    """Do all steps for another process of the container that `spec` made.
+    """Do all steps for another process of a container. May block.
 
-    May block. Raises `InvalidArgument` for a user that the image does not have.
+    Raises `InvalidArgument` for a user that the container does not have, and
+    `InvalidState` if the container has ended.
     """
-    inherit(process, spec["process"])
-    fit_process(process, container_id, paths)
-    apply_user(process, string_user, spec["root"]["path"])
+    names_user = bool(string_user.uid)
+    inherit(process, container.init, container.requested, names_user=names_user)
+    fit_process(process, container.id, paths)
+    apply_user(process, string_user, ContainerRoot(str(container.root)))
     if not can_filter_devices(paths, unified=cgroup_files.unified):
         drop_mknod(process)

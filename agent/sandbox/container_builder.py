@@ -15,6 +15,7 @@ from kata_agent.container.bundle import Bundle
 from kata_agent.container.container import Container
 from kata_agent.container.stream_ports import StreamPorts
 from kata_agent.errors import InvalidArgument
+from kata_agent.oci.process import Requested
 from kata_agent.oci.spec import Spec
 from kata_agent.runtime.concurrency_limit import ConcurrencyLimit
 from kata_agent.sandbox.adapt import Preparation, prepare_spec
@@ -121,6 +122,7 @@ class ContainerBuilder:
             await self._setup.namespaces.share_pid()
         cpu = spec["linux"]["resources"].get("cpu", {})
         container.wanted_cpus = cpu.get("cpus", "")
+        container.requested = Requested.from_process(spec["process"])
         preparation = Preparation(
             container_id=container.id,
             cgroup_path=container.cgroup_path,

@@ -30,12 +30,12 @@ from kata_agent.errors import (
     Timeout,
 )
 from kata_agent.machine.file_copies import FileCopies
-from kata_agent.oci.convert import process_to_oci, to_oci
+from kata_agent.oci.convert import exec_to_oci, to_oci
 from kata_agent.oci.convert_resources import resources_to_oci
 from kata_agent.oci.spec import Spec
 from kata_agent.oci.update import prepare_update
 from kata_agent.runtime.concurrency_limit import ConcurrencyLimit
-from kata_agent.sandbox.adapt import prepare_exec
+from kata_agent.sandbox.adapt import ExecTarget, prepare_exec
 from kata_agent.sandbox.container_builder import ContainerBuilder
 from kata_agent.sandbox.guest import Guest
 from kata_agent.sandbox.operations import Operations
@@ -217,13 +217,18 @@ class Sandbox:
         container = self.container(request.container_id)
         check_exec_id(container.id, request.exec_id)
         container.check(ContainerEvent.EXEC)
-        process = process_to_oci(request.process)
-        process["env"] = self._guest.devices.translate_environment(process["env"])
+        process = exec_to_oci(request.process)
+        if "env" in process:
+            process["env"] = self._guest.devices.translate_environment(process["env"])
         await blocking(
             prepare_exec,
             process,
-            container.spec,
-            container_id=container.id,
+            ExecTarget(
+                id=container.id,
+                init=container.spec["process"],
+                requested=container.requested,
+                root=container.proc / "root",
+            ),
             string_user=request.string_user,
             cgroup_files=self._builder.cgroup_files,
             paths=self._guest.paths,

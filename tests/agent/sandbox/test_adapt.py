@@ -15,6 +15,7 @@ from tests.helpers.domain import (
     open_sandbox,
     output_of,
     read_all,
+    started,
 )
 from tests.helpers.namespace import World, in_namespaces
 
@@ -47,6 +48,104 @@ async def test_users_and_groups(world: World) -> None:
         execute.string_user.uid = "user"
         await sandbox.exec_process(execute)
         assert (await read_all(sandbox, "c1", "e1")).startswith(b"uid=1000(user)")
+
+
+@in_namespaces("v1")
+async def test_an_exec_has_from_its_container_the_parts_that_it_leaves_out(
+    world: World,
+) -> None:
+    """containers/crun#1516, podman#3838"""
+    async with open_sandbox() as sandbox:
+        request = container_request("c1", "sleep", "1000")
+        process = request.OCI.Process
+        process.User.UID, process.User.GID = 1000, 1000
+        process.User.AdditionalGids.append(777)
+        process.Cwd = "/tmp"
+        process.Env.append("FOO=bar")
+        process.Capabilities.Bounding.append("CAP_KILL")
+        await sandbox.create_container(request)
+        await sandbox.start_container("c1")
+        script = "id; pwd; echo $FOO $HOME; cat /proc/self/status"
+        execute = exec_request("c1", "e1", "/bin/sh", "-c", script)
+        execute.process.ClearField("Env")
+        await sandbox.exec_process(execute)
+        lines = (await read_all(sandbox, "c1", "e1")).decode().splitlines()
+        assert lines[:3] == [
+            "uid=1000(user) gid=1000(user) groups=777",
+            "/tmp",
+            "bar /home/user",
+        ]
+        assert "CapBnd:\t0000000000000020" in lines
+        # Its own user has a home of its own, in the environment of the container.
+        execute.exec_id = "e2"
+        execute.process.User.UID = 4242
+        execute.process.Args[2] = "id; echo $FOO $HOME"
+        await sandbox.exec_process(execute)
+        lines = (await read_all(sandbox, "c1", "e2")).decode().splitlines()
+        assert lines == ["uid=4242 gid=0(root)", "bar /"]
+
+
+@in_namespaces("v1")
+async def test_the_user_of_an_exec_as_the_go_shim_sends_it(world: World) -> None:
+    async with open_sandbox() as sandbox:
+        request = container_request("c1", "sleep", "1000")
+        request.OCI.Process.User.UID = 1000
+        await sandbox.create_container(request)
+        await sandbox.start_container("c1")
+        for number, (uid, text) in enumerate(
+            [
+                (0, "uid=0(root) gid=0(root) groups=0(root)"),
+                (1000, "uid=1000(user) gid=1000(user) groups=1000(user)"),
+            ]
+        ):
+            execute = exec_request("c1", f"e{number}", "id")
+            user = execute.process.User
+            user.UID = user.GID = uid
+            user.AdditionalGids.append(uid)
+            await sandbox.exec_process(execute)
+            output = await read_all(sandbox, "c1", f"e{number}")
+            assert output.decode().strip() == text
+
+
+@in_namespaces("v1")
+async def test_a_user_of_the_passwd_that_is_mounted(world: World) -> None:
+    """podman#6953, nestybox/sysbox#699: CRI-O mounts a file of its own."""
+    async with open_sandbox() as sandbox:
+        passwd = Path("/run/passwd")
+        passwd.write_text("carol:x:1234:1234::/home/carol:/bin/sh\n")
+        request = container_request("c1", "sh", "-c", "id -u; echo $HOME; sleep 1000")
+        request.OCI.Mounts.add(
+            destination="/etc/passwd", source=str(passwd), type="bind", options=["bind"]
+        )
+        request.string_user.uid = "carol"
+        await sandbox.create_container(request)
+        await sandbox.start_container("c1")
+        container = sandbox.container("c1")
+        first = await container.processes.read("", stderr=False, limit=5)
+        assert first == b"1234\n"
+        execute = exec_request("c1", "e1", "sh", "-c", "id -u; echo $HOME")
+        execute.string_user.uid = "carol"
+        await sandbox.exec_process(execute)
+        assert await read_all(sandbox, "c1", "e1") == b"1234\n/home/carol\n"
+
+
+@in_namespaces("v1")
+async def test_a_container_cannot_stop_the_look_up_of_an_exec_user(
+    world: World,
+) -> None:
+    async with open_sandbox() as sandbox:
+        (ROOTFS / "bin/mkfifo").symlink_to("busybox")
+        (ROOTFS / "bin/rm").symlink_to("busybox")
+        script = "rm /etc/passwd; mkfifo /etc/passwd; echo done; sleep 1000"
+        container = await started(sandbox, "c1", "sh", "-c", script)
+        assert await container.processes.read("", stderr=False, limit=5) == b"done\n"
+        execute = exec_request("c1", "e1", "sh", "-c", "echo $HOME")
+        await sandbox.exec_process(execute)
+        assert await read_all(sandbox, "c1", "e1") == b"/\n"
+        execute = exec_request("c1", "e2", "true")
+        execute.string_user.uid = "user"
+        with pytest.raises(InvalidArgument, match="'/etc/passwd': not a regular"):
+            await sandbox.exec_process(execute)
 
 
 @in_namespaces("v1", "v2")
