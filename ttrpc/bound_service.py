@@ -54,12 +54,15 @@ def bind(
         if method.cardinality is not Cardinality.UNARY_UNARY and not is_coroutine(
             handler
         ):
-            raise ValueError(f"{method.full_method}: a stream's handler must be async")
+            raise ValueError(
+                f"{method.full_method}: a stream's handler must be a coroutine "
+                "function, `async def` without `yield`"
+            )
         handlers[method.name] = handler
     return BoundService(service, handlers)
 
 
-def is_coroutine(handler: Handler) -> bool:
+def is_coroutine(handler: Callable[..., Any]) -> bool:
     """Tell whether calling `handler` gives a coroutine."""
     return inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(
         getattr(handler, "__call__", None)  # noqa: B004  # an instance may define it async

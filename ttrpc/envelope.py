@@ -51,10 +51,15 @@ def response_head(length: int) -> bytes:
 
 
 def encode_error(error: StatusError) -> bytes:
-    """Return a Response with the status of `error`."""
+    """Return a Response with the status of `error`.
+
+    A code that gRPC does not define is sent as UNKNOWN, because ttrpc-rust takes it
+    for success.
+    """
+    code = error.code if isinstance(error.code, Code) else Code.UNKNOWN
     # Text from the system, a file's name for example, may have no form in UTF-8.
     message = error.message.encode(errors="backslashreplace").decode()
-    status = Status(code=error.code, message=message, details=error.details)
+    status = Status(code=code, message=message, details=error.details)
     return Response(status=status).SerializeToString()
 
 

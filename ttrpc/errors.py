@@ -15,19 +15,23 @@ TtrpcError
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import operator
+from typing import TYPE_CHECKING, TypeVar
+
+from google.protobuf.any_pb2 import Any as AnyMessage
+from google.protobuf.message import Message
 
 from ttrpc.codes import Code, to_code
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from google.protobuf.any_pb2 import Any as AnyMessage
+    from collections.abc import Iterable
 
 INT32_MIN, INT32_MAX = -(2**31), 2**31 - 1
 """The range of a status code: an int32 in ttrpc/envelope.proto."""
 DISPLAY_LIMIT = 1024
 """Characters of a peer's text that are shown; a message may hold 4 MiB."""
+
+MessageT = TypeVar("MessageT", bound=Message)
 
 
 class TtrpcError(Exception):
@@ -40,19 +44,43 @@ class StatusError(TtrpcError):
     def __init__(
         self,
         code: Code | int,
-        message: str = "",
-        details: Sequence[AnyMessage] = (),
+        message: object = "",
+        details: Iterable[Message] = (),
     ) -> None:
-        """Raises ValueError if `code` does not fit 32 bits."""
-        if not INT32_MIN <= code <= INT32_MAX:
-            raise ValueError(f"status code {code}: not 32 bits")
-        super().__init__(code, message)
-        self.code = to_code(code)
+        """Make a status.
+
+        Args:
+            code: Peers that follow gRPC know 0 to 16; see `Code`.
+            message: Text; another object is taken as its `str`.
+            details: Messages. Those that are no google.protobuf.Any are packed in one.
+
+        Raises:
+            ValueError: `code` does not fit 32 bits.
+            TypeError: `code` is no integer, or one of `details` is no message.
+        """
+        number = operator.index(code)
+        if not INT32_MIN <= number <= INT32_MAX:
+            raise ValueError(f"status code {number}: not 32 bits")
+        text = str(message)
+        super().__init__(code, text)
+        self.code = to_code(number)
         """The code; an int if the peer sent a number that gRPC does not define."""
-        self.message = message
+        self.message = text
         """The text as it was received, with control characters."""
-        self.details = tuple(details)
-        """google.protobuf.Any messages."""
+        self.details = tuple(map(_packed, details)) if details else ()
+        """google.protobuf.Any messages; `detail` unpacks one."""
+
+    def detail(self, message_type: type[MessageT]) -> MessageT | None:
+        """Return the first detail of a type, or None if there is none.
+
+        Raises:
+            google.protobuf.message.DecodeError: the peer's detail is not of its type.
+        """
+        name = message_type.DESCRIPTOR.full_name
+        for packed in self.details:
+            if packed.TypeName() == name:
+                return message_type.FromString(packed.value)
+        return None
 
     def __str__(self) -> str:
         name = self.code.name if isinstance(self.code, Code) else f"code {self.code}"
@@ -121,3 +149,14 @@ def sanitize(text: str) -> str:
             c if c.isprintable() else c.encode("unicode_escape").decode() for c in shown
         )
     return shown + "..." if len(text) > DISPLAY_LIMIT else shown
+
+
+def _packed(detail: Message) -> AnyMessage:
+    if isinstance(detail, AnyMessage):
+        return detail
+    if not isinstance(detail, Message):
+        kind = type(detail).__name__
+        raise TypeError(f"status details: {kind} is not a protobuf message")
+    packed = AnyMessage()
+    packed.Pack(detail)
+    return packed

@@ -68,7 +68,7 @@ def test_a_streams_handler_is_a_coroutine_function() -> None:
     class Plain:
         def upload(self, stream: Any, context: Any) -> Any: ...
 
-    with pytest.raises(ValueError, match="/Upload: a stream's handler must be async"):
+    with pytest.raises(ValueError, match="/Upload: a stream's handler must be a coro"):
         bind(ECHO, Plain())
 
 

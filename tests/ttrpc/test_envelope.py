@@ -31,7 +31,9 @@ def test_an_ok_status_is_left_out_and_may_be_there() -> None:
 
 
 def test_an_error_keeps_code_text_and_details() -> None:
-    error = StatusError(99, "text\x1b", [AnyMessage(type_url="t", value=b"v")])
+    error = StatusError(
+        Code.ABORTED, "text\x1b", [AnyMessage(type_url="t", value=b"v")]
+    )
     with pytest.raises(StatusError) as caught:
         decode_response(encode_error(error))
     assert vars(caught.value) == vars(error)
@@ -50,3 +52,11 @@ def test_text_that_utf_8_has_not_is_sent_as_escapes() -> None:
     """os.fsdecode returns such text for a file's name."""
     with pytest.raises(StatusError, match=r"ABORTED: /caf\\udce9"):
         decode_response(encode_error(StatusError(Code.ABORTED, "/caf\udce9")))
+
+
+@pytest.mark.parametrize("code", [-1, 17, 99, 2**31 - 1])
+def test_a_code_that_grpc_does_not_define_is_sent_as_unknown(code: int) -> None:
+    """ttrpc-rust's client takes such a code for success."""
+    with pytest.raises(StatusError) as caught:
+        decode_response(encode_error(StatusError(code, "x")))
+    assert (caught.value.code, caught.value.message) == (Code.UNKNOWN, "x")

@@ -4,6 +4,9 @@ from __future__ import annotations
 import pickle
 
 import pytest
+from google.protobuf.any_pb2 import Any as AnyMessage
+from google.protobuf.message import DecodeError
+from google.protobuf.wrappers_pb2 import BytesValue, StringValue
 
 from ttrpc.codes import Code
 from ttrpc.errors import (
@@ -66,3 +69,36 @@ def test_an_error_can_be_passed_to_another_process(error: StatusError) -> None:
 def test_a_code_has_32_bits(code: int) -> None:
     with pytest.raises(ValueError, match=f"^status code {code}: not 32 bits$"):
         StatusError(code)
+
+
+def test_details_are_packed_and_unpacked() -> None:
+    packed = AnyMessage()
+    packed.Pack(BytesValue(value=b"b"))
+    error = StatusError(Code.ABORTED, "x", [StringValue(value="a"), packed])
+    assert all(isinstance(it, AnyMessage) for it in error.details)
+    assert error.detail(StringValue) == StringValue(value="a")
+    assert error.detail(BytesValue) == BytesValue(value=b"b")
+    assert StatusError(Code.ABORTED).detail(BytesValue) is None
+
+
+def test_a_peers_detail_that_is_not_of_its_type_is_an_error() -> None:
+    bad = AnyMessage(type_url="x/google.protobuf.BytesValue", value=b"\xff")
+    with pytest.raises(DecodeError):
+        StatusError(Code.ABORTED, "x", [bad]).detail(BytesValue)
+
+
+def test_a_detail_is_a_message() -> None:
+    with pytest.raises(TypeError, match="^status details: str is not a protobuf"):
+        StatusError(Code.ABORTED, "x", ["text"])  # type: ignore[list-item]  # wrong
+    with pytest.raises(TypeError):
+        StatusError(Code.ABORTED, "x", StringValue())  # type: ignore[arg-type]  # wrong
+
+
+def test_a_message_may_be_any_object() -> None:
+    """Handlers write `StatusError(Code.ABORTED, exc)`."""
+    assert StatusError(Code.ABORTED, KeyError("a")).message == "'a'"
+
+
+def test_a_code_is_an_integer() -> None:
+    with pytest.raises(TypeError):
+        StatusError(2.5)  # type: ignore[arg-type]  # a mistake of the caller's

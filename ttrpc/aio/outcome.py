@@ -21,19 +21,17 @@ def outcome_of(
 ) -> StatusError:
     """Return the status of a call; log an error that is the handler's fault.
 
-    `status_of` is the server's mapping. The status is never OK, and a mapping that
-    fails leaves UNKNOWN with the name of the error.
+    `status_of` is the server's mapping. Whatever it returns or raises, the status is
+    one that can be sent, and never OK: a mapping that fails leaves UNKNOWN with the
+    name of the error.
     """
     if isinstance(error, asyncio.CancelledError):
         return StatusError(Code.CANCELLED, "context canceled")
     try:
-        status = status_of(error)
-    except Exception:
+        status = _checked(status_of(error))
+    except (Exception, asyncio.CancelledError, GeneratorExit):
         log.exception("status_of failed")
         status = StatusError(Code.UNKNOWN, type(error).__name__)
-    if status.code == Code.OK:
-        # The client would read it as success with an empty response.
-        status = StatusError(Code.UNKNOWN, status.message, status.details)
     if status.code in (Code.UNKNOWN, Code.INTERNAL) and not isinstance(
         error, StatusError
     ):
@@ -43,3 +41,16 @@ def outcome_of(
             extra={"method": context.method.full_method},
         )
     return status
+
+
+def _checked(status: object) -> StatusError:
+    """Return a status that can be sent.
+
+    It is made anew, because a subclass or a handler may have given a StatusError any
+    attributes, or none.
+    """
+    if not isinstance(status, StatusError):
+        raise TypeError(f"status_of returned {type(status).__name__}")
+    # The client would read OK as success with an empty response.
+    code = Code.UNKNOWN if status.code == Code.OK else status.code
+    return StatusError(code, status.message, status.details)

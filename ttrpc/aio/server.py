@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from typing import Final
 
 from ttrpc.address import Address
@@ -15,7 +15,7 @@ from ttrpc.aio.listener import Listener
 from ttrpc.aio.peer import peer_of
 from ttrpc.aio.server_session import ServerSession
 from ttrpc.aio.serving import Serving
-from ttrpc.bound_service import BoundService
+from ttrpc.bound_service import BoundService, is_coroutine
 from ttrpc.call_context import Peer
 from ttrpc.errors import ServerClosed, StatusError
 from ttrpc.interceptor import Interceptor
@@ -54,11 +54,16 @@ class Server:
             interceptors: Wrapped around every call; the first is outermost.
             status_of: Maps an exception of a handler to the status for the caller.
             limits: Bounds the memory that peers can make this server use.
-            authorize: Returns whether a peer may connect; others are hung up on.
+            authorize: Returns True for a peer that may connect; after any other result
+                the peer is hung up on.
 
         Raises:
             ValueError: two of `services` have the same name.
+            TypeError: `status_of` or `authorize` is a coroutine function.
         """
+        for name, function in (("status_of", status_of), ("authorize", authorize)):
+            if function is not None and is_coroutine(function):
+                raise TypeError(f"{name}: {function!r} must be a plain function")
         limits = limits or Limits()
         self._serving = Serving(
             Routes(services, interceptors),
@@ -115,9 +120,7 @@ class Server:
         sock.setblocking(False)
         try:
             peer = peer_of(sock)
-            welcome = not self._closed and (
-                self._authorize is None or self._authorize(peer)
-            )
+            welcome = not self._closed and self._admits(peer)
         except OSError:
             welcome = False  # The peer has gone already.
         except Exception:
@@ -129,6 +132,17 @@ class Server:
         session = ServerSession(self._serving, sock, peer, ended=self._session_ended)
         self._sessions.add(session)
         self._empty.clear()
+
+    def _admits(self, peer: Peer) -> bool:
+        """Tell whether a peer may connect. Raises the errors of `authorize`."""
+        if self._authorize is None:
+            return True
+        answer: object = self._authorize(peer)
+        if isinstance(answer, Coroutine):
+            answer.close()
+        if not isinstance(answer, bool):
+            raise TypeError(f"authorize returned {type(answer).__name__}, not a bool")
+        return answer
 
     async def shutdown(self, timeout: float | None = None) -> bool:
         """Take no new calls, finish those in flight, then close.

@@ -39,6 +39,8 @@ LINGER: Final = 0.05
 """Seconds to wait between the last response and closing. Go's client may report the
 close instead of a response that arrived with it."""
 
+EXITS: Final = (KeyboardInterrupt, SystemExit)
+"""Errors of a handler that end the program; all others end the call."""
 UNREAD: Final = StatusError(Code.RESOURCE_EXHAUSTED, "too many answers left unread")
 
 
@@ -134,7 +136,9 @@ class ServerSession:
             # Nearly all are of exactly this type; the checks of the others take longer.
             is_plain = type(response) is route.response_type
             answer = response.SerializeToString() if is_plain else b""
-        except Exception as exc:
+        except BaseException as exc:
+            if isinstance(exc, EXITS):
+                raise
             connection.send_error(stream_id, self._to_status(exc, context))
             return
         if is_plain:
@@ -156,13 +160,14 @@ class ServerSession:
         try:
             response = await proceed(request, context)
             answer = _serialized(response, context)
-        except asyncio.CancelledError as exc:
-            error = exc
-        except Exception as exc:
+        except BaseException as exc:
+            if self._loop.is_closed():
+                raise  # Python closes the coroutine; no one is left to answer.
             error = exc
         if not call.answered:
             self._answer_unary(call, answer, error)
         self._calls.end(call)
+        self._raise_exit(error)
 
     def _answer_unary(
         self, call: Call, answer: bytes, error: BaseException | None
@@ -235,15 +240,18 @@ class ServerSession:
             response = await proceed(handle, context)
             if not context.method.cardinality.server_streaming:
                 answer = _serialized(response, context)
-        except asyncio.CancelledError as exc:
-            error = exc
-        except Exception as exc:
+            elif response is not None:
+                raise _wrong_result(response, "None, because the server streams")
+        except BaseException as exc:
+            if self._loop.is_closed():
+                raise  # Python closes the coroutine; no one is left to answer.
             error = exc
         if not stream.is_closed:
             self._end_stream(stream, context, answer, error)
         handle.close()
         self.transport.wake()
         self._calls.end(call)
+        self._raise_exit(error)
 
     def _end_stream(
         self,
@@ -260,6 +268,12 @@ class ServerSession:
         else:
             connection.fail(stream, self._to_status(error, context))
         self._cork.flush_soon()
+
+    def _raise_exit(self, error: BaseException | None) -> None:
+        """Let an error end the program, after the caller has been answered."""
+        if isinstance(error, EXITS):
+            self._cork.flush()
+            raise error
 
     def _refusal(self) -> StatusError:
         """Return the error of a call that is refused: closing, or a past deadline."""
@@ -314,8 +328,12 @@ def _serialized(response: object, context: CallContext) -> bytes:
     if isinstance(response, context.method.response_type):
         serialized: bytes = response.SerializeToString()
         return serialized
-    kind = "nothing" if response is None else type(response).__name__
-    raise TypeError(f"handler returned {kind}, not its method's response")
+    raise _wrong_result(response, "its method's response")
+
+
+def _wrong_result(result: object, expected: str) -> TypeError:
+    kind = "nothing" if result is None else type(result).__name__
+    return TypeError(f"handler or interceptor returned {kind}, not {expected}")
 
 
 def _bad_payload(exc: DecodeError) -> StatusError:

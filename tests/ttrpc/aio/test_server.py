@@ -43,6 +43,31 @@ async def test_a_peer_that_is_not_authorized_is_hung_up_on(
     assert caplog.messages == ["authorize callback failed, connection refused"]
 
 
+@pytest.mark.parametrize("answer", [1, "yes", None, object()])
+async def test_a_peer_is_admitted_on_true_alone(
+    answer: object, caplog: pytest.LogCaptureFixture
+) -> None:
+    server = Server(services(), authorize=lambda peer: answer)  # type: ignore[arg-type, return-value]  # a mistake
+    async with connected(server) as client:
+        with pytest.raises(Closed):
+            await echo(client, b"hi")
+    assert caplog.messages == ["authorize callback failed, connection refused"]
+
+
+async def test_an_authorization_cannot_be_awaited() -> None:
+    """A coroutine is true, so that everybody was admitted."""
+
+    async def nobody(peer: Peer) -> bool:
+        return False
+
+    with pytest.raises(TypeError, match=r"^authorize: .* must be a plain function$"):
+        Server(services(), authorize=nobody)  # type: ignore[arg-type]  # a mistake
+    server = Server(services(), authorize=lambda peer: nobody(peer))  # type: ignore[arg-type, return-value]  # a mistake
+    async with connected(server) as client:
+        with pytest.raises(Closed):
+            await echo(client, b"hi")
+
+
 async def test_a_closed_server_serves_no_connection() -> None:
     server = Server(services())
     server.close()

@@ -164,7 +164,9 @@ async def test_a_result_that_is_no_response_is_an_error(
     code, message = await outcome(server_of(handler, method), method)
     assert code is Code.UNKNOWN
     kind = "nothing" if response is None else "str"
-    assert message == f"handler returned {kind}, not its method's response"
+    assert (
+        message == f"handler or interceptor returned {kind}, not its method's response"
+    )
 
 
 async def test_a_plain_function_may_return_an_awaitable() -> None:

@@ -8,7 +8,7 @@ Go's server answered.
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -22,9 +22,15 @@ from ttrpc.frame import REQUEST
 from ttrpc.frame import Frame as OurFrame
 
 TEXTS_OF_OURS: Final = {
-    "nil_response": b"handler returned nothing, not its method's response",
+    "nil_response": (
+        b"handler or interceptor returned nothing, not its method's response"
+    ),
 }
 """Go's text names its marshaller."""
+
+
+CODE_99, UNKNOWN = b"\x08c", b"\x08\x02"
+"""Field 1 of a Status. Ours sends no code that gRPC does not define."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +69,11 @@ def test_our_server_answers_as_go_does(name: str, our_server: str) -> None:
         go = b"ttrpc: marshal called with nil"
         assert any(go in frame.body for frame in expected)
         expected = [frame for frame in expected if go not in frame.body]
+    if name == "code_unknown":
+        expected = [
+            replace(frame, body=frame.body.replace(CODE_99, UNKNOWN))
+            for frame in expected
+        ]
     with Wire(our_server) as wire:
         wire.send(*session.client)
         answers = wire.receive_many(len(session.server))
