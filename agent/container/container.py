@@ -13,7 +13,7 @@ import copy
 import logging
 import signal
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Final, TypeVar
@@ -88,6 +88,8 @@ class Container:
         """Its process as the host asked for it; an exec takes missing parts from it."""
         self.wanted_cpus = ""
         """The CPU list that the host asked for, also CPUs that the guest lacks."""
+        self.pci_addresses: Mapping[str, str] = {}
+        """The guest's PCI address of each of the host's, of the container's devices."""
         self.cgroup: Final = cgroup
         self.cgroup_path: Final = cgroup_path
         self._runtime = runtime

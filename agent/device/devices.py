@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from kata_agent.blocking import blocking
@@ -26,18 +26,24 @@ class Devices:
 
     def __init__(self, hotplug: Hotplug) -> None:
         self._hotplug = hotplug
-        self._pci_addresses: dict[str, str] = {}
 
-    async def add(self, messages: Sequence[Device], spec: dict[str, Any]) -> None:
+    async def add(
+        self, messages: Sequence[Device], spec: dict[str, Any]
+    ) -> Mapping[str, str]:
         """Find all devices, then edit `spec` in place, even if there are none.
 
         The spec gets the guest's device numbers, complete device rules and, in the
         environment of its process, the guest's PCI addresses. If a device does not
         come, the spec stays as it was. Raises `AgentError` or `OSError`.
+
+        Returns the guest's PCI address of each of the host's, for the environments of
+        further processes. They hold for this container only, because the host gives an
+        address to another device once this container is gone.
         """
         for message in messages:
             check(message)
         nodes: dict[str, DeviceNode] = {}
+        pci_addresses: dict[str, str] = {}
         for message in messages:
             if message.container_path in nodes:
                 raise InvalidArgument(f"device {message.container_path!r}: given twice")
@@ -47,18 +53,15 @@ class Devices:
                 subsystem="device",
             ):
                 match = await handlers()[message.type](self._hotplug, message)
-            self._pci_addresses.update(match.pci_addresses)
+            pci_addresses.update(match.pci_addresses)
             if match.node is not None:
                 nodes[message.container_path] = match.node
         own_disks = await blocking(read_own_disks, self._hotplug.paths)
         renumber(spec, nodes)
         complete_rules(spec, own_disks)
         if process := spec.get("process"):
-            process["env"] = self.translate_environment(process.get("env") or ())
-
-    def translate_environment(self, env: Iterable[str]) -> list[str]:
-        """Return `env` with the guest's PCI addresses, for any of its processes."""
-        return translate(env, self._pci_addresses)
+            process["env"] = translate(process.get("env") or (), pci_addresses)
+        return pci_addresses
 
 
 def handlers() -> Mapping[str, DeviceHandler]:

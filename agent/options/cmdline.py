@@ -12,7 +12,13 @@ from __future__ import annotations
 from typing import Final
 
 from kata_agent.options.config import Config
-from kata_agent.options.table import FLAGS, OPTIONS, WITHOUT_EFFECT, Changes
+from kata_agent.options.table import (
+    FLAGS,
+    MEM_AGENT,
+    OPTIONS,
+    WITHOUT_EFFECT,
+    Changes,
+)
 
 CONFIG_FILE: Final = "agent.config_file"
 """The option that is not a setting itself: `kata_agent.options.load` looks for it."""
@@ -32,7 +38,7 @@ def parse_word(word: str) -> Changes:
         return FLAGS.get(word, {})
     # An address may hold a "="; Kata's agents cut all other values at the second one.
     value = rest if name == "agent.server_addr" else rest.partition("=")[0]
-    if name == CONFIG_FILE or name in WITHOUT_EFFECT:
+    if name == CONFIG_FILE or name in WITHOUT_EFFECT or name.startswith(MEM_AGENT):
         return {}
     parse = OPTIONS.get(name)
     if parse is None:

@@ -132,10 +132,25 @@ FLAGS: Final[Mapping[str, Changes]] = {
 
 WITHOUT_EFFECT: Final = frozenset(
     {
+        "agent.aa_kbc_params",
         "agent.cdh_api_timeout",
         "agent.cdi_timeout",
+        "agent.enable_signature_verification",
+        "agent.guest_components_procs",
+        "agent.guest_components_rest_api",
+        "agent.https_proxy",
+        "agent.image_policy_file",
         "agent.image_pull_timeout",
+        "agent.image_registry_auth",
         "agent.launch_process_timeout",
+        "agent.no_proxy",
+        "agent.secure_image_storage_integrity",
+        "agent.secure_storage_integrity",
+        "agent.visible_cdi_devices",
     }
 )
-"""Timeouts for parts of Kata's agent that this one does not have; runtimes set some."""
+"""Options for parts of Kata's agent that this one does not have: CDI, images that the
+guest pulls, confidential computing. Runtimes and their users set them."""
+
+MEM_AGENT: Final = "agent.mem_agent_"
+"""The prefix of the options of another such part, its memory agent."""

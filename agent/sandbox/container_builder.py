@@ -14,6 +14,7 @@ from kata_agent.cgroup.supported_files import SupportedFiles
 from kata_agent.container.bundle import Bundle
 from kata_agent.container.container import Container
 from kata_agent.container.stream_ports import StreamPorts
+from kata_agent.device.cdi import refuse_cdi_devices
 from kata_agent.errors import InvalidArgument
 from kata_agent.oci.process import Requested
 from kata_agent.oci.spec import Spec
@@ -22,7 +23,7 @@ from kata_agent.sandbox.adapt import Preparation, prepare_spec
 from kata_agent.sandbox.guest import Guest
 from kata_agent.sandbox.namespaces import PidNamespace
 from kata_agent.sandbox.sandbox_setup import SandboxSetup
-from kata_agent.sandbox.shared_mount import share_mount
+from kata_agent.sandbox.shared_mount import share_mounts
 from kata_protos import agent_pb2
 from kata_tracing import semconv
 from kata_tracing.span import span
@@ -75,30 +76,31 @@ class ContainerBuilder:
         request: agent_pb2.CreateContainerRequest,
         spec: Spec,
         *,
-        find: Callable[[str], Container],
+        others: Callable[[], Iterable[Container]],
         agent_pid: bool,
     ) -> None:
         """Wait for devices, mount storages, adapt the spec and call the runtime.
 
-        `find` returns the container with an id; `agent_pid` puts this one into the
-        agent's own pid namespace. A failure undoes every step.
+        `others` returns the containers of the sandbox; `agent_pid` puts this one into
+        the agent's own pid namespace. A failure undoes every step.
         """
         streams = StreamPorts(
             request.stdin_port, request.stdout_port, request.stderr_port
         )
+        refuse_cdi_devices(container.id, spec)
         guest = self._guest
         async with AsyncExitStack() as undo:
             undo.push_async_callback(guest.storages.remove_for, container.id)
             undo.push_async_callback(container.remove)
-            await guest.devices.add(request.devices, spec)
+            container.pci_addresses = await guest.devices.add(request.devices, spec)
             await guest.storages.add(request.storages, container.id)
             await self._prepare(
                 container, request, spec, self._pid_namespace(request, agent_pid)
             )
             async with self._runtime_limit.slot():
                 await container.create(spec, streams)
-            for mount in request.shared_mounts:
-                await share_mount(mount, find(mount.src_ctr), container)
+            if request.shared_mounts:
+                await share_mounts(request.shared_mounts, others, container)
             undo.pop_all()
 
     def _pid_namespace(

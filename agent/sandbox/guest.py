@@ -7,7 +7,7 @@ agent: the tests run sandboxes without storages and devices (tests/helpers/domai
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from kata_agent.container.stream_source import StreamSource
@@ -44,12 +44,13 @@ class Storages(Protocol):
 class Devices(Protocol):
     """Devices that the host gives: `kata_agent.device.devices.Devices`."""
 
-    async def add(self, messages: Sequence[agent_pb2.Device], spec: Spec) -> None:
-        """Wait for the devices, put their numbers and all rules into the spec."""
-        ...
+    async def add(
+        self, messages: Sequence[agent_pb2.Device], spec: Spec
+    ) -> Mapping[str, str]:
+        """Wait for the devices, put their numbers and all rules into the spec.
 
-    def translate_environment(self, env: Iterable[str]) -> list[str]:
-        """Return an environment with the guest's addresses of devices."""
+        Returns the guest's PCI address of each of the host's.
+        """
         ...
 
 

@@ -22,6 +22,7 @@ from kata_agent.container.identifier import check_container_id, check_exec_id
 from kata_agent.container.oom_events import OomEvents
 from kata_agent.container.process_list import list_processes
 from kata_agent.container.stream_ports import StreamPorts
+from kata_agent.device.environment import translate
 from kata_agent.errors import (
     AgentError,
     AlreadyExists,
@@ -195,7 +196,11 @@ class Sandbox:
         async with container.lifecycle_lock, AsyncExitStack() as undo:
             undo.callback(self._containers.pop, container.id, None)
             await self._builder.build(
-                container, request, spec, find=self.container, agent_pid=agent_pid
+                container,
+                request,
+                spec,
+                others=lambda: self.containers,
+                agent_pid=agent_pid,
             )
             undo.pop_all()
 
@@ -219,7 +224,7 @@ class Sandbox:
         container.check(ContainerEvent.EXEC)
         process = exec_to_oci(request.process)
         if "env" in process:
-            process["env"] = self._guest.devices.translate_environment(process["env"])
+            process["env"] = translate(process["env"], container.pci_addresses)
         await blocking(
             prepare_exec,
             process,

@@ -13,6 +13,7 @@ from kata_agent.errors import InvalidArgument, NotFound, Unimplemented
 from kata_agent.storage.driver_context import DriverContext
 from kata_protos.agent_pb2 import Storage
 
+DRIVER_OPTIONS: Final = frozenset({"create_filesystem", "encryption_key"})
 MKFS: Final = ("mkfs.ext4", "-q", "-F", "-O", "^has_journal", "-m", "0")
 INODES: Final = ("-i", "163840", "-I", "128")
 """For scratch space (man 8 mke2fs): no journal, no reserved blocks, few and small
@@ -24,7 +25,7 @@ async def mount_disk(storage: Storage, context: DriverContext, node: Path) -> No
 
     Options: those of mount(8) and of the file system `fstype`. Driver options:
     `create_filesystem` or `create_filesystem=true` makes an ext4 first, over whatever
-    the disk holds; `encryption_key=...` is not supported; others are ignored.
+    the disk holds; `encryption_key=...` is not supported.
 
     Raises `InvalidArgument`, `NotFound`, `Unimplemented`, `Internal` or `OSError`.
     """

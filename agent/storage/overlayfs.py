@@ -23,7 +23,7 @@ OURS: Final = "io.katacontainers."
 """Options that begin so are for the agent, not for the kernel."""
 WRITABLE: Final = "io.katacontainers.fs-opt.overlay-rw"
 """Option: add a writable layer of the container's own."""
-CREATE: Final = "io.katacontainers.volume.overlayfs.create_directory="
+CREATE: Final = "io.katacontainers.volume.overlayfs.create_directory"
 """Driver option: a directory to make first, for a layer."""
 
 
@@ -40,8 +40,9 @@ async def add(storage: Storage, context: DriverContext) -> None:
     options = [option for option in given if not option.startswith(OURS)]
     fstype = storage.fstype or "overlay"
     for option in storage.driver_options:
-        if option.startswith(CREATE):
-            layer = parse_mount_point(context.paths, option.removeprefix(CREATE))
+        name, _, path = option.partition("=")
+        if name == CREATE:
+            layer = parse_mount_point(context.paths, path)
             await context.keep(make_directory, layer)
     if WRITABLE in given:
         fstype = "overlay"

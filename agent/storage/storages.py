@@ -71,6 +71,8 @@ class Storages:
         self._huge_pages = HugePages(hotplug.paths)
         self._entries: dict[MountPoint, _Entry] = {}
         """In the order in which they were put in place."""
+        self._warned: set[tuple[str, str]] = set()
+        """The drivers, and names of their options, that were warned of."""
 
     async def add(
         self, messages: Sequence[Storage], container_id: str | None
@@ -182,8 +184,23 @@ class Storages:
                     self._require,
                     self._huge_pages,
                 )
+                self._warn_of_options(storage)
                 await handlers()[storage.driver].add(storage, context)
                 return cleanup.pop_all()
+
+    def _warn_of_options(self, storage: Storage) -> None:
+        """Log the driver options that have no effect, once for each driver and name."""
+        known = handlers()[storage.driver].driver_options
+        for option in storage.driver_options:
+            # The value may be a secret.
+            name = option.partition("=")[0]
+            key = (storage.driver, name)
+            if name not in known and key not in self._warned:
+                self._warned.add(key)
+                log.warning(
+                    "driver option without effect",
+                    extra={"driver": storage.driver, "option": name},
+                )
 
     async def _require(self, storage: Storage) -> None:
         await self._add(storage, None)

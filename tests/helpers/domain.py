@@ -6,7 +6,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -52,12 +52,12 @@ class NoStorages:
 class NoDevices:
     """Accepts no device."""
 
-    async def add(self, messages: Sequence[agent_pb2.Device], spec: Spec) -> None:
+    async def add(
+        self, messages: Sequence[agent_pb2.Device], spec: Spec
+    ) -> Mapping[str, str]:
         assert not messages
         complete_rules(spec, [])
-
-    def translate_environment(self, env: Iterable[str]) -> list[str]:
-        return list(env)
+        return {}
 
 
 @contextlib.asynccontextmanager

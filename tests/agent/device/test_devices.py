@@ -66,7 +66,7 @@ def spec(*paths: str) -> dict[str, Any]:
 
 async def test_a_spec_gets_numbers_rules_and_addresses(devices: Devices) -> None:
     given = spec("/dev/1", "/dev/2", "/dev/3")
-    await devices.add(request("1", "2"), given)
+    addresses = await devices.add(request("1", "2"), given)
     linux = given["linux"]
     numbers = [(it["type"], it["major"], it["minor"]) for it in linux["devices"]]
     assert numbers == [("c", 200, 1), ("c", 200, 2), ("b", 8, 0)]
@@ -76,9 +76,19 @@ async def test_a_spec_gets_numbers_rules_and_addresses(devices: Devices) -> None
         {"allow": True, "type": "b", "major": 8, "minor": 0, "access": "rwm"},
     ]
     assert given["process"]["env"] == ["A=b", "PCIDEVICE_X=0000:01:00.1,0000:01:00.2"]
-    # So does the environment of a process that is executed in the container later.
-    env = devices.translate_environment(["PCIDEVICE_Y=0000:3b:00.2"])
-    assert env == ["PCIDEVICE_Y=0000:01:00.2"]
+    # The processes that are executed in the container later need them, too.
+    assert addresses == {
+        "0000:3b:00.1": "0000:01:00.1",
+        "0000:3b:00.2": "0000:01:00.2",
+    }
+
+
+async def test_an_address_of_another_container_is_not_known(devices: Devices) -> None:
+    await devices.add(request("1"), spec("/dev/1"))
+    given = spec("/dev/2")
+    assert await devices.add(request("2"), given) == {"0000:3b:00.2": "0000:01:00.2"}
+    # The host has given 3b:00.1 to another device since, if to any.
+    assert given["process"]["env"] == ["A=b", "PCIDEVICE_X=0000:3b:00.1,0000:01:00.2"]
 
 
 async def test_a_spec_without_devices_gets_rules(devices: Devices) -> None:

@@ -141,6 +141,18 @@ TAKEN: list[tuple[str, dict[str, Any]]] = [
     ("agent.cdi_timeout=100", {}),
     ("agent.image_pull_timeout=1200", {}),
     ("agent.launch_process_timeout=6", {}),
+    ("agent.guest_components_procs=attestation-agent", {}),
+    ("agent.visible_cdi_devices=true agent.visible_cdi_devices", {}),
+    ("agent.https_proxy=http://user:a=b@proxy:3128 agent.no_proxy=", {}),
+    ("agent.guest_components_procs=none agent.guest_components_rest_api=all", {}),
+    ("agent.aa_kbc_params=cc_kbc::http://kbs:8080", {}),
+    # runtime-rs, with its memory agent turned on.
+    (
+        "psi=1 agent.mem_agent_enable=1 agent.mem_agent_memcg_disable=0"
+        " agent.mem_agent_memcg_swappiness_max=50 agent.mem_agent_compact_order=9"
+        " agent.mem_agent_compact_force_times=9223372036854775807",
+        {},
+    ),
     # All options of the Go shim and of runtime-rs, on one command line.
     (
         "reboot=k panic=1 systemd.unit=kata-containers.target"
@@ -202,11 +214,6 @@ REFUSED = [
     "agent.container_pipe_size=foobar",
     "agent.container_pipe_size=5.0",
     "agent.runtime=",
-    # Options that turn on parts of Kata's agent that this one does not have.
-    "agent.visible_cdi_devices=true",
-    "agent.mem_agent_enable=1",
-    "agent.guest_components_procs=attestation-agent",
-    "agent.https_proxy=http://proxy:3128",
 ]
 
 

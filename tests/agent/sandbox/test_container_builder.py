@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from kata_agent.errors import AgentError, InvalidArgument
+from kata_agent.errors import AgentError, InvalidArgument, Unimplemented
 from tests.helpers.domain import NoStorages, container_request, open_sandbox
 from tests.helpers.namespace import World, in_namespaces
 
@@ -42,8 +42,8 @@ async def test_a_build_that_fails_leaves_nothing(world: World) -> None:
         bundles = sorted(Path("/run/kata-containers").iterdir())
         cgroups = sorted(Path("/sys/fs/cgroup").rglob("c1"))
         request = container_request("c1", "true")
-        request.shared_mounts.add(name="x", src_ctr="c0", src_path="/a", dst_path="/b")
-        with pytest.raises(AgentError, match="container 'c0': not found"):
+        request.shared_mounts.add(name="x", src_ctr="c0", src_path="a", dst_path="/b")
+        with pytest.raises(AgentError, match="path 'a' is not absolute"):
             await sandbox.create_container(request)
         assert Path("/proc/self/mountinfo").read_text() == mounts
         assert sorted(Path("/run/kata-containers").iterdir()) == bundles
@@ -51,3 +51,14 @@ async def test_a_build_that_fails_leaves_nothing(world: World) -> None:
         storages = sandbox._guest.storages
         assert isinstance(storages, NoStorages)
         assert storages.removed == ["c1"]
+
+
+@in_namespaces("v1")
+async def test_a_container_that_asks_for_a_cdi_device_is_refused(world: World) -> None:
+    """The Go runtime passes such an annotation on (Kata's policy case gpu_vfio_cdi)."""
+    async with open_sandbox() as sandbox:
+        request = container_request("c1", "true")
+        request.OCI.Annotations["cdi.k8s.io/vfio1"] = "nvidia.com/gpu=0"
+        with pytest.raises(Unimplemented, match="device 'nvidia.com/gpu=0'.*CDI"):
+            await sandbox.create_container(request)
+        assert sandbox.containers == []

@@ -87,7 +87,7 @@ async def test_directories_for_layers_are_made_first(world: World) -> None:
     storage = request(
         f"upperdir={layer}",
         f"workdir={work}",
-        driver_options=[f"{CREATE}{layer}", f"{CREATE}{work}", "other=1"],
+        driver_options=[f"{CREATE}={layer}", f"{CREATE}={work}", "other=1"],
     )
     async with open_context(container_id=None) as context:
         await overlayfs.add(storage, context)
@@ -98,7 +98,7 @@ async def test_directories_for_layers_are_made_first(world: World) -> None:
 
 @in_namespaces("v2")
 async def test_a_directory_elsewhere_is_refused(world: World) -> None:
-    storage = request(driver_options=[f"{CREATE}/etc/layer"])
+    storage = request(driver_options=[f"{CREATE}=/etc/layer"])
     async with open_context() as context:
         with pytest.raises(InvalidArgument, match="'/etc/layer': not below"):
             await overlayfs.add(storage, context)

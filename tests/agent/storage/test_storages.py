@@ -209,3 +209,26 @@ def test_a_request_that_cannot_be_carried_out_is_refused(sysfs: Sysfs) -> None:
     for driver in ("ephemeral", "overlayfs"):
         check(sysfs.paths, Storage(driver=driver, mount_point=point, fstype="x"))
     check(sysfs.paths, Storage(driver="local", mount_point=point))
+
+
+async def test_a_driver_option_without_effect_is_warned_of_once(
+    sysfs: Sysfs,
+    storages: Storages,
+    driver: Driver,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    for name in ("a", "b"):
+        (storage,) = make(sysfs, name)
+        storage.driver_options.extend(["key=secret", "key=other", "flag"])
+        await storages.add([storage], "c1")
+    warned = [vars(record) for record in caplog.records]
+    assert [(each["driver"], each["option"]) for each in warned] == [
+        ("fake", "key"),
+        ("fake", "flag"),
+    ]
+
+
+@pytest.mark.parametrize("driver_name", ["blk", "mmioblk", "nvdimm", "scsi"])
+def test_the_options_of_every_disk_driver_are_known(driver_name: str) -> None:
+    """The Go runtime sends `create_filesystem` for scratch disks."""
+    assert "create_filesystem" in HANDLERS[driver_name].driver_options
