@@ -13,6 +13,7 @@ import contextlib
 import json
 import os
 import shutil
+import socket
 from collections.abc import AsyncIterator, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -121,12 +122,16 @@ class World:
         return self.guest.directory / "rootfs"
 
 
-@pytest.fixture(scope="module", params=["v1", "v2"])
+@pytest.fixture(scope="module", params=["v1-crun", "v2-crun", "v1-runc", "v2-runc"])
 def world(request: pytest.FixtureRequest) -> Iterator[World]:
     """One guest for all requests."""
     require_root()
+    version, _, runtime = request.param.partition("-")
+    if shutil.which(runtime) is None:
+        missing = pytest.fail if os.environ.get("CI") else pytest.skip
+        missing(f"needs {runtime}")
     try:
-        hierarchies(request.param)
+        hierarchies(version)
     except ValueError as error:
         pytest.skip(str(error))
     scratch = Path(f"/tmp/e2e-{os.urandom(4).hex()}")
@@ -134,9 +139,10 @@ def world(request: pytest.FixtureRequest) -> Iterator[World]:
     with LocalGuest(
         scratch / "guest",
         environment={"KATA_AGENT_LOG_LEVEL": "debug"},
-        cgroup=request.param,
+        cgroup=version,
+        parameters=[f"agent.runtime={runtime}"],
     ) as guest:
-        world = World(guest, request.param)
+        world = World(guest, version)
         make_busybox(world.rootfs)
         yield world
     assert not traces_of(scratch)
@@ -310,6 +316,25 @@ async def test_the_profile_of_runtime_rs_is_in_force(
 ) -> None:
     """Its own program: `grep Seccomp /proc/self/status; unshare -m true; echo $?`."""
     output = await output_of(agent, adapted("runtime-rs-seccomp-1", world.rootfs))
+    assert output == "Seccomp:\t2\nSeccomp_filters:\t1\n1\n"
+
+
+async def test_annotations_of_a_user_neither_replace_the_profile_nor_open_sockets(
+    agent: AgentClient, world: World
+) -> None:
+    request = adapted("runtime-rs-seccomp-1", world.rootfs)
+    # crun(1): a filter that allows all, and a socket for the pidfd of the container.
+    request.OCI.Annotations["run.oci.seccomp_bpf_data"] = "BgAAAAAA/38="
+    path = world.guest.directory / "receiver"
+    request.OCI.Annotations["run.oci.pidfd_receiver"] = os.fspath(path)
+    with socket.socket(socket.AF_UNIX) as receiver:
+        receiver.bind(os.fspath(path))
+        receiver.listen()
+        receiver.setblocking(False)
+        output = await output_of(agent, request)
+        with pytest.raises(BlockingIOError):
+            receiver.accept()
+    path.unlink()
     assert output == "Seccomp:\t2\nSeccomp_filters:\t1\n1\n"
 
 
