@@ -42,7 +42,7 @@ from kata_agent.network.stats import read_network_stats
 from kata_agent.oci.process import Requested
 from kata_agent.oci.resources import UNLIMITED, merge_resources, pop_unlimited
 from kata_agent.oci.spec import Spec
-from kata_agent.oci.working_directory import check_after, check_before
+from kata_agent.oci.working_directory import check_after, resolve_before
 from kata_agent.reaper import Reaper
 from kata_agent.runtime.runtime import Runtime
 from kata_agent.runtime.standard_files import StandardFiles
@@ -164,8 +164,7 @@ class Container:
                 )
             )
             if (cwd := spec["process"]["cwd"]) != "/":
-                process = self._proc / str(self._init.pid)
-                await blocking(check_after, self.id, cwd, process)
+                await self._check_directory(cwd, self._init)
         self._advance(ContainerEvent.CREATE)
         self._init.on_exit(self._init_ended)
 
@@ -248,13 +247,14 @@ class Container:
     async def exec(self, exec_id: str, process: Spec, streams: StreamPorts) -> None:
         """Start another process, whose spec is already adapted."""
         self.check(ContainerEvent.EXEC)
-        if (cwd := process["cwd"]) != "/" and self._init is not None:
-            root = self._proc / str(self._init.pid) / "root"
-            await blocking(check_before, self.id, cwd, root)
+        if (cwd := process["cwd"]) != "/":
+            cwd = await blocking(resolve_before, self.id, cwd, self.proc / "root")
 
         async def start(files: StandardFiles) -> Child:
-            child = await self._runtime.exec(self.id, process, files)
+            child = await self._runtime.exec(self.id, {**process, "cwd": cwd}, files)
             set_oom_score(self._proc, child.pid, process["oomScoreAdj"])
+            if cwd != "/":
+                await self._check_directory(cwd, child)
             return child
 
         with (
@@ -267,6 +267,15 @@ class Container:
         ):
             child = await self._launch(exec_id, process["terminal"], start, streams)
             self._trace_run(exec_id, child)
+
+    async def _check_directory(self, cwd: str, child: Child) -> None:
+        """Kill a process that does not begin inside of its container, and raise."""
+        try:
+            await blocking(check_after, self.id, cwd, self._proc / str(child.pid))
+        except InvalidArgument:
+            with contextlib.suppress(ProcessLookupError):
+                child.send_signal(signal.SIGKILL)
+            raise
 
     def _trace_run(self, exec_id: str, child: Child) -> None:
         """Make a span of a process, which begins now and ends with its exit."""

@@ -11,29 +11,63 @@ import errno
 import os
 from pathlib import Path
 
-from kata_agent.errors import InvalidArgument
+from kata_agent.errors import Internal, InvalidArgument
 from kata_agent.linux.mountinfo import read_mounts
-from kata_agent.linux.openat2 import open_in_root
+from kata_agent.linux.openat2 import (
+    RESOLVE_IN_ROOT,
+    RESOLVE_NO_SYMLINKS,
+    open_in_root,
+    openat2,
+)
 
 
-def check_before(container_id: str, path: str, root: Path) -> None:
-    """Raise `InvalidArgument` if `path` goes through a magic link.
+def resolve_before(container_id: str, path: str, root: Path) -> str:
+    """Return `path` without symbolic links, which the container could still replace.
 
-    `root` is the link to the container's root directory in `/proc`. A path that is not
-    there is no error here, because the runtime reports it. May block.
+    `root` is the link to the container's root directory in `/proc`. A path that the
+    agent may not look up is returned as it is. Raises `InvalidArgument` if `path` goes
+    through a magic link, and `Internal` if it is no directory. May block.
     """
     try:
         descriptor = os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     except (FileNotFoundError, ProcessLookupError):
         # The container has ended.
-        return
+        return path
     try:
-        os.close(open_in_root(descriptor, path, os.O_PATH | os.O_DIRECTORY))
+        return _resolve(descriptor, path)
     except OSError as error:
         if error.errno == errno.ELOOP:
             raise _outside(container_id, path) from None
+        if error.errno in (errno.ENOENT, errno.ENOTDIR):
+            # The runtime would find the directory that the container makes meanwhile.
+            raise Internal(
+                f"container {container_id!r}: exec failed: working directory {path!r}: "
+                f"{os.strerror(error.errno)}"
+            ) from None
+        return path
     finally:
         os.close(descriptor)
+
+
+def _resolve(root: int, path: str) -> str:
+    directory = open_in_root(root, path, os.O_PATH | os.O_DIRECTORY)
+    try:
+        # The path from the root of the container's mount namespace (d_path).
+        resolved = os.readlink(f"/proc/self/fd/{directory}")
+        found = openat2(
+            root,
+            resolved,
+            os.O_PATH | os.O_DIRECTORY,
+            resolve=RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS,
+        )
+        try:
+            same = os.path.samestat(os.fstat(directory), os.fstat(found))
+        finally:
+            os.close(found)
+        # Not the same for a deleted directory, and in a chroot.
+        return resolved if same else path
+    finally:
+        os.close(directory)
 
 
 def check_after(container_id: str, path: str, process: Path) -> None:
@@ -42,17 +76,28 @@ def check_after(container_id: str, path: str, process: Path) -> None:
     `process` is its directory in `/proc`. The list of its mounts has every mount that
     it can reach from its root; its working directory must be on one of them. May block.
     """
+    before = None
+    while True:
+        try:
+            look = os.readlink(process / "ns/mnt"), _mount_id_of(process / "cwd")
+            mounts = {mount.id for mount in read_mounts(process / "mountinfo")}
+        except (FileNotFoundError, ProcessLookupError):
+            # The process has ended.
+            return
+        if look[1] in mounts:
+            return
+        if look == before:
+            raise _outside(container_id, path)
+        # A process that runs may have gone elsewhere between two of these reads.
+        before = look
+
+
+def _mount_id_of(path: Path) -> int:
+    descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC)
     try:
-        descriptor = os.open(process / "cwd", os.O_PATH | os.O_CLOEXEC)
-    except (FileNotFoundError, ProcessLookupError):
-        # The process has ended.
-        return
-    try:
-        mount_id = _mount_id(descriptor)
+        return _mount_id(descriptor)
     finally:
         os.close(descriptor)
-    if mount_id not in {mount.id for mount in read_mounts(process / "mountinfo")}:
-        raise _outside(container_id, path)
 
 
 def _mount_id(descriptor: int) -> int:

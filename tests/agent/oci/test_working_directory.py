@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
 
-from kata_agent.errors import Internal, InvalidArgument
+from kata_agent.errors import Internal, InvalidArgument, NotFound
+from kata_agent.oci.working_directory import check_after, resolve_before
 from kata_agent.sandbox.sandbox import Sandbox
 from tests.helpers.domain import (
     ROOTFS,
@@ -94,3 +96,77 @@ async def test_a_container_with_its_own_pids_cannot_name_another_directory(
         await started(sandbox, "c0", "sleep", "1000")
         assert await pwd(sandbox, "/proc/1/cwd") == "/"
         assert Path("/run/rootfs").is_dir()
+
+
+@in_namespaces("v1")
+async def test_the_links_of_a_directory_are_resolved_before_an_exec(
+    world: World,
+) -> None:
+    async with open_sandbox() as sandbox:
+        (ROOTFS / "dir/sub").mkdir(parents=True)
+        (ROOTFS / "link").symlink_to("/dir/../dir")
+        container = await started(sandbox, "c1", "sleep", "1000")
+        root = container.proc / "root"
+        for path, resolved in (
+            ("/link/sub", "/dir/sub"),
+            ("/dev/pts/../pts", "/dev/pts"),
+            ("/tmp/", "/tmp"),
+        ):
+            assert resolve_before("c1", path, root) == resolved
+        for path, reason in (
+            ("/missing", "No such file or directory"),
+            ("/bin/busybox", "Not a directory"),
+        ):
+            executed = exec_request("c1", "e1", "true")
+            executed.process.Cwd = path
+            with pytest.raises(Internal, match=f"'{path}': {reason}"):
+                await sandbox.exec_process(executed)
+        assert resolve_before("c1", "/tmp", Path("/proc/4194304/root")) == "/tmp"
+        executed = exec_request("c1", "e1", "sh", "-c", "pwd")
+        executed.process.Cwd = "/link/sub"
+        await sandbox.exec_process(executed)
+        assert await read_all(sandbox, "c1", "e1") == b"/dir/sub\n"
+
+
+@in_namespaces("v1")
+async def test_an_exec_that_began_outside_is_killed(world: World) -> None:
+    """The container replaces the directory when the runtime has already started."""
+    wrapper = Path("/run/wrapper/crun")
+    wrapper.parent.mkdir()
+    wrapper.write_text(
+        "#!/bin/sh\n"
+        'case "$*" in *" exec "*)\n'
+        f"rmdir {ROOTFS}/dir && ln -s /proc/1/cwd {ROOTFS}/dir;;\n"
+        "esac\n"
+        'exec crun "$@"\n'
+    )
+    wrapper.chmod(0o755)
+    async with open_sandbox(runtime=str(wrapper)) as sandbox:
+        (ROOTFS / "dir").mkdir()
+        request = container_request("c1", "sleep", "1000")
+        await sandbox.create_container(request, agent_pid=True)
+        await sandbox.start_container("c1")
+        executed = exec_request("c1", "e1", "sleep", "1000")
+        executed.process.Cwd = "/dir"
+        # Later runtimes refuse it themselves.
+        with pytest.raises((InvalidArgument, Internal)) as caught:
+            await sandbox.exec_process(executed)
+        if isinstance(caught.value, InvalidArgument):
+            assert "working directory '/dir' is outside of its root" in str(
+                caught.value
+            )
+        container = sandbox.container("c1")
+        with pytest.raises(NotFound):
+            container.processes.find("e1")
+        while len(container.cgroup.pids()) > 1:
+            await asyncio.sleep(0.001)
+
+
+async def test_a_process_inside_and_one_that_has_ended_are_no_fault() -> None:
+    process = await asyncio.create_subprocess_exec("sleep", "1000", cwd="/tmp")
+    try:
+        check_after("c1", "/tmp", Path(f"/proc/{process.pid}"))
+    finally:
+        process.kill()
+        await process.wait()
+    check_after("c1", "/tmp", Path(f"/proc/{process.pid}"))
