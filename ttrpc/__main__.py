@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`python -m ttrpc dump FILE`: print a captured session."""
+"""`python -m ttrpc`: print a captured session, record one, play one again."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pathlib import Path
 
 from ttrpc.dump import describe, read_capture
 from ttrpc.errors import sanitize
+from ttrpc.recording.command import add_parsers
 
 EPILOG = """\
 To capture one connection to a server on a unix socket:
@@ -23,6 +24,7 @@ and let the client connect to /tmp/via.sock.
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command line; return the exit status."""
+    arguments = sys.argv[1:] if arguments is None else arguments
     parser = argparse.ArgumentParser(prog="python -m ttrpc")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     dump = commands.add_parser(
@@ -37,7 +39,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help="stderr of `socat -x`, lines of hexadecimal after > or <, or the raw "
         "bytes of one direction; - is standard input",
     )
-    file = parser.parse_args(arguments).file
+    dump.set_defaults(main=_dump)
+    add_parsers(commands)
+    options = parser.parse_args(arguments)
+    status: int = options.main(options)
+    return status
+
+
+def _dump(options: argparse.Namespace) -> int:
+    file = options.file
     try:
         capture = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
         for line in describe(read_capture(capture)):

@@ -18,6 +18,8 @@ from typing import Final
 
 from ttrpc.errors import RemoteProtocolError
 
+COMMAND_LIMIT: Final = 32
+"""Bytes of a command, at most; Firecracker reads no more."""
 REPLY_LIMIT: Final = 32
 """Bytes of the answer, at most; `OK 4294967295` and its newline are 14."""
 
@@ -25,6 +27,21 @@ REPLY_LIMIT: Final = 32
 def connect_command(port: int) -> bytes:
     """Return the line that asks for `port` of the guest."""
     return b"CONNECT %d\n" % port
+
+
+def parse_connect_command(line: bytes) -> int:
+    """Return the port that a command asks for; its word may be in lower case.
+
+    Raises:
+        ValueError: `line` is not a command.
+    """
+    word, _, number = line.removesuffix(b"\n").partition(b" ")
+    is_command = word.upper() == b"CONNECT" and line.endswith(b"\n")
+    if not is_command or not number.isdigit() or len(number) > 10:
+        raise ValueError(f"hybrid vsock: invalid command {line!r}")
+    if (port := int(number)) >= 1 << 32:
+        raise ValueError(f"hybrid vsock: port {port} exceeds 32 bits")
+    return port
 
 
 def is_reply_complete(reply: bytes) -> bool:
