@@ -69,11 +69,12 @@ def _fits(old: object, new: object) -> bool:
 
 
 def _as_dict(message: Message) -> dict[str, Any]:
-    shown = json_format.MessageToDict(message, preserving_proto_field_name=True)
-    if not shown and message.ByteSize():
+    shown: object = json_format.MessageToDict(message, preserving_proto_field_name=True)
+    if shown == {} and message.ByteSize():
         # A type that is not known: all its fields are.
         return {"payload": message.SerializeToString().hex()}
-    return shown
+    # The JSON form of a wrapper, such as StringValue, is a bare value.
+    return shown if isinstance(shown, dict) else {"value": shown}
 
 
 def _at(fields: Mapping[str, Any], path: str) -> Any:

@@ -39,8 +39,8 @@ from google.protobuf.message import DecodeError, Message
 VERSION: Final = 1
 """The version of the format, in the first line."""
 
-Body: TypeAlias = dict[str, Any] | bytes
-"""A message, as its JSON form or as its bytes."""
+Body: TypeAlias = Any
+"""A message, as its bytes, or as the value of its JSON form."""
 
 
 class Kind(enum.Enum):
@@ -98,7 +98,9 @@ def read_entries(lines: Iterable[str]) -> Iterator[Entry]:
             yield entry
 
 
-def _parse(fields: Mapping[str, Any], number: int) -> Entry | None:
+def _parse(fields: Any, number: int) -> Entry | None:
+    if not isinstance(fields, dict):
+        raise ValueError("no object")
     if "method" in fields and "call" not in fields:
         return _parse_bare_call(fields, number)
     kinds = [kind for kind in Kind if kind.value in fields]
@@ -153,7 +155,7 @@ def _pairs(metadata: Iterable[str]) -> tuple[tuple[str, str], ...]:
 def _body(fields: Mapping[str, Any]) -> Body:
     for name in ("req", "resp"):
         if name in fields:
-            return dict(fields[name])
+            return fields[name]
     try:
         return base64.b64decode(fields.get("payload", ""), validate=True)
     except binascii.Error as exc:
@@ -170,7 +172,7 @@ def to_message(body: Body, message_type: type[Message]) -> Message:
         if isinstance(body, bytes):
             return message_type.FromString(body)
         return json_format.ParseDict(body, message_type(), ignore_unknown_fields=True)
-    except (json_format.ParseError, DecodeError) as exc:
+    except (json_format.ParseError, DecodeError, ValueError) as exc:
         raise ValueError(f"{message_type.DESCRIPTOR.name}: {exc}") from exc
 
 

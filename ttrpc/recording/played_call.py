@@ -90,7 +90,7 @@ class PlayedCall:
             return received
 
     async def answer(self, patience: float) -> Message:
-        """Return the answer; that of a server that streams is empty.
+        """Return the answer of a call whose server does not stream.
 
         Raises:
             TtrpcError: the call ended with this error.
@@ -99,14 +99,8 @@ class PlayedCall:
         async with asyncio.timeout(patience):
             if self.task is not None:
                 return await self.task
-            stream = self._opened()
-            if not self.method.cardinality.server_streaming:
-                response: Message = await stream.response()
-                return response
-            while await stream.recv() is not None:
-                pass
-            empty: Message = self.method.response_type()
-            return empty
+            response: Message = await self._opened().response()
+            return response
 
     async def cancel(self) -> None:
         """Abandon the call if it is not answered."""

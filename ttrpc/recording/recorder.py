@@ -91,6 +91,9 @@ class Recorder:
                 self.write(message=call.name, sid=stream_id, up=up, **body)
             if flags & REMOTE_CLOSED:
                 self.write(close=call.name, sid=stream_id, up=up)
+                if not up:
+                    # The end of a stream without an error: no Response follows.
+                    del self._calls[stream_id]
 
     def _open(self, stream_id: int, flags: int, request: Request) -> None:
         known = find_method(self._apis, request.service, request.method)

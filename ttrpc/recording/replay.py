@@ -84,6 +84,7 @@ class Replay:
             (entry.connection, entry.stream)
             for entry in entries
             if entry.kind in (Kind.ANSWER, Kind.ERROR)
+            or (entry.kind is Kind.CLOSE and not entry.is_up)
         }
         self._clients: dict[int, Client] = {}
         self._companions: dict[str, Companion] = {}
@@ -199,11 +200,22 @@ class Replay:
             elif entry.kind is Kind.MESSAGE:
                 message = await call.receive(self._pace.patience)
                 self._compare(call, entry, message)
-            elif entry.kind is not Kind.CLOSE:
+            else:
                 del self._calls[entry.connection, entry.stream]
-                self._compare(call, entry, await call.answer(self._pace.patience))
+                if call.method.cardinality.server_streaming:
+                    await self._end_stream(call, entry)
+                else:
+                    now = await call.answer(self._pace.patience)
+                    self._compare(call, entry, now)
         except (TtrpcError, TimeoutError) as exc:
             self._failed(call, entry, exc)
+
+    async def _end_stream(self, call: PlayedCall, entry: Entry) -> None:
+        if await call.receive(self._pace.patience) is not None:
+            self._differs(call, "recorded the end of the stream, now a message")
+            await call.cancel()
+        elif entry.kind is Kind.ERROR:
+            self._differs(call, f"recorded {_status(entry)}, now OK")
 
     def _compare(self, call: PlayedCall, entry: Entry, now: Message | None) -> None:
         if entry.kind is Kind.ERROR:
