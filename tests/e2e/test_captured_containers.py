@@ -319,6 +319,37 @@ async def test_the_profile_of_runtime_rs_is_in_force(
     assert output == "Seccomp:\t2\nSeccomp_filters:\t1\n1\n"
 
 
+@pytest.mark.parametrize("version", ["1.2.0", "1.2.1", "1.3.0"])
+async def test_a_spec_of_containerd_2_is_a_container(
+    agent: AgentClient, world: World, version: str
+) -> None:
+    """crun before 1.14.2 refuses its versions of the OCI specification."""
+    request = adapted("go-shim-cri-pod-6", world.rootfs)
+    request.OCI.Version = version
+    async with started(agent, request) as container:
+        # The captured program: `exit 4`.
+        assert await container.init.wait() == 4
+
+
+async def test_an_exec_has_its_capabilities_in_every_form_of_a_name(
+    agent: AgentClient, world: World
+) -> None:
+    request = adapted("runtime-rs-cri-pod-3", world.rootfs)
+    names = ["NET_RAW", "CAP_KILL", "chown", '"SETUID"']
+    sets = oci_pb2.LinuxCapabilities(Bounding=names, Effective=names, Permitted=names)
+    async with started(agent, request) as container:
+        show = oci_pb2.Process(
+            Args=["/bin/grep", "Cap", "/proc/self/status"], Cwd="/", Capabilities=sets
+        )
+        output = (await (await container.exec("e1", show)).communicate()).stdout
+        held = f"{mask(['NET_RAW', 'KILL', 'CHOWN', 'SETUID']):016x}"
+        for name in ("CapEff", "CapPrm", "CapBnd"):
+            assert f"{name}:\t{held}" in output.decode()
+        show.Capabilities.Bounding.append("NET_ROW")
+        with pytest.raises(StatusError, match="capability 'NET_ROW': unknown"):
+            await container.exec("e2", show)
+
+
 async def test_annotations_of_a_user_neither_replace_the_profile_nor_open_sockets(
     agent: AgentClient, world: World
 ) -> None:
