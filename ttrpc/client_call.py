@@ -13,7 +13,7 @@ from google.protobuf.message import DecodeError, Message
 
 from ttrpc.call_context import CallContext, Peer
 from ttrpc.codes import Code
-from ttrpc.deadline import Deadline
+from ttrpc.deadline import Deadline, checked_timeout
 from ttrpc.errors import RemoteProtocolError, StatusError
 from ttrpc.metadata import MetadataLike
 from ttrpc.service import Method
@@ -26,13 +26,29 @@ def new_context(
     metadata: MetadataLike | None,
     clock: Callable[[], float],
 ) -> CallContext:
-    """Return the context of a call that starts now."""
+    """Return the context of a call that starts now.
+
+    Raises:
+        ValueError: `timeout` is negative or not a number.
+    """
+    timeout = checked_timeout("timeout", timeout)
     deadline = None if timeout is None else Deadline.after(timeout, now=clock())
     if metadata is None:
         metadata = ()
     elif isinstance(metadata, Mapping):
         metadata = metadata.items()
     return CallContext(method, deadline=deadline, peer=peer, metadata=metadata)
+
+
+def check_reconnect(reconnect: float | None, address: object) -> None:
+    """Check the argument `reconnect` of a client.
+
+    Raises:
+        ValueError: there is no `address`, or `reconnect` is negative or not a number.
+    """
+    checked_timeout("reconnect", reconnect)
+    if reconnect is not None and not address:
+        raise ValueError("reconnect: needs an address")
 
 
 def check_opening(method: Method[Any, Any], request: Message | None) -> None:

@@ -6,6 +6,7 @@ Requests carry only the time that remains, in nanoseconds.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Final
 
@@ -44,4 +45,18 @@ class Deadline:
         deadline, which its server takes for expired and ttrpc-rust's for none; here the
         caller checks `remaining` before sending.
         """
-        return min(max(round((self.at - now) * NANO), 1), INT64_MAX)
+        nano = min((self.at - now) * NANO, INT64_MAX)
+        return min(max(round(nano), 1), INT64_MAX)
+
+
+def checked_timeout(name: str, timeout: float | None) -> float | None:
+    """Return a number of seconds; None if there is no limit, as for infinity.
+
+    Raises:
+        ValueError: `timeout` is negative or not a number; the text has its `name`.
+    """
+    if timeout is None or timeout == math.inf:
+        return None
+    if not timeout >= 0:
+        raise ValueError(f"{name} {timeout}: neither 0 nor a positive number")
+    return timeout

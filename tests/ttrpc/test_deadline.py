@@ -1,7 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
-from ttrpc.deadline import INT64_MAX, Deadline
+import math
+
+import pytest
+
+from ttrpc.deadline import INT64_MAX, Deadline, checked_timeout
 
 
 def test_the_remaining_time_is_sent_in_nanoseconds() -> None:
@@ -28,3 +32,19 @@ def test_a_deadline_never_becomes_none_on_the_wire() -> None:
 
 def test_a_deadline_in_the_far_future_fits() -> None:
     assert Deadline(1e12).timeout_nano(0) == INT64_MAX
+
+
+@pytest.mark.parametrize("timeout", [None, math.inf])
+def test_no_timeout_and_an_endless_one_are_the_same(timeout: float | None) -> None:
+    assert checked_timeout("timeout", timeout) is None
+
+
+@pytest.mark.parametrize("timeout", [0, 0.5, 1e300])
+def test_a_timeout_stays_as_it_is(timeout: float) -> None:
+    assert checked_timeout("timeout", timeout) == timeout
+
+
+@pytest.mark.parametrize("timeout", [math.nan, -1.0, -math.inf])
+def test_a_timeout_that_is_no_time_is_refused(timeout: float) -> None:
+    with pytest.raises(ValueError, match=f"^wait {timeout}: neither 0 nor"):
+        checked_timeout("wait", timeout)

@@ -18,11 +18,13 @@ from ttrpc.aio.dial import dial
 from ttrpc.call_context import CallContext, Peer
 from ttrpc.client_call import (
     check_opening,
+    check_reconnect,
     new_context,
     parse_response,
     timed_out,
     timeout_nano,
 )
+from ttrpc.deadline import Deadline
 from ttrpc.errors import Closed
 from ttrpc.interceptor import Interceptor, chain
 from ttrpc.limits import Limits
@@ -51,10 +53,9 @@ class Client:
         Usually a client comes from `connect`, which explains the arguments.
 
         Raises:
-            ValueError: `reconnect` without an address.
+            ValueError: `reconnect` without an address, or not a number of seconds.
         """
-        if reconnect is not None and not address:
-            raise ValueError("reconnect: needs an address")
+        check_reconnect(reconnect, address)
         self._address = address
         self._limits = limits or Limits()
         self._reconnect = reconnect
@@ -89,9 +90,11 @@ class Client:
                 in any case, because the server may have carried them out.
 
         Raises:
-            ValueError: `address` is not an address.
+            ValueError: `address` is not an address, or `timeout` or `reconnect` is
+                negative or not a number.
             Closed: nobody listens there.
         """
+        check_reconnect(reconnect, address)
         sock = await dial(address, timeout=timeout)
         return cls(
             sock,
@@ -182,7 +185,7 @@ class Client:
             answer = await session.call(method, payload, 0, context.pairs)
         else:
             try:
-                async with asyncio.timeout_at(deadline.at):
+                async with _until(deadline):
                     session = await self._connected()
                     remaining = timeout_nano(context, self._clock())
                     answer = await session.call(
@@ -196,7 +199,11 @@ class Client:
         self, request: Message | None, context: CallContext
     ) -> ClientStream[Any, Any]:
         payload = b"" if request is None else request.SerializeToString()
-        session = await self._connected()
+        try:
+            async with _until(context.deadline):
+                session = await self._connected()
+        except TimeoutError:
+            raise timed_out(context) from None
         remaining = timeout_nano(context, self._clock())
         stream, inbox = session.open_stream(
             context.method, payload, remaining, context.pairs
@@ -223,3 +230,7 @@ class Client:
     def _use(self, sock: socket.socket) -> ClientSession:
         sock.setblocking(False)
         return ClientSession(sock, self._limits)
+
+
+def _until(deadline: Deadline | None) -> asyncio.Timeout:
+    return asyncio.timeout_at(None if deadline is None else deadline.at)

@@ -8,6 +8,7 @@ import socket
 
 from ttrpc.address import Address, HybridVsockAddress, UnixAddress, parse_address
 from ttrpc.backoff import attempt_timeout, dial_backoff
+from ttrpc.deadline import checked_timeout
 from ttrpc.errors import Closed
 from ttrpc.hvsock import connect_command, is_reply_complete
 
@@ -19,10 +20,12 @@ async def dial(address: Address | str, *, timeout: float | None) -> socket.socke
     be booting. None tries once.
 
     Raises:
-        ValueError: `address` is not an address.
+        ValueError: `address` is not an address, or `timeout` is negative or not a
+            number. (Infinity tries for ever.)
         Closed: nobody listens; the message names the address and the last failure.
         RemoteProtocolError: the peer is not a hybrid vsock.
     """
+    checked_timeout("timeout", timeout)
     if isinstance(address, str):
         address = parse_address(address)
     loop = asyncio.get_running_loop()

@@ -15,6 +15,7 @@ from ttrpc.address import Address
 from ttrpc.call_context import CallContext, Peer
 from ttrpc.client_call import (
     check_opening,
+    check_reconnect,
     new_context,
     parse_response,
     timed_out,
@@ -52,8 +53,7 @@ class Client:
         limits: Limits | None = None,
         reconnect: float | None = None,
     ) -> None:
-        if reconnect is not None and not address:
-            raise ValueError("reconnect: needs an address")
+        check_reconnect(reconnect, address)
         self._address = address
         self._limits = limits or Limits()
         self._reconnect = reconnect
@@ -74,6 +74,7 @@ class Client:
         reconnect: float | None = None,
     ) -> Self:
         """Connect to an address, for up to `timeout` seconds; None tries once."""
+        check_reconnect(reconnect, address)
         sock = dial(address, timeout=timeout)
         return cls(
             sock,
@@ -132,7 +133,7 @@ class Client:
     def _invoke(self, request: Message, context: CallContext) -> Message:
         method = context.method
         payload = request.SerializeToString()
-        session = self._connected()
+        session = self._connected(context)
         remaining = timeout_nano(context, time.monotonic())
         try:
             answer = session.call(
@@ -146,7 +147,7 @@ class Client:
         self, request: Message | None, context: CallContext
     ) -> ClientStream[Any, Any]:
         payload = b"" if request is None else request.SerializeToString()
-        session = self._connected()
+        session = self._connected(context)
         remaining = timeout_nano(context, time.monotonic())
         try:
             stream, inbox = session.open_stream(
@@ -156,10 +157,31 @@ class Client:
             raise timed_out(context) from None
         return ClientStream(stream, inbox, session, context)
 
-    def _connected(self) -> ClientSession:
+    def _connected(self, context: CallContext) -> ClientSession:
         if self._session.closed is not None:
             if self._closed or self._reconnect is None:
                 raise Closed(str(self._session.closed))
-            sock = dial(self._address, timeout=self._reconnect)
-            self._session = ClientSession(sock, self._limits)
+            self._session = ClientSession(self._dial_again(context), self._limits)
         return self._session
+
+    def _dial_again(self, context: CallContext) -> socket.socket:
+        """Connect within the time of `reconnect` and of the call.
+
+        Raises:
+            StatusError: DEADLINE_EXCEEDED, the call has no more time.
+            Closed: nobody listens.
+        """
+        assert self._reconnect is not None
+        limit = self._reconnect
+        deadline = context.deadline
+        if deadline is not None:
+            limit = min(limit, deadline.remaining(time.monotonic()))
+        if limit < 0:
+            raise timed_out(context)
+        try:
+            return dial(self._address, timeout=limit)
+        except Closed as exc:
+            is_refused = isinstance(exc.__cause__, PermissionError)
+            if limit < self._reconnect and not is_refused:
+                raise timed_out(context) from exc
+            raise

@@ -25,6 +25,8 @@ from ttrpc.stream import Stream
 from ttrpc.sync.inbox import Inbox
 
 RECEIVE_SIZE: Final = 64 << 10
+LONG_WAIT: Final = 86_400.0
+"""Seconds of one wait, at most."""
 
 
 class ClientSession:
@@ -110,7 +112,7 @@ class ClientSession:
 
     def flush(self, deadline: Deadline | None) -> None:
         """Write the whole outbox. Raises as `turn` does."""
-        self._write()
+        self.write()
         while self.connection.outbox.chunks:
             self.turn(deadline)
 
@@ -122,16 +124,19 @@ class ClientSession:
             Closed: the connection has ended.
         """
         self._check_connected()
-        self._write()
+        self.write()
         self._check_connected()
         writing = bool(self.connection.outbox.chunks)
         events = select.POLLIN | (select.POLLOUT if writing else 0)
         self._poll.register(self._sock, events)
         wait = None
         if deadline is not None:
-            wait = max(deadline.remaining(time.monotonic()) * 1000, 0)
-        ready = self._poll.poll(wait)
+            wait = max(deadline.remaining(time.monotonic()), 0)
+        # poll takes a C int of milliseconds, and a caller's timeout may be longer.
+        ready = self._poll.poll(None if wait is None else min(wait, LONG_WAIT) * 1000)
         if not ready:
+            if wait is not None and wait > LONG_WAIT:
+                return
             raise TimeoutError
         if ready[0][1] & ~select.POLLOUT:
             self._read()
@@ -159,7 +164,8 @@ class ClientSession:
         if self.closed is not None:
             raise Closed(str(self.closed))
 
-    def _write(self) -> None:
+    def write(self) -> None:
+        """Write as much of the outbox as the socket takes now."""
         outbox = self.connection.outbox
         try:
             while outbox.chunks:

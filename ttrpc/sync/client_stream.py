@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Generic, Self, TypeVar
 
@@ -95,9 +94,8 @@ class ClientStream(Generic[RequestT, ResponseT]):
         if not self._stream.is_closed and self._session.closed is None:
             error = Closed(f"stream {self._stream.stream_id}: abandoned")
             self._session.fail(self._stream, error)
-            # If the server cannot be told any more, the stream has ended all the same.
-            with contextlib.suppress(Closed, TimeoutError):
-                self._session.flush(self._context.deadline)
+            # A server that does not read now is told with the next call.
+            self._session.write()
 
     def __enter__(self) -> Self:
         return self

@@ -8,12 +8,14 @@ import time
 
 from ttrpc.address import Address, HybridVsockAddress, UnixAddress, parse_address
 from ttrpc.backoff import attempt_timeout, dial_backoff
+from ttrpc.deadline import checked_timeout
 from ttrpc.errors import Closed
 from ttrpc.hvsock import connect_command, is_reply_complete
 
 
 def dial(address: Address | str, *, timeout: float | None) -> socket.socket:
     """Return a connected socket. `timeout` and errors as with `ttrpc.aio.dial.dial`."""
+    checked_timeout("timeout", timeout)
     if isinstance(address, str):
         address = parse_address(address)
     end = time.monotonic() + (timeout or 0)
