@@ -1,27 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The `process` of a spec, fitted to this kernel and to its container."""
+"""The `process` of an exec, completed from that of its container's init."""
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass
 from typing import Final
 
 from kata_agent.oci.spec import Spec
-from kata_agent.system_paths import SystemPaths
-
-log = logging.getLogger(__name__)
-
-RLIMITS: Final = frozenset(
-    f"RLIMIT_{name}"
-    for name in (
-        "CPU FSIZE DATA STACK CORE RSS NPROC NOFILE MEMLOCK AS LOCKS SIGPENDING "
-        "MSGQUEUE NICE RTPRIO RTTIME"
-    ).split()
-)
-"""man 2 getrlimit"""
-APPARMOR: Final = "module/apparmor/parameters/enabled"
-
 
 INHERITED: Final = (
     "cwd",
@@ -66,23 +51,3 @@ def inherit(
     process["noNewPrivileges"] |= init["noNewPrivileges"]
     # Zero may mean that the field was not sent (`kata_agent.oci.presence`).
     process["oomScoreAdj"] = process["oomScoreAdj"] or init["oomScoreAdj"]
-
-
-def fit_process(process: Spec, container_id: str, paths: SystemPaths) -> None:
-    """Drop fields that this kernel does not support, because the runtime would fail."""
-    limits = process.get("rlimits", [])
-    unknown = [limit["type"] for limit in limits if limit["type"] not in RLIMITS]
-    if unknown:
-        log.warning(
-            "unknown resource limits dropped",
-            extra={"container_id": container_id, "limits": unknown},
-        )
-        process["rlimits"] = [limit for limit in limits if limit["type"] in RLIMITS]
-    if "apparmorProfile" in process and not _has_apparmor(paths):
-        del process["apparmorProfile"]
-        log.info("no AppArmor, profile dropped", extra={"container_id": container_id})
-
-
-def _has_apparmor(paths: SystemPaths) -> bool:
-    file = paths.sys / APPARMOR
-    return file.exists() and file.read_text().strip() == "Y"

@@ -49,8 +49,10 @@ LIMITS: Final = (
     Limit("cpu", "shares", ("cpu/cpu.shares",), ("cpu.weight",)),
     Limit("cpu", "quota", ("cpu/cpu.cfs_quota_us",), ("cpu.max",)),
     Limit("cpu", "period", ("cpu/cpu.cfs_period_us",), ("cpu.max",)),
-    Limit("cpu", "realtimeRuntime", ("cpu/cpu.rt_runtime_us",)),
-    Limit("cpu", "realtimePeriod", ("cpu/cpu.rt_period_us",)),
+    # No files: a cgroup needs a budget in each one above it, and new ones have none
+    # (kernel, scheduler/sched-rt-group.rst).
+    Limit("cpu", "realtimeRuntime"),
+    Limit("cpu", "realtimePeriod"),
     Limit("cpu", "cpus", ("cpuset/cpuset.cpus",), ("cpuset.cpus",)),
     Limit("cpu", "mems", ("cpuset/cpuset.mems",), ("cpuset.mems",)),
     Limit("pids", "limit", ("pids/pids.max",), ("pids.max",)),

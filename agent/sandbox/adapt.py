@@ -18,7 +18,8 @@ from kata_agent.container.hooks import merge_hooks
 from kata_agent.oci.annotations import drop_runtime_annotations
 from kata_agent.oci.container_root import ContainerRoot
 from kata_agent.oci.mounts import add_essential_mounts, keep_mount_flags
-from kata_agent.oci.process import Requested, fit_process, inherit
+from kata_agent.oci.privileges import fit_privileges
+from kata_agent.oci.process import Requested, inherit
 from kata_agent.oci.resources import (
     can_filter_devices,
     drop_mknod,
@@ -66,7 +67,7 @@ def prepare_spec(spec: Spec, given: Preparation) -> None:
     spec["linux"]["cgroupsPath"] = str(given.cgroup_path)
     add_essential_mounts(spec)
     keep_mount_flags(spec)
-    fit_process(process, given.container_id, paths)
+    fit_privileges(process, given.container_id, paths, spec["linux"])
     root = ContainerRoot(spec["root"]["path"], spec["mounts"])
     apply_user(process, given.string_user, root)
     fit_resources(spec["linux"]["resources"], paths, files)
@@ -107,7 +108,7 @@ def prepare_exec(
     """
     names_user = bool(string_user.uid)
     inherit(process, container.init, container.requested, names_user=names_user)
-    fit_process(process, container.id, paths)
+    fit_privileges(process, container.id, paths)
     apply_user(process, string_user, ContainerRoot(str(container.root)))
     if not can_filter_devices(paths, unified=cgroup_files.unified):
         drop_mknod(process)
