@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,9 @@ import pytest
 
 from kata_host.client import AgentClient
 from kata_host.ctl.rootfs import make_busybox
+from kata_host.guest.local_cgroup import hierarchies
 from kata_host.guest.local_guest import LocalGuest
+from tests.helpers.captured_world import World, create_sandbox
 from tests.helpers.namespace import require_root
 
 CTL = [sys.executable, "-m", "kata_host.ctl"]
@@ -127,3 +130,38 @@ async def client(guest: LocalGuest) -> Any:
         except TimeoutError:
             tail = "\n".join(guest.console_tail(50))
             pytest.fail(f"sandbox not destroyed; last lines of the console:\n{tail}")
+
+
+@pytest.fixture(scope="module", params=["v1-crun", "v2-crun", "v1-runc", "v2-runc"])
+def world(request: pytest.FixtureRequest) -> Iterator[World]:
+    """A guest for the captured requests; one for all tests of a file."""
+    require_root()
+    version, _, runtime = request.param.partition("-")
+    if shutil.which(runtime) is None:
+        missing = pytest.fail if os.environ.get("CI") else pytest.skip
+        missing(f"needs {runtime}")
+    try:
+        hierarchies(version)
+    except ValueError as error:
+        pytest.skip(str(error))
+    scratch = Path(f"/tmp/e2e-{os.urandom(4).hex()}")
+    scratch.mkdir()
+    with LocalGuest(
+        scratch / "guest",
+        environment={"KATA_AGENT_LOG_LEVEL": "debug"},
+        cgroup=version,
+        parameters=[f"agent.runtime={runtime}"],
+    ) as guest:
+        world = World(guest, version)
+        make_busybox(world.rootfs)
+        yield world
+    assert not traces_of(scratch)
+    shutil.rmtree(scratch)
+
+
+@pytest.fixture
+async def agent(world: World) -> AsyncIterator[AgentClient]:
+    """A client of `world`, whose sandbox is as the Go shim creates it."""
+    async with AgentClient.connect(world.guest.address) as client:
+        await create_sandbox(client)
+        yield client
