@@ -33,6 +33,7 @@ from kata_agent.container.launch import Start, launch_on_pipes, launch_on_termin
 from kata_agent.container.oom_score import set_oom_score
 from kata_agent.container.process import Process, ProcessState
 from kata_agent.container.process_table import ProcessTable
+from kata_agent.container.program_hold import program_held
 from kata_agent.container.signals import ignores_term
 from kata_agent.container.stream_connections import StreamConnections
 from kata_agent.container.stream_ports import StreamPorts
@@ -181,11 +182,14 @@ class Container:
         terminal: bool,
         start: Start,
         streams: StreamPorts,
+        owner: int | None = None,
     ) -> Child:
         connections = await StreamConnections.open(streams, self._streams)
         try:
             if terminal:
-                child, stdio = await launch_on_terminal(start, sockets=self._sockets)
+                child, stdio = await launch_on_terminal(
+                    start, sockets=self._sockets, owner=owner
+                )
             else:
                 child, stdio = await launch_on_pipes(start, pipe_size=self._pipe_size)
             process = Process(exec_id, child, stdio)
@@ -265,8 +269,23 @@ class Container:
                 subsystem="container",
             ),
         ):
-            child = await self._launch(exec_id, process["terminal"], start, streams)
+            async with self._held(process):
+                child = await self._launch(
+                    exec_id, process["terminal"], start, streams, self._owner(process)
+                )
             self._trace_run(exec_id, child)
+
+    def _held(self, process: Spec) -> contextlib.AbstractAsyncContextManager[None]:
+        if process["terminal"] and self._runtime.prepares_terminal_late:
+            return program_held(process, self.proc)
+        return contextlib.nullcontext()
+
+    def _owner(self, process: Spec) -> int | None:
+        """Return the owner of an exec's terminal, as the agent sees the id."""
+        if "uidMappings" in self.spec["linux"]:
+            return None
+        uid: int = process["user"]["uid"]
+        return uid
 
     async def _check_directory(self, cwd: str, child: Child) -> None:
         """Kill a process that does not begin inside of its container, and raise."""

@@ -4,10 +4,13 @@
 from __future__ import annotations
 
 import fcntl
+import os
 import struct
 import termios
 from typing import Final
 
+TIOCGPTPEER: Final = 0x5441
+"""include/uapi/asm-generic/ioctls.h"""
 _WINSIZE: Final = struct.Struct("HHHH")
 """struct winsize: rows, columns, and two unused numbers."""
 
@@ -20,6 +23,20 @@ def take_controlling_terminal(fd: int) -> None:
 def set_window_size(fd: int, rows: int, columns: int) -> None:
     """Set the size of the terminal `fd`; its foreground processes get SIGWINCH."""
     fcntl.ioctl(fd, termios.TIOCSWINSZ, _WINSIZE.pack(rows, columns, 0, 0))
+
+
+def set_terminal_owner(master: int, uid: int) -> None:
+    """Give the terminal whose master is `master` to a user; its group stays.
+
+    The kernel opens the terminal itself (man 2 ioctl_tty, TIOCGPTPEER), whose path is
+    one of the container. Raises `OSError`.
+    """
+    flags = os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC
+    terminal = fcntl.ioctl(master, TIOCGPTPEER, flags)
+    try:
+        os.fchown(terminal, uid, -1)
+    finally:
+        os.close(terminal)
 
 
 def pass_input_raw(fd: int) -> None:

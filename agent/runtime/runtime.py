@@ -41,6 +41,8 @@ class Runtime:
 
     global_options: ClassVar[Sequence[str]] = ()
     """Options before the verb."""
+    prepares_terminal_late: ClassVar[bool] = False
+    """Whether the program of an exec may run before its terminal has size and owner."""
     sigpipe: ClassVar[bool] = True
     """False to start the program with SIGPIPE ignored."""
 

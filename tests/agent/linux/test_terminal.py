@@ -13,7 +13,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from kata_agent.linux.terminal import pass_input_raw, set_window_size
+from kata_agent.linux.terminal import (
+    pass_input_raw,
+    set_terminal_owner,
+    set_window_size,
+)
 
 LEADER = """
 import os, sys
@@ -31,6 +35,15 @@ def terminal() -> Iterator[tuple[int, int]]:
     yield pair
     for descriptor in pair:
         os.close(descriptor)
+
+
+def test_the_owner_of_a_terminal_is_set_by_its_master(
+    terminal: tuple[int, int],
+) -> None:
+    master, slave = terminal
+    group = os.fstat(slave).st_gid
+    set_terminal_owner(master, 1000)
+    assert (os.fstat(slave).st_uid, os.fstat(slave).st_gid) == (1000, group)
 
 
 def test_the_size_is_rows_then_columns(terminal: tuple[int, int]) -> None:
