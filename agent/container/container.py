@@ -212,11 +212,12 @@ class Container:
                 raise
             raise Internal(f"{error}: hooks wrote: {output}") from error
 
-    async def start(self, on_oom: Callable[[], None]) -> None:
+    async def start(self, on_oom: Callable[[], None] | None) -> None:
         """Execute the init's program; `on_oom` is called for each OOM kill."""
         self.check(ContainerEvent.START)
-        # Before the first instruction, so that no kill is missed.
-        self._stop_oom_watch = self.cgroup.watch_oom(on_oom)
+        if on_oom is not None:
+            # Before the first instruction, so that no kill is missed.
+            self._stop_oom_watch = self.cgroup.watch_oom(on_oom)
         with span(
             "process.start", {semconv.CONTAINER_ID: self.id}, subsystem="container"
         ):

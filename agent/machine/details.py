@@ -24,13 +24,17 @@ def guest_details(
     storage_handlers: Sequence[str],
 ) -> GuestDetailsResponse:
     """Return the details, those of memory only if the request asks for them. Blocks."""
+    has_seccomp = kernel_has_seccomp(paths)
     details = GuestDetailsResponse(
         agent_details=AgentDetails(
             version=VERSION,
             init_daemon=os.getpid() == 1,
             device_handlers=device_handlers,
             storage_handlers=storage_handlers,
-            supports_seccomp=kernel_has_seccomp(paths),
+            supports_seccomp=has_seccomp,
+            # Of Kata's names ("seccomp", "agent-policy"), those of the parts that this
+            # agent has.
+            extra_features=["seccomp"] if has_seccomp else [],
         )
     )
     if request.mem_block_size:

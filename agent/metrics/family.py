@@ -20,13 +20,21 @@ class Family:
     """A type of Prometheus, the page's `# TYPE`."""
 
 
-def items(name: str, help: str, values: Mapping[str, float], **labels: str) -> Family:
+def items(
+    name: str,
+    help: str,
+    values: Mapping[str, float],
+    *,
+    kind: str = "gauge",
+    **labels: str,
+) -> Family:
     """Return a family with one sample for each of `values`, whose key is the label
     `item`."""
     return Family(
         name,
         help,
         [({**labels, "item": item}, value) for item, value in values.items()],
+        kind,
     )
 
 

@@ -22,6 +22,7 @@ def filesystem_families(paths: SystemPaths) -> Iterator[Family]:
     space: list[Family] = []
     inodes: list[Family] = []
     seen: set[tuple[int, int]] = set()
+    disks = _disk_names(paths)
     for mount in read_mounts(paths.proc / "self/mountinfo"):
         device = (mount.major, mount.minor)
         if mount.fstype not in TYPES or device in seen:
@@ -34,7 +35,9 @@ def filesystem_families(paths: SystemPaths) -> Iterator[Family]:
         if status.f_flag & os.ST_RDONLY:
             continue
         seen.add(device)
-        labels = {"mount": mount.point, "device": mount.source}
+        # By the name that `kata_guest_diskstat` has for the disk.
+        name = disks.get(device) or mount.source.rpartition("/")[2]
+        labels = {"mount": mount.point, "device": name}
         size = status.f_frsize
         space.append(
             items(
@@ -63,3 +66,14 @@ def filesystem_families(paths: SystemPaths) -> Iterator[Family]:
     if seen:
         yield merged(space)
         yield merged(inodes)
+
+
+def _disk_names(paths: SystemPaths) -> dict[tuple[int, int], str]:
+    """Return the name of each device number (man 5 proc_diskstats)."""
+    try:
+        lines = (paths.proc / "diskstats").read_text().splitlines()
+    except FileNotFoundError:
+        # A kernel without block devices.
+        return {}
+    rows = (line.split() for line in lines)
+    return {(int(major), int(minor)): name for major, minor, name, *_ in rows}

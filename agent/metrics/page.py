@@ -28,7 +28,10 @@ class _Collector:
 
     def collect(self) -> Iterator[Any]:
         for family in self._families:
-            metric = _Metric(family.name, family.help, family.kind)
+            # The library would rename a counter to ..._total, as OpenMetrics wants, and
+            # the names are Kata's. So `page` sets that type in the text.
+            kind = "unknown" if family.kind == "counter" else family.kind
+            metric = _Metric(family.name, family.help, kind)
             for labels, value in family.samples:
                 metric.add_sample(family.name, _readable(labels), value)
             yield metric
@@ -40,20 +43,25 @@ def page(paths: SystemPaths, *, scrapes: int, spans: Counters) -> str:
     `scrapes` is the number of pages so far, this one included.
     """
     families = [
-        # Not of kind counter, which the library would rename to ..._total.
         Family(
             "kata_agent_scrape_count",
             "Scrapes of this page, the present one included",
             [({}, scrapes)],
-            kind="unknown",
+            kind="counter",
         ),
         *agent_families(paths),
         *span_families(spans),
         *guest_families(paths),
         *filesystem_families(paths),
     ]
-    text: bytes = _generate_latest(_Collector(families))
-    return text.decode(UTF_8)
+    latest: bytes = _generate_latest(_Collector(families))
+    text = latest.decode(UTF_8)
+    for family in families:
+        if family.kind == "counter":
+            text = text.replace(
+                f"# TYPE {family.name} untyped\n", f"# TYPE {family.name} counter\n"
+            )
+    return text
 
 
 def _readable(labels: dict[str, str]) -> dict[str, str]:

@@ -20,9 +20,11 @@ def span_families(spans: Counters) -> Iterator[Family]:
         "kata_agent_trace_spans_dropped",
         "Spans that were dropped before a collector took them, by reason",
         [({"reason": reason.value}, n) for reason, n in spans.dropped.items()],
+        kind="counter",
     )
     yield items(
         "kata_agent_trace_deliveries_failed",
         "Deliveries of batches: unanswered, or throttled by the collector",
         {"unanswered": spans.send_errors, "throttled": spans.throttled},
+        kind="counter",
     )

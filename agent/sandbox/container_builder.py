@@ -14,8 +14,8 @@ from kata_agent.cgroup.supported_files import SupportedFiles
 from kata_agent.container.bundle import Bundle
 from kata_agent.container.container import Container
 from kata_agent.container.stream_ports import StreamPorts
-from kata_agent.device.cdi import refuse_cdi_devices
 from kata_agent.errors import InvalidArgument
+from kata_agent.oci.cdi import refuse_cdi_devices
 from kata_agent.oci.process import Requested
 from kata_agent.oci.spec import Spec
 from kata_agent.runtime.concurrency_limit import ConcurrencyLimit

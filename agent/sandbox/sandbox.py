@@ -33,6 +33,7 @@ from kata_agent.errors import (
 from kata_agent.machine.file_copies import FileCopies
 from kata_agent.oci.convert import exec_to_oci, to_oci
 from kata_agent.oci.convert_resources import resources_to_oci
+from kata_agent.oci.pod import is_pause_container
 from kata_agent.oci.spec import Spec
 from kata_agent.oci.update import prepare_update
 from kata_agent.runtime.concurrency_limit import ConcurrencyLimit
@@ -79,7 +80,8 @@ class Sandbox:
     async def create(self, request: agent_pb2.CreateSandboxRequest) -> None:
         """Set up everything that the containers will share, or nothing if a step fails.
 
-        Raises `AlreadyExists` when there are containers.
+        Raises `AlreadyExists` when there are containers, because the setup would take
+        away what they use. Kata's runtimes send the call once, before the first one.
         """
         await self._operations.complete(self._create(request))
 
@@ -211,9 +213,13 @@ class Sandbox:
         def report() -> None:
             self.oom_events.report(container_id)
 
+        # Runtimes report each event as one of a task of containerd, or of CRI-O, which
+        # know the pause container as the pod.
+        on_oom = None if is_pause_container(container.spec) else report
+
         async def start() -> None:
             async with container.lifecycle_lock, self._runtime_limit.slot():
-                await container.start(report)
+                await container.start(on_oom)
 
         await self._operations.complete(start())
 

@@ -18,6 +18,7 @@ from kata_agent.errors import InvalidArgument, InvalidState, NotFound, Timeout
 from kata_agent.linux.beneath import opened
 from kata_agent.linux.mount_namespace import copy_mount
 from kata_agent.linux.mountinfo import read_mounts
+from kata_agent.oci.pod import kubernetes_name
 from kata_protos.agent_pb2 import SharedMount
 from kata_tracing.span import span
 
@@ -25,11 +26,6 @@ log = logging.getLogger(__name__)
 
 WAIT_SECONDS: Final = 10.0
 """The time that the source container has to make the mount."""
-NAME_ANNOTATIONS: Final = (
-    "io.kubernetes.cri.container-name",
-    "io.kubernetes.cri-o.ContainerName",
-)
-"""The annotations with a container's Kubernetes name, of containerd and of CRI-O."""
 ENDED: Final = (ContainerState.STOPPED, ContainerState.REMOVED)
 POLL_SECONDS: Final = 0.1
 """The time between two readings of the source container's mounts."""
@@ -115,17 +111,13 @@ def _find(
     Of several, because one has been restarted, the last that runs.
     """
     others = [container for container in containers if container is not target]
-    found = [container for container in others if _name_of(container) == name]
+    found = [
+        container for container in others if kubernetes_name(container.spec) == name
+    ]
     found = found or [container for container in others if container.id == name]
     running = [container for container in found if container.state not in ENDED]
     found = running or found
     return found[-1] if found else None
-
-
-def _name_of(container: Container) -> str | None:
-    annotations = container.spec.get("annotations", {})
-    names = (annotations.get(key) for key in NAME_ANNOTATIONS)
-    return next((name for name in names if name), None)
 
 
 def _is_mounted(proc: Path, point: PurePosixPath) -> bool:

@@ -349,6 +349,28 @@ async def test_every_oom_kill_is_reported_once(world: World) -> None:
             await more
 
 
+@in_namespaces("v1")
+async def test_the_kills_of_a_pause_container_are_no_events(world: World) -> None:
+    """The Go shim and runtime-rs report an event's id as a task of containerd, which
+    knows the pause container as the pod. `ctr run` has one container with the sandbox's
+    id, and is told of its kills.
+    """
+    os.symlink("busybox", "/run/rootfs/bin/tail")
+    async with open_sandbox() as sandbox:
+        for kind, name in (("pod_sandbox", "pause"), ("single_container", "sandbox")):
+            request = container_request(name, "tail", "/dev/zero")
+            annotations = request.OCI.Annotations
+            annotations["io.katacontainers.pkg.oci.container_type"] = kind
+            request.OCI.Linux.Resources.Memory.Limit = 16 << 20
+            request.OCI.Linux.Resources.Memory.Swap = 16 << 20
+            await sandbox.create_container(request)
+            await sandbox.start_container(name)
+            assert await sandbox.container(name).processes.wait("") == 137
+            # The end of a container's watch reports all of its kills.
+            await sandbox.remove_container(name)
+        assert await asyncio.wait_for(sandbox.oom_events.next(), 10) == "sandbox"
+
+
 @in_namespaces("v1", "v2")
 async def test_list_processes(world: World) -> None:
     async with open_sandbox() as sandbox:

@@ -39,11 +39,15 @@ def test_the_agent_is_described(tmp_path: Path) -> None:
     assert list(agent.device_handlers) == ["blk", "scsi"]
     assert list(agent.storage_handlers) == ["9p", "local"]
     assert agent.supports_seccomp
+    # In the words of Kata's agent, which runtime-rs passes on.
+    assert list(agent.extra_features) == ["seccomp"]
 
 
 def test_a_kernel_without_seccomp_is_told(tmp_path: Path) -> None:
     paths = guest(tmp_path, seccomp=False)
-    assert not details(paths).agent_details.supports_seccomp
+    agent = details(paths).agent_details
+    assert not agent.supports_seccomp
+    assert not agent.extra_features
 
 
 def test_memory_is_described_only_if_asked_for(tmp_path: Path) -> None:

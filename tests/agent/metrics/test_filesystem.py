@@ -31,7 +31,7 @@ def test_a_disk_mounted_twice_is_shown_once(tmp_path: Path) -> None:
     space, inodes = filesystem_families(paths)
     room = os.statvfs(tmp_path)
     assert [labels for labels, _ in space.samples] == [
-        {"mount": str(tmp_path), "device": "/dev/vda", "item": item}
+        {"mount": str(tmp_path), "device": "vda", "item": item}
         for item in ("total", "used", "available")
     ]
     assert space.samples[0][1] == room.f_blocks * room.f_frsize
@@ -51,3 +51,19 @@ def test_a_mount_point_of_strange_bytes(tmp_path: Path) -> None:
         (tmp_path / "self" / file).write_bytes((Path("/proc/self") / file).read_bytes())
     text = page(paths, scrapes=1, spans=Counters())
     assert f'mount="{tmp_path}/a\\"\\\\\\n?"' in text
+
+
+def test_a_disk_has_the_name_that_its_counters_have(tmp_path: Path) -> None:
+    """Dashboards join the families of a disk by the name in /proc/diskstats."""
+    paths = guest(
+        tmp_path,
+        f"254:1 / {tmp_path} rw - ext4 /dev/root",
+        f"0:30 / {tmp_path} rw - overlay overlay",
+        f"253:0 / {tmp_path} rw - xfs /dev/mapper/vg-data",
+    )
+    (tmp_path / "diskstats").write_text(
+        " 254       1 vda1 5 0 6 7\n 253       0 dm-0 1 2 3 4\n"
+    )
+    space, _ = filesystem_families(paths)
+    devices = [labels["device"] for labels, _ in space.samples]
+    assert sorted(set(devices)) == ["dm-0", "overlay", "vda1"]

@@ -68,6 +68,13 @@ def test_every_family_is_there() -> None:
     }
     (scrapes,) = families["kata_agent_scrape_count"].samples
     assert scrapes.value == 2
+    # As in Kata's agent, whose name is no name of a counter in OpenMetrics.
+    lines = metrics.scrape().splitlines()
+    assert "# TYPE kata_agent_scrape_count counter" in lines
+    assert "kata_agent_scrape_count 3.0" in lines
+    assert "# TYPE kata_agent_trace_spans_dropped counter" in lines
+    assert "# TYPE kata_agent_threads gauge" in lines
+    assert not [line for line in lines if "_total counter" in line]
     (rss,) = families["kata_agent_total_rss"].samples
     assert rss.value > 1 << 20
 

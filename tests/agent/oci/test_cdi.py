@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from kata_agent.device.cdi import refuse_cdi_devices
 from kata_agent.errors import Unimplemented
+from kata_agent.oci.cdi import refuse_cdi_devices
 
 
 def spec(*env: str, **annotations: str) -> dict[str, Any]:

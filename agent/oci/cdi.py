@@ -9,9 +9,11 @@ device the container would start, and fail later for a reason that nobody sees.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Final
 
 from kata_agent.errors import Unimplemented
+from kata_agent.oci.pod import is_pause_container
+from kata_agent.oci.spec import Spec
 
 ANNOTATION: Final = "cdi.k8s.io/"
 """The prefix of the annotations whose values are devices, separated by commas."""
@@ -19,15 +21,14 @@ VARIABLE: Final = "VISIBLE_CDI_DEVICES"
 """The environment variable: `KIND=INDEX,INDEX:KIND=all`."""
 NO_DEVICES: Final = frozenset({"", "none", "void"})
 """The values that ask for no device."""
-TYPE_ANNOTATION: Final = "io.katacontainers.pkg.oci.container_type"
 
 
-def refuse_cdi_devices(container_id: str, spec: dict[str, Any]) -> None:
+def refuse_cdi_devices(container_id: str, spec: Spec) -> None:
     """Raise `Unimplemented`, with the device, if `spec` asks for a CDI device.
 
     The pause container of a pod never gets one: its annotations are the pod's.
     """
-    if spec.get("annotations", {}).get(TYPE_ANNOTATION) == "pod_sandbox":
+    if is_pause_container(spec):
         return
     for origin, devices in _requests(spec):
         if devices.strip() not in NO_DEVICES:
@@ -37,7 +38,7 @@ def refuse_cdi_devices(container_id: str, spec: dict[str, Any]) -> None:
             )
 
 
-def _requests(spec: dict[str, Any]) -> Iterator[tuple[str, str]]:
+def _requests(spec: Spec) -> Iterator[tuple[str, str]]:
     """Yield the origin and the devices of each request."""
     for name, value in spec.get("annotations", {}).items():
         if name.startswith(ANNOTATION):
