@@ -355,8 +355,8 @@ async def test_the_kills_of_a_pause_container_are_no_events(world: World) -> Non
     knows the pause container as the pod. `ctr run` has one container with the sandbox's
     id, and is told of its kills.
     """
-    os.symlink("busybox", "/run/rootfs/bin/tail")
     async with open_sandbox() as sandbox:
+        os.symlink("busybox", "/run/rootfs/bin/tail")
         for kind, name in (("pod_sandbox", "pause"), ("single_container", "sandbox")):
             request = container_request(name, "tail", "/dev/zero")
             annotations = request.OCI.Annotations
