@@ -48,11 +48,15 @@ RawFrame: TypeAlias = tuple[int, int, int, Payload]
 
 @final
 class Oversized(NamedTuple):
-    """Stands for a frame over the limit, whose payload has been discarded."""
+    """Stands for a frame over the limit, whose payload has been discarded.
+
+    So was that of a large frame for which there was no room.
+    """
 
     stream_id: int
     length: int
-    """Bytes of payload that the header announced."""
+    """Bytes of payload that the header announced; within the limit, if there was no
+    room."""
 
 
 ReceivedFrame: TypeAlias = RawFrame | Oversized

@@ -22,6 +22,7 @@ from ttrpc.frame import (
     Oversized,
     ReceivedFrame,
 )
+from ttrpc.share import Share
 
 LARGE: Final = 16 << 10
 """Bytes of payload from which a frame gets a buffer of its own."""
@@ -47,11 +48,25 @@ class FrameDecoder:
         "_limit",
         "_oversized",
         "_pending",
+        "_reserved",
+        "_share",
         "large_buffer",
     )
 
-    def __init__(self, limit: int = MESSAGE_LIMIT) -> None:
+    def __init__(
+        self, limit: int = MESSAGE_LIMIT, *, share: Share | None = None
+    ) -> None:
+        """Start between two frames.
+
+        Args:
+            limit: Bytes of a payload; a longer one is discarded and gives Oversized.
+            share: Counts the bytes of `large_buffer`. A frame for which it has no room
+                is discarded too.
+        """
         self._limit = limit
+        self._share = share
+        self._reserved = 0
+        """Bytes that were taken from the share."""
         self._pending = b""
         """The start of a small frame."""
         self._oversized = _NO_FRAME
@@ -85,8 +100,8 @@ class FrameDecoder:
                 self.large_buffer[:size] = data[position : position + size]
                 position += size
                 frames += self.fill(size)
-        elif self._discard:
-            position = self._skip(data, 0, frames)
+        if self._discard:
+            position = self._skip(data, position, frames)
         end = len(data)
         unpack = HEADER_STRUCT.unpack_from
         while end - position >= HEADER_SIZE:
@@ -126,12 +141,27 @@ class FrameDecoder:
             self._grow(GROWTH * self._filled, self._large)
             return []
         frame = (*self._header, self._large)
-        self._large = self.large_buffer = None
+        self.release()
         return [frame]
+
+    def release(self) -> None:
+        """Forget the large frame, and give the bytes back that it has of the share."""
+        self._large = self.large_buffer = None
+        if self._share is not None and self._reserved:
+            self._share.give_back(self._reserved)
+            self._reserved = 0
 
     def _grow(self, size: int, filled: bytes | memoryview) -> None:
         """Move to a buffer of `size` bytes, or of the payload's if that is less."""
-        self._large = memoryview(bytearray(min(size, self._length)))
+        size = min(size, self._length)
+        if self._share is not None:
+            if not self._share.take(size - self._reserved):
+                self.release()
+                self._oversized = Oversized(self._header[0], self._length)
+                self._discard = self._length - self._filled
+                return
+            self._reserved = size
+        self._large = memoryview(bytearray(size))
         self._large[: self._filled] = filled
         self.large_buffer = self._large[self._filled :]
 

@@ -18,7 +18,10 @@ class Limits:
     calls_per_connection: int = 20_000
     """Calls in flight; further ones are answered with RESOURCE_EXHAUSTED."""
     calls: int = 100_000
-    """The same over all connections."""
+    """The same over all connections. Each may have as many as are still free, and one
+    in any case, so that busy peers leave room for the others."""
+    connections: int = 4096
+    """Connections of a server; further ones are hung up on."""
     queued_per_connection: int = 16 * MESSAGE_LIMIT
     """Bytes to send that the peer has not read. Above an eighth, streams wait before
     they send. Above a quarter, a server stops reading from the peer. An answer for
@@ -27,10 +30,10 @@ class Limits:
     """The same over all connections. Each may have as much as is still free, so that
     peers that do not read leave room for the others."""
     held_per_connection: int = 16 * MESSAGE_LIMIT
-    """Bytes of the requests of calls in flight and of messages that streams have not
-    read. Above it, a call with a request over 4 KiB is answered with
-    RESOURCE_EXHAUSTED, and a stream that needs more is ended as one that is over
-    `stream_inbox`."""
+    """Bytes of the requests of calls in flight, of messages that streams have not read
+    and of a large frame that has not arrived whole. Above it, a call with a request
+    over 4 KiB is answered with RESOURCE_EXHAUSTED, and so is a large frame; a stream
+    that needs more is ended as one that is over `stream_inbox`."""
     held: int = 64 * MESSAGE_LIMIT
     """The same over all connections, divided as `queued` is."""
     stream_inbox: int = MESSAGE_LIMIT

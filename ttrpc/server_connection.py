@@ -33,6 +33,7 @@ from ttrpc.stream import Stream, StreamEvent
 
 EVEN_ID: Final = "StreamID must be odd for client initiated streams"
 USED_ID: Final = "StreamID cannot be re-used and must increment"
+NO_ROOM: Final = "too much in flight"
 INACTIVE_ID: Final = "StreamID is no longer active"
 
 
@@ -170,7 +171,9 @@ class ServerConnection:
             self._close_remote(stream)
 
     def _receive_oversized(self, frame: Oversized) -> None:
-        error = OversizedMessage(frame.stream_id, frame.length, self._limit)
+        error = StatusError(Code.RESOURCE_EXHAUSTED, NO_ROOM)
+        if frame.length > self._limit:
+            error = OversizedMessage(frame.stream_id, frame.length, self._limit)
         stream = self.streams.get(frame.stream_id)
         if stream is None:
             self.send_error(frame.stream_id, error)

@@ -17,11 +17,12 @@ import signal
 import sys
 
 from bench.ttrpc.service import services
+from ttrpc import Limits
 from ttrpc.aio import Server
 
 
-async def serve(address: str, grace: float) -> None:
-    server = Server(services())
+async def serve(address: str, grace: float, limits: Limits) -> None:
+    server = Server(services(), limits=limits)
     await server.listen(f"unix://{address}")
     loop = asyncio.get_running_loop()
     ended = asyncio.Event()
@@ -38,13 +39,16 @@ async def serve(address: str, grace: float) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.ttrpc.server")
     parser.add_argument("--grace", type=float, default=10.0)
+    parser.add_argument("--calls", type=int, default=Limits().calls)
+    parser.add_argument("--connections", type=int, default=Limits().connections)
     parser.add_argument("--log", action="store_true", help="log to standard error")
     parser.add_argument("address")
     options = parser.parse_args()
     # Handlers fail here on purpose.
     level = logging.DEBUG if options.log else logging.CRITICAL
     logging.basicConfig(level=level)
-    asyncio.run(serve(options.address, options.grace))
+    limits = Limits(calls=options.calls, connections=options.connections)
+    asyncio.run(serve(options.address, options.grace, limits))
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from tests.helpers.peer import ECHO
 from ttrpc.call_context import Peer
 from ttrpc.client_call import (
     check_opening,
+    check_reconnect,
     missing_response,
     new_context,
     parse_response,
@@ -84,3 +85,10 @@ def test_errors_of_streams_name_their_method() -> None:
     assert str(unreadable) == "/peer.v1.Echo/EchoStream: message is not protobuf: bad"
     missing = missing_response(ECHO["Upload"])
     assert str(missing) == "/peer.v1.Echo/Upload: ended without a response"
+
+
+def test_connecting_again_takes_an_address() -> None:
+    check_reconnect(None, "")
+    check_reconnect(1, "unix://@a")
+    with pytest.raises(ValueError, match="^reconnect: needs an address$"):
+        check_reconnect(1, "")

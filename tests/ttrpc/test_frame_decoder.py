@@ -5,8 +5,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ttrpc.frame import DATA, HEADER_STRUCT, Frame, Oversized, ReceivedFrame
+from ttrpc.frame import (
+    DATA,
+    HEADER_SIZE,
+    HEADER_STRUCT,
+    Frame,
+    Oversized,
+    ReceivedFrame,
+)
 from ttrpc.frame_decoder import FIRST_BUFFER, GROWTH, LARGE, FrameDecoder
+from ttrpc.quota import Quota
+from ttrpc.share import Share
 
 LIMIT = 1 << 18
 SIZES = st.sampled_from([0, 1, 100, LARGE - 1, LARGE, 200_000, LIMIT, LIMIT + 1])
@@ -89,3 +98,45 @@ def test_a_payload_over_the_limit_is_not_kept() -> None:
     decoder.receive(bytes(100_000))
     assert decoder.large_buffer is None
     assert not decoder.is_idle
+
+
+def test_the_buffer_of_a_large_frame_is_counted_until_it_is_whole() -> None:
+    share = Share(Quota(LIMIT), LIMIT)
+    decoder = FrameDecoder(LIMIT, share=share)
+    data = Frame(1, DATA, 0, bytes(LIMIT)).serialize()
+    assert decoder.receive(data[:LARGE]) == []
+    assert decoder.large_buffer is not None
+    assert share.size == LARGE - HEADER_SIZE + len(decoder.large_buffer)
+    (frame,) = decoder.receive(data[LARGE:])
+    assert len(frame[3]) == LIMIT  # type: ignore[misc]  # it is no Oversized
+    assert share.size == 0
+
+
+def test_a_large_frame_that_is_given_up_is_not_counted() -> None:
+    share = Share(Quota(LIMIT), LIMIT)
+    decoder = FrameDecoder(LIMIT, share=share)
+    decoder.receive(Frame(1, DATA, 0, bytes(LIMIT)).serialize()[:LARGE])
+    decoder.release()
+    assert share.size == 0
+    assert decoder.is_idle
+
+
+@pytest.mark.parametrize("used", [0, LIMIT])
+@pytest.mark.parametrize("step", [LARGE, LARGE + 1000])
+def test_a_large_frame_without_room_is_discarded(used: int, step: int) -> None:
+    """The frames before and behind it come out."""
+    quota = Quota(LIMIT)
+    Share(quota, LIMIT).resize(used + 1)
+    share = Share(quota, FIRST_BUFFER - 1)
+    decoder = FrameDecoder(LIMIT, share=share)
+    small = Frame(3, DATA, 0, b"x").serialize()
+    large = Frame(1, DATA, 0, bytes(LIMIT)).serialize()
+    session = small + large + small
+    frames = [
+        frame
+        for at in range(0, len(session), step)
+        for frame in decoder.receive(session[at : at + step])
+    ]
+    assert frames == [(3, DATA, 0, b"x"), Oversized(1, LIMIT), (3, DATA, 0, b"x")]
+    assert share.size == 0
+    assert decoder.is_idle

@@ -270,6 +270,11 @@ def test_a_request_over_the_limit_is_an_error_of_its_call(server: Server) -> Non
     assert server.sent == [(1, Code.RESOURCE_EXHAUSTED, text)]
 
 
+def test_a_request_for_which_there_is_no_room_is_refused(server: Server) -> None:
+    server.connection.receive_frame(Oversized(1, LIMIT))
+    assert server.sent == [(1, Code.RESOURCE_EXHAUSTED, "too much in flight")]
+
+
 def test_a_message_over_the_limit_ends_its_stream(server: Server) -> None:
     server.open_stream(1)
     server.connection.receive_frame(Oversized(1, LIMIT + 1))

@@ -74,9 +74,10 @@ class CallsInFlight:
         """Start the task of a call, or refuse a call that is over a limit."""
         serving = self._serving
         limits = serving.limits
-        if (
-            len(self._by_id) >= limits.calls_per_connection
-            or serving.calls_in_flight >= limits.calls
+        count = len(self._by_id)
+        # A connection may have as many as are still free, and one in any case.
+        if count >= limits.calls_per_connection or (
+            count and count > limits.calls - serving.calls_in_flight
         ):
             self._refuse(call, TOO_MANY)
             return

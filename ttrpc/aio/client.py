@@ -202,6 +202,7 @@ class Client:
         try:
             async with _until(context.deadline):
                 session = await self._connected()
+                await session.room()
         except TimeoutError:
             raise timed_out(context) from None
         remaining = timeout_nano(context, self._clock())

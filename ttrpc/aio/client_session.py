@@ -73,7 +73,7 @@ class ClientSession:
             RemoteProtocolError: the answer is not a Response.
             Closed: the connection has ended.
         """
-        self.check_connected()
+        await self.room()
         stream_id = self.connection.start_call(method, payload, timeout_nano, metadata)
         calls = self._calls
         call = calls[stream_id] = PendingCall()
@@ -86,6 +86,18 @@ class ClientSession:
         finally:
             if calls.pop(stream_id, None) is not None:
                 self.connection.abandon_call(stream_id)
+
+    async def room(self) -> None:
+        """Wait while the server leaves too much unread.
+
+        Otherwise the requests of calls that were given up would pile up.
+
+        Raises:
+            Closed: the connection has ended.
+        """
+        if self.transport.is_full:
+            await self.transport.drain()
+        self.check_connected()
 
     def open_stream(
         self,

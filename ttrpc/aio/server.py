@@ -135,6 +135,8 @@ class Server:
 
     def _admits(self, peer: Peer) -> bool:
         """Tell whether a peer may connect. Raises the errors of `authorize`."""
+        if len(self._sessions) >= self._serving.limits.connections:
+            return False
         if self._authorize is None:
             return True
         answer: object = self._authorize(peer)

@@ -89,6 +89,7 @@ class ServerSession:
             receive_frame=self._connection.receive_frame,
             lost=self._connection_ended,
             unread=Share(serving.unread, limits.queued_per_connection),
+            held=self._held,
             message_limit=limits.message,
             holds_back=True,
         )

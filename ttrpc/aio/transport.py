@@ -64,6 +64,7 @@ class Transport:
         receive_frame: Callable[[ReceivedFrame], None],
         lost: Callable[[Closed], None],
         unread: Share,
+        held: Share | None = None,
         message_limit: int = MESSAGE_LIMIT,
         holds_back: bool = False,
     ) -> None:
@@ -72,13 +73,14 @@ class Transport:
         Args:
             lost: Called once when the connection has ended, with the cause.
             unread: Bounds the bytes of the outbox that the peer leaves unread.
+            held: Bounds the bytes of a large frame that has not arrived whole.
             message_limit: Bytes of payload in a received frame.
             holds_back: Stop reading while the peer leaves too much unread. For servers
                 only, because two sides that hold back wait for each other.
         """
         self._loop = asyncio.get_running_loop()
         self._sock = sock
-        self._decoder = FrameDecoder(message_limit)
+        self._decoder = FrameDecoder(message_limit, share=held)
         self._outbox = outbox
         self._receive_frame = receive_frame
         self._lost = lost
@@ -163,13 +165,13 @@ class Transport:
 
     # Writing.
 
-    async def drain(self, stream: Stream) -> None:
+    async def drain(self, stream: Stream | None = None) -> None:
         """Wait until the peer has taken most of the outbox, or `stream` has ended.
 
         Raises:
             Closed: the connection has ended.
         """
-        while self.is_full and not stream.is_closed:
+        while self.is_full and not (stream is not None and stream.is_closed):
             if not self.cork.is_blocked:
                 self._write()
                 continue
@@ -193,7 +195,7 @@ class Transport:
 
     @property
     def is_full(self) -> bool:
-        """Whether a stream has to `drain` before it sends."""
+        """Whether a stream or a client has to `drain` before it sends."""
         size = self._outbox.size
         if size <= self._room:
             return False
@@ -290,6 +292,7 @@ class Transport:
         self._loop.remove_writer(fd)
         self._sock.close()
         self._backlog = None
+        self._decoder.release()
         self._outbox.chunks.clear()
         self._outbox.size = 0
         self._unread.resize(0)

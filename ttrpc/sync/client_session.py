@@ -65,6 +65,8 @@ class ClientSession:
             TimeoutError: the deadline has passed.
             Closed: the connection has ended.
         """
+        # Otherwise the requests of calls that were given up would pile up.
+        self.flush(deadline)
         self._check_connected()
         stream_id = self.connection.start_call(method, payload, timeout_nano, metadata)
         try:
@@ -88,6 +90,7 @@ class ClientSession:
         deadline: Deadline | None,
     ) -> tuple[Stream, Inbox]:
         """Send the request that opens a stream. Raises as `call` does."""
+        self.flush(deadline)
         self._check_connected()
         stream = self.connection.open_stream(method, payload, timeout_nano, metadata)
         inbox = self._inboxes[stream.stream_id] = Inbox()
