@@ -2,8 +2,9 @@
 """The resources of UpdateContainer, made fit for the OCI runtime.
 
 A runtime on the host sends the values that change. The OCI runtime needs both values
-of a pair that cgroup v2 has in one file, or derives from each other: `cpu.max` is quota
-and period, `memory.swap.max` is the sum of memory and swap less the memory.
+of a pair that the kernel has in one file or compares: in cgroup v2 `cpu.max` is quota
+and period, and `memory.swap.max` is the sum of memory and swap less the memory; in v1
+the sum (`memory.memsw.limit_in_bytes`) may not be less than the memory.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ def prepare_update(
     fit_resources(resources, paths, files)
     if files.unified:
         _complete_cpu(resources, kept)
-        _complete_memory(resources, kept, container_id)
+    _complete_memory(resources, kept, container_id)
 
 
 def _drop_devices(resources: Spec, container_id: str) -> None:

@@ -39,9 +39,10 @@ def apply_user(
     name = wanted.uid or user.get("username", "")
     user.pop("username", None)
     account = _apply_names(user, name, wanted, root)
-    for kind in ("uid", "gid"):
-        if not is_id(user[kind]):
-            raise InvalidArgument(f"{kind} {user[kind]}: not an id")
+    groups = [("gid", gid) for gid in user.get("additionalGids", [])]
+    for kind, number in [("uid", user["uid"]), ("gid", user["gid"]), *groups]:
+        if not is_id(number):
+            raise InvalidArgument(f"{kind} {number}: not an id")
     if not any(entry.startswith("HOME=") for entry in process["env"]):
         home = account.home if account else _find_home(user["uid"], root)
         process["env"] = [*process["env"], f"HOME={home}"]

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from kata_agent.cgroup.supported_files import SupportedFiles
+from kata_agent.errors import InvalidArgument
 from kata_agent.oci.resources import (
     can_filter_devices,
     drop_mknod,
@@ -186,6 +187,26 @@ async def test_a_limit_that_an_update_leaves_out_stays(world: World) -> None:
         found = sandbox.container("c1").spec["linux"]["resources"]
         assert found["pids"] == {"limit": 7}
         assert found["memory"]["limit"] == 64 * MIB
+
+
+@in_namespaces("v1")
+async def test_memory_alone_can_grow_beyond_memory_and_swap(world: World) -> None:
+    async with open_sandbox() as sandbox:
+        request = container_request("c1", "sleep", "1000")
+        fill(request.OCI.Linux.Resources, 1)
+        await sandbox.create_container(request)
+        resources = oci_pb2.LinuxResources()
+        resources.Memory.Limit = 200 * MIB
+        await update(sandbox, resources)
+        assert read("memory/memory.limit_in_bytes") == str(200 * MIB)
+        assert read("memory/memory.memsw.limit_in_bytes") == str(200 * MIB)
+        resources = oci_pb2.LinuxResources()
+        resources.Memory.Swap = 300 * MIB
+        await update(sandbox, resources)
+        assert read("memory/memory.memsw.limit_in_bytes") == str(300 * MIB)
+        resources.Memory.Swap = 100 * MIB
+        with pytest.raises(InvalidArgument, match="'c1': memory and swap of 104857600"):
+            await update(sandbox, resources)
 
 
 @in_namespaces("v1")

@@ -30,6 +30,10 @@ def update(
         (directory / "cgroup.controllers").touch()
     files = SupportedFiles(directory)
     files._found[""] = {"memory.max", "memory.swap.max", "cpu.max", "cpu.weight"}
+    files._found["memory"] = {
+        "memory.limit_in_bytes",
+        "memory.memsw.limit_in_bytes",
+    }
     files._found["cpu"] = {"cpu.cfs_quota_us", "cpu.cfs_period_us"}
     paths = SystemPaths(sys=directory)
     prepare_update(resources, kept, container_id="c1", files=files, paths=paths)
@@ -61,6 +65,7 @@ def test_a_period_stays_alone_without_a_quota(tmp_path: Path, kept: Spec) -> Non
     }
 
 
+@pytest.mark.parametrize("unified", [True, False])
 @pytest.mark.parametrize(
     ("sent", "complete"),
     [
@@ -74,9 +79,10 @@ def test_a_period_stays_alone_without_a_quota(tmp_path: Path, kept: Spec) -> Non
     ],
 )
 def test_memory_and_swap_complete_each_other(
-    tmp_path: Path, sent: Spec, complete: Spec
+    tmp_path: Path, sent: Spec, complete: Spec, unified: bool
 ) -> None:
-    assert update(tmp_path, {"memory": sent}) == {"memory": complete}
+    resources = {"memory": dict(sent)}
+    assert update(tmp_path, resources, unified=unified) == {"memory": complete}
 
 
 @pytest.mark.parametrize(
@@ -96,7 +102,7 @@ def test_a_sum_that_is_less_than_the_memory_is_refused(
         update(tmp_path, {"memory": sent}, kept)
 
 
-def test_version_1_has_a_file_for_each_value(tmp_path: Path) -> None:
+def test_version_1_has_a_file_for_quota_and_one_for_period(tmp_path: Path) -> None:
     resources = {"cpu": {"quota": 30_000}}
     assert update(tmp_path, resources, unified=False) == {"cpu": {"quota": 30_000}}
 
