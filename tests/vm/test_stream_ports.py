@@ -71,5 +71,7 @@ async def test_streams_flow_over_connections_that_the_host_made(
 async def test_a_port_that_the_host_has_not_connected_from(client: AgentClient) -> None:
     message = request("true")
     message.stdout_port = 4711
-    with pytest.raises(StatusError, match="stdout port 4711: the host has not"):
+    with pytest.raises(
+        StatusError, match="stdout port 4711: no connection from the host"
+    ):
         await client.agent.create_container(message)

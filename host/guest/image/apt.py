@@ -3,7 +3,8 @@
 
 apt keeps its lists, its archives and an empty list of installed packages there, so the
 host's package database is neither read nor written, and no root is needed. apt checks
-every package against the suite's signed Release file.
+every package against the suite's signed Release file. The mirror is the one that the
+host's apt uses, or `DEBIAN_MIRROR` of the environment.
 """
 
 from __future__ import annotations
@@ -16,9 +17,6 @@ from pathlib import Path
 from typing import Final
 
 KEYRING: Final = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
-MIRROR: Final = "http://deb.debian.org/debian"
-SECURITY_MIRROR: Final = "http://deb.debian.org/debian-security"
-
 
 _PLAN: Final = re.compile(r"^Inst (\S+) \((\S+) .*\[(\w+)\]\)", re.MULTILINE)
 """A line of a simulated installation: `Inst crun (1.21-1 Debian:13 [amd64])`."""
@@ -46,8 +44,8 @@ class AptSuite:
         self._write_sources()
 
     def _write_sources(self) -> None:
-        mirror = os.environ.get("DEBIAN_MIRROR", MIRROR)
-        security = os.environ.get("DEBIAN_SECURITY_MIRROR", SECURITY_MIRROR)
+        mirror = os.environ.get("DEBIAN_MIRROR") or _host_mirror()
+        security = os.environ.get("DEBIAN_SECURITY_MIRROR") or f"{mirror}-security"
         (self._directory / "sources.list").write_text(
             f"deb [signed-by={KEYRING}] {mirror} {self.name} main\n"
             f"deb [signed-by={KEYRING}] {mirror} {self.name}-updates main\n"
@@ -121,6 +119,16 @@ class AptSuite:
             tail = "\n".join((done.stdout + done.stderr).splitlines()[-10:])
             raise AptError(f"{program} {arguments[0]} ({self.name}):\n{tail}")
         return done.stdout
+
+
+def _host_mirror() -> str:
+    """Return the address of the Debian mirror that this host's apt uses."""
+    command = ["apt-get", "indextargets", "--format", "$(SITE)"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    for site in done.stdout.split():
+        if site.rstrip("/").endswith("/debian"):
+            return site.rstrip("/")
+    raise AptError("apt: no Debian mirror among this host's sources; set DEBIAN_MIRROR")
 
 
 def _file_name(package: str, version: str, architecture: str) -> str:

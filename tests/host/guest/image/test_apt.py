@@ -32,6 +32,7 @@ def calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             f"""#!/bin/sh
 echo {name} "$@" >> {calls}
 case " $* " in
+    *" indextargets "*) printf "%s\\n" $SITES; exit;;
     *" --simulate "*) printf '%s' '{PLAN}';;
     *" show "*) printf '%s' '{SHOWN}';;
     *" depends "*) printf '%s' '{DEPENDS}';;
@@ -44,6 +45,8 @@ esac
     keyring = tmp_path / "keyring.gpg"
     keyring.touch()
     monkeypatch.setattr(apt, "KEYRING", keyring)
+    monkeypatch.setenv("SITES", "http://mirror/ubuntu http://mirror/debian/")
+    monkeypatch.delenv("DEBIAN_MIRROR", raising=False)
     return calls
 
 
@@ -73,11 +76,11 @@ def test_direct_dependencies_are_neither_recommended_nor_others(
     assert suite.dependencies("linux") == ["linux-image-6.1", "a"]
 
 
-def test_nothing_of_the_hosts_apt_is_read_or_written(
+def test_nothing_of_the_hosts_package_database_is_read_or_written(
     suite: AptSuite, calls: Path, tmp_path: Path
 ) -> None:
     suite.update()
-    (line,) = calls.read_text().splitlines()
+    line = calls.read_text().splitlines()[-1]
     directory = tmp_path / "suite"
     for option in (
         f"Dir::Etc::sourcelist={directory}/sources.list",
@@ -121,3 +124,26 @@ def test_a_missing_keyring_names_its_package(
     monkeypatch.setattr(apt, "KEYRING", tmp_path / "missing")
     with pytest.raises(AptError, match="package debian-archive-keyring"):
         AptSuite("trixie", tmp_path / "suite")
+
+
+def test_the_mirror_is_the_one_of_the_host(suite: AptSuite, tmp_path: Path) -> None:
+    lines = (tmp_path / "suite/sources.list").read_text().splitlines()
+    assert [line.split()[2:4] for line in lines] == [
+        ["http://mirror/debian", "trixie"],
+        ["http://mirror/debian", "trixie-updates"],
+        ["http://mirror/debian-security", "trixie-security"],
+    ]
+
+
+def test_a_host_without_a_debian_mirror_is_asked_for_one(
+    calls: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SITES", "http://mirror/ubuntu")
+    with pytest.raises(AptError, match="no Debian mirror .* set DEBIAN_MIRROR"):
+        AptSuite("trixie", tmp_path / "other")
+    monkeypatch.setenv("DEBIAN_MIRROR", "http://given/debian")
+    AptSuite("trixie", tmp_path / "other")
+    assert (
+        "http://given/debian trixie main"
+        in (tmp_path / "other/sources.list").read_text()
+    )
