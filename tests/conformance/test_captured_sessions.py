@@ -14,10 +14,10 @@ import pytest
 
 from kata_host.guest.local_guest import LocalGuest
 from tests.conformance.conftest import ADDRESS
+from tests.helpers.captured import SESSIONS
 from tests.helpers.namespace import require_root
 from tests.helpers.source_tree import ROOT
 
-SESSIONS: Final = sorted((ROOT / "tests/data/captured/sessions").glob("*.jsonl"))
 CONTROLLERS: Final = Path("/sys/fs/cgroup/cgroup.controllers")
 
 

@@ -34,6 +34,23 @@ async def test_the_profile_of_runtime_rs_is_in_force(
     assert output == "Seccomp:\t2\nSeccomp_filters:\t1\n1\n"
 
 
+@pytest.mark.parametrize(("number", "mode"), [(3, 0), (4, 2)])
+async def test_the_containers_of_the_client_crate_have_its_rights(
+    agent: AgentClient, world: World, number: int, mode: int
+) -> None:
+    """Their own program: `grep -E '^(Cap(Eff|Bnd)|Seccomp:)' /proc/self/status`."""
+    request = adapted(f"runtime-rs-client-{number}", world.rootfs)
+    asked = request.OCI.Process.Capabilities
+    assert set(asked.Effective) == {"KILL"}
+    assert set(asked.Bounding) == {"KILL", "MKNOD"}
+    effective, bounding, seccomp = (await output_of(agent, request)).splitlines()
+    assert effective == f"CapEff:\t{mask(['KILL']):016x}"
+    held = {f"CapBnd:\t{mask(names):016x}" for names in (["KILL", "MKNOD"], ["KILL"])}
+    # Where devices have no rules, the agent takes MKNOD away.
+    assert bounding in held
+    assert seccomp == f"Seccomp:\t{mode}"
+
+
 @pytest.mark.parametrize("version", ["1.2.0", "1.2.1", "1.3.0"])
 async def test_a_spec_of_containerd_2_is_a_container(
     agent: AgentClient, world: World, version: str

@@ -3,14 +3,17 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from google.protobuf.json_format import Parse
+from google.protobuf.json_format import ParseDict
 
 from kata_protos import agent_pb2
+from tests.helpers.source_tree import ROOT
 
-CAPTURED: Final = Path(__file__).parents[1] / "data" / "captured"
+SESSIONS: Final = sorted((ROOT / "tests/data/captured/sessions").glob("*.jsonl"))
 FILES: Final = ("hosts", "hostname", "resolv.conf")
 """How the names of the shared files end that are no directories."""
 GO_DIRECTORY: Final = 1 << 31
@@ -20,10 +23,17 @@ GO_DIRECTORY: Final = 1 << 31
 def create_container_requests() -> dict[str, agent_pb2.CreateContainerRequest]:
     """Return all captured requests by the session and their number in it, from 1."""
     return {
-        f"{file.stem}-{number}": Parse(line, agent_pb2.CreateContainerRequest())
-        for file in sorted((CAPTURED / "create-container").iterdir())
-        for number, line in enumerate(file.read_text().splitlines(), start=1)
+        f"{session.stem}-{number}": request
+        for session in SESSIONS
+        for number, request in enumerate(_requests(session), start=1)
     }
+
+
+def _requests(session: Path) -> Iterator[agent_pb2.CreateContainerRequest]:
+    for line in session.read_text().splitlines():
+        entry = json.loads(line)
+        if entry.get("call") == "CreateContainer":
+            yield ParseDict(entry["req"], agent_pb2.CreateContainerRequest())
 
 
 def copies_for(
