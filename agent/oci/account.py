@@ -10,6 +10,8 @@ from typing import Final, Protocol, TypeVar
 _ID_LIMIT: Final = (1 << 32) - 1
 """The first number that is no id: the kernel takes it for "unchanged"."""
 _LONGEST_ID: Final = len(str(_ID_LIMIT))
+_FIELDS: Final = 7
+"""Of a user; a group has less. A hostile line may have a million."""
 _PATH_MAX: Final = 4096
 _COMMENT_OR_NIS: Final = ("#", "+", "-")
 
@@ -44,7 +46,11 @@ class GroupAccount:
 
     name: str
     id: int
-    members: tuple[str, ...]
+    members: str
+    """The names of its users, with commas between them."""
+
+    def has_member(self, name: str) -> bool:
+        return f",{name}," in f",{self.members},"
 
 
 def to_id(text: str) -> int | None:
@@ -76,14 +82,14 @@ def parse_groups(group: bytes) -> Iterator[GroupAccount]:
     for name, _, gid, members, *_ in _lines(group):
         group_id = to_id(gid)
         if group_id is not None:
-            yield GroupAccount(name, group_id, tuple(members.split(",")))
+            yield GroupAccount(name, group_id, members)
 
 
 def _lines(file: bytes) -> Iterator[list[str]]:
     """Return the fields of each line that names an account and has four of them."""
     # Not `str.splitlines`, which also splits inside of a user's full name.
     for line in file.split(b"\n"):
-        fields = line.decode(errors="replace").split(":")
+        fields = line.decode(errors="replace").split(":", _FIELDS - 1)
         if len(fields) >= 4 and fields[0] and fields[0][0] not in _COMMENT_OR_NIS:
             yield fields
 

@@ -20,7 +20,7 @@ from kata_agent.linux.openat2 import open_beneath, open_in_root
 from kata_agent.oci.spec import Spec
 
 FILE_LIMIT: Final = 1 << 20
-"""Bytes that are read of a file."""
+"""Bytes that are read of a file at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +33,9 @@ class ContainerRoot:
     """Of a container that is not made yet: the mounts of its spec, in their order."""
 
     def read(self, path: str) -> bytes:
-        """Return the first `FILE_LIMIT` bytes of a file; of a missing one, nothing.
+        """Return a file; of a missing one, nothing.
 
+        A file of more than `FILE_LIMIT` bytes is read up to its last whole line there.
         `path` is absolute. May block on a dead mount. Raises `InvalidArgument` for
         another kind of file and for one that cannot be read, and `InvalidState` if the
         root directory is gone.
@@ -102,9 +103,10 @@ def _read(descriptor: int, path: str) -> bytes:
         raise InvalidArgument(f"image file {path!r}: not a regular file")
     # O_NONBLOCK: a process of the container may hold a lease (man 2 fcntl).
     flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
-    file = os.open(f"/proc/self/fd/{descriptor}", flags)
-    try:
+    with open(os.open(f"/proc/self/fd/{descriptor}", flags), "rb") as file:
         # Files of procfs, some of which block, have the size 0.
-        return os.read(file, min(status.st_size, FILE_LIMIT))
-    finally:
-        os.close(file)
+        data = file.read(min(status.st_size, FILE_LIMIT))
+    if status.st_size > FILE_LIMIT:
+        # A line that is cut would have other numbers.
+        return data[: data.rfind(b"\n") + 1]
+    return data

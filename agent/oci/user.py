@@ -64,7 +64,7 @@ def _apply_names(
             groups = [
                 group.id
                 for group in parse_groups(file)
-                if account.name in group.members
+                if group.has_member(account.name)
             ]
         if wanted.gid:
             found = find_account(parse_groups, file, wanted.gid)

@@ -62,7 +62,17 @@ def test_a_full_name_cannot_begin_another_line(separator: str) -> None:
 
 def test_the_members_of_a_group() -> None:
     (group,) = parse_groups(b"audio:x:63:bob,alice\nbad:x:sixty:alice\n")
-    assert group == GroupAccount("audio", 63, ("bob", "alice"))
+    assert group == GroupAccount("audio", 63, "bob,alice")
+    assert group.has_member("bob")
+    assert group.has_member("alice")
+    assert not group.has_member("ali")
+    (group,) = parse_groups(b"empty:x:63:\n")
+    assert not group.has_member("bob")
+
+
+def test_a_line_of_many_fields_is_one_account() -> None:
+    (user,) = parse_users(b"a:x:1:2::/home" + b":" * 100_000)
+    assert user == UserAccount("a", 1, 2, "/home")
 
 
 def test_a_name_comes_before_a_number() -> None:

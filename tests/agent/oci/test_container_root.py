@@ -106,9 +106,16 @@ def test_a_file_of_another_kind_is_not_opened(image: Path) -> None:
         read(image)
 
 
-def test_a_huge_file_is_read_in_part(image: Path) -> None:
+def test_a_huge_file_is_read_up_to_a_whole_line(image: Path) -> None:
+    line = "eve:x:1000:100:::\n"
+    (image / "etc/passwd").write_text(line * (FILE_LIMIT // len(line) + 5))
+    found = read(image)
+    assert found == line * (FILE_LIMIT // len(line))
     os.truncate(image / "etc/passwd", 1 << 40)
-    assert len(read(image)) == FILE_LIMIT
+    assert len(read(image)) == len(found)
+    (image / "etc/passwd").write_text("no line")
+    os.truncate(image / "etc/passwd", 1 << 40)
+    assert read(image) == ""
 
 
 def test_files_of_procfs_are_empty_because_some_of_them_block() -> None:
