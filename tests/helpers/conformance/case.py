@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -24,10 +25,10 @@ from google.protobuf.empty_pb2 import Empty
 
 from kata_host.client import AgentClient
 from kata_host.client.spec import default_process, default_spec
-from kata_protos import agent_pb2
+from kata_protos import agent_pb2, oci_pb2
 from ttrpc.aio import Client
 from ttrpc.codes import Code
-from ttrpc.errors import StatusError, TtrpcError
+from ttrpc.errors import Closed, StatusError, TtrpcError
 from ttrpc.service import Cardinality, Method
 
 SITUATIONS: Final = (
@@ -39,8 +40,12 @@ SITUATIONS: Final = (
     "concurrent",
     "cancelled",
 )
-PATIENCE: Final = 60.0
-"""Seconds; a guest may be emulated in software."""
+PATIENCE: Final = float(os.environ.get("CONFORMANCE_PATIENCE", "60"))
+"""Seconds for a case; a guest may be emulated in software."""
+CLEANING_PATIENCE: Final = 20.0
+"""Seconds to remove the containers of a case."""
+NAMESPACES: Final = ("ipc", "uts", "mount")
+"""The namespaces that Kata's runtimes leave in a spec: that of pids is the agent's."""
 
 Act = Callable[["Subject"], Awaitable[object]]
 
@@ -55,7 +60,7 @@ class Case:
     """A regular expression that is found in the message of this agent."""
     others: tuple[Code, ...]
     machine: bool
-    """The case needs a VM: a local guest may not set the clock, for example."""
+    """The case sets the clock, which no local guest may do."""
     own_guest: bool
     """The case ends the agent or creates its sandbox again."""
 
@@ -140,6 +145,8 @@ class Subject:
         self.is_ours = is_ours
         self._bring_rootfs = bring_rootfs
         self._containers: set[str] = set()
+        self.is_lost = False
+        """Whether the agent hangs or has gone, so that no more cases can be tried."""
 
     async def restore_rootfs(self) -> None:
         """Copy the root file system again: a new sandbox may have removed it."""
@@ -159,6 +166,10 @@ class Subject:
         self._containers.add(name)
         process = default_process(args or ("sleep", "1000"))
         spec = default_spec(name, process, rootfs=self.rootfs, readonly=True)
+        spec.Linux.ClearField("Namespaces")
+        spec.Linux.Namespaces.extend(
+            oci_pb2.LinuxNamespace(Type=kind) for kind in NAMESPACES
+        )
         return agent_pb2.CreateContainerRequest(
             container_id=name, exec_id=name, OCI=spec
         )
@@ -242,6 +253,20 @@ class Subject:
             chunks.append(chunk)
         return b"".join(chunks)
 
+    async def read_terminal(self, name: str) -> bytes:
+        """Read a terminal to its end, which another agent may answer with an error.
+
+        The kernel ends a terminal with EIO (man 4 pts), which is an end for a runtime.
+        """
+        chunks = []
+        try:
+            while chunk := await self.read(name):
+                chunks.append(chunk)
+        except StatusError:
+            if self.is_ours or not chunks:
+                raise
+        return b"".join(chunks)
+
     async def write(self, name: str, exec_id: str, data: bytes) -> int:
         response = await self.agent.write_stdin(
             agent_pb2.WriteStreamRequest(container_id=name, exec_id=exec_id, data=data)
@@ -294,6 +319,18 @@ class Subject:
 async def check(case: Case, subject: Subject) -> None:
     """Run a case. Raises `AssertionError` for an outcome that is not expected."""
     try:
+        code, text = await _outcome(case, subject)
+    finally:
+        await _clean_up(subject)
+    expected = (case.code,) if subject.is_ours else (case.code, *case.others)
+    assert code in expected, f"{code!r} {text!r} instead of {expected}"
+    if subject.is_ours and case.text:
+        assert re.search(case.text, text), f"{text!r} does not match {case.text!r}"
+
+
+async def _outcome(case: Case, subject: Subject) -> tuple[int, str]:
+    """Return the status of a case and its text."""
+    try:
         async with asyncio.timeout(PATIENCE):
             try:
                 await case.act(subject)
@@ -304,9 +341,21 @@ async def check(case: Case, subject: Subject) -> None:
             # After every case the agent serves, and no other case was disturbed.
             if not case.own_guest:
                 await subject.client.check()
-    finally:
-        await subject.clean_up()
-    expected = (case.code,) if subject.is_ours else (case.code, *case.others)
-    assert code in expected, f"{code!r} {text!r} instead of {expected}"
-    if subject.is_ours and case.text:
-        assert re.search(case.text, text), f"{text!r} does not match {case.text!r}"
+    except TimeoutError:
+        subject.is_lost = True
+        raise AssertionError(f"no answer within {PATIENCE:g} s") from None
+    except Closed:
+        subject.is_lost = True
+        raise
+    return code, text
+
+
+async def _clean_up(subject: Subject) -> None:
+    try:
+        async with asyncio.timeout(CLEANING_PATIENCE):
+            await subject.clean_up()
+    except TimeoutError:
+        subject.is_lost = True
+        raise AssertionError(
+            f"containers not removed within {CLEANING_PATIENCE:g} s"
+        ) from None

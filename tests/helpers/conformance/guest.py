@@ -315,12 +315,12 @@ async def not_ephemeral(s: Subject) -> None:
 # --- calls that this agent does not implement ---
 
 
-@case("SetPolicy", "happy", ABSENT, "SetPolicy", OK, INTERNAL)
+@case("SetPolicy", "happy", ABSENT, "SetPolicy", OK, INTERNAL, NOT_FOUND)
 async def policy(s: Subject) -> None:
     await s.agent.set_policy(agent_pb2.SetPolicyRequest(policy="package agent_policy"))
 
 
-stateless("SetPolicy", policy, ABSENT, "SetPolicy", OK, INTERNAL)
+stateless("SetPolicy", policy, ABSENT, "SetPolicy", OK, INTERNAL, NOT_FOUND)
 
 
 @case("MemAgentMemcgSet", "happy", ABSENT, "MemAgentMemcgSet", OK, INTERNAL)

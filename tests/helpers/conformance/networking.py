@@ -73,7 +73,7 @@ async def configured(s: Subject) -> None:
         response = await s.agent.update_interface(interface())
         assert response.name == LINK
         link = (await interfaces(s))[LINK]
-        assert (link.hwAddr, link.mtu) == (MAC, 1400)
+        assert (link.hwAddr.lower(), link.mtu) == (MAC, 1400)
         assert ADDRESS in [each.address for each in link.IPAddresses]
 
 
@@ -81,7 +81,7 @@ async def configured(s: Subject) -> None:
 async def renamed(s: Subject) -> None:
     async with a_link(s):
         await s.agent.update_interface(interface(name="conf1"))
-        assert (await interfaces(s))["conf1"].hwAddr == MAC
+        assert (await interfaces(s))["conf1"].hwAddr.lower() == MAC
 
 
 @case("UpdateInterface", "bad request", INVALID, "UpdateInterface: no interface")

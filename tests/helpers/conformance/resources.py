@@ -248,7 +248,7 @@ async def diagnose(s: Subject) -> None:
     await diagnosis(s)
 
 
-@case("GetDiagnosticData", "happy")
+@case("GetDiagnosticData", "happy", OK, "", INTERNAL)
 async def no_termination_message(s: Subject) -> None:
     await s.started("c1")
     assert await diagnosis(s) == ""
@@ -282,26 +282,26 @@ async def termination_message(s: Subject) -> None:
     assert await diagnosis(s) == "out of fuel"
 
 
-@case("GetDiagnosticData", "wrong state")
+@case("GetDiagnosticData", "wrong state", OK, "", INTERNAL)
 async def diagnosed_before_the_start(s: Subject) -> None:
     await s.created("c1")
     assert await diagnosis(s) == ""
 
 
-@case("GetDiagnosticData", "repeated")
+@case("GetDiagnosticData", "repeated", OK, "", INTERNAL)
 async def diagnosed_twice(s: Subject) -> None:
     await s.started("c1")
     for _ in range(2):
         assert await diagnosis(s) == ""
 
 
-@case("GetDiagnosticData", "concurrent")
+@case("GetDiagnosticData", "concurrent", OK, "", INTERNAL)
 async def diagnosed_at_once(s: Subject) -> None:
     await s.started("c1")
     assert await asyncio.gather(*(diagnosis(s) for _ in range(10))) == [""] * 10
 
 
-@case("GetDiagnosticData", "cancelled")
+@case("GetDiagnosticData", "cancelled", OK, "", INTERNAL)
 async def diagnosis_given_up(s: Subject) -> None:
     await s.started("c1")
     await s.abandoned(diagnose)

@@ -285,7 +285,7 @@ async def created_on_a_terminal(s: Subject) -> None:
 
 async def assert_resized(s: Subject) -> None:
     await s.start("c1")
-    assert await s.read_all("c1") == b"24 81\r\n"
+    assert await s.read_terminal("c1") == b"24 81\r\n"
 
 
 @case("TtyWinResize", "happy")
