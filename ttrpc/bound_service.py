@@ -4,14 +4,17 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
-from ttrpc.service import Cardinality, Service
+from ttrpc.service import Cardinality, Method, Service
 
 if TYPE_CHECKING:
     from google.protobuf.descriptor import ServiceDescriptor
+
+SHORT: Final = 5
+"""Letters of a name below which one more letter makes another word."""
 
 Handler = Callable[[Any, Any], Any]
 """Serves a method: `handler(request, context)`, or `handler(stream, context)` where
@@ -37,8 +40,9 @@ def bind(
     that only a generated base class defines is not served; one that overrides it is.
 
     Raises:
-        ValueError: two implementations define one method, or a streaming
-            method's handler is not a coroutine function.
+        ValueError: two implementations define one method, a streaming method's handler
+            is not a coroutine function, or a name is almost that of a handler.
+        TypeError: a handler cannot be called.
     """
     if not isinstance(service, Service):
         service = Service.from_descriptor(service)
@@ -49,8 +53,12 @@ def bind(
             names = " and ".join(type(it).__name__ for it in found)
             raise ValueError(f"{method.full_method}: implemented by {names}")
         if not found:
+            _check_spelling(service, method, implementations)
             continue
         handler: Handler = getattr(found[0], method.python_name)
+        if not callable(handler):
+            kind = type(handler).__name__
+            raise TypeError(f"{method.full_method}: handler is {kind}, not a function")
         if method.cardinality is not Cardinality.UNARY_UNARY and not is_coroutine(
             handler
         ):
@@ -74,3 +82,39 @@ def _implements(implementation: object, name: str) -> bool:
         if name in cls.__dict__:
             return "__ttrpc_service__" not in cls.__dict__
     return hasattr(implementation, name)
+
+
+def _check_spelling(
+    service: Service, method: Method[Any, Any], implementations: Sequence[object]
+) -> None:
+    """Raise ValueError if a method without a handler has a misspelt one."""
+    names = {it.python_name for it in service.methods.values()}
+    for implementation in implementations:
+        for cls in type(implementation).__mro__:
+            for name, value in vars(cls).items():
+                if (
+                    name not in names
+                    and callable(value)
+                    and _is_misspelt(name, method.python_name)
+                ):
+                    raise ValueError(
+                        f"{method.full_method}: {cls.__name__}.{name} should be named "
+                        f"{method.python_name}"
+                    )
+
+
+def _is_misspelt(name: str, right: str) -> bool:
+    """Tell whether a name differs in its case, or in one letter after the first."""
+    if name.startswith("_") or name[:1].lower() != right[:1]:
+        return False
+    name, right = (it.lower().replace("_", "") for it in (name, right))
+    if name == right:
+        return True
+    if len(right) < SHORT or abs(len(name) - len(right)) > 1:
+        return False
+    start = next(
+        (at for at, (a, b) in enumerate(zip(name, right, strict=False)) if a != b),
+        min(len(name), len(right)),
+    )
+    longer = len(name) - len(right)
+    return name[start + (longer >= 0) :] == right[start + (longer <= 0) :]

@@ -16,7 +16,7 @@ from ttrpc.codes import Code
 from ttrpc.deadline import Deadline, checked_timeout
 from ttrpc.errors import RemoteProtocolError, StatusError
 from ttrpc.metadata import MetadataLike
-from ttrpc.service import Method
+from ttrpc.service import Cardinality, Method
 
 
 def new_context(
@@ -51,16 +51,68 @@ def check_reconnect(reconnect: float | None, address: object) -> None:
         raise ValueError("reconnect: needs an address")
 
 
-def check_opening(method: Method[Any, Any], request: Message | None) -> None:
-    """Check the argument `request` of `open_stream`.
+def check_call(method: Method[Any, Any], request: object) -> None:
+    """Check the arguments of `call`.
 
     Raises:
-        ValueError: `request` is missing although the client does not stream, or is
-            given although it does.
+        ValueError: the method streams.
+        TypeError: `request` is not of its request type.
     """
+    if method.cardinality is not Cardinality.UNARY_UNARY:
+        raise ValueError(f"{method.full_method}: streams; use open_stream")
+    if type(request) is not method.request_type:
+        check_message(method, request, method.request_type)
+
+
+def check_opening(method: Method[Any, Any], request: object) -> None:
+    """Check the arguments of `open_stream`.
+
+    Raises:
+        ValueError: the method is unary; `request` is missing although the client does
+            not stream, or is given although it does.
+        TypeError: `request` is not of its request type.
+    """
+    if method.cardinality is Cardinality.UNARY_UNARY:
+        raise ValueError(f"{method.full_method}: is unary; use call")
     if (request is None) is not method.cardinality.client_streaming:
         takes = "no request" if request is not None else "a request"
         raise ValueError(f"{method.full_method}: takes {takes} to open")
+    if request is not None:
+        check_message(method, request, method.request_type)
+
+
+def check_message(
+    method: Method[Any, Any], message: object, expected: type[Message]
+) -> None:
+    """Raise TypeError unless `message` is one of the expected type.
+
+    A class of the same name that was made from another descriptor pool will do.
+    """
+    if isinstance(message, expected):
+        return
+    name = expected.DESCRIPTOR.full_name
+    if not isinstance(message, Message) or message.DESCRIPTOR.full_name != name:
+        kind = type(message).__name__
+        raise TypeError(f"{method.full_method}: {kind} is not {name}")
+
+
+def check_intercepted(context: CallContext, response: object) -> None:
+    """Raise TypeError unless the interceptors returned a response of the method."""
+    method = context.method
+    if not isinstance(response, method.response_type):
+        kind = "nothing" if response is None else type(response).__name__
+        raise TypeError(
+            f"{method.full_method}: interceptor returned {kind}, not the response"
+        )
+
+
+def check_intercepted_stream(context: CallContext, stream: object) -> None:
+    """Raise TypeError if the interceptors did not return the stream."""
+    if stream is None:
+        raise TypeError(
+            f"{context.method.full_method}: interceptor returned nothing, not the "
+            "stream"
+        )
 
 
 def timeout_nano(context: CallContext, now: float) -> int:

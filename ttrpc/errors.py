@@ -122,8 +122,11 @@ class OversizedMessage(ProtocolError, StatusError):
         self.limit = limit
 
 
-class Closed(TtrpcError):
+class Closed(TtrpcError, ConnectionError):
     """The connection has ended; the message names the cause."""
+
+    code = Code.UNAVAILABLE
+    """As a server would answer that cannot be reached."""
 
 
 class ServerClosed(Closed):

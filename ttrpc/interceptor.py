@@ -46,6 +46,11 @@ def _link(
     proceed: Callable[[Any, CallContext], R],
 ) -> Callable[[Any, CallContext], R]:
     def call(request: Any, context: CallContext) -> R:
-        return interceptor(request, context, proceed)
+        result = interceptor(request, context, proceed)
+        if result is None:
+            # As a rule `return` is missing before `proceed`, or `async` before `def`.
+            name = getattr(interceptor, "__qualname__", repr(interceptor))
+            raise TypeError(f"interceptor {name}: returned nothing")
+        return result
 
     return call

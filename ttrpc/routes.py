@@ -37,7 +37,7 @@ class Routes:
     def __init__(
         self, services: Iterable[BoundService], interceptors: Sequence[Interceptor] = ()
     ) -> None:
-        """Raises ValueError when two of `services` have the same name."""
+        """Raises ValueError when two services have one name, or a handler no method."""
         table: dict[tuple[str, str], Route] = {}
         names: set[str] = set()
         for bound in services:
@@ -46,7 +46,9 @@ class Routes:
                 raise ValueError(f"service '{name}': bound twice")
             names.add(name)
             for method_name, handler in bound.handlers.items():
-                method = bound.service.methods[method_name]
+                method = bound.service.methods.get(method_name)
+                if method is None:
+                    raise ValueError(f"service '{name}': has no method {method_name}")
                 table[name, method_name] = _route(method, handler, interceptors)
         self.service_names = frozenset(names)
         self.decode = RequestDecoder(table).decode

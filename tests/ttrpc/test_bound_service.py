@@ -82,3 +82,32 @@ def test_an_object_with_an_async_call_is_a_coroutine_function() -> None:
     assert is_coroutine(coroutine)
     assert is_coroutine(functools.partial(coroutine))
     assert not is_coroutine(lambda request, context: request)
+
+
+def test_a_handler_can_be_called() -> None:
+    class Constant:
+        echo = 5
+
+    with pytest.raises(TypeError, match="^/peer.v1.Echo/Echo: handler is int, not a"):
+        bind(ECHO, Constant())
+
+
+@pytest.mark.parametrize("name", ["Download", "down_load", "downloa", "downlood"])
+def test_a_misspelt_handler_is_an_error(name: str) -> None:
+    """The method would be UNIMPLEMENTED, and nothing would say why."""
+    handlers = {name: lambda self, request, context: request}
+    with pytest.raises(ValueError, match=rf"X.{name} should be named download$"):
+        bind(ECHO, type("X", (), handlers)())
+
+
+@pytest.mark.parametrize(
+    "name", ["_download", "upload", "reload", "downloads_of", "d", "lens"]
+)
+def test_other_names_are_helpers(name: str) -> None:
+    async def handler(self: Any, stream: Any, context: Any) -> None: ...
+
+    assert set(bind(ECHO, type("X", (), {name: handler})()).handlers) <= {"Upload"}
+
+
+def test_a_value_that_is_almost_a_handlers_name_is_no_handler() -> None:
+    assert bind(ECHO, type("X", (), {"downloads": 5})()).handlers == {}

@@ -2,12 +2,17 @@
 from __future__ import annotations
 
 import pytest
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from google.protobuf.message import DecodeError
 from google.protobuf.wrappers_pb2 import BytesValue, UInt64Value
 
 from tests.helpers.peer import ECHO
-from ttrpc.call_context import Peer
+from ttrpc.call_context import CallContext, Peer
 from ttrpc.client_call import (
+    check_call,
+    check_intercepted,
+    check_intercepted_stream,
+    check_message,
     check_opening,
     check_reconnect,
     missing_response,
@@ -92,3 +97,47 @@ def test_connecting_again_takes_an_address() -> None:
     check_reconnect(1, "unix://@a")
     with pytest.raises(ValueError, match="^reconnect: needs an address$"):
         check_reconnect(1, "")
+
+
+def test_a_call_is_unary_and_a_stream_is_not() -> None:
+    check_call(ECHO["Echo"], BytesValue())
+    with pytest.raises(ValueError, match="EchoStream: streams; use open_stream$"):
+        check_call(ECHO["EchoStream"], BytesValue())
+    check_opening(ECHO["Download"], UInt64Value())
+    with pytest.raises(ValueError, match="Echo: is unary; use call$"):
+        check_opening(ECHO["Echo"], BytesValue())
+
+
+@pytest.mark.parametrize("message", [UInt64Value(), b"text", None])
+def test_a_message_is_of_the_methods_type(message: object) -> None:
+    check_message(ECHO["Echo"], BytesValue(), BytesValue)
+    kind = type(message).__name__
+    text = f"^/peer.v1.Echo/Echo: {kind} is not google.protobuf.BytesValue$"
+    with pytest.raises(TypeError, match=text):
+        check_call(ECHO["Echo"], message)
+
+
+def test_a_message_class_of_another_pool_will_do() -> None:
+    file = descriptor_pb2.FileDescriptorProto()
+    BytesValue.DESCRIPTOR.file.CopyToProto(file)
+    pool = descriptor_pool.DescriptorPool()
+    pool.Add(file)
+    name = "google.protobuf.BytesValue"
+    other = message_factory.GetMessageClass(pool.FindMessageTypeByName(name))
+    check_call(ECHO["Echo"], other())
+
+
+@pytest.mark.parametrize(("response", "kind"), [(None, "nothing"), ("x", "str")])
+def test_interceptors_return_the_response(response: object, kind: str) -> None:
+    context = CallContext(ECHO["Echo"])
+    check_intercepted(context, BytesValue())
+    text = f"^/peer.v1.Echo/Echo: interceptor returned {kind}, not the response$"
+    with pytest.raises(TypeError, match=text):
+        check_intercepted(context, response)
+
+
+def test_interceptors_return_the_stream() -> None:
+    context = CallContext(ECHO["EchoStream"])
+    check_intercepted_stream(context, object())
+    with pytest.raises(TypeError, match="interceptor returned nothing, not the stream"):
+        check_intercepted_stream(context, None)

@@ -3,6 +3,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from tests.helpers.peer import ECHO
 from ttrpc.call_context import CallContext
 from ttrpc.interceptor import chain
@@ -26,3 +28,11 @@ def test_without_any_the_handler_is_called_itself() -> None:
         return request
 
     assert chain([], handler) is handler
+
+
+def test_an_interceptor_that_forgets_its_return_is_named() -> None:
+    def forgets(request: object, context: object, proceed: object) -> None: ...
+
+    call = chain([forgets], lambda request, context: None)
+    with pytest.raises(TypeError, match=r"^interceptor .*forgets: returned nothing$"):
+        call(None, CallContext(ECHO["Echo"]))

@@ -69,3 +69,9 @@ def test_a_service_is_bound_once() -> None:
     with pytest.raises(ValueError, match="^service 'peer.v1.Echo': bound twice$"):
         Routes([bound, bound])
     assert Routes([bound]).service_names == {"peer.v1.Echo"}
+
+
+def test_a_handler_serves_a_method_of_its_service() -> None:
+    bound = BoundService(Service("a.B", {}), {"C": plain})
+    with pytest.raises(ValueError, match="^service 'a.B': has no method C$"):
+        Routes([bound])

@@ -17,6 +17,9 @@ from ttrpc.aio.client_stream import ClientStream
 from ttrpc.aio.dial import dial
 from ttrpc.call_context import CallContext, Peer
 from ttrpc.client_call import (
+    check_call,
+    check_intercepted,
+    check_intercepted_stream,
     check_opening,
     check_reconnect,
     new_context,
@@ -30,6 +33,7 @@ from ttrpc.interceptor import Interceptor, chain
 from ttrpc.limits import Limits
 from ttrpc.metadata import MetadataLike
 from ttrpc.service import Method, RequestT, ResponseT
+from ttrpc.socket_check import check_connected
 
 
 class Client:
@@ -53,9 +57,11 @@ class Client:
         Usually a client comes from `connect`, which explains the arguments.
 
         Raises:
-            ValueError: `reconnect` without an address, or not a number of seconds.
+            ValueError: `reconnect` without an address, or not a number of seconds; or
+                `sock` is not a connected stream socket without TLS.
         """
         check_reconnect(reconnect, address)
+        check_connected(sock)
         self._address = address
         self._limits = limits or Limits()
         self._reconnect = reconnect
@@ -125,16 +131,21 @@ class Client:
             metadata: Text to send along; keys are sent in lower case.
 
         Raises:
+            ValueError: the method streams, or `timeout` is no number of seconds.
+            TypeError: `request` is not of the method's request type.
             StatusError: the call ended with this status. DEADLINE_EXCEEDED may also
                 come from this side.
             OversizedMessage: the request or the response is over the limit.
             RemoteProtocolError: the answer is not a response of this method.
             Closed: the connection was lost; the server may have got the request.
         """
+        check_call(method, request)
         context = new_context(method, self._peer, timeout, metadata, self._clock)
         if self._plain:
             return cast(ResponseT, await self._invoke(request, context))
-        return cast(ResponseT, await self._call(request, context))
+        response = await self._call(request, context)
+        check_intercepted(context, response)
+        return cast(ResponseT, response)
 
     async def open_stream(
         self,
@@ -149,16 +160,18 @@ class Client:
         Interceptors wrap the opening. The other arguments are those of `call`.
 
         Raises:
-            ValueError: `request` is missing, or given although the client streams.
+            ValueError: the method is unary; `request` is missing, or given although the
+                client streams; or `timeout` is no number of seconds.
+            TypeError: `request` is not of the method's request type.
             StatusError: DEADLINE_EXCEEDED, the timeout has passed.
             OversizedMessage: the request is over the limit.
             Closed: the connection was lost.
         """
         check_opening(method, request)
         context = new_context(method, self._peer, timeout, metadata, self._clock)
-        return cast(
-            "ClientStream[RequestT, ResponseT]", await self._open(request, context)
-        )
+        stream = await self._open(request, context)
+        check_intercepted_stream(context, stream)
+        return cast("ClientStream[RequestT, ResponseT]", stream)
 
     async def close(self) -> None:
         """End the connection. Calls in flight fail; closing twice is harmless."""

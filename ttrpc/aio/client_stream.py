@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Generic
 from google.protobuf.message import DecodeError
 
 from ttrpc.aio.reader import Reader
-from ttrpc.client_call import missing_response, unreadable_message
+from ttrpc.client_call import check_message, missing_response, unreadable_message
 from ttrpc.service import RequestT, ResponseT
 
 if TYPE_CHECKING:
@@ -46,9 +46,13 @@ class ClientStream(Reader[ResponseT], Generic[RequestT, ResponseT]):
             LocalProtocolError: the client does not stream; its request is sent already.
             StreamClosed: the stream has ended without an error, or `close_send` was
                 called.
+            TypeError: `request` is not of the method's request type.
             OversizedMessage: the message is over the limit; nothing was sent.
             Closed: the connection has ended.
         """
+        method = self._stream.method
+        if type(request) is not method.request_type:
+            check_message(method, request, method.request_type)
         session = self._session
         transport = session.transport
         if transport.is_full:

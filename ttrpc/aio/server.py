@@ -22,6 +22,7 @@ from ttrpc.interceptor import Interceptor
 from ttrpc.limits import Limits
 from ttrpc.quota import Quota
 from ttrpc.routes import Routes
+from ttrpc.socket_check import check_connected, check_listening
 from ttrpc.status import to_status
 
 log = logging.getLogger(__name__)
@@ -99,7 +100,8 @@ class Server:
 
         Raises:
             ServerClosed: after `shutdown` or `close`.
-            ValueError: `where` is not an address to listen on.
+            ValueError: `where` is not an address to listen on, or not a stream socket
+                that listens, without TLS.
             OSError: the address is in use, or this process may not use it.
         """
         if self._closed:
@@ -107,6 +109,7 @@ class Server:
                 where.close()
             raise ServerClosed("server: closed")
         if isinstance(where, socket.socket):
+            check_listening(where)
             sock, owns_file = where, False
             sock.setblocking(False)
         else:
@@ -116,7 +119,13 @@ class Server:
         )
 
     def serve_connection(self, sock: socket.socket) -> None:
-        """Serve a connected socket, which the server owns from now on."""
+        """Serve a connected socket, which the server owns from now on.
+
+        Raises:
+            ValueError: `sock` is not a connected stream socket without TLS; the caller
+                still owns it.
+        """
+        check_connected(sock)
         sock.setblocking(False)
         try:
             peer = peer_of(sock)

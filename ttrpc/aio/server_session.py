@@ -13,6 +13,7 @@ import asyncio
 import inspect
 import socket
 from collections.abc import Callable
+from contextvars import copy_context
 from typing import Any, Final
 
 from google.protobuf.message import DecodeError
@@ -133,7 +134,9 @@ class ServerSession:
             self._calls.start(call, self._run_unary, route.proceed, request)
             return
         try:
-            response = route.inline(request, context)
+            # In a context of its own, as a task has one: variables that a handler sets
+            # must not be seen by the next call.
+            response = copy_context().run(route.inline, request, context)
             # Nearly all are of exactly this type; the checks of the others take longer.
             is_plain = type(response) is route.response_type
             answer = response.SerializeToString() if is_plain else b""

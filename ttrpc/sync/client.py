@@ -14,6 +14,9 @@ from google.protobuf.message import Message
 from ttrpc.address import Address
 from ttrpc.call_context import CallContext, Peer
 from ttrpc.client_call import (
+    check_call,
+    check_intercepted,
+    check_intercepted_stream,
     check_opening,
     check_reconnect,
     new_context,
@@ -26,6 +29,7 @@ from ttrpc.interceptor import chain
 from ttrpc.limits import Limits
 from ttrpc.metadata import MetadataLike
 from ttrpc.service import Method, RequestT, ResponseT
+from ttrpc.socket_check import check_connected
 from ttrpc.sync.client_session import ClientSession
 from ttrpc.sync.client_stream import ClientStream
 from ttrpc.sync.dial import dial
@@ -54,6 +58,7 @@ class Client:
         reconnect: float | None = None,
     ) -> None:
         check_reconnect(reconnect, address)
+        check_connected(sock)
         self._address = address
         self._limits = limits or Limits()
         self._reconnect = reconnect
@@ -98,8 +103,11 @@ class Client:
         metadata: MetadataLike | None = None,
     ) -> ResponseT:
         """Call a unary method and return its response."""
+        check_call(method, request)
         context = new_context(method, self._peer, timeout, metadata, time.monotonic)
-        return cast(ResponseT, self._call(request, context))
+        response = self._call(request, context)
+        check_intercepted(context, response)
+        return cast(ResponseT, response)
 
     def open_stream(
         self,
@@ -112,7 +120,9 @@ class Client:
         """Open a stream, with the one message of a client that does not stream."""
         check_opening(method, request)
         context = new_context(method, self._peer, timeout, metadata, time.monotonic)
-        return cast("ClientStream[RequestT, ResponseT]", self._open(request, context))
+        stream = self._open(request, context)
+        check_intercepted_stream(context, stream)
+        return cast("ClientStream[RequestT, ResponseT]", stream)
 
     def close(self) -> None:
         """End the connection; closing twice is harmless."""

@@ -8,7 +8,12 @@ from typing import TYPE_CHECKING, Generic, Self, TypeVar
 
 from google.protobuf.message import DecodeError
 
-from ttrpc.client_call import missing_response, timed_out, unreadable_message
+from ttrpc.client_call import (
+    check_message,
+    missing_response,
+    timed_out,
+    unreadable_message,
+)
 from ttrpc.errors import Closed
 from ttrpc.service import RequestT, ResponseT
 
@@ -52,6 +57,8 @@ class ClientStream(Generic[RequestT, ResponseT]):
 
     def send(self, request: RequestT) -> None:
         """Send a message. Waits while the server leaves too much unread."""
+        method = self._stream.method
+        check_message(method, request, method.request_type)
         payload = request.SerializeToString()
         self._inbox.check()
         self._session.connection.send_message(self._stream, payload)

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import socket
 from typing import Any
 
@@ -359,7 +360,10 @@ async def first_write(server: Server, *pieces: bytes) -> int:
     loop = asyncio.get_running_loop()
     with theirs:
         theirs.setblocking(False)
-        server.serve_connection(ours)
+        with pytest.MonkeyPatch.context() as patch:
+            # A server refuses such a socket otherwise.
+            patch.setattr("ttrpc.aio.server.check_connected", lambda sock: None)
+            server.serve_connection(ours)
         async with asyncio.timeout(10):
             for piece in pieces:
                 await loop.sock_sendall(theirs, piece)
@@ -420,3 +424,19 @@ async def test_to_shut_down_takes_no_longer_than_it_may(
         assert await client.call(ECHO["Echo"], HI) == HI
         assert await server.shutdown(0.01), "every call was answered"
         assert server.connections == 0
+
+
+@KINDS
+async def test_context_variables_of_a_handler_end_with_its_call(kind: Any) -> None:
+    """The next caller's handler does not see a tenant that the first one's has set."""
+    tenant = contextvars.ContextVar("tenant", default=b"nobody")
+
+    def handler(request: BytesValue, context: CallContext) -> BytesValue:
+        before = tenant.get()
+        tenant.set(request.value)
+        return BytesValue(value=before)
+
+    async with connected(server_of(kind(handler))) as client:
+        for _ in range(3):
+            answer = await client.call(ECHO["Echo"], HI)
+            assert answer.value == b"nobody"

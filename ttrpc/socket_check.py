@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Refuses sockets on which ttrpc cannot work, before a call waits on one for ever."""
+
+from __future__ import annotations
+
+import socket
+import sys
+
+
+def check_connected(sock: socket.socket) -> None:
+    """Check a socket that a client uses or a server serves.
+
+    Raises:
+        ValueError: it is no plain stream socket, or it listens.
+    """
+    _check_stream(sock)
+    if _listens(sock):
+        raise ValueError("socket: listens, and is not connected")
+
+
+def check_listening(sock: socket.socket) -> None:
+    """Check a socket whose connections a server accepts.
+
+    Raises:
+        ValueError: it is no plain stream socket, or it does not listen.
+    """
+    _check_stream(sock)
+    if not _listens(sock):
+        raise ValueError("socket: does not listen")
+
+
+def _check_stream(sock: socket.socket) -> None:
+    if sock.type != socket.SOCK_STREAM:
+        raise ValueError(f"socket: {sock.type!s} is not SOCK_STREAM")
+    # A TLS socket keeps bytes that no readiness of its descriptor tells of. A program
+    # that has one has loaded `ssl`, which others need not load.
+    ssl = sys.modules.get("ssl")
+    if ssl is not None and isinstance(sock, ssl.SSLSocket):
+        raise ValueError("socket: TLS is not supported")
+
+
+def _listens(sock: socket.socket) -> bool:
+    return bool(sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN))
