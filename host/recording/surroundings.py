@@ -5,7 +5,8 @@ A runtime shares the root file systems and the volumes of its containers with th
 or has them as disks; neither is in a recording. So a replay
 
 - copies a root file system to each path where a container has its root below the shared
-  directory: busybox, or the directory that `KATA_REPLAY_ROOTFS` names;
+  directory, also where the session itself copied one whose content is redacted:
+  busybox, or the directory that `KATA_REPLAY_ROOTFS` names;
 - copies an empty file or directory to each source of a mount that the session itself
   did not copy, with the files below it that programs of the session name;
 - leaves virtio-fs storages out, since the shared directory is the guest's own;
@@ -24,12 +25,13 @@ import stat
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeGuard
 
 from google.protobuf.message import Message
 
 from kata_host.client.upload import SHARED, upload
 from kata_host.ctl.rootfs import make_busybox
+from kata_host.recording.redaction import FILLER
 from kata_protos import agent_pb2
 from kata_protos.agent_ttrpc import AgentServiceClient
 from ttrpc.aio import Client
@@ -63,6 +65,9 @@ class Surroundings(Companion):
         """The containers that have been created and not removed."""
         self._terminals: set[tuple[str, str]] = set()
         self._readers: set[asyncio.Task[None]] = set()
+        self._redacted = {
+            request.path for request in requests if _is_redacted_file(request)
+        }
         for request in requests:
             self._brought |= set(_own_paths(request))
         self._words = [word for request in requests for word in _words(request)]
@@ -124,10 +129,13 @@ class Surroundings(Companion):
     # Files.
 
     async def _bring(self, request: agent_pb2.CreateContainerRequest) -> None:
-        root = request.OCI.Root.Path
-        if _is_shared(root) and root not in self._brought:
-            self._brought.add(root)
-            await self._bring_rootfs(root)
+        for root in _roots(request):
+            if _is_shared(root) and not self._is_whole(root):
+                self._brought.add(root)
+                self._redacted = {
+                    path for path in self._redacted if not path.startswith(f"{root}/")
+                }
+                await self._bring_rootfs(root)
         destinations = {
             mount.source: mount.destination
             for mount in request.OCI.Mounts
@@ -142,6 +150,12 @@ class Surroundings(Companion):
         for source, destination in (destinations | sources).items():
             if _is_shared(source) and not self._is_brought(source):
                 await self._bring_source(source, destination)
+
+    def _is_whole(self, root: str) -> bool:
+        """Tell whether a root is there with the content of its files."""
+        below = f"{root}/"
+        is_redacted = any(path.startswith(below) for path in self._redacted)
+        return root in self._brought and not is_redacted
 
     def _is_brought(self, path: str) -> bool:
         return any(
@@ -191,6 +205,25 @@ async def _read_to_end(call: Any, request: agent_pb2.ReadStreamRequest) -> None:
 
 def _is_shared(path: str) -> bool:
     return os.path.normpath(path).startswith(f"{SHARED}/")
+
+
+def _roots(request: agent_pb2.CreateContainerRequest) -> Iterator[str]:
+    """Yield the directories that hold a container's programs."""
+    yield request.OCI.Root.Path
+    for storage in request.storages:
+        for option in storage.options:
+            name, _, value = option.partition("=")
+            if name == "lowerdir":
+                yield from value.split(":")
+
+
+def _is_redacted_file(request: Message) -> TypeGuard[agent_pb2.CopyFileRequest]:
+    return (
+        isinstance(request, agent_pb2.CopyFileRequest)
+        and stat.S_ISREG(request.file_mode)
+        and bool(request.data)
+        and not request.data.strip(FILLER)
+    )
 
 
 def _without_share(

@@ -44,9 +44,11 @@ async def serving(path: Path) -> AsyncIterator[str]:
     server = Server(services())
     address = f"unix://{path}/server.sock"
     await server.listen(address)
-    yield address
-    server.close()
-    await server.wait_closed()
+    try:
+        yield address
+    finally:
+        server.close()
+        await server.wait_closed()
 
 
 @contextlib.asynccontextmanager
@@ -63,8 +65,10 @@ async def tapped(
         tap = Tap(parse_address(target), apis, lines.append, redacts=redacts, port=port)
         address = listen or f"unix://{path}/tap.sock"
         tap.start(parse_address(address))
-        yield address
-        await tap.close()
+        try:
+            yield address
+        finally:
+            await tap.close()
 
 
 async def make_every_kind_of_call(address: str) -> None:
