@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The blocking client. Use it from one thread at a time."""
+"""The blocking client, for one thread at a time: others are told so at once."""
 
 from __future__ import annotations
 
@@ -33,6 +33,7 @@ from ttrpc.socket_check import check_connected
 from ttrpc.sync.client_session import ClientSession
 from ttrpc.sync.client_stream import ClientStream
 from ttrpc.sync.dial import dial
+from ttrpc.sync.thread_guard import ThreadGuard
 
 Proceed = Callable[[Any, CallContext], Any]
 Interceptor = Callable[[Any, CallContext, Proceed], Any]
@@ -45,7 +46,10 @@ class Client:
         with Client.connect("unix:///run/echo.sock") as client:
             response = client.call(ECHO, request, timeout=2)
 
-    Arguments and errors are those of `ttrpc.aio.Client`.
+    Arguments and errors are those of `ttrpc.aio.Client`. While one thread uses the
+    client or one of its streams, another gets a RuntimeError. A call that
+    KeyboardInterrupt ends is given up as at its timeout; if it came while bytes were
+    sent or received, the connection is closed.
     """
 
     def __init__(
@@ -64,7 +68,8 @@ class Client:
         self._reconnect = reconnect
         self._closed = False
         self._peer = Peer(str(address))
-        self._session = ClientSession(sock, self._limits)
+        self._guard = ThreadGuard()
+        self._session = self._use(sock)
         self._call = chain(interceptors, self._invoke)
         self._open = chain(interceptors, self._open_now)
 
@@ -126,8 +131,9 @@ class Client:
 
     def close(self) -> None:
         """End the connection; closing twice is harmless."""
-        self._closed = True
-        self._session.close("closed on this side")
+        with self._guard:
+            self._closed = True
+            self._session.close("closed on this side")
 
     def __enter__(self) -> Self:
         return self
@@ -143,12 +149,13 @@ class Client:
     def _invoke(self, request: Message, context: CallContext) -> Message:
         method = context.method
         payload = request.SerializeToString()
-        session = self._connected(context)
-        remaining = timeout_nano(context, time.monotonic())
         try:
-            answer = session.call(
-                method, payload, remaining, context.pairs, context.deadline
-            )
+            with self._guard:
+                session = self._connected(context)
+                remaining = timeout_nano(context, time.monotonic())
+                answer = session.call(
+                    method, payload, remaining, context.pairs, context.deadline
+                )
         except TimeoutError:
             raise timed_out(context) from None
         return parse_response(method, answer)
@@ -157,22 +164,27 @@ class Client:
         self, request: Message | None, context: CallContext
     ) -> ClientStream[Any, Any]:
         payload = b"" if request is None else request.SerializeToString()
-        session = self._connected(context)
-        remaining = timeout_nano(context, time.monotonic())
         try:
-            stream, inbox = session.open_stream(
-                context.method, payload, remaining, context.pairs, context.deadline
-            )
+            with self._guard:
+                session = self._connected(context)
+                remaining = timeout_nano(context, time.monotonic())
+                stream, inbox = session.open_stream(
+                    context.method, payload, remaining, context.pairs, context.deadline
+                )
         except TimeoutError:
             raise timed_out(context) from None
         return ClientStream(stream, inbox, session, context)
 
     def _connected(self, context: CallContext) -> ClientSession:
+        self._session.close_if_torn()
         if self._session.closed is not None:
             if self._closed or self._reconnect is None:
                 raise Closed(str(self._session.closed))
-            self._session = ClientSession(self._dial_again(context), self._limits)
+            self._session = self._use(self._dial_again(context))
         return self._session
+
+    def _use(self, sock: socket.socket) -> ClientSession:
+        return ClientSession(sock, self._limits, self._guard)
 
     def _dial_again(self, context: CallContext) -> socket.socket:
         """Connect within the time of `reconnect` and of the call.

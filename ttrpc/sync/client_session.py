@@ -23,6 +23,7 @@ from ttrpc.service import Method
 from ttrpc.share import FREE, OVERHEAD
 from ttrpc.stream import Stream
 from ttrpc.sync.inbox import Inbox
+from ttrpc.sync.thread_guard import ThreadGuard
 
 RECEIVE_SIZE: Final = 64 << 10
 LONG_WAIT: Final = 86_400.0
@@ -32,8 +33,12 @@ LONG_WAIT: Final = 86_400.0
 class ClientSession:
     """One connection and the calls on it, for one thread at a time."""
 
-    def __init__(self, sock: socket.socket, limits: Limits) -> None:
-        """Use a connected socket, which the session owns from now on."""
+    def __init__(self, sock: socket.socket, limits: Limits, guard: ThreadGuard) -> None:
+        """Use a connected socket, which the session owns from now on.
+
+        The session's users enter `guard` around each of its methods.
+        """
+        self.guard = guard
         sock.setblocking(False)
         self._sock = sock
         self._poll = select.poll()
@@ -45,6 +50,10 @@ class ClientSession:
         self._inbox_limit = limits.stream_inbox
         self._held_limit = limits.held_per_connection
         self.connection = ClientConnection(self, limit=limits.message)
+        self._moves_bytes = False
+        """Whether bytes are being sent or received. If an exception like
+        KeyboardInterrupt left it True, no one knows which were: to send them again, or
+        to lose some, would put the frames behind them out of step."""
         self.closed: Closed | None = None
         """The cause of the connection's end; None while it is open."""
 
@@ -163,26 +172,37 @@ class ClientSession:
         self._inboxes.clear()
         self.connection.end_all()
 
+    def close_if_torn(self) -> None:
+        """End the connection if an exception came while bytes were moved."""
+        if self._moves_bytes:
+            self.close("interrupted while bytes were sent or received")
+
     def _check_connected(self) -> None:
+        self.close_if_torn()
         if self.closed is not None:
             raise Closed(str(self.closed))
 
     def write(self) -> None:
         """Write as much of the outbox as the socket takes now."""
+        if self.closed is not None or self._moves_bytes:
+            return
         outbox = self.connection.outbox
         try:
             while outbox.chunks:
                 data = b"".join(outbox.chunks)
+                self._moves_bytes = True
                 size = self._sock.send(data)
                 outbox.size -= size
                 outbox.chunks[:] = [memoryview(data)[size:]] if size < len(data) else []
+                self._moves_bytes = False
         except BlockingIOError:
-            pass
+            self._moves_bytes = False
         except OSError as exc:
             self.close(f"send failed: {exc}")
 
     def _read(self) -> None:
         buffer = self._decoder.large_buffer
+        self._moves_bytes = True
         try:
             if buffer is None:
                 data = self._sock.recv(RECEIVE_SIZE)
@@ -190,6 +210,7 @@ class ClientSession:
             else:
                 size = self._sock.recv_into(buffer)
         except BlockingIOError:
+            self._moves_bytes = False
             return
         except OSError as exc:
             self.close(f"receive failed: {exc}")
@@ -200,6 +221,7 @@ class ClientSession:
         receive, fill = self._decoder.receive, self._decoder.fill
         for frame in receive(data) if buffer is None else fill(size):
             self.connection.receive_frame(frame)
+        self._moves_bytes = False
 
     # The events of the connection.
 

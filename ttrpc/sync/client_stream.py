@@ -60,21 +60,24 @@ class ClientStream(Generic[RequestT, ResponseT]):
         method = self._stream.method
         check_message(method, request, method.request_type)
         payload = request.SerializeToString()
-        self._inbox.check()
-        self._session.connection.send_message(self._stream, payload)
-        self._in_time(self._session.flush)
+        with self._session.guard:
+            self._inbox.check()
+            self._session.connection.send_message(self._stream, payload)
+            self._in_time(self._session.flush)
 
     def close_send(self) -> None:
         """Tell the server that no more messages come."""
-        self._inbox.check()
-        self._session.connection.close_send(self._stream)
-        self._in_time(self._session.flush)
+        with self._session.guard:
+            self._inbox.check()
+            self._session.connection.close_send(self._stream)
+            self._in_time(self._session.flush)
 
     def recv(self) -> ResponseT | None:
         """Return the next message, or None when the server sends no more."""
-        payload = self._in_time(
-            lambda deadline: self._session.receive(self._inbox, deadline)
-        )
+        with self._session.guard:
+            payload = self._in_time(
+                lambda deadline: self._session.receive(self._inbox, deadline)
+            )
         if payload is None:
             return None
         method = self._stream.method
@@ -98,7 +101,9 @@ class ClientStream(Generic[RequestT, ResponseT]):
 
     def close(self) -> None:
         """Abandon the stream; harmless if it has ended."""
-        if not self._stream.is_closed and self._session.closed is None:
+        if self._stream.is_closed or self._session.closed is not None:
+            return
+        with self._session.guard:
             error = Closed(f"stream {self._stream.stream_id}: abandoned")
             self._session.fail(self._stream, error)
             # A server that does not read now is told with the next call.

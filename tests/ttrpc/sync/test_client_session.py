@@ -4,9 +4,10 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
-from google.protobuf.wrappers_pb2 import UInt64Value
+from google.protobuf.wrappers_pb2 import BytesValue, UInt64Value
 
 from tests.helpers.peer import ECHO
 from tests.helpers.wire import RESPONSE, Frame, close, data
@@ -14,7 +15,9 @@ from ttrpc.deadline import Deadline
 from ttrpc.envelope_pb2 import Response
 from ttrpc.errors import Closed, OversizedMessage, StreamFull
 from ttrpc.limits import Limits
+from ttrpc.sync import Client
 from ttrpc.sync.client_session import ClientSession
+from ttrpc.sync.thread_guard import ThreadGuard
 
 LIMITS = Limits(message=100_000, held_per_connection=50_000)
 Pair = tuple[ClientSession, socket.socket]
@@ -24,7 +27,7 @@ Pair = tuple[ClientSession, socket.socket]
 def pair() -> Iterator[Pair]:
     """A session, and the socket of a server which does nothing by itself."""
     ours, theirs = socket.socketpair()
-    session = ClientSession(ours, LIMITS)
+    session = ClientSession(ours, LIMITS, ThreadGuard())
     with theirs:
         yield session, theirs
         session.close("the test is over")
@@ -99,3 +102,40 @@ def test_a_response_that_found_no_room_ends_its_call_as_too_slow(pair: Pair) -> 
     server.sendall(response(stream.stream_id, payload))
     with pytest.raises(StreamFull, match="/Upload: its reader is too slow$"):
         session.receive(inbox, soon())
+
+
+class Interrupted(socket.socket):
+    """A socket on which the user's Ctrl-C comes right behind the system call."""
+
+    sends = False
+    receives = False
+
+    def send(self, data: Any, flags: int = 0) -> int:
+        size = super().send(data, flags)
+        if self.sends:
+            raise KeyboardInterrupt
+        return size
+
+    def recv(self, size: int, flags: int = 0) -> bytes:
+        data = super().recv(size, flags)
+        if self.receives:
+            raise KeyboardInterrupt
+        return data
+
+
+@pytest.mark.parametrize("attribute", ["sends", "receives"])
+def test_an_interrupt_neither_repeats_nor_loses_bytes(attribute: str) -> None:
+    ours, theirs = socket.socketpair()
+    sock = Interrupted(fileno=ours.detach())
+    with theirs, Client(sock) as client:
+        setattr(sock, attribute, True)
+        if attribute == "receives":
+            theirs.sendall(bytes(Frame(1, RESPONSE, 0, b"")))
+        with pytest.raises(KeyboardInterrupt):
+            client.call(ECHO["Len"], BytesValue())
+        setattr(sock, attribute, False)
+        with pytest.raises(Closed, match="^connection: interrupted while bytes were"):
+            client.call(ECHO["Len"], BytesValue())
+        request = theirs.recv(1000)
+        assert request.count(b"peer.v1.Echo") == 1
+        assert theirs.recv(1000) == b""
