@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""ttrpc as its users install it: the wheel, in an environment that has nothing else."""
+"""ttrpc as its users install it: the wheel, with no other package but its needs."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ TRY_AGAIN: Final = frozenset({408, 429, 502, 503, 504})
 MAX_RESPONSE: Final = 64 << 10
 """Bytes of a response's body."""
 MAX_RETRY_AFTER: Final = 30.0
-"""Seconds."""
+"""Seconds of a Retry-After that are kept to; a longer one is cut."""
 
 
 class Outcome(enum.Enum):
@@ -136,8 +136,8 @@ class _ClosedEarly(OSError):
 def parse_retry_after(value: str) -> float | None:
     """Return the seconds of a Retry-After, at most `MAX_RETRY_AFTER`.
 
-    None for anything else. A date, the other form of the header, would compare the
-    host's clock with the guest's.
+    None for a value that is no number of seconds. A date, the other form of the header,
+    would compare the host's clock with the guest's.
     """
     try:
         seconds = float(value)

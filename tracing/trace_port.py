@@ -152,7 +152,7 @@ class TracePort:
             self._queue.clear()
             self._spool.clear()
         if self._thread.is_alive():
-            # It waits for a collector that does not answer.
+            # The thread waits for a collector that does not answer.
             self._collector.abort()
             self._thread.join(ABORT_TIMEOUT)
         return left == 0

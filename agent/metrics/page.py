@@ -40,7 +40,7 @@ def page(paths: SystemPaths, *, scrapes: int, spans: Counters) -> str:
     `scrapes` is the number of pages so far, this one included.
     """
     families = [
-        # Not of kind counter, which the library would rename to ..._total.
+        # Kind unknown, because the library would rename a counter to ..._total.
         Family(
             "kata_agent_scrape_count",
             "Scrapes of this page, the present one included",

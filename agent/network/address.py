@@ -37,7 +37,7 @@ class Prefix:
     """4 or 6."""
     address: str
     length: int
-    """In bits."""
+    """Bits of the network part."""
 
     def __str__(self) -> str:
         return f"{self.address}/{self.length}"

@@ -42,7 +42,7 @@ def serialize_list(numbers: set[int]) -> str:
 
 
 def clamp_cpuset(resources: Spec, sys: Path) -> None:
-    """Reduce `cpu.cpus` and `cpu.mems` of OCI resources to what is online."""
+    """Reduce `cpu.cpus` and `cpu.mems` of OCI resources to the online ones."""
     cpu = resources.get("cpu", {})
     for key, file in (
         ("cpus", "devices/system/cpu/online"),

@@ -126,7 +126,7 @@ FLAGS: Final[Mapping[str, Changes]] = {
     "agent.debug_console": {"debug_console": True},
     "agent.devmode": {"devmode": True, "debug": True},
     "agent.trace": {"trace": "isolated", "debug": True},
-    # It is a flag to systemd too (man 1 systemd, "KERNEL COMMAND LINE").
+    # Without a value too, as for systemd (man 1 systemd, "KERNEL COMMAND LINE").
     "systemd.unified_cgroup_hierarchy": {"unified_cgroup_hierarchy": True},
 }
 

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The pause process: PID 1 of the pid namespace that containers share.
 
-Containers see it in their `/proc`, so that it must lead nowhere and have no rights:
-`/proc/1/root` and `/proc/1/cwd` are an empty directory, and it runs as the user nobody
-(65534) without capabilities.
+Containers see this process in their `/proc`, and must find no way into the guest by it:
+`/proc/1/root` and `/proc/1/cwd` are an empty directory, and the process runs as the
+user nobody (65534) without capabilities.
 """
 
 from __future__ import annotations

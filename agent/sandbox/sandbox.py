@@ -180,7 +180,7 @@ class Sandbox:
                 self._build(container, request, spec, agent_pid=agent_pid)
             )
         except asyncio.CancelledError:
-            # The caller has gone, and nobody will ever ask for this container.
+            # The caller has gone, and no other caller knows of this container.
             self._begin_removal(container)
             raise
 
@@ -251,7 +251,7 @@ class Sandbox:
     async def update_container(
         self, container_id: str, message: oci_pb2.LinuxResources
     ) -> None:
-        """Change a container's resources; what the message leaves out stays."""
+        """Change a container's resources; those that the message leaves out stay."""
         container = self.container(container_id)
         resources = resources_to_oci(message)
         # The rules are complete since the creation: another one could only allow

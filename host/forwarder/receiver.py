@@ -22,8 +22,8 @@ from kata_host.trace.received_span import ReceivedSpan, from_otlp
 
 MAX_SPANS: Final = 100_000
 MAX_BYTES: Final = 64 << 20
-"""Of all batches as they were encoded. A batch that exceeds one of the two is refused,
-and the guest counts it."""
+"""Bytes of all encoded batches together. A batch that exceeds one of the two bounds is
+refused, and the guest counts it."""
 
 
 class Receiver:

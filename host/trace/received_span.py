@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 Value: TypeAlias = "str | bool | int | float | bytes | list[Value] | dict[str, Value]"
 E = TypeVar("E", bound=enum.IntEnum)
 MAX_DEPTH: Final = 8
-"""Of values within values; deeper ones are read as ""."""
+"""Levels of values within values; deeper ones are read as ""."""
 
 
 class SpanStatus(enum.IntEnum):

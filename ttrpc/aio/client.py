@@ -81,7 +81,7 @@ class Client:
 
         Args:
             address: As text (see `ttrpc.address`) or parsed.
-            timeout: Seconds to try again while nobody listens; None tries once.
+            timeout: Seconds to try again while no server listens; None tries once.
             interceptors: Wrapped around every call; the first is outermost.
             limits: Bounds the memory that the server can make this client use.
             reconnect: Seconds that a call may spend on connecting again after the
@@ -90,7 +90,7 @@ class Client:
 
         Raises:
             ValueError: `address` is not an address.
-            Closed: nobody listens there.
+            Closed: no server listens there.
         """
         sock = await dial(address, timeout=timeout)
         return cls(

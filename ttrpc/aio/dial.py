@@ -15,12 +15,12 @@ from ttrpc.hvsock import connect_command, is_reply_complete
 async def dial(address: Address | str, *, timeout: float | None) -> socket.socket:
     """Return a connected, nonblocking socket.
 
-    Tries again for `timeout` seconds while nobody listens, because a guest may still
-    be booting. None tries once.
+    Tries again for `timeout` seconds while no server listens, because a guest may
+    still be booting. None tries once.
 
     Raises:
         ValueError: `address` is not an address.
-        Closed: nobody listens; the message names the address and the last failure.
+        Closed: no server listens; the message names the address and the last failure.
         RemoteProtocolError: the peer is not a hybrid vsock.
     """
     if isinstance(address, str):

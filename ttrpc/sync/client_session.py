@@ -39,7 +39,7 @@ class ClientSession:
         self._answers: dict[int, bytes | Exception] = {}
         """Payload or error of the calls that were answered, by stream id."""
         self._inboxes: dict[int, Inbox] = {}
-        """Of the streams that have not ended, by stream id."""
+        """The inboxes of the streams that have not ended, by stream id."""
         self._inbox_limit = limits.stream_inbox
         self._held_limit = limits.held_per_connection
         self.connection = ClientConnection(self, limit=limits.message)
