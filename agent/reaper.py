@@ -105,9 +105,10 @@ class Reaper:
     ) -> Completed:
         """Run a helper program to its end and return its output.
 
-        Its standard descriptors are memory files, so neither the program nor the agent
-        waits for the other. The program is killed when the caller is cancelled, or
-        after `timeout` seconds. Raises `Timeout` in that case, and `NotFound`.
+        The program's standard descriptors are memory files, so neither the program nor
+        the agent waits for the other. The program is killed when the caller is
+        cancelled, or after `timeout` seconds. Raises `Timeout` in that case, and
+        `NotFound`.
         """
         name = os.path.basename(program or argv[0])
         with (

@@ -66,8 +66,8 @@ class Collector:
         deadline = time.monotonic() + timeout
         request = format_request(self._encoding.path, body, self._encoding.content_type)
         if self._socket is not None:
-            # Collectors close a connection that was idle for a minute. That is no
-            # failure, so a new one is tried at once.
+            # Collectors close a connection that was idle for a minute. Such an end is
+            # no failure, so a new connection is tried at once.
             try:
                 return self._exchange(self._socket, request, deadline)
             except (ConnectionError, _ClosedEarly):

@@ -81,8 +81,8 @@ class TracePort:
         )
         self._counters = counters or Counters()
         self._pid = os.getpid()
-        # Its lock guards all attributes below. It is held for a few assignments,
-        # never for I/O.
+        # The lock of this condition guards all attributes below. Threads hold the lock
+        # for a few assignments, never for I/O.
         self._changed = threading.Condition(self._counters.lock)
         self._queue: deque[SpanData] = deque()
         self._queued_since = 0.0

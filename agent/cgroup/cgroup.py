@@ -19,7 +19,7 @@ class Cgroup(Protocol):
     def pids(self) -> list[int]:
         """Return the pids of its processes and of those in the cgroups below it.
 
-        They are numbers of the agent's pid namespace. May block.
+        The pids are those of the agent's pid namespace. May block.
         """
         ...
 

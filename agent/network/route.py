@@ -2,9 +2,9 @@
 """Routes of the main table.
 
 The host requests routes, and all others stay. A requested route replaces an older one
-to the same destination. It never replaces another route of the same request, nor the
-route that the kernel made for another interface in the same subnet. If a route cannot
-be added, the table is put back.
+to the same destination. A requested route never replaces another route of the same
+request, nor the route that the kernel made for another interface in the same subnet. If
+a route cannot be added, the table is put back.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """CPU sets, reduced to the CPUs and memory nodes of this guest.
 
-The host sends numbers of its own CPUs. Those that the guest does not have are left out;
+The host sends numbers of its own CPUs. CPUs that the guest does not have are left out;
 when none is left, the container is not confined at all.
 """
 

@@ -19,8 +19,8 @@ from kata_agent.linux.spawn import Command, spawn
 
 PROGRAM: Final = (
     # The kernel reaps the orphans of a process that ignores SIGCHLD (man 2 wait), so
-    # that this one has nothing to do. It writes a byte when it is ready, and opens no
-    # file after that.
+    # that the pause process has nothing to do. It writes a byte when it is ready, and
+    # opens no file after that.
     "import _signal as s, posix as p\n"
     "s.signal(s.SIGCHLD, s.SIG_IGN)\n"
     "p.setgroups([]); p.setgid(65534); p.setuid(65534)\n"

@@ -29,8 +29,8 @@ refused, and the guest counts it."""
 class Receiver:
     """Listens on a unix socket, usually `<guest socket>_10240`, and keeps spans.
 
-    It takes OTLP only. Spans that a guest sends before it listens come later, because
-    the guest keeps them and tries again.
+    The receiver takes OTLP only. Spans that a guest sends before the receiver listens
+    come later, because the guest keeps them and tries again.
     """
 
     def __init__(

@@ -37,7 +37,7 @@ class SpanStatus(enum.IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class SpanEvent:
-    """A moment inside a span. This agent records none; other senders do."""
+    """A moment inside a span. This agent records no such events; other senders do."""
 
     name: str
     time: int

@@ -117,8 +117,8 @@ class Client:
         """Call a unary method and return its response.
 
         Args:
-            timeout: Seconds. It is sent along, and the server cancels the handler when
-                it has passed.
+            timeout: Seconds. The timeout is sent along, and the server cancels the
+                handler at that time.
             metadata: Text to send along; keys are sent in lower case.
 
         Raises:

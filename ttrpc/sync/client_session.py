@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The blocking client's work for one connection.
 
-It receives whenever it waits, also while it waits to write, because a server that is
-busy writing to this side need not read until this side does.
+The session receives whenever it waits, also while it waits to write, because a server
+that is busy writing to this side need not read until this side does.
 """
 
 from __future__ import annotations
