@@ -257,7 +257,7 @@ class AgentServiceBase:
         request: agent_pb2.CreateSandboxRequest,
         context: CallContext,
     ) -> empty_pb2.Empty | Awaitable[empty_pb2.Empty]:
-        """Twice is not an error: it starts over."""
+        """A second call is no error, and starts over."""
         raise unimplemented("CreateSandbox")
 
     def destroy_sandbox(

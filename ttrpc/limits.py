@@ -18,14 +18,14 @@ class Limits:
     calls_per_connection: int = 20_000
     """Calls in flight; further ones are answered with RESOURCE_EXHAUSTED."""
     calls: int = 100_000
-    """The same over all connections."""
+    """Calls in flight over all connections."""
     queued_per_connection: int = 16 * MESSAGE_LIMIT
     """Bytes to send that the peer has not read. Above an eighth, streams wait before
     they send. Above a quarter, a server stops reading from the peer. An answer for
     which there is no room is replaced by RESOURCE_EXHAUSTED."""
     queued: int = 64 * MESSAGE_LIMIT
-    """The same over all connections. Each may have as much as is still free, so that
-    peers that do not read leave room for the others."""
+    """Bytes to send over all connections. Each connection may have as much as is still
+    free, so that peers that do not read leave room for the others."""
     held_per_connection: int = 16 * MESSAGE_LIMIT
     """Bytes of the requests of calls in flight and of messages that streams have not
     read. Above it, a call with a request over 4 KiB is answered with

@@ -123,7 +123,8 @@ class DebugConsole:
                 return
             fd = os.open(terminal, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
             try:
-                # This terminal passes input on: the shell's own edits and echoes it.
+                # This terminal passes input on as it is, because the terminal of the
+                # shell edits and echoes that input.
                 pass_input_raw(fd)
                 await ShellSession(self._reaper, fd, lambda fd: False).run(shell)
             finally:

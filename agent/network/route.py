@@ -59,7 +59,7 @@ class Route:
     scope: int = RT_SCOPE_UNIVERSE
     """The distance to the destination (man 8 ip-route); always `universe` in IPv6."""
     mtu: int = 0
-    """In bytes; 0: that of the device."""
+    """The MTU in bytes; 0 means the MTU of the device."""
     metric: int = 0
     """Lower is preferred."""
     protocol: int = RTPROT_BOOT

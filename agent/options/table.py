@@ -63,7 +63,7 @@ def _debug_console_vport(value: str) -> Changes:
 
 def _hotplug_timeout(value: str) -> Changes:
     timeout = parse_timeout(value)
-    # To Kata's agents, a timeout of zero or less is one that was not given.
+    # Kata's agents use the default in place of a timeout of zero or less.
     return {"hotplug_timeout": timeout} if timeout > 0 else {}
 
 
