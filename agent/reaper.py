@@ -10,9 +10,9 @@ A process that the kernel reparents to the agent, and that is not registered, is
 in the container's pid namespace, and the kernel reports the exit of that namespace's
 PID 1 only after the zombie is reaped. SIGCHLD is only the hint to look.
 
-While the OCI runtime starts a process, an orphan may be that very process, whose pid the
-runtime is about to report. The exit codes of orphans are therefore kept for that long
-(`expecting`).
+While the OCI runtime starts a process, an orphan may be that very process, whose pid
+the runtime is about to report. The exit codes of orphans are therefore kept for that
+long (`expecting`).
 """
 
 from __future__ import annotations

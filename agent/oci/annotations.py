@@ -17,9 +17,9 @@ RUNTIME_ANNOTATIONS: Final = ("run.oci.", "module.wasm.", "org.criu.", "org.syst
 def drop_runtime_annotations(spec: Spec) -> None:
     """Remove the annotations that change how the OCI runtime works.
 
-    The users of a cluster set annotations on their containers. With these they would
-    replace the seccomp filter (`run.oci.seccomp_bpf_data`), choose another handler
-    (`run.oci.handler`) or write to files of the guest (`run.oci.hooks.stdout`).
+    The users of a cluster set annotations on their containers. By these annotations a
+    user could replace the seccomp filter (`run.oci.seccomp_bpf_data`), choose another
+    handler (`run.oci.handler`) or write to files of the guest (`run.oci.hooks.stdout`).
     """
     annotations = spec.get("annotations", {})
     for name in list(annotations):

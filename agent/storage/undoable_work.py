@@ -23,8 +23,8 @@ async def make_in_thread(
     """Call `make` in a thread and return its undo. Raises whatever `make` raises.
 
     A thread cannot be stopped. If the caller is cancelled meanwhile, this function
-    therefore waits for the thread, undoes its work, and then raises the cancellation. An error of
-    `make` must not take the place of the cancellation, which would be lost.
+    therefore waits for the thread, undoes its work, and then raises the cancellation.
+    An error of `make` must not take the place of the cancellation, which would be lost.
     """
     work = asyncio.ensure_future(blocking(make, *args, **kwargs))
     try:

@@ -17,9 +17,9 @@ class Call:
 
     context: CallContext
     size: int
-    """Bytes of its request: the metadata, and the payload of a unary call."""
+    """Bytes of the request: the metadata, and the payload of a unary call."""
     answered: bool = False
-    """Whether the caller has an answer; a later one of the handler is dropped."""
+    """Whether the caller has an answer; a later answer of the handler is dropped."""
     task: asyncio.Task[None] | None = None
     timer: asyncio.TimerHandle | None = None
     """Fires at the deadline."""
