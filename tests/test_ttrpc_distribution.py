@@ -18,7 +18,7 @@ from ttrpc import __version__
 
 ROOT: Final = Path(__file__).parents[1]
 BUILD_TIMEOUT: Final = 300
-"""Seconds to build the wheel, or to install it with what it needs."""
+"""Seconds to build the wheel, or to install it with its needs."""
 
 CALL: Final = """
 import asyncio, sys

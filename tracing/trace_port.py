@@ -94,7 +94,7 @@ class TracePort:
         self._next_try = 0.0
         self._failures = 0
         self._deadline = NEVER
-        """The time on the monotonic clock at which the thread gives up; set by `close`."""
+        """Time of the monotonic clock when the thread gives up; set by `close`."""
         self._thread = threading.Thread(
             target=self._run, name="trace-port", daemon=True
         )

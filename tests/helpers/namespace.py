@@ -55,7 +55,7 @@ class World:
     """The objects that a test inside the namespaces may use."""
 
     version: str
-    """`v1` or `v2`: what is mounted on `/sys/fs/cgroup`."""
+    """`v1` or `v2`: the version that is mounted on `/sys/fs/cgroup`."""
 
 
 Test = Callable[..., Coroutine[Any, Any, None]]
