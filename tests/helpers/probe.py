@@ -2,7 +2,7 @@
 """Sixty sessions of raw frames, and the answers of real servers to them.
 
 Each session is a function that drives a server of `peer.v1.Echo` and writes down
-what it answers; `tests/ttrpc/data/probe/SERVER.txt` has the same sessions as
+the answers; `tests/ttrpc/data/probe/SERVER.txt` has the same sessions as
 recorded from four versions of the Go library and two servers of ttrpc-rust.
 """
 
