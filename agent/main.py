@@ -83,7 +83,7 @@ by then, and some runtimes kill the VM 3 s after DestroySandbox."""
 VSOCK_TIMEOUT: Final = 30.0
 """Seconds to wait for the vsock device at boot."""
 VSOCK_INTERVAL: Final = 0.02
-"""Seconds between two attempts to listen on it."""
+"""Seconds between two attempts to listen on that device."""
 
 
 def run(*, listen: str | None = None, config_file: str | None = None) -> int:
@@ -319,7 +319,7 @@ async def listen_when_possible(
 
 
 async def shutdown(server: Server, tracing: Tracing) -> None:
-    """Let calls in flight end, DestroySandbox among them: it waits for its spans."""
+    """Let calls in flight end; DestroySandbox, one of them, waits for its spans."""
     flush = 0.0 if tracing.tracer is None else tracing.flush_timeout
     await server.shutdown(SHUTDOWN_TIMEOUT + flush)
 

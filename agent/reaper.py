@@ -7,10 +7,12 @@ report of a pid and its registration.
 
 A process that the kernel reparents to the agent, and that is not registered, is an
 *orphan*. Orphans are reaped too: the zombie of a failed `crun exec`, for example, lives
-in the container's pid namespace, and no exit of that namespace's PID 1 is reported
-before. SIGCHLD is only the hint to look. While the OCI runtime starts a process, an
-orphan may be that very process, whose pid the runtime is about to report. The exit
-codes of orphans are therefore kept for that long (`expecting`).
+in the container's pid namespace, and the kernel reports the exit of that namespace's
+PID 1 only after the zombie is reaped. SIGCHLD is only the hint to look.
+
+While the OCI runtime starts a process, an orphan may be that very process, whose pid
+the runtime is about to report. The exit codes of orphans are therefore kept for that
+long (`expecting`).
 """
 
 from __future__ import annotations
@@ -105,9 +107,10 @@ class Reaper:
     ) -> Completed:
         """Run a helper program to its end and return its output.
 
-        Its standard descriptors are memory files, so neither the program nor the agent
-        waits for the other. The program is killed when the caller is cancelled, or
-        after `timeout` seconds. Raises `Timeout` in that case, and `NotFound`.
+        The program's standard descriptors are memory files, so neither the program nor
+        the agent waits for the other. The program is killed when the caller is
+        cancelled, or after `timeout` seconds. Raises `Timeout` in that case, and
+        `NotFound`.
         """
         name = os.path.basename(program or argv[0])
         with (

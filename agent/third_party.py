@@ -31,7 +31,7 @@ def import_pyudev() -> Any:
 def import_prometheus_client() -> tuple[Any, Any]:
     """Return `generate_latest` and `Metric` of prometheus_client.
 
-    prometheus_client imports `ssl` for servers and clients that nobody starts here,
+    prometheus_client imports `ssl` for servers and clients that the agent never starts,
     and the agent never loads OpenSSL (`kata_agent.__main__`, 4 MiB). If `ssl` cannot be
     imported for that reason, a module of empty names stands in for it during the
     import: the library needs no more for its annotations.

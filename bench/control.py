@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The control path while everything around it hangs: `python -m bench.control`.
 
-It times `Check` and `SignalProcess` in turn, over a connection of their own: first of
-an idle agent, then with all of these under way at once:
+The bench times `Check` and `SignalProcess` in turn, over a connection of their own:
+first of an idle agent, then with all of these under way at once:
 
 - 200 long polls: WaitProcess, ReadStdout, ReadStderr, GetOOMEvent
 - a frozen container

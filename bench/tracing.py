@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The cost of tracing: `python -m bench.tracing`.
 
-It measures lives of containers in two local guests in turn, one of which is traced
-with a collector that takes connections and never responds; one span by itself; and
-turning tracing on in a process that has imported all of the agent. With `--write` the
-table goes to `bench/README.md`. Fails if a figure is over its budget.
+The bench measures lives of containers in two local guests in turn, one of which is
+traced with a collector that takes connections and never responds; one span by itself;
+and turning tracing on in a process that has imported all of the agent. With `--write`
+the table goes to `bench/README.md`. Fails if a figure is over its budget.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What runs on the host: nothing here is ever in a guest.
+"""The programs and libraries of the host: no module here ever runs in a guest.
 
 client/      calls a guest's agent: sandboxes, containers, processes
 ctl/         the program kata-agent-ctl

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The API's messages, and what is generated from them (`make protos`)."""
+"""The API's messages, and the code generated from them (`make protos`)."""

@@ -55,7 +55,7 @@ class AgentServiceBase:
         request: agent_pb2.RemoveContainerRequest,
         context: CallContext,
     ) -> empty_pb2.Empty | Awaitable[empty_pb2.Empty]:
-        """Kills what is left of the container and takes down all that was made for it.
+        """Kills the container's processes and removes everything that was made for it.
 
         """
         raise unimplemented("RemoveContainer")
@@ -129,7 +129,7 @@ class AgentServiceBase:
         context: CallContext,
     ) -> empty_pb2.Empty | Awaitable[empty_pb2.Empty]:
         """Touches every mount below the shared directory, so that virtiofsd drops
-        what the host has deleted.
+        the files that the host has deleted.
         """
         raise unimplemented("RemoveStaleVirtiofsShareMounts")
 
@@ -183,7 +183,7 @@ class AgentServiceBase:
         request: agent_pb2.UpdateInterfaceRequest,
         context: CallContext,
     ) -> types_pb2.Interface | Awaitable[types_pb2.Interface]:
-        """Finds the interface by its MAC address, else by its name."""
+        """Finds the interface by its MAC address, otherwise by its name."""
         raise unimplemented("UpdateInterface")
 
     def update_routes(
@@ -257,7 +257,7 @@ class AgentServiceBase:
         request: agent_pb2.CreateSandboxRequest,
         context: CallContext,
     ) -> empty_pb2.Empty | Awaitable[empty_pb2.Empty]:
-        """Twice is not an error: it starts over."""
+        """A second call is no error, and starts over."""
         raise unimplemented("CreateSandbox")
 
     def destroy_sandbox(

@@ -34,8 +34,8 @@ class HealthBase:
         request: health_pb2.CheckRequest,
         context: CallContext,
     ) -> health_pb2.HealthCheckResponse | Awaitable[health_pb2.HealthCheckResponse]:
-        """SERVING, whatever the request says and whatever else goes on: a runtime
-        that gets no answer kills the sandbox.
+        """Always SERVING, for any request and at any time, because a runtime that gets
+        no answer kills the sandbox.
         """
         raise unimplemented("Check")
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The unit tests of the protocol core take every branch of it.
 
-They are run once more for that, by themselves: what the conformance suite happens
-to pass through does not count.
+They are run once more for that, by themselves, because branches that only the
+conformance suite takes do not count.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ PATIENCE: Final = 60
 
 
 def run(program: Path, *arguments: str) -> list[str]:
-    """Return the lines that an example prints; it may print nothing else."""
+    """Return the lines that an example prints to stdout; stderr must be empty."""
     result = subprocess.run(
         [sys.executable, program.name, *arguments],
         cwd=program.parent,

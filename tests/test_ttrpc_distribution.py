@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""ttrpc as its users install it: the wheel, in an environment that has nothing else."""
+"""ttrpc as its users install it: the wheel, with no other package but its needs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ttrpc import __version__
 
 ROOT: Final = Path(__file__).parents[1]
 BUILD_TIMEOUT: Final = 300
-"""Seconds to build the wheel, or to install it with what it needs."""
+"""Seconds to build the wheel, or to install it with its needs."""
 
 CALL: Final = """
 import asyncio, sys

@@ -17,5 +17,5 @@ def wall_offset() -> int:
 
 
 def now(offset: int) -> int:
-    """Return the time since the epoch in nanoseconds, by a `wall_offset` of before."""
+    """Return the time since the epoch in nanoseconds, by an earlier `wall_offset`."""
     return time.monotonic_ns() + offset

@@ -25,7 +25,7 @@ TRY_AGAIN: Final = frozenset({408, 429, 502, 503, 504})
 MAX_RESPONSE: Final = 64 << 10
 """Bytes of a response's body."""
 MAX_RETRY_AFTER: Final = 30.0
-"""Seconds."""
+"""Seconds of a Retry-After that are kept to; a longer one is cut."""
 
 
 class Outcome(enum.Enum):
@@ -66,8 +66,8 @@ class Collector:
         deadline = time.monotonic() + timeout
         request = format_request(self._encoding.path, body, self._encoding.content_type)
         if self._socket is not None:
-            # Collectors close a connection that was idle for a minute. That is no
-            # failure, so a new one is tried at once.
+            # Collectors close a connection that was idle for a minute. Such an end is
+            # no failure, so a new connection is tried at once.
             try:
                 return self._exchange(self._socket, request, deadline)
             except (ConnectionError, _ClosedEarly):
@@ -136,8 +136,8 @@ class _ClosedEarly(OSError):
 def parse_retry_after(value: str) -> float | None:
     """Return the seconds of a Retry-After, at most `MAX_RETRY_AFTER`.
 
-    None for anything else. A date, the other form of the header, would compare the
-    host's clock with the guest's.
+    None for a value that is no number of seconds. A date, the other form of the header,
+    would compare the host's clock with the guest's.
     """
     try:
         seconds = float(value)

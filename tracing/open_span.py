@@ -24,7 +24,7 @@ current_span: Final[ContextVar[OpenSpan | None]] = ContextVar(
 
 
 class OpenSpan:
-    """What `kata_tracing.span.span` returns while tracing is on."""
+    """The span that `kata_tracing.span.span` returns while tracing is on."""
 
     __slots__ = ("_data", "_parent", "_put", "_token", "has_ended", "offset", "remote")
 

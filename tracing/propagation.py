@@ -25,7 +25,8 @@ from kata_tracing.trace_context import SAMPLED, TRACEPARENT, TRACESTATE, TraceCo
 UBER_TRACE_ID: Final = "uber-trace-id"
 
 MAX_VALUE: Final = 512
-"""Characters; a longer header is ignored. W3C 3.3.1.5 asks for 512 of tracestate."""
+"""Characters of a header; a longer one is ignored. W3C 3.3.1.5 asks for 512 of a
+tracestate."""
 MAX_MEMBERS: Final = 32
 """List members of a tracestate, W3C 3.3.1.1."""
 

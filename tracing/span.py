@@ -27,7 +27,8 @@ class Span(Protocol):
     """One timed step, which ends when its `with` block does.
 
     An exception that leaves the block marks the span as failed (`error.type`, and
-    `agent.errno` for an `OSError`) and is raised on. Its message is not sent.
+    `agent.errno` for an `OSError`) and is raised on. The exception's message is not
+    sent.
     """
 
     def set_attribute(self, key: str, value: Attribute) -> None:
@@ -70,7 +71,7 @@ _tracer: Tracer | None = None
 def span(name: str, attributes: Attributes | None = None, *, subsystem: str) -> Span:
     """Return a span for a `with` statement; it does nothing when tracing is off.
 
-    It is a child of the span around it in the same task or thread.
+    The span is a child of the span around it, in the same task or thread.
     """
     if _tracer is None:
         return NO_SPAN

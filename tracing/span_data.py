@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The plain data of a span, from its beginning until the sender thread encodes it.
 
-The fields are those of OTLP's trace.proto. The SDK's own span takes 15 us to begin
-and to end, 30 to 40 when the caches are cold, on the loop that serves calls. This one
+The fields are those of OTLP's trace.proto. The SDK's own span takes 15 us to begin and
+to end, 30 to 40 when the caches are cold, on the loop that serves calls. This class
 takes 5, and `kata_tracing.sdk_translator` makes the SDK's of it in the sender thread.
 """
 

@@ -81,8 +81,8 @@ class TracePort:
         )
         self._counters = counters or Counters()
         self._pid = os.getpid()
-        # Its lock guards all attributes below. It is held for a few assignments,
-        # never for I/O.
+        # The lock of this condition guards all attributes below. Threads hold the lock
+        # for a few assignments, never for I/O.
         self._changed = threading.Condition(self._counters.lock)
         self._queue: deque[SpanData] = deque()
         self._queued_since = 0.0
@@ -94,7 +94,7 @@ class TracePort:
         self._next_try = 0.0
         self._failures = 0
         self._deadline = NEVER
-        """When the thread gives up, on the monotonic clock; set by `close`."""
+        """Time of the monotonic clock when the thread gives up; set by `close`."""
         self._thread = threading.Thread(
             target=self._run, name="trace-port", daemon=True
         )
@@ -152,7 +152,7 @@ class TracePort:
             self._queue.clear()
             self._spool.clear()
         if self._thread.is_alive():
-            # It waits for a collector that does not answer.
+            # The thread waits for a collector that does not answer.
             self._collector.abort()
             self._thread.join(ABORT_TIMEOUT)
         return left == 0

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Makes spans while tracing is on: ids, parents and time stamps.
 
-It runs where calls are served, so it makes plain data only. The slow work, such as
-making OpenTelemetry's spans, is the sender thread's (`kata_tracing.trace_port`).
+The tracer runs where calls are served, so it makes plain data only. The slow work, such
+as making OpenTelemetry's spans, is the sender thread's (`kata_tracing.trace_port`).
 """
 
 from __future__ import annotations

@@ -177,8 +177,8 @@ class Tracing:
     def boot(self, *, since: int) -> Span:
         """Begin the span of the agent's start; `since` is of `time.monotonic_ns`.
 
-        It ends with its `with` block, when the server is ready. Calls that are roots
-        of a trace link to it.
+        The span ends with its `with` block, when the server is ready. Calls that are
+        roots of a trace link to it.
         """
         if self.tracer is None:
             return NO_SPAN

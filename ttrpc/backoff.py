@@ -32,7 +32,8 @@ class Backoff:
 def dial_backoff() -> Backoff:
     """Return the pauses between attempts to reach a server that is starting.
 
-    They are short next to the boot of a guest, and long enough not to slow it down.
+    The pauses are short next to the boot of a guest, and long enough not to slow it
+    down.
     """
     return Backoff(0.01, 0.2)
 

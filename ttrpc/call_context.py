@@ -70,7 +70,7 @@ class CallContext:
     def metadata(self) -> Metadata:
         """The metadata that was received with the request, or will be sent with it.
 
-        It is made on first use, because most handlers do not read it.
+        The metadata object is made on first use, because most handlers do not read it.
         """
         if self._metadata is None:
             self._metadata = Metadata(self._pairs)

@@ -269,7 +269,7 @@ class ClientConnection:
 
 
 def _decode_response(frame: RawFrame) -> bytes:
-    """Return the payload of a Response. Raises the error that the frame stands for."""
+    """Return the payload of a Response. Raises the error that the frame carries."""
     _, type, _, payload = frame
     if type != RESPONSE:
         kind = "data" if type == DATA else "unknown"

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The two messages around every payload: Request and Response (ttrpc/envelope.proto).
 
-They are encoded in parts, so that a large payload is not copied into a message first:
-the fields before it, the payload as it is, and the fields behind it.
+These messages are encoded in parts, so that a large payload is not copied into a
+message first: the fields before it, the payload as it is, and the fields behind it.
 """
 
 from __future__ import annotations

@@ -105,8 +105,8 @@ class RemoteProtocolError(ProtocolError):
 class OversizedMessage(ProtocolError, StatusError):
     """A message longer than the limit; only its own call fails.
 
-    It is a status too, RESOURCE_EXHAUSTED with Go's text, so that code which checks
-    status codes alone handles it as it handles the answer of a Go peer.
+    The error is a status too, RESOURCE_EXHAUSTED with Go's text, so that code which
+    checks status codes alone handles it as it handles the answer of a Go peer.
     """
 
     def __init__(self, stream_id: int, length: int, limit: int) -> None:

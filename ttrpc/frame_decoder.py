@@ -27,7 +27,7 @@ from ttrpc.share import Share
 LARGE: Final = 16 << 10
 """Bytes of payload from which a frame gets a buffer of its own."""
 FIRST_BUFFER: Final = 64 << 10
-"""Bytes of that buffer at first, so that a peer that announces 4 MiB does not get
+"""Bytes of a frame's first buffer, so that a peer that announces 4 MiB does not get
 them before it has sent a part of them."""
 GROWTH: Final = 8
 """Each larger buffer holds so many times the bytes that have arrived. (Mapped memory
@@ -76,11 +76,12 @@ class FrameDecoder:
         """Stream id, type and flags of the frame in `_large`."""
         self._large: memoryview | None = None
         self._length = 0
-        """Bytes of that frame's payload."""
+        """Bytes of the whole payload of the frame in `_large`."""
         self._filled = 0
-        """Bytes of it that have arrived."""
+        """Bytes of that payload that have arrived."""
         self.large_buffer: memoryview | None = None
-        """Receive the rest of a large payload into this; None while there is none."""
+        """The buffer for the rest of a large payload; None while no such payload is
+        incomplete."""
 
     @property
     def is_idle(self) -> bool:

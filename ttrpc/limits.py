@@ -27,8 +27,8 @@ class Limits:
     they send. Above a quarter, a server stops reading from the peer. An answer for
     which there is no room is replaced by RESOURCE_EXHAUSTED."""
     queued: int = 64 * MESSAGE_LIMIT
-    """The same over all connections. Each may have as much as is still free, so that
-    peers that do not read leave room for the others."""
+    """Bytes to send over all connections. Each connection may have as much as is still
+    free, so that peers that do not read leave room for the others."""
     held_per_connection: int = 16 * MESSAGE_LIMIT
     """Bytes of the requests of calls in flight, of messages that streams have not read
     and of a large frame that has not arrived whole. Above it, a call with a request

@@ -65,8 +65,8 @@ class Outbox:
     def put_close(self, stream_id: int) -> None:
         """Add the Data frame that closes a direction.
 
-        It has no message, because that is the only form that every known peer reads
-        as the end: ttrpc-rust refuses one with data, and Go's client takes one without
+        The frame has no message, because every known peer reads only this form as the
+        end: ttrpc-rust refuses a frame with data, and Go's client takes a frame without
         NO_DATA for an empty message.
         """
         self._add(_pack(0, stream_id, DATA, REMOTE_CLOSED | NO_DATA))

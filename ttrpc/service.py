@@ -109,6 +109,6 @@ def python_name(name: str) -> str:
 
 
 def snake_case(name: str) -> str:
-    """Convert `GetOOMEvent` to `get_oom_event`, `AddARPNeighbors` to the like."""
+    """Convert a method's name: `GetOOMEvent` to `get_oom_event`."""
     name = re.sub("(.)([A-Z][a-z]+)", r"\1_\2", name)
     return re.sub("([a-z0-9])([A-Z])", r"\1_\2", name).lower()

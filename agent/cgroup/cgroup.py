@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A container's cgroup, the same for both versions.
 
-The OCI runtime makes a container's cgroup and sets its limits. Everything else goes
-through `Cgroup`: process lists, killing, freezing, statistics, OOM kills.
+The OCI runtime makes a container's cgroup and sets its limits. `Cgroup` does
+the rest: process lists, killing, freezing, statistics, OOM kills.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ class Cgroup(Protocol):
     def pids(self) -> list[int]:
         """Return the pids of its processes and of those in the cgroups below it.
 
-        They are numbers of the agent's pid namespace. May block.
+        The pids are those of the agent's pid namespace. May block.
         """
         ...
 

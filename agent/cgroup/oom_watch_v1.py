@@ -3,8 +3,8 @@
 
 Kernel: Documentation/admin-guide/cgroup-v1/memory.rst, "OOM Control". The kernel
 signals before it kills and counts the kill after that (mm/memcontrol-v1.c,
-mem_cgroup_oom_notify). It signals more than once for a kill, and once more when the
-cgroup is removed. So after each signal the count is read several times.
+mem_cgroup_oom_notify). The kernel signals more than once for a kill, and once more when
+the cgroup is removed. So after each signal the count is read several times.
 """
 
 from __future__ import annotations

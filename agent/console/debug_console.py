@@ -4,7 +4,7 @@
     agent.debug_console                 on /dev/console, one shell after the other
     agent.debug_console_vport=1026      on a vsock port, a shell for each connection
 
-The console has to work when nothing else does, so that it depends on nothing but a
+The console has to work when the rest of the guest hangs. It therefore depends only on a
 shell in the guest: neither a sandbox nor a container can hold it up.
 """
 
@@ -123,7 +123,8 @@ class DebugConsole:
                 return
             fd = os.open(terminal, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
             try:
-                # This terminal passes input on: the shell's own edits and echoes it.
+                # This terminal passes input on as it is, because the terminal of the
+                # shell edits and echoes that input.
                 pass_input_raw(fd)
                 await ShellSession(self._reaper, fd, lambda fd: False).run(shell)
             finally:

@@ -4,8 +4,8 @@
     peer (a connection, or the console) ──► master ⇄ slave ──► shell
                                         ◄──
 
-It is over when the shell has ended and the peer has its output, or when the peer has
-gone: then every process of the shell's session is killed.
+The session is over when the shell has ended and the peer has the output, or when the
+peer has gone. Then every process of the session is killed.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 """The states of a container, and the events that lead from one to the next.
 
 The host asks for every event but `EXIT`, which the kernel reports whenever the init
-ends: also while the agent waits for the end of a freeze or a thaw. The table decides
-what an event does to a container whose state has changed in the meantime.
+ends: also while the agent waits for the end of a freeze or a thaw. The event at the end
+of an operation therefore applies to the state at that moment, by the table.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class ContainerState(enum.StrEnum):
 
 
 class ContainerEvent(enum.StrEnum):
-    """What happens to a container; the values appear in error messages."""
+    """An event in the life of a container; the values appear in error messages."""
 
     CREATE = "create"
     START = "start"

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Guest hooks: programs of the guest image that run for every container.
 
-They are in directories named after the kind of hook, below the path that CreateSandbox
-gives, and run after the hooks of the spec. The runtime runs all but those of the kind
-`RUN_BY_AGENT`.
+The hooks are in directories named after the kind of hook, below the path that
+CreateSandbox gives, and run after the hooks of the spec. The runtime runs all but those
+of the kind `RUN_BY_AGENT`.
 """
 
 from __future__ import annotations

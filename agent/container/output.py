@@ -122,7 +122,7 @@ class Output:
 
 
 def _unread(fd: int) -> int:
-    """Bytes that can be read from a pipe or terminal (man 2 ioctl_tty, FIONREAD)."""
+    """Return the bytes that can be read at once (man 2 ioctl_tty, FIONREAD)."""
     answer = bytearray(4)
     try:
         fcntl.ioctl(fd, termios.FIONREAD, answer)

@@ -19,11 +19,12 @@ from kata_agent.container.stream_connections import StreamConnections
 
 class ProcessState(enum.Enum):
     RUNNING = "running"
-    """It has a pid; an init may still wait for its container to be started."""
+    """The process has a pid; an init may still wait for its container to be started."""
     EXITED = "exited"
-    """It has an exit code, which no caller has been given yet."""
+    """The process has an exit code, which no caller has been given yet."""
     WAITED_FOR = "waited for"
-    """A caller has been given the exit code: `WaitProcess` finds it no more."""
+    """A caller has been given the exit code: `WaitProcess` does not find the
+    process any more."""
 
 
 class ProcessEvent(enum.Enum):

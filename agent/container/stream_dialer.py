@@ -10,7 +10,7 @@ from kata_agent.blocking import blocking
 from kata_agent.ports.ports import Ports
 
 CONNECT_TIMEOUT: Final = 10.0
-"""Seconds."""
+"""Seconds for one connection to the host."""
 
 
 class StreamDialer:

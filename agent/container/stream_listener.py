@@ -59,7 +59,7 @@ class StreamListener:
                 return await arrival
         except BaseException as error:
             if arrival.done() and not arrival.cancelled():
-                # It came in the very turn of the loop in which the caller left.
+                # The connection came in the turn of the loop in which the caller left.
                 arrival.result().close()
             if isinstance(error, TimeoutError):
                 raise OSError("no connection from the host") from None

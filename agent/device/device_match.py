@@ -16,4 +16,5 @@ class DeviceMatch:
     node: DeviceNode | None = None
     """None for a device that the guest's kernel drives: the container gets no node."""
     pci_addresses: Mapping[str, str] = field(default_factory=dict)
-    """Of passed-through devices: the host's address -> the guest's (`0000:01:00.0`)."""
+    """PCI addresses of passed-through devices: the host's -> the guest's
+    (`0000:01:00.0`)."""

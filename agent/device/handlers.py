@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The types of devices. A new one is a file in this folder and a line in `HANDLERS`.
 
-Its name is in `driver_names.py` as well, which the start of the agent reads.
+The type's name is in `driver_names.py` as well, which the start of the agent reads.
 """
 
 from __future__ import annotations

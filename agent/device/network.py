@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Network interfaces by PCI path. They have no node and no path in a container."""
+"""Network interfaces by PCI path.
+
+An interface has no node, and no path in a container.
+"""
 
 from __future__ import annotations
 

@@ -107,7 +107,7 @@ def _bus_behind(paths: SystemPaths, bridge: str, path: PciPath) -> str:
 
 
 def rescan(paths: SystemPaths) -> None:
-    """Make the kernel look for PCI devices that nobody has announced to it. Blocks.
+    """Make the kernel look for PCI devices that ACPI did not announce. Blocks.
 
     ACPI announces plugged devices, but some guests have no ACPI. A failure is only
     logged, because the device may come without a rescan.

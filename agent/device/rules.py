@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The device rules of a container's cgroup.
 
-Hosts leave the rules out, and the guest writes them: they allow the harmless devices
-that every container has and the devices of its spec, and nothing else. In any case the
-last rules deny the disks that the guest itself runs from, because a container may make
+Hosts leave the rules out, and the guest writes them: they allow only the harmless
+devices that every container has and the devices of its spec. In any case the last rules
+deny the disks that the guest itself runs from, because a container may make
 nodes (CAP_MKNOD) and must not write the agent's own files through one (CVE-2020-2023,
 CVE-2026-24834).
 """

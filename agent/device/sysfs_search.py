@@ -53,8 +53,8 @@ def _is_ready(dev: Path, event: Uevent) -> bool:
     """Tell whether the device can be used already.
 
     A device is in sysfs a moment before it has a node and, if it is a disk, before it
-    can be opened (kernel, device_add_disk). Its event comes after that, so a device
-    that is not ready is one whose event is still to come.
+    can be opened (kernel, device_add_disk). The device's event comes after that, so the
+    event of a device that is not ready is still to come.
     """
     if event.subsystem == "net" or not event.name:
         return True

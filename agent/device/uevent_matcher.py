@@ -11,13 +11,13 @@ from kata_agent.device.uevent import Uevent
 
 @dataclass(frozen=True, slots=True)
 class UeventMatcher:
-    """Tells whether an event is about the device that somebody waits for."""
+    """Tells whether an event is about the device that a caller waits for."""
 
     description: str
     """The device in words, for the error if it does not come."""
     subsystem: str
     devpath: re.Pattern[str]
-    """Has to match the whole path, so that `0:0:0:1` never means `0:0:0:10`."""
+    """Must match the whole path, so that `0:0:0:1` never means `0:0:0:10`."""
     action: str = "add"
 
     def matches(self, event: Uevent) -> bool:

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The kernel's interfaces, and nothing of containers.
+"""The kernel's interfaces; no module here knows of containers.
 
-Each module is one man page: it checks errors, names its arguments after the
+Each module is one man page: the module checks errors, names its arguments after the
 kernel's and keeps no state.
 """

@@ -46,8 +46,8 @@ class Command:
     """None is `DEFAULT_ENVIRONMENT`."""
     new_session: bool = False
     terminal: str = ""
-    """The path of a terminal that replaces the three standard descriptors. It becomes
-    the controlling terminal of a new session."""
+    """The path of a terminal that replaces the three standard descriptors. That
+    terminal becomes the controlling terminal of a new session."""
     sigpipe: bool = True
     """False to ignore SIGPIPE until the program says otherwise."""
     program: str = ""

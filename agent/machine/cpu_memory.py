@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """CPUs and memory that the host plugs in: found in sysfs, and brought online.
 
-A plugged CPU appears some time after the host has added it, and is off until somebody
+A plugged CPU appears some time after the host has added it, and is off until the agent
 writes to its `online` file (kernel, Documentation/core-api/cpu_hotplug.rst). The same
 goes for a block of memory (Documentation/admin-guide/mm/memory-hotplug.rst).
 """
@@ -82,7 +82,7 @@ def _is_on_now(file: Path) -> bool:
         if file.read_text().strip() == "0":
             file.write_text("1")
     except FileNotFoundError:
-        # The boot CPU, or boot memory: it cannot be switched, and so it is on.
+        # The boot CPU and boot memory have no such file, because they are always on.
         return True
     except OSError as error:
         log.warning("not online", extra={"file": str(file), "error": error.strerror})

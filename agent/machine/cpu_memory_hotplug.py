@@ -114,7 +114,7 @@ class CpuMemoryHotplug:
 
 
 async def _log_failure(work: Coroutine[Any, Any, None]) -> None:
-    """Run background work. Nobody waits for it, so its failure can only be logged."""
+    """Run background work and log its failure, because no caller waits for it."""
     try:
         await work
     except (AgentError, OSError) as error:

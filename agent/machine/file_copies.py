@@ -192,8 +192,8 @@ def _open_parent(root: int, path: str, request: CopyFileRequest) -> int:
     parent, made = make_directories(root, _split(path)[0], mode=mode)
     try:
         if made:
-            # Only the innermost directory gets the file's owner. Its mode is set
-            # again, because the umask has cut the mode that mkdir was given.
+            # Only the innermost directory gets the file's owner. That directory's mode
+            # is set again, because the umask has cut the mode that mkdir was given.
             os.chown(proc_path(parent), request.uid, request.gid)
             os.chmod(proc_path(parent), mode)
     except BaseException:

@@ -77,7 +77,7 @@ class PartialFile:
 
 
 def temporary_name() -> str:
-    """Return a new name that nobody can guess, and so nobody can have taken."""
+    """Return a random name, so that no container can guess it and take it first."""
     return f".copy-{os.urandom(8).hex()}"
 
 

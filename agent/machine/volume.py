@@ -66,7 +66,7 @@ def _file_system_status(
 async def resize_volume(paths: SystemPaths, path: str, size: int) -> None:
     """Grow the file system mounted at `path` to `size` bytes.
 
-    Its disk must have been enlarged already. A size that the file system has already is
+    The disk must have been enlarged already. A size that the file system has already is
     no error. Raises `Unimplemented` for a type that the kernel cannot grow,
     `InvalidState` for a size beyond the disk's, `InvalidArgument`, `NotFound` or
     `OSError`.

@@ -12,8 +12,8 @@ from kata_agent.metrics.family import Family, items, merged
 from kata_agent.system_paths import SystemPaths
 
 TYPES: Final = frozenset({"ext4", "xfs", "btrfs", "vfat", "overlay"})
-"""File systems on disks of this guest. Those that the host serves are left out, because
-they may not answer."""
+"""File systems on disks of this guest. File systems that the host serves are left out,
+because the host may not answer."""
 
 
 def filesystem_families(paths: SystemPaths) -> Iterator[Family]:

@@ -23,10 +23,10 @@ BITS: Final = {V4: 32, V6: 128}
 _FAMILY: Final = {V4: socket.AF_INET, V6: socket.AF_INET6}
 _MAC: Final = re.compile(r"[0-9a-f]{2}(?::[0-9a-f]{2})+")
 _NAME: Final = re.compile(r"[^\s/:%\\\"'#]+")
-"""Without the characters that the kernel refuses (`dev_valid_name`) or replaces (`%d`),
-and those that have a meaning in a batch of `ip`."""
+"""A name without the characters that the kernel refuses (`dev_valid_name`) or replaces
+(`%d`), and without those that have a meaning in a batch of `ip`."""
 NAME_LIMIT: Final = 15
-"""Bytes: IFNAMSIZ without the NUL."""
+"""Bytes of a name: IFNAMSIZ without the NUL."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class Prefix:
     """4 or 6."""
     address: str
     length: int
-    """In bits."""
+    """Bits of the network part."""
 
     def __str__(self) -> str:
         return f"{self.address}/{self.length}"

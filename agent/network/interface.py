@@ -30,7 +30,7 @@ V6_MTU: Final = 1280
 async def update_interface(
     ip: Ip, request: InterfaceRequest, device: str | None
 ) -> None:
-    """Configure one link as requested. Its other addresses stay.
+    """Configure one link as requested. The link's other addresses stay.
 
     `device` is the link's present name, if the host named the link by a PCI path.
     Raises `NotFound` and `Internal`.

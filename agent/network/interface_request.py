@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the host requests of one interface, checked."""
+"""The settings that the host requests for one interface, checked."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class InterfaceRequest:
     mac: str
     """Empty: the interface is found by its name."""
     mtu: int
-    """In bytes; 0: keep the MTU."""
+    """The MTU in bytes; 0 keeps the present one."""
     has_arp: bool
     addresses: tuple[Prefix, ...]
 

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """iproute2's `ip`: it shows the network as JSON, and changes it by batches of commands.
 
-A batch is one process for any number of changes. It stops at the first that fails, and
-leaves those before it in place: the caller takes them back (`undone_on_failure`). Words
-of a request become words of a command only after `kata_agent.network.address`.
+A batch is one process for any number of changes. The batch stops at the first change
+that fails. The changes before that one stay, and the caller undoes them
+(`undone_on_failure`). Words of a request become words of a command only after
+`kata_agent.network.address`.
 """
 
 from __future__ import annotations

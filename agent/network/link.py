@@ -24,9 +24,9 @@ class Link:
     index: int
     name: str
     mac: str
-    """In lower case; empty if the link has none."""
+    """The MAC address in lower case; empty if the link has none."""
     mtu: int
-    """In bytes."""
+    """The MTU in bytes."""
     is_up: bool
     has_arp: bool
     is_virtual: bool

@@ -2,9 +2,9 @@
 """Routes of the main table.
 
 The host requests routes, and all others stay. A requested route replaces an older one
-to the same destination. It never replaces another route of the same request, nor the
-route that the kernel made for another interface in the same subnet. If a route cannot
-be added, the table is put back.
+to the same destination. A requested route never replaces another route of the same
+request, nor the route that the kernel made for another interface in the same subnet. If
+a route cannot be added, the table is put back.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class Route:
     scope: int = RT_SCOPE_UNIVERSE
     """The distance to the destination (man 8 ip-route); always `universe` in IPv6."""
     mtu: int = 0
-    """In bytes; 0: that of the device."""
+    """The MTU in bytes; 0 means the MTU of the device."""
     metric: int = 0
     """Lower is preferred."""
     protocol: int = RTPROT_BOOT

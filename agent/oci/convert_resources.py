@@ -62,8 +62,8 @@ def _device_rule_to_oci(message: oci_pb2.LinuxDeviceCgroup) -> Spec:
         "type": message.Type or "a",
         "access": message.Access,
     }
-    # No device has the major number 0: it was a wildcard that lost its presence on the
-    # wire. Only rules that cannot open a device are read that way.
+    # No device has the major number 0: a 0 was a wildcard that lost its presence on
+    # the wire. Only rules that cannot open a device are read that way.
     harmless = not message.Allow or message.Access == "m" or rule["type"] == "a"
     if message.Major == _ANY_NUMBER or (message.Major == 0 and harmless):
         if message.Minor > 0:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """CPU sets, reduced to the CPUs and memory nodes of this guest.
 
-The host sends numbers of its own CPUs. Those that the guest does not have are left out;
+The host sends numbers of its own CPUs. CPUs that the guest does not have are left out;
 when none is left, the container is not confined at all.
 """
 
@@ -42,7 +42,7 @@ def serialize_list(numbers: set[int]) -> str:
 
 
 def clamp_cpuset(resources: Spec, sys: Path) -> None:
-    """Reduce `cpu.cpus` and `cpu.mems` of OCI resources to what is online."""
+    """Reduce `cpu.cpus` and `cpu.mems` of OCI resources to the online ones."""
     cpu = resources.get("cpu", {})
     for key, file in (
         ("cpus", "devices/system/cpu/online"),

@@ -63,7 +63,7 @@ def _debug_console_vport(value: str) -> Changes:
 
 def _hotplug_timeout(value: str) -> Changes:
     timeout = parse_timeout(value)
-    # To Kata's agents, a timeout of zero or less is one that was not given.
+    # Kata's agents use the default in place of a timeout of zero or less.
     return {"hotplug_timeout": timeout} if timeout > 0 else {}
 
 
@@ -126,7 +126,7 @@ FLAGS: Final[Mapping[str, Changes]] = {
     "agent.debug_console": {"debug_console": True},
     "agent.devmode": {"devmode": True, "debug": True},
     "agent.trace": {"trace": "isolated", "debug": True},
-    # It is a flag to systemd too (man 1 systemd, "KERNEL COMMAND LINE").
+    # Without a value too, as for systemd (man 1 systemd, "KERNEL COMMAND LINE").
     "systemd.unified_cgroup_hierarchy": {"unified_cgroup_hierarchy": True},
 }
 

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The OCI runtime behind five verbs: create, start, exec, update, delete.
 
-The runtime is a program that runs once for each verb. It writes its errors as JSON
-lines to a memory file of the agent (`--log`), because its stderr is the container's.
+The runtime is a program that runs once for each verb. The runtime writes its errors as
+JSON lines to a memory file of the agent (`--log`), because its stderr is the
+container's.
 """
 
 from __future__ import annotations

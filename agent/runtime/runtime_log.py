@@ -36,7 +36,7 @@ def to_reason(log: bytes) -> str:
 
 
 def _innermost(message: str) -> str:
-    """Unwrap a message that is a line of the log itself: crun's child sends such."""
+    """Unwrap a message that is itself a line of the log, as crun's child writes it."""
     try:
         entry = json.loads(message)
     except ValueError:

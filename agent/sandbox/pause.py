@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The pause process: PID 1 of the pid namespace that containers share, named `pause`.
 
-Containers see it in their `/proc`, so that it must lead nowhere and have no rights:
-`/proc/1/root` and `/proc/1/cwd` are an empty directory, and it runs as the user nobody
-(65534) without capabilities.
+Containers see this process in their `/proc`, and must find no way into the guest by it:
+`/proc/1/root` and `/proc/1/cwd` are an empty directory, and the process runs as the
+user nobody (65534) without capabilities.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from kata_agent.linux.spawn import Command, spawn
 
 PROGRAM: Final = (
     # The kernel reaps the orphans of a process that ignores SIGCHLD (man 2 wait), so
-    # that this one has nothing to do. It writes a byte when it is ready, and opens no
-    # file after that.
+    # that the pause process has nothing to do. It writes a byte when it is ready, and
+    # opens no file after that.
     "import _signal as s, posix as p\n"
     "s.signal(s.SIGCHLD, s.SIG_IGN)\n"
     "f = p.open('/proc/self/comm', p.O_WRONLY); p.write(f, b'pause'); p.close(f)\n"

@@ -52,7 +52,10 @@ DESTROY_TIMEOUT: Final = 30.0
 
 
 class Sandbox:
-    """Creates, finds and removes containers. Its states: `kata_agent.sandbox.state`."""
+    """Creates, finds and removes containers.
+
+    The states of a sandbox are in `kata_agent.sandbox.state`.
+    """
 
     def __init__(self, guest: Guest) -> None:
         self.id = ""

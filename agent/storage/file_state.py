@@ -17,7 +17,7 @@ class FileState:
     uid: int
     gid: int
     size: int
-    """Bytes."""
+    """The size in bytes."""
     modified_ns: int
     """Nanoseconds since 1970."""
     inode: int

@@ -56,9 +56,9 @@ class _Use:
 
     point: MountPoint
     is_new: bool
-    """This user did not use the mount point before."""
+    """Whether this user did not use the mount point before."""
     is_first: bool
-    """Nobody did, so the storage was put in place."""
+    """Whether no user did, so that the storage was put in place now."""
 
 
 class Storages:
@@ -119,7 +119,7 @@ class Storages:
                 await self.add([message], None)
 
     async def remove_for(self, container_id: str) -> None:
-        """Release the container's storages; remove those that nobody uses any more.
+        """Release the container's storages; remove those without any user left.
 
         Goes on after a failure, and raises the first one at the end.
         """

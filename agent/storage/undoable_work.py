@@ -22,9 +22,9 @@ async def make_in_thread(
 ) -> ExitStack:
     """Call `make` in a thread and return its undo. Raises whatever `make` raises.
 
-    A thread cannot be stopped. So if the caller is cancelled meanwhile, this waits for
-    the thread, undoes its work, and then lets the cancellation go on. An error of
-    `make` must not take the place of the cancellation, which would be lost.
+    A thread cannot be stopped. If the caller is cancelled meanwhile, this function
+    therefore waits for the thread, undoes its work, and then raises the cancellation.
+    An error of `make` must not take the place of the cancellation, which would be lost.
     """
     work = asyncio.ensure_future(blocking(make, *args, **kwargs))
     try:

@@ -48,8 +48,8 @@ class Sample:
 class Comparison:
     """The medians of one cell's rounds.
 
-    Ratios are taken round by round: what else the machine does then is the same
-    for both sides.
+    Ratios are taken round by round, because other work of the machine then slows
+    both sides alike.
     """
 
     cell: Cell

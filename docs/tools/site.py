@@ -98,7 +98,7 @@ def anchor_of(name: str) -> str:
 
 
 def draw(match: re.Match[str]) -> str:
-    """Return a state diagram as SVG, so that nobody's browser has to draw it."""
+    """Return a state diagram as SVG, so that browsers need no program to draw it."""
     lines = [
         "digraph {",
         'graph [bgcolor=transparent ranksep=0.45 nodesep=0.5 tooltip=" "]',

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The OCI specification of a container without special needs.
 
-It is that of `docker run`: namespaces of its own for mounts, pids, host name and IPC,
-the pseudo file systems, a small set of capabilities, and no access to the parts of
-/proc that describe the machine. The network is the guest's, as in Kata.
+The specification is that of `docker run`: namespaces of its own for mounts, pids, host
+name and IPC, the pseudo file systems, a small set of capabilities, and no access to the
+parts of /proc that describe the machine. The network is the guest's, as in Kata.
 """
 
 from __future__ import annotations

@@ -28,7 +28,7 @@ PASSED_ON: Final = (
     signal.SIGUSR1,
     signal.SIGUSR2,
 )
-"""Signals that are passed on to the process. Those of job control are not."""
+"""Signals that are passed on to the process. The signals of job control are not."""
 
 
 async def attach(

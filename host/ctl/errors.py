@@ -11,8 +11,8 @@ from typing import Final
 FAILED: Final = 1
 USAGE: Final = 2
 RUN_FAILED: Final = 125
-"""Of `run` and `exec` for both, as docker has it: the other statuses are those of the
-program in the container."""
+"""The status of `run` and `exec` for a failure and for wrong usage, as docker has it:
+the other statuses are those of the program in the container."""
 
 
 class CommandError(Exception):

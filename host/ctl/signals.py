@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Signals that end a command only after it has released what it holds."""
+"""Signals that end a command only after the command has released its resources."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """`kata-trace-forwarder`: takes spans off the trace port of guests.
 
-It is for guests on vhost-vsock (QEMU), for many guests at once, and for files. A
-collector that can listen on a unix socket needs no forwarder (TRACING.md).
+The forwarder is for guests on vhost-vsock (QEMU), for many guests at once, and for
+files. A collector that can listen on a unix socket needs no forwarder (TRACING.md).
 """
 
 from __future__ import annotations

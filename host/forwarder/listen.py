@@ -57,7 +57,7 @@ def listen(address: str, *, mode: int = SOCKET_MODE) -> TraceListener:
 def listen_unix(path: Path, *, mode: int = SOCKET_MODE) -> TraceListener:
     """Listen on a unix socket; replace one on which no process listens any more.
 
-    Raises `FileExistsError` if anything else has the path.
+    Raises `FileExistsError` if the path is not a socket, or if a process listens on it.
     """
     _remove_stale(path)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)

@@ -22,15 +22,15 @@ from kata_host.trace.received_span import ReceivedSpan, from_otlp
 
 MAX_SPANS: Final = 100_000
 MAX_BYTES: Final = 64 << 20
-"""Of all batches as they were encoded. A batch that exceeds one of the two is refused,
-and the guest counts it."""
+"""Bytes of all encoded batches together. A batch that exceeds one of the two bounds is
+refused, and the guest counts it."""
 
 
 class Receiver:
     """Listens on a unix socket, usually `<guest socket>_10240`, and keeps spans.
 
-    It takes OTLP only. Spans that a guest sends before it listens come later, because
-    the guest keeps them and tries again.
+    The receiver takes OTLP only. Spans that a guest sends before the receiver listens
+    come later, because the guest keeps them and tries again.
     """
 
     def __init__(

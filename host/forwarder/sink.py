@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the forwarder asks of anything that takes batches."""
+"""The Protocol of a sink: an object that takes batches from the forwarder."""
 
 from __future__ import annotations
 

@@ -36,15 +36,15 @@ class TraceServerLimits:
     """Sizes in bytes, times in seconds."""
 
     body: int = 2 << 20
-    """Twice what an agent sends. A body of empty spans only decodes to 300 MiB."""
+    """Twice the bytes that an agent sends; a body of empty spans decodes to 300 MiB."""
     idle: float = 120.0
     """Between two requests. The agent sends a batch only when there are spans."""
     request: float = 20.0
     """From the first byte of a request to its last, and again for the response."""
     connections: int = 128
-    """Of all guests together."""
+    """Connections of all guests together."""
     guest_connections: int = 8
-    """Of one listener, or of one context id on vsock. The agent needs one."""
+    """Connections of one listener, or of one vsock context id. An agent needs one."""
 
 
 class TraceServer:

@@ -35,8 +35,8 @@ class Guest(Protocol):
     def start(self) -> None:
         """Start the guest and return when its socket takes connections.
 
-        The agent may not listen yet. Until it does, the socket closes a connection to
-        the agent's port, so clients try again.
+        The agent may not listen yet. Until the agent does, the socket closes a
+        connection to the agent's port, so clients try again.
 
         Raises `GuestError` if the guest cannot be started; nothing is left of it then.
         """

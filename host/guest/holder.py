@@ -4,9 +4,9 @@
     kata-agent-ctl guest start ──> holder ──> QEMU and backend, or a local guest
                                <── one line of JSON: {"address": ...} or {"error": ...}
 
-The holder outlives the command that started it, in a session of its own. It locks the
-guest's entry of the registry (`registry.py`), and the kernel releases that lock when
-the holder ends in any way.
+The holder outlives the command that started it, in a session of its own. The holder
+locks the guest's entry of the registry (`registry.py`), and the kernel releases that
+lock when the holder ends in any way.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 """A guest without a VM: the agent as PID 1 of new namespaces on this host.
 
 For the first run, for tests and for developing a runtime: a local guest starts in
-milliseconds and looks to a client like a VM behind a hybrid-vsock socket. It is no
-security boundary. `local_supervisor.py` is the process that holds it.
+milliseconds and looks to a client like a VM behind a hybrid-vsock socket. A local guest
+is no security boundary. `local_supervisor.py` is the process that holds it.
 """
 
 from __future__ import annotations

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """From a forked child of the supervisor to the agent as PID 1 of a local guest.
 
-This runs between fork and exec, so it only makes system calls. The agent's changes to
-the system end with its namespaces. The clock, kernel modules and rebooting have no
-namespace, so the agent loses the capabilities for them; sysfs is read-only.
+The code in this module runs between fork and exec, so it only makes system calls. The
+agent's changes to the system end with its namespaces. The clock, kernel modules and
+rebooting have no namespace, so the agent loses the capabilities for them; sysfs is
+read-only.
 """
 
 from __future__ import annotations
@@ -108,8 +109,8 @@ def _mount_private_trees(plan: Plan) -> None:
     mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC)
     mount(f"/proc/self/fd/{cmdline}", "/proc/cmdline", "", MS_BIND)
     os.close(cmdline)
-    # A new sysfs shows the devices of the new network namespace. Its mount is made
-    # read-only and not its superblock, which containers on the same network share.
+    # A new sysfs shows the devices of the new network namespace. Only the mount is made
+    # read-only, and not the superblock, which containers on the same network share.
     mount("sysfs", "/sys", "sysfs", MS_NOSUID | MS_NODEV | MS_NOEXEC)
     read_only = MS_REMOUNT | MS_BIND | MS_RDONLY
     mount("", "/sys", "", read_only | MS_NOSUID | MS_NODEV | MS_NOEXEC)

@@ -52,7 +52,7 @@ _STDLIB_UNWANTED: Final = shutil.ignore_patterns(
         "_tkinter*",
         "readline.*",
     ),
-    # Of the compiled files, only those for -OO are read.
+    # Compiled without -OO, but Python runs with -OO and reads only that kind.
     f"*.cpython-{VERSION.replace('.', '')}.pyc",
 )
 _SAME_TAR: Final = ("--sort=name", "--owner=0", "--group=0", "--numeric-owner")

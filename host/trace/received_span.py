@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 Value: TypeAlias = "str | bool | int | float | bytes | list[Value] | dict[str, Value]"
 E = TypeVar("E", bound=enum.IntEnum)
 MAX_DEPTH: Final = 8
-"""Of values within values; deeper ones are read as ""."""
+"""Levels of values within values; deeper ones are read as ""."""
 
 
 class SpanStatus(enum.IntEnum):
@@ -37,7 +37,7 @@ class SpanStatus(enum.IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class SpanEvent:
-    """A moment inside a span. This agent records none; other senders do."""
+    """A moment inside a span. This agent records no such events; other senders do."""
 
     name: str
     time: int

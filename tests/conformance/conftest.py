@@ -53,7 +53,7 @@ class Target:
     address: str
     rootfs: str
     source: Path | None = None
-    """What has to be copied to `rootfs` first."""
+    """The files that have to be copied to `rootfs` first."""
 
     async def bring_rootfs(self, client: AgentClient) -> None:
         if self.source is not None:

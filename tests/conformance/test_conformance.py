@@ -12,7 +12,7 @@ from tests.helpers.conformance.deviation import Deviations
 
 DEVIATIONS = Deviations.load()
 RUN = [case for case in table.CASES if ADDRESS or not case.machine]
-"""A local guest is no machine: what needs one is run in a VM."""
+"""A local guest is no machine: cases that need a machine run in a VM."""
 
 
 @pytest.mark.root

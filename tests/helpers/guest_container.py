@@ -83,7 +83,7 @@ async def run(client: AgentClient, message: agent_pb2.CreateContainerRequest) ->
 
 
 async def output(client: AgentClient, message: agent_pb2.CreateContainerRequest) -> str:
-    """Run a container that must succeed; return what it wrote."""
+    """Run a container that must succeed; return its output."""
     result = await run(client, message)
     assert result.status == 0, result
     return result.stdout.decode()

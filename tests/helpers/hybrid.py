@@ -10,11 +10,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 HANG_UP = b""
-"""In place of an answer: nobody listens in the guest, or its driver is not up yet."""
+"""In place of an answer: no server listens in the guest, or there is no driver yet."""
 
 
 class Vmm:
-    """Gives one connection after the other its answer, and keeps what it was asked."""
+    """Gives one connection after the other its answer, and keeps each request."""
 
     def __init__(self, path: Path, answers: Sequence[bytes]) -> None:
         self.path = path

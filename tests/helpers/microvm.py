@@ -23,7 +23,7 @@ DEVICES: Final = {
     "vhost-user-vsock-pci,chardev=vsock": "vhost-user-vsock-device,chardev=vsock",
     "virtio-rng-pci": "virtio-rng-device",
 }
-"""What every guest of ours has, and the same on virtio-mmio."""
+"""The devices of every guest of ours, each with its form on virtio-mmio."""
 VALUES: Final = {"-machine": MACHINE, "-smp": "1", "-m": "512M"}
 
 

@@ -6,7 +6,7 @@
 
 Each run forks: the child enters new mount, pid, net, uts, ipc and cgroup
 namespaces, below a cgroup made for it, and runs the coroutine in an event loop
-of its own. When it ends, the kernel kills what is left of the pid namespace and
+of its own. When it ends, the kernel kills the rest of the pid namespace and
 drops the mounts, and the parent removes the cgroups: nothing of the machine
 changes, also when the test fails or hangs.
 """
@@ -52,10 +52,10 @@ _numbers = itertools.count()
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """What a test inside the namespaces may use."""
+    """The objects that a test inside the namespaces may use."""
 
     version: str
-    """`v1` or `v2`: what is mounted on `/sys/fs/cgroup`."""
+    """`v1` or `v2`: the version that is mounted on `/sys/fs/cgroup`."""
 
 
 Test = Callable[..., Coroutine[Any, Any, None]]
@@ -105,7 +105,7 @@ def run_in_namespaces(version: str, body: Callable[[], None]) -> None:
     with _own_cgroups() as cgroups:
         report, answer = os.pipe()
         # The child is a session of its own, so that a test which hangs up a
-        # terminal or signals its group reaches nobody else.
+        # terminal or signals its group reaches no process outside.
         sys.stdout.flush()
         sys.stderr.flush()
         outer = os.fork()

@@ -114,7 +114,7 @@ class Plug:
     def nic(self, bus: str, **properties: Any) -> str:
         """Add a network interface that reaches QEMU's own network and no other.
 
-        Its gateway answers pings at 10.0.2.2 and fec0::2.
+        The network's gateway answers pings at 10.0.2.2 and fec0::2.
         """
         net = new_name("net-")
         self.qmp("netdev_add", type="user", id=net, restrict=True)

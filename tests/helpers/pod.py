@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """A Kubernetes pod as containerd describes it, and as Kata's runtimes pass it on.
 
-The runtimes take out what means nothing in a guest: hooks, paths of namespaces, the
-network, pid, cgroup and time namespaces, device rules, limits but those of memory
-and CPU time, and the host's CPU numbers.
+The runtimes take out the fields that mean nothing in a guest: hooks, paths of
+namespaces, the network, pid, cgroup and time namespaces, device rules, limits but those
+of memory and CPU time, and the host's CPU numbers.
 """
 
 from __future__ import annotations
@@ -38,10 +38,10 @@ _BIND: Final = ("rbind", "rprivate", "rw")
 
 @dataclass(frozen=True, slots=True)
 class Pod:
-    """What differs between the runtimes, and between ways to run a node."""
+    """The differences between the runtimes, and between ways to run a node."""
 
     cgroup_parent: str
-    """`slice:prefix` with systemd on the host, else a path."""
+    """`slice:prefix` with systemd on the host, otherwise a path."""
     directory: str
     """Where the guest has root file systems and files such as /etc/hosts."""
     namespaces: Sequence[str] = ("ipc", "uts", "mount")

@@ -2,7 +2,7 @@
 """Sixty sessions of raw frames, and the answers of real servers to them.
 
 Each session is a function that drives a server of `peer.v1.Echo` and writes down
-what it answers; `tests/ttrpc/data/probe/SERVER.txt` has the same sessions as
+the answers; `tests/ttrpc/data/probe/SERVER.txt` has the same sessions as
 recorded from four versions of the Go library and two servers of ttrpc-rust.
 """
 
@@ -472,7 +472,8 @@ def bidi_open_flags(s: Session) -> None:
     for stream_id, flags in ((1, 0), (3, 1), (5, 4), (7, 5)):
         s.words += [";"] if stream_id > 1 else []
         if flags & CLOSED:
-            # At once: who sees the end in the flag already must not be done with it.
+            # In one write, so that a server that takes the flag for the end is not done
+            # with the stream before the close arrives.
             opening = (open_stream(stream_id, flags), close(stream_id))
             s.ask(f"fl={flags}: / close:", *opening)
         else:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An attacker who swaps two names as fast as it can, while something uses one."""
+"""An attacker that swaps two names as fast as it can, while a test uses one."""
 
 from __future__ import annotations
 

@@ -40,12 +40,12 @@ class Shell:
             self._seen += part
 
     def run(self, command: str) -> str:
-        """Run a command line; return what it wrote, without its last newline.
+        """Run a command line; return its output, without the last newline.
 
-        What others write to the same terminal meanwhile is in it too.
+        Output of other programs on the same terminal in that time is in it too.
         """
         self._count += 1
-        # The echo of what is typed has the sum, the output has its value.
+        # The echo of the typed line has the sum, the output has its value.
         mark = f"$((1000 + {self._count}))"
         self.type(f"echo begin-{mark}; {command}; echo end-{mark}=$?\n")
         number = 1000 + self._count

@@ -18,7 +18,7 @@ GENERATED: Final = ("_pb2.py", "_ttrpc.py")
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Module:
-    """A module of ours: its import name, its file and what the file says."""
+    """A module of ours: its import name, its file and the text of the file."""
 
     name: str
     path: Path

@@ -60,7 +60,7 @@ class Sysfs:
             directory.mkdir()
         self.monitor = FakeMonitor()
         self.is_monitored = False
-        """Whether somebody listens to the events."""
+        """Whether the monitor of the events is open."""
         self.uevents = Uevents(self.paths, self._open_monitor)
 
     def _open_monitor(self) -> FakeMonitor:

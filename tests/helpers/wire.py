@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A ttrpc peer that sends any frames, also those that no library would send.
 
-It shares only the two envelope messages with `ttrpc/`, so that a fault of `ttrpc/`
-cannot hide itself.
+The peer shares only the two envelope messages with `ttrpc/`, so that a fault of
+`ttrpc/` cannot hide itself.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What `make dist` builds: the same bytes each time, complete, with its types."""
+"""`make dist` builds the same bytes each time, complete, with types."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Every message, field, number and call of the API tables is in our descriptors.
 
-`data/api-4x.tsv` lists Kata 4.x whole; `data/api-1x-only.tsv` what only 1.x had.
+`data/api-4x.tsv` lists Kata 4.x whole; `data/api-1x-only.tsv` has the
+calls and messages of 1.x alone.
 """
 
 from __future__ import annotations

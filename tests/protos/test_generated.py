@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is checked in below `protos/` and `ttrpc/` is what the generators write."""
+"""The generated files in `protos/` and `ttrpc/` are those that the generators write."""
 
 from __future__ import annotations
 

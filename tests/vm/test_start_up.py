@@ -62,7 +62,7 @@ class Habits:
     """Its exec id for the first process of the workload's container."""
     read_size: int
     closes_stdin: bool
-    """By CloseStdin; else by writing nothing."""
+    """By CloseStdin; otherwise by an empty write."""
     shares_pids: bool
 
 

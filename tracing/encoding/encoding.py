@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the trace port needs to know of an encoding."""
+"""The Protocol of an encoding, as the trace port uses it."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ class Call:
 
     context: CallContext
     size: int
-    """Bytes of its request: the metadata, and the payload of a unary call."""
+    """Bytes of the request: the metadata, and the payload of a unary call."""
     answered: bool = False
     """Whether the caller has an answer; a later one of the handler is dropped."""
     entered: bool = False

@@ -88,7 +88,7 @@ class Client:
 
         Args:
             address: As text (see `ttrpc.address`) or parsed.
-            timeout: Seconds to try again while nobody listens; None tries once.
+            timeout: Seconds to try again while no server listens; None tries once.
             interceptors: Wrapped around every call; the first is outermost.
             limits: Bounds the memory that the server can make this client use.
             reconnect: Seconds that a call may spend on connecting again after the
@@ -126,8 +126,8 @@ class Client:
         """Call a unary method and return its response.
 
         Args:
-            timeout: Seconds. It is sent along, and the server cancels the handler when
-                it has passed.
+            timeout: Seconds. The timeout is sent along, and the server cancels the
+                handler at that time.
             metadata: Text to send along; keys are sent in lower case.
 
         Raises:

@@ -42,9 +42,9 @@ class ClientSession:
         self._calls: dict[int, PendingCall] = {}
         """The unary calls that wait for their answer, by stream id."""
         self._inboxes: dict[int, Inbox] = {}
-        """Of the streams that have not ended, by stream id."""
+        """The inboxes of the streams that have not ended, by stream id."""
         self._timers: dict[int, asyncio.TimerHandle] = {}
-        """Those that end streams at their deadlines, by stream id."""
+        """The timers that end streams at their deadlines, by stream id."""
         self._inbox_limit = limits.stream_inbox
         self._held = Share(Quota(limits.held), limits.held_per_connection)
         self.connection = ClientConnection(self, limit=limits.message)

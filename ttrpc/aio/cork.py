@@ -101,8 +101,8 @@ class Cork:
     def flush_after_tasks(self) -> None:
         """Write once the tasks started by these frames have had their first step.
 
-        Their answers share one write then, and leave a turn of the loop earlier than
-        if each task asked for it.
+        The answers of these tasks share one write then, and leave a turn of the loop
+        earlier than if each task asked for it.
         """
         self._flush_wanted = True
 

@@ -16,8 +16,8 @@ from ttrpc.hvsock import connect_command, is_reply_complete
 async def dial(address: Address | str, *, timeout: float | None) -> socket.socket:
     """Return a connected, nonblocking socket.
 
-    Tries again for `timeout` seconds while nobody listens, because a guest may still
-    be booting. None tries once.
+    Tries again for `timeout` seconds while no server listens, because a guest may
+    still be booting. None tries once.
 
     Raises:
         ValueError: `address` is not an address, or `timeout` is negative or not a

@@ -46,9 +46,9 @@ class Inbox:
 
         Args:
             limit: Bytes that may wait for the reader.
-            share: Where the bytes above FREE are borrowed.
-            schedule: Called with the callback that continues a reader that waits. It
-                is called once for all messages that arrive before that callback runs.
+            share: The share from which the bytes above FREE are borrowed.
+            schedule: Called with the callback that continues a reader that waits; once
+                for all messages that arrive before that callback runs.
         """
         self._limit = limit
         self._share = share

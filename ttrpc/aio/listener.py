@@ -33,9 +33,9 @@ class Listener:
         """Start to accept.
 
         Args:
-            sock: Listens and is nonblocking; the listener owns it from now on.
-            accepted: Called with each connection, which it then owns.
-            owns_file: Whether to remove the file of a unix socket when it is closed.
+            sock: A nonblocking socket that listens; the listener owns it from now on.
+            accepted: Called with each connection, which the called function then owns.
+            owns_file: Whether to remove the file of a unix socket at the end.
         """
         self._loop = asyncio.get_running_loop()
         self._sock = sock

@@ -96,7 +96,7 @@ class Server:
         """Serve an address, or a socket that listens already.
 
         Returns when connections are accepted. The server owns the socket from now on.
-        It removes the file of a unix socket in the end if it made that file.
+        In the end the server removes the file of a unix socket if it made that file.
 
         Raises:
             ServerClosed: after `shutdown` or `close`.

@@ -3,8 +3,8 @@
 
 A handler that is a plain function is called when its request is received, and its
 response leaves with the others of that turn. A coroutine gets a task, and so does
-every call when there are interceptors. A call that waits costs that task and a `Call`,
-nothing else.
+every call when there are interceptors. A call that waits costs only that task and
+a `Call`.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 """Continues a waiting task at once, and not in the next turn of the event loop.
 
 A future continues its task through the loop's queue, and each turn of the loop asks
-the kernel for events: for a small message that costs as much as everything else. So
-`Wakeup` has the methods that a Task calls on a future (the protocol of
+the kernel for events: for a small message that costs as much as the rest of the call.
+`Wakeup` therefore has the methods that a Task calls on a future (the protocol of
 `asyncio.isfuture`), and keeps the callback that continues the task for `wake`.
 """
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The blocking client's work for one connection.
 
-It receives whenever it waits, also while it waits to write, because a server that is
-busy writing to this side need not read until this side does.
+The session receives whenever it waits, also while it waits to write, because a server
+that is busy writing to this side need not read until this side does.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class ClientSession:
         self._answers: dict[int, bytes | Exception] = {}
         """Payload or error of the calls that were answered, by stream id."""
         self._inboxes: dict[int, Inbox] = {}
-        """Of the streams that have not ended, by stream id."""
+        """The inboxes of the streams that have not ended, by stream id."""
         self._inbox_limit = limits.stream_inbox
         self._held_limit = limits.held_per_connection
         self.connection = ClientConnection(self, limit=limits.message)

@@ -5,9 +5,9 @@
     /usr/lib/kata-agent/source     kata_agent, kata_protos, kata_tracing, ttrpc
     /usr/lib/kata-agent/packages   their dependencies
 
-If the packages have changed since the image was built, they go into a guest as a second
-cpio archive, which the initrd mounts over `source`. No build is needed between an edit
-and a boot.
+If the sources have changed since the image was built, the new sources go into a guest
+as a second cpio archive, which the initrd mounts over `source`. No build is needed
+between an edit and a boot.
 """
 
 from __future__ import annotations

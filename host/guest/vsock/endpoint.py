@@ -52,7 +52,8 @@ class Endpoint:
             return None
         except OSError:
             # ECONNRESET: the host closed its socket without reading all of our bytes.
-            # Its own bytes have been delivered before this error, so this is the end.
+            # The host's own bytes have been delivered before this error, so the stream
+            # has ended.
             length = 0
         if not length:
             self.readable = False

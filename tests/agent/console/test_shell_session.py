@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A shell and its peer; what a person sees of it is in `test_debug_console`."""
+"""A shell and its peer; `test_debug_console` tests the screen that a person sees."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An output on a real pipe: when it ends, and what its readers get."""
+"""An output on a real pipe: its end, and the bytes that its readers get."""
 
 from __future__ import annotations
 

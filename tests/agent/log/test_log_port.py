@@ -109,7 +109,7 @@ def test_a_reader_that_leaves_within_a_line_leaves_it_to_the_next(
 def test_a_reader_that_does_not_read_holds_up_no_log_call(guest: Guest) -> None:
     first = guest.connect()
     line = b"x" * 999 + b"\n"
-    # Ten times what the stream and the socket hold.
+    # Ten times the bytes that the stream and the socket hold.
     for _ in range(10_000):
         guest.stream.put(line)
     second = guest.connect()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What Network adds to its parts, which have tests of their own."""
+"""The rules that Network adds to those of its parts, which have their own tests."""
 
 from __future__ import annotations
 

@@ -113,7 +113,7 @@ async def test_the_agent_pid_namespace(world: World) -> None:
 
 @in_namespaces("v1")
 async def test_pid_1_of_a_shared_pid_namespace_leads_nowhere(world: World) -> None:
-    """It has no rights either, for a container that may trace it."""
+    """PID 1 has no rights either, for a container that may trace PID 1."""
     async with open_sandbox() as sandbox:
         Path("/run/secret").touch()
         script = (

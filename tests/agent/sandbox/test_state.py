@@ -18,7 +18,7 @@ DESTROY, DESTROYED, TIME_OUT = SandboxEvent
         ([DESTROY, TIME_OUT, DESTROYED], [ENDING, STUCK, OPEN]),
         # DestroySandbox gives up, and is called again before the first one is done.
         ([DESTROY, TIME_OUT, TIME_OUT, DESTROYED], [ENDING, STUCK, STUCK, OPEN]),
-        # It waits for a CreateSandbox that hangs, and goes on when that is over.
+        # DestroySandbox waits for a CreateSandbox that hangs, and goes on after it.
         ([TIME_OUT, DESTROY, DESTROYED], [STUCK, STUCK, OPEN]),
     ],
 )

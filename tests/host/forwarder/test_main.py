@@ -50,7 +50,7 @@ async def test_a_real_collector_gets_every_span(tmp_path: Path, way: str) -> Non
         async with receiver:
             stack.enter_context(tcp_to(tmp_path / "sink", sink_port))
             await tracing.start("collated")
-            await emit(tracing, 0, 200)  # Nobody is there yet.
+            await emit(tracing, 0, 200)  # No relay is there yet.
             stack.enter_context(relay)
             eventually(guest.path.exists, way)
             with rotel(tmp_path, port, sink_port):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The receiver keeps what a guest sends, up to a bound."""
+"""The receiver keeps the spans that a guest sends, up to a bound."""
 
 from __future__ import annotations
 

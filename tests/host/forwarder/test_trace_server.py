@@ -141,7 +141,7 @@ async def test_a_compressed_batch_is_unpacked_to_a_limit(
 
 
 async def test_a_hostile_guest_does_not_hinder_another(tmp_path: Path) -> None:
-    """It holds its connections half-way into requests, and opens more."""
+    """The hostile guest holds connections half-way into requests, and opens more."""
     sink = Sink()
     bad, good = Guest(tmp_path / "bad", sink), Guest(tmp_path / "good", sink)
     listeners = [listen_unix(bad.path), listen_unix(good.path)]

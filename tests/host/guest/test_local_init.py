@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a program finds that is started as the agent of a local guest."""
+"""The surroundings of a program that is started as the agent of a local guest."""
 
 from __future__ import annotations
 

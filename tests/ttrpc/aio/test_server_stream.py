@@ -92,7 +92,7 @@ async def test_a_stream_that_outlives_its_handler_is_of_no_use() -> None:
 
 
 async def test_a_send_waits_while_the_client_does_not_read() -> None:
-    """It goes on when the client reads again, and ends with the connection."""
+    """The send goes on when the client reads again, and ends with the connection."""
     sent: list[int] = []
     ended = asyncio.Event()
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Sessions between Go's client and Go's server, kept as data (`data/record.py`).
 
-Ours takes the part of the server, with Go's client's bytes, and must answer what
-Go's server answered.
+Our server gets the bytes of Go's client, and must give the answers that Go's
+server gave.
 """
 
 from __future__ import annotations
