@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import socket
-import sys
 
 
 def check_connected(sock: socket.socket) -> None:
@@ -32,10 +31,9 @@ def check_listening(sock: socket.socket) -> None:
 def _check_stream(sock: socket.socket) -> None:
     if sock.type != socket.SOCK_STREAM:
         raise ValueError(f"socket: {sock.type!s} is not SOCK_STREAM")
-    # A TLS socket keeps bytes that no readiness of its descriptor tells of. A program
-    # that has one has loaded `ssl`, which others need not load.
-    ssl = sys.modules.get("ssl")
-    if ssl is not None and isinstance(sock, ssl.SSLSocket):
+    # A TLS socket keeps bytes that no readiness of its descriptor tells of. Its class
+    # is known by its module, because `ssl` need not be loaded, or may be a stand-in.
+    if any(kind.__module__ == "ssl" for kind in type(sock).__mro__):
         raise ValueError("socket: TLS is not supported")
 
 

@@ -5,6 +5,7 @@ import socket
 import ssl
 import sys
 from collections.abc import Callable, Iterator
+from types import ModuleType
 
 import pytest
 
@@ -37,6 +38,16 @@ def test_a_connected_stream_socket_is_one(
     check_connected(pair[0])
     with pytest.raises(ValueError, match="^socket: does not listen$"):
         check_listening(pair[0])
+
+
+def test_a_stand_in_for_ssl_makes_no_socket_tls(
+    pair: tuple[socket.socket, socket.socket], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While the agent loads prometheus_client, `ssl` is a module of empty names."""
+    stand_in = ModuleType("ssl")
+    stand_in.__getattr__ = lambda name: object  # type: ignore[method-assign]  # any name
+    monkeypatch.setitem(sys.modules, "ssl", stand_in)
+    check_connected(pair[0])
 
 
 def test_a_listening_socket_is_not_connected(listener: socket.socket) -> None:

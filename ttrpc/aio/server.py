@@ -115,7 +115,7 @@ class Server:
         else:
             sock, owns_file = listen(where), True
         self._listeners.append(
-            Listener(sock, accepted=self.serve_connection, owns_file=owns_file)
+            Listener(sock, accepted=self._serve, owns_file=owns_file)
         )
 
     def serve_connection(self, sock: socket.socket) -> None:
@@ -126,6 +126,9 @@ class Server:
                 still owns it.
         """
         check_connected(sock)
+        self._serve(sock)
+
+    def _serve(self, sock: socket.socket) -> None:
         sock.setblocking(False)
         try:
             peer = peer_of(sock)
