@@ -6,6 +6,10 @@ from __future__ import annotations
 import contextlib
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
+from pathlib import Path
+from types import ModuleType
+
+import pytest
 
 from kata_agent.device.hotplug import Hotplug
 from kata_agent.device.uevents import Uevents
@@ -14,6 +18,7 @@ from kata_agent.storage.driver_context import DriverContext
 from kata_agent.storage.huge_pages import HugePages
 from kata_agent.system_paths import SystemPaths
 from kata_protos.agent_pb2 import Storage
+from tests.helpers.sysfs import Sysfs
 
 
 @contextlib.asynccontextmanager
@@ -41,3 +46,19 @@ async def open_context(
                 require,
                 HugePages(hotplug.paths),
             )
+
+
+async def add_disk(
+    driver: ModuleType, sysfs: Sysfs, monkeypatch: pytest.MonkeyPatch, source: str
+) -> Path:
+    """Add the storage `source` by a driver of disks; return the node to be mounted."""
+    mounted: list[Path] = []
+
+    async def mount(storage: Storage, context: DriverContext, node: Path) -> None:
+        mounted.append(node)
+
+    monkeypatch.setattr(driver, "mount_disk", mount)
+    async with open_context(hotplug=sysfs.hotplug(0.5)) as context:
+        await driver.add(Storage(source=source), context)
+    (node,) = mounted
+    return node

@@ -9,26 +9,14 @@ import pytest
 
 from kata_agent.errors import InvalidArgument, Timeout
 from kata_agent.storage import block
-from kata_agent.storage.driver_context import DriverContext
-from kata_protos.agent_pb2 import Storage
-from tests.helpers.drivers import open_context
+from tests.helpers.drivers import add_disk
 from tests.helpers.sysfs import Sysfs
 
 DISK = "/devices/pci0000:00/0000:00:02.0/virtio1/block/vdb"
 
 
 async def add(sysfs: Sysfs, monkeypatch: pytest.MonkeyPatch, source: str) -> Path:
-    """Add the storage `source`; return the node that would be mounted."""
-    mounted: list[Path] = []
-
-    async def mount(storage: Storage, context: DriverContext, node: Path) -> None:
-        mounted.append(node)
-
-    monkeypatch.setattr(block, "mount_disk", mount)
-    async with open_context(hotplug=sysfs.hotplug(0.5)) as context:
-        await block.add(Storage(source=source), context)
-    (node,) = mounted
-    return node
+    return await add_disk(block, sysfs, monkeypatch, source)
 
 
 async def test_a_disk_is_found_and_mounted(

@@ -9,27 +9,15 @@ import pytest
 
 from kata_agent.errors import Timeout
 from kata_agent.storage import scsi
-from kata_agent.storage.driver_context import DriverContext
-from kata_protos.agent_pb2 import Storage
-from tests.helpers.drivers import open_context
+from tests.helpers.drivers import add_disk
 from tests.helpers.sysfs import Sysfs
 
 DISK = "/devices/pci0000:00/0000:00:04.0/virtio3/host2/target2:0:1/2:0:1:2/block/sdc"
 
 
 async def add(sysfs: Sysfs, monkeypatch: pytest.MonkeyPatch, source: str) -> Path:
-    """Add the storage `source`; return the node that would be mounted."""
-    mounted: list[Path] = []
-
-    async def mount(storage: Storage, context: DriverContext, node: Path) -> None:
-        mounted.append(node)
-
-    monkeypatch.setattr(scsi, "mount_disk", mount)
     (sysfs.paths.sys / "class/scsi_host").mkdir(parents=True, exist_ok=True)
-    async with open_context(hotplug=sysfs.hotplug(0.5)) as context:
-        await scsi.add(Storage(source=source), context)
-    (node,) = mounted
-    return node
+    return await add_disk(scsi, sysfs, monkeypatch, source)
 
 
 async def test_a_disk_is_found_and_mounted(
