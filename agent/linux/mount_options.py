@@ -4,8 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from kata_agent.linux.mount import (
     MS_BIND,
@@ -81,8 +80,7 @@ PROPAGATION: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class MountOptions:
+class MountOptions(NamedTuple):
     """Mount options in the kernel's terms."""
 
     flags: int = 0

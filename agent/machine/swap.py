@@ -6,7 +6,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from kata_agent.blocking import blocking
-from kata_agent.device.block import wait_for_disk
 from kata_agent.device.hotplug import Hotplug
 from kata_agent.errors import InvalidArgument
 from kata_agent.linux.swap import swap_on
@@ -19,6 +18,9 @@ async def add_swap_disk(hotplug: Hotplug, slots: Sequence[int]) -> None:
     """
     if not slots:
         raise InvalidArgument("swap: no PCI path")
+    # Imported here, because few guests get a disk for swap.
+    from kata_agent.device.block import wait_for_disk
+
     path = "/".join(f"{slot:02x}" for slot in slots)
     await blocking(swap_on, await wait_for_disk(hotplug, path))
 

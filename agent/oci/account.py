@@ -4,8 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
-from typing import Final, Protocol, TypeVar
+from typing import Final, NamedTuple, Protocol, TypeVar
 
 _ID_LIMIT: Final = (1 << 32) - 1
 """The first number that is no id: the kernel takes it for "unchanged"."""
@@ -29,8 +28,7 @@ class Account(Protocol):
 A = TypeVar("A", bound=Account)
 
 
-@dataclass(frozen=True, slots=True)
-class UserAccount:
+class UserAccount(NamedTuple):
     """A line of `/etc/passwd`."""
 
     name: str
@@ -40,8 +38,7 @@ class UserAccount:
     """The home directory; `/` if the line has no path."""
 
 
-@dataclass(frozen=True, slots=True)
-class GroupAccount:
+class GroupAccount(NamedTuple):
     """A line of `/etc/group`."""
 
     name: str

@@ -14,7 +14,6 @@ from __future__ import annotations
 import errno
 import logging
 from contextlib import ExitStack
-from dataclasses import replace
 
 from kata_agent.errors import Unimplemented
 from kata_agent.linux.beneath import is_directory, opened
@@ -44,7 +43,7 @@ def mount_file_system(
     system, `OSError` that names type, source and options, or `InvalidArgument` for a
     path that leads out.
     """
-    without_bind = replace(options, flags=options.flags & ~(MS_BIND | MS_REC))
+    without_bind = options._replace(flags=options.flags & ~(MS_BIND | MS_REC))
     with ExitStack() as undo:
         with opened(make_mount_point(point, undo)) as target:
             try:
