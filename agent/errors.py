@@ -8,6 +8,7 @@
     ├── InvalidState           the state of the object does not allow the call
     ├── Unavailable            something that the call needs is missing (a tty, a peer)
     ├── Timeout                something that was waited for did not come
+    ├── ResourceExhausted      the guest has run out of something (descriptors, space)
     ├── Unimplemented
     └── Internal               the guest failed, not the caller
 
@@ -51,6 +52,10 @@ class Unavailable(AgentError):
 
 class Timeout(AgentError):
     code = Code.DEADLINE_EXCEEDED
+
+
+class ResourceExhausted(AgentError):
+    code = Code.RESOURCE_EXHAUSTED
 
 
 class Unimplemented(AgentError):

@@ -50,6 +50,9 @@ def openat2(
             code = error.errno or 0
             if code != errno.EAGAIN:
                 break
+            # Not EAGAIN to the caller, for whom it means that nothing more can be
+            # started.
+            code = errno.EBUSY
     raise OSError(code, f"cannot open {path!r}: {os.strerror(code)}")
 
 

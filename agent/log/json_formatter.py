@@ -14,10 +14,15 @@ import os
 import time
 from typing import Any, Final
 
+from kata_agent.excerpt import excerpt
 from kata_agent.version import VERSION
 
 TRACE: Final = 5
 """The level below debug."""
+LINE_LIMIT: Final = 16 << 10
+"""Characters of a line, above which its values are cut."""
+VALUE_LIMIT: Final = 1024
+"""Characters of a value in such a line."""
 
 # The short names of the Rust agent's logger; Kata's log forwarder knows only these.
 _SHORT_NAMES: Final = {
@@ -63,7 +68,17 @@ class JsonFormatter(logging.Formatter):
                 fields[key if key not in fields else f"event_{key}"] = value
         if record.exc_info:
             fields["exception"] = self.formatException(record.exc_info)
-        return json.dumps(fields, default=str)
+        line = json.dumps(fields, default=str)
+        if len(line) > LINE_LIMIT:
+            short = {key: _shortened(value) for key, value in fields.items()}
+            line = json.dumps(short)
+        return line
+
+
+def _shortened(value: Any) -> Any:
+    if isinstance(value, int | float | None):
+        return value
+    return excerpt(value if isinstance(value, str) else str(value), VALUE_LIMIT)
 
 
 def _timestamp(seconds: float) -> str:

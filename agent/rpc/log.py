@@ -2,9 +2,9 @@
 """One line for each call: method, ids, status and duration.
 
 The line is for debugging, unless the call failed with an `Internal` of the domain, such
-as an OCI runtime that found no such command. That line is an error and says why. Any
-other exception that becomes an internal error is a defect or the kernel's, and
-`ttrpc.aio` logs its traceback.
+as an OCI runtime that found no such command, or the guest has run out of a resource.
+That line is an error or a warning, and says why. Any other exception that becomes an
+internal error is a defect or the kernel's, and `ttrpc.aio` logs its traceback.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from collections.abc import Callable
 from typing import Any
 
 from kata_agent.errors import Internal
+from kata_agent.rpc.subject import with_subject
 from ttrpc.call_context import CallContext
 from ttrpc.codes import Code
 from ttrpc.errors import StatusError
@@ -37,14 +38,20 @@ def log_interceptor(status_of: Callable[[BaseException], StatusError]) -> Interc
             response = await proceed(request, context)
             code = Code.OK
             return response
-        except Internal as error:
-            status = status_of(error)
-            code, level, reason = status.code, logging.ERROR, {"error": str(error)}
+        except Internal as failure:
+            status = status_of(failure)
+            code, level, reason = status.code, logging.ERROR, {"error": status.message}
             # A status has no traceback in the log.
-            raise status from error
-        except Exception as error:
-            code = status_of(error).code
-            raise
+            raise status from failure
+        except Exception as raised:
+            error = with_subject(raised, request)
+            status = status_of(error)
+            code = status.code
+            if code == Code.RESOURCE_EXHAUSTED:
+                level, reason = logging.WARNING, {"error": status.message}
+            if error is raised:
+                raise
+            raise error from raised
         finally:
             if log.isEnabledFor(level):
                 log.log(

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from kata_agent.log.json_formatter import TRACE, JsonFormatter
+from kata_agent.log.json_formatter import LINE_LIMIT, TRACE, JsonFormatter
 from kata_agent.version import VERSION
 
 
@@ -93,3 +93,19 @@ def test_an_exception_is_a_field() -> None:
     except ValueError:
         fields = format_line(msg="failed", exc_info=sys.exc_info())
     assert fields["exception"].endswith("ValueError: no such thing")
+
+
+def test_a_long_line_has_its_values_cut() -> None:
+    values = ["x" * (1 << 20)]
+    fields = format_line(msg="m", error=values[0], limits=values, count=7)
+    assert len(json.dumps(fields)) < LINE_LIMIT
+    assert fields["error"].startswith("xxx")
+    assert "of 1048576 characters" in fields["error"]
+    assert (fields["msg"], fields["count"]) == ("m", 7)
+
+
+def test_control_characters_are_escaped() -> None:
+    record = logging.makeLogRecord({"msg": "m", "error": "a\nb\x1b\x7f\u2028"})
+    line = JsonFormatter().format(record)
+    assert line.isascii()
+    assert r"a\nb\u001b" in line
