@@ -9,7 +9,6 @@ Ends by SIGTERM or Ctrl-C, when the calls in flight have been answered.
 from __future__ import annotations
 
 import asyncio
-import signal
 import sys
 
 from words_pb2 import Number, Text
@@ -44,15 +43,11 @@ class Words(WordsBase):
 
 
 async def main(address: str) -> None:
-    server = Server([bind(WORDS, Words())])
-    await server.listen(address)
-    print("serving", address, flush=True)
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    await stop.wait()
-    # Calls in flight have ten seconds to end.
-    await server.shutdown(timeout=10)
+    async with Server([bind(WORDS, Words())]) as server:
+        await server.listen(address)
+        print("serving", address, flush=True)
+        # Calls in flight have ten seconds to end.
+        await server.serve_until_signal(timeout=10)
 
 
 asyncio.run(main(sys.argv[1]))

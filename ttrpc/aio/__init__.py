@@ -12,17 +12,19 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from ttrpc.aio.client import Client
     from ttrpc.aio.client_stream import ClientStream
+    from ttrpc.aio.served_connection import ServedConnection
     from ttrpc.aio.server import Server
     from ttrpc.aio.server_stream import ServerStream
 
 _HOMES = {
     "Client": "ttrpc.aio.client",
     "ClientStream": "ttrpc.aio.client_stream",
+    "ServedConnection": "ttrpc.aio.served_connection",
     "Server": "ttrpc.aio.server",
     "ServerStream": "ttrpc.aio.server_stream",
 }
 
-__all__ = ["Client", "ClientStream", "Server", "ServerStream"]
+__all__ = ["Client", "ClientStream", "ServedConnection", "Server", "ServerStream"]
 
 
 def __getattr__(name: str) -> Any:

@@ -115,6 +115,10 @@ class Client:
         """The cause of the connection's end; None while it is open."""
         return self._session.transport.closed
 
+    async def wait_closed(self) -> Closed:
+        """Wait until the connection in use has ended. Returns the cause."""
+        return await self._session.transport.wait_closed()
+
     async def call(
         self,
         method: Method[RequestT, ResponseT],

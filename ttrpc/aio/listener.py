@@ -27,7 +27,7 @@ class Listener:
         self,
         sock: socket.socket,
         *,
-        accepted: Callable[[socket.socket], None],
+        accepted: Callable[[socket.socket], object],
         owns_file: bool,
     ) -> None:
         """Start to accept.

@@ -5,19 +5,23 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import signal
 import socket
 from collections.abc import Callable, Coroutine, Iterable, Sequence
-from typing import Final
+from types import TracebackType
+from typing import Final, Self
 
 from ttrpc.address import Address
 from ttrpc.aio.listen import listen
 from ttrpc.aio.listener import Listener
 from ttrpc.aio.peer import peer_of
+from ttrpc.aio.served_connection import CANCEL_TIMEOUT, ServedConnection
 from ttrpc.aio.server_session import ServerSession
 from ttrpc.aio.serving import Serving
+from ttrpc.aio.stop_signals import stop_signals
 from ttrpc.bound_service import BoundService, is_coroutine
 from ttrpc.call_context import Peer
-from ttrpc.errors import ServerClosed, StatusError
+from ttrpc.errors import Closed, ServerClosed, StatusError
 from ttrpc.interceptor import Interceptor
 from ttrpc.limits import Limits
 from ttrpc.quota import Quota
@@ -27,17 +31,17 @@ from ttrpc.status import to_status
 
 log = logging.getLogger(__name__)
 
-CANCEL_TIMEOUT: Final = 1.0
-"""Seconds that `shutdown` waits for handlers that it has cancelled."""
+STOP_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 
 
 class Server:
     """Serves bound services on any number of listeners.
 
-    server = Server([bind(echo_pb2.DESCRIPTOR.services_by_name["Echo"], Echo())])
-    await server.listen("unix:///run/echo.sock")
-    ...
-    await server.shutdown(timeout=10)
+        async with Server([bind(ECHO, Echo())]) as server:
+            await server.listen("unix:///run/echo.sock")
+            await server.serve_until_signal(timeout=10)
+
+    Leaving the block closes the server, and cancels the calls in flight.
     """
 
     def __init__(
@@ -79,6 +83,12 @@ class Server:
         self._ending: set[asyncio.Task[None]] = set()
         """Wait for the handlers of connections that have ended."""
         self._closed = False
+        self._is_full = False
+        """Whether the log has that there are as many connections as may be."""
+        self._stopping = asyncio.Event()
+        """Set by the end of serving, or by a signal that asks for it."""
+        self._cut_off = False
+        """Whether a connection was closed before all its calls were answered."""
         self._empty = asyncio.Event()
         self._empty.set()
 
@@ -118,45 +128,81 @@ class Server:
             Listener(sock, accepted=self._serve, owns_file=owns_file)
         )
 
-    def serve_connection(self, sock: socket.socket) -> None:
+    def serve_connection(self, sock: socket.socket) -> ServedConnection:
         """Serve a connected socket, which the server owns from now on.
+
+        A connection that may not be served, because the server is closed or the peer
+        is not authorized, is closed at once: `closed` of the result has the cause.
 
         Raises:
             ValueError: `sock` is not a connected stream socket without TLS; the caller
                 still owns it.
         """
         check_connected(sock)
-        self._serve(sock)
+        return self._serve(sock)
 
-    def _serve(self, sock: socket.socket) -> None:
+    def _serve(self, sock: socket.socket) -> ServedConnection:
         sock.setblocking(False)
+        peer = Peer("")
         try:
             peer = peer_of(sock)
-            welcome = not self._closed and self._admits(peer)
-        except OSError:
-            welcome = False  # The peer has gone already.
+            refusal = self._refusal(peer)
+        except OSError as exc:
+            refusal = f"closed by the peer: {exc}"
         except Exception:
             log.exception("authorize callback failed, connection refused")
-            welcome = False
-        if not welcome:
+            refusal = "not authorized"
+        if refusal is not None:
             sock.close()
-            return
+            return ServedConnection(peer, None, Closed(f"connection: {refusal}"))
         session = ServerSession(self._serving, sock, peer, ended=self._session_ended)
         self._sessions.add(session)
         self._empty.clear()
+        return ServedConnection(peer, session)
 
-    def _admits(self, peer: Peer) -> bool:
-        """Tell whether a peer may connect. Raises the errors of `authorize`."""
-        if len(self._sessions) >= self._serving.limits.connections:
-            return False
+    def _refusal(self, peer: Peer) -> str | None:
+        """Return why a peer may not connect. Raises the errors of `authorize`."""
+        if self._closed:
+            return "the server is closed"
+        limit = self._serving.limits.connections
+        if len(self._sessions) >= limit:
+            if not self._is_full:
+                self._is_full = True
+                log.warning(
+                    "connections refused until one ends", extra={"limit": limit}
+                )
+            return "too many connections"
         if self._authorize is None:
-            return True
+            return None
         answer: object = self._authorize(peer)
         if isinstance(answer, Coroutine):
             answer.close()
         if not isinstance(answer, bool):
             raise TypeError(f"authorize returned {type(answer).__name__}, not a bool")
-        return answer
+        return None if answer else "not authorized"
+
+    async def serve_until_signal(
+        self,
+        *,
+        timeout: float | None = None,
+        signals: Iterable[signal.Signals] = STOP_SIGNALS,
+    ) -> bool:
+        """Serve until a signal arrives, then `shutdown(timeout)`.
+
+        A second signal cuts off the calls that are still in flight. Returns whether
+        all calls were answered; also when another task has shut the server down.
+
+        Raises:
+            RuntimeError: this is not the main thread.
+        """
+        with stop_signals(signals, self._signalled):
+            await self._stopping.wait()
+            return await self.shutdown(timeout)
+
+    def _signalled(self) -> None:
+        if self._stopping.is_set():
+            self.close()
+        self._stopping.set()
 
     async def shutdown(self, timeout: float | None = None) -> bool:
         """Take no new calls, finish those in flight, then close.
@@ -171,18 +217,18 @@ class Server:
             async with asyncio.timeout(timeout):
                 await self._empty.wait()
         except TimeoutError:
-            return all(session.is_drained for session in self._sessions)
+            pass  # `close` cuts off what is left.
         finally:
             self.close()
             if self._ending:
                 await asyncio.wait(self._ending, timeout=CANCEL_TIMEOUT)
-        return True
+        return not self._cut_off
 
     def close(self) -> None:
         """Close all connections and cancel the calls in flight."""
         self._close_listeners()
         for session in list(self._sessions):
-            session.transport.close("closed by the server")
+            session.close("closed by the server")
 
     async def wait_closed(self) -> None:
         """Wait until no connection is left and no handler runs."""
@@ -190,9 +236,24 @@ class Server:
         while self._ending:
             await asyncio.wait(self._ending)
 
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+        if self._ending:
+            await asyncio.wait(self._ending, timeout=CANCEL_TIMEOUT)
+
     def _session_ended(self, session: ServerSession) -> None:
         """Forget a session whose connection has ended, and wait for its handlers."""
         self._sessions.discard(session)
+        self._is_full = False
+        self._cut_off |= session.cut_off
         task = asyncio.get_running_loop().create_task(session.wait_closed())
         self._ending.add(task)
         task.add_done_callback(self._ending.discard)
@@ -201,6 +262,7 @@ class Server:
 
     def _close_listeners(self) -> None:
         self._closed = True
+        self._stopping.set()
         for listener in self._listeners:
             listener.close()
         self._listeners.clear()

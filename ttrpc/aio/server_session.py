@@ -58,6 +58,7 @@ class ServerSession:
         "_lingers",
         "_loop",
         "_serving",
+        "cut_off",
         "peer",
         "transport",
     )
@@ -82,6 +83,8 @@ class ServerSession:
         self._draining = False
         self._lingers = False
         self.peer = peer
+        self.cut_off = False
+        """Whether this side has ended the connection before all calls were answered."""
         self._held = Share(serving.held, limits.held_per_connection)
         self._connection = ServerConnection(serving.routes, self, limit=limits.message)
         self.transport = Transport(
@@ -308,15 +311,26 @@ class ServerSession:
             close = self.transport.close
             self._loop.call_later(LINGER, close, "the server shut down")
 
+    def close(self, reason: str) -> None:
+        """End the connection now; harmless if it has ended."""
+        if self.transport.closed is None:
+            self.cut_off = not self.is_drained
+            self.transport.close(reason)
+
+    @property
+    def calls_in_flight(self) -> int:
+        """Number of calls that have a task."""
+        return len(self._calls)
+
     def _connection_ended(self, reason: Closed) -> None:
         self._connection.end_all()
         self._calls.end_all(reason)
         self._ended(self)
 
-    async def wait_closed(self) -> None:
-        """Wait until no handler of this connection runs."""
+    async def wait_closed(self, timeout: float | None = None) -> None:
+        """Wait until no handler of this connection runs, or for `timeout` seconds."""
         if tasks := list(self._calls.tasks()):
-            await asyncio.wait(tasks)
+            await asyncio.wait(tasks, timeout=timeout)
 
 
 def _size(metadata: Pairs) -> int:

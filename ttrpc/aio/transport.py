@@ -43,6 +43,7 @@ class Transport:
         "_backlog",
         "_decoder",
         "_drained",
+        "_ended",
         "_holds_back",
         "_loop",
         "_lost",
@@ -92,6 +93,8 @@ class Transport:
         """Received frames that wait until reading goes on; None while it does."""
         self.cork = Cork(outbox, self._write)
         self._drained: asyncio.Future[None] | None = None
+        self._ended: asyncio.Future[None] | None = None
+        """What `wait_closed` waits for; made on first use."""
         self.closed: Closed | None = None
         """The cause of the connection's end; None while it is open."""
         self.on_empty: Callable[[], None] | None = None
@@ -297,4 +300,15 @@ class Transport:
         self._outbox.size = 0
         self._unread.resize(0)
         self.wake()
+        if self._ended is not None:
+            self._ended.set_result(None)
         self._lost(self.closed)
+
+    async def wait_closed(self) -> Closed:
+        """Wait until the connection has ended. Returns the cause."""
+        while self.closed is None:
+            if self._ended is None:
+                self._ended = self._loop.create_future()
+            # Others may wait for the same future: it is not cancelled with one task.
+            await asyncio.shield(self._ended)
+        return self.closed

@@ -28,8 +28,7 @@ async def start(address: str) -> Server:
 async def stop(server: Server, client: Client) -> None:
     server.close()
     await server.wait_closed()
-    while client.closed is None:
-        await asyncio.sleep(0)
+    await client.wait_closed()
 
 
 async def test_it_connects_again_when_it_may(address: str) -> None:
@@ -119,3 +118,17 @@ async def test_a_stream_that_has_ended_leaves_no_timer() -> None:
         async with await client.open_stream(ECHO["Upload"], timeout=3600):
             assert client._session._timers
         assert not client._session._timers
+
+
+async def test_its_end_can_be_awaited_by_any_number_of_tasks(address: str) -> None:
+    server = await start(address)
+    async with await Client.connect(address) as client:
+        waiting = [asyncio.ensure_future(client.wait_closed()) for _ in range(3)]
+        assert await echo(client, b"hi") == b"hi"
+        waiting[0].cancel()
+        await asyncio.wait(waiting[:1])
+        server.close()
+        causes = [await it for it in waiting[1:]]
+        assert causes == 2 * [client.closed]
+        assert str(causes[0]) == "connection: closed by the peer"
+        assert await client.wait_closed() is client.closed

@@ -1,16 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import asyncio
 import os
+import signal
 import socket
 from pathlib import Path
 
 import pytest
 
 from bench.ttrpc.service import services
-from tests.helpers.peer import echo
-from ttrpc import Closed, Peer, ServerClosed
-from ttrpc.aio import Server
+from tests.helpers.peer import echo, nap, wait_for
+from ttrpc import Closed, Limits, Peer, ServerClosed
+from ttrpc.aio import Client, Server
 from ttrpc.aio import server as module
 from ttrpc.aio.testing import connected
 
@@ -110,3 +112,85 @@ async def test_a_closed_server_leaves_an_address_alone(tmp_path: Path) -> None:
     with pytest.raises(ServerClosed):
         await server.listen(f"unix://{tmp_path}/a.sock")
     assert not list(tmp_path.iterdir())
+
+
+async def test_leaving_the_block_closes_it() -> None:
+    ours, theirs = socket.socketpair()
+    async with Client(ours) as client:
+        async with Server(services()) as server:
+            server.serve_connection(theirs)
+            call = asyncio.ensure_future(nap(client, 3600))
+            await wait_for(client, "Active", 1)
+        assert server.calls_in_flight == server.connections == 0
+        with pytest.raises(Closed):
+            await call
+        with pytest.raises(ServerClosed):
+            await server.listen(f"unix://@ttrpc-test-{os.getpid()}")
+
+
+@pytest.mark.parametrize(
+    ("signals", "answered"),
+    [
+        ([signal.SIGTERM], True),
+        ([signal.SIGINT], True),
+        ([signal.SIGTERM, signal.SIGTERM], False),
+        ([signal.SIGTERM, signal.SIGINT], False),
+    ],
+)
+async def test_a_signal_drains_it_and_a_second_one_closes_it(
+    signals: list[signal.Signals], answered: bool
+) -> None:
+    ours, theirs = socket.socketpair()
+    async with Server(services()) as server, Client(ours) as client:
+        server.serve_connection(theirs)
+        serving = asyncio.ensure_future(server.serve_until_signal())
+        call = asyncio.ensure_future(nap(client, 0.05 if answered else 3600))
+        await wait_for(client, "Active", 1)
+        for number in signals:
+            os.kill(os.getpid(), number)
+        assert await serving is answered
+        await asyncio.wait([call])
+        assert (call.exception() is None) is answered
+
+
+async def test_it_serves_until_another_task_shuts_it_down() -> None:
+    server = Server(services())
+    before = signal.getsignal(signal.SIGTERM)
+    serving = asyncio.ensure_future(server.serve_until_signal())
+    await asyncio.sleep(0)
+    assert signal.getsignal(signal.SIGTERM) is not before
+    assert await server.shutdown()
+    assert await serving
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+async def test_a_shutdown_that_another_task_cuts_short_says_so() -> None:
+    ours, theirs = socket.socketpair()
+    async with Server(services()) as server, Client(ours) as client:
+        server.serve_connection(theirs)
+        call = asyncio.ensure_future(nap(client, 3600))
+        await wait_for(client, "Active", 1)
+        ended = asyncio.ensure_future(server.shutdown())
+        await asyncio.sleep(0)
+        server.close()
+        assert not await ended
+        with pytest.raises(Closed):
+            await call
+
+
+async def test_the_log_says_that_connections_are_refused(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Once until there is room again, because a peer may try for ever."""
+    message = "connections refused until one ends"
+    async with Server(services(), limits=Limits(connections=1)) as server:
+        for count in (1, 2):
+            pairs = [socket.socketpair() for _ in range(4)]
+            served, *refused = [server.serve_connection(it) for _, it in pairs]
+            assert served.closed is None
+            for connection in refused:
+                assert str(connection.closed) == "connection: too many connections"
+            for ours, _ in pairs:
+                ours.close()
+            await served.wait_closed()
+            assert caplog.messages == [message] * count
