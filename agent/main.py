@@ -13,6 +13,7 @@ import asyncio
 import logging
 import os
 import signal
+import socket
 import sys
 import time
 from collections.abc import Awaitable, Callable
@@ -43,7 +44,7 @@ from kata_agent.options.file import ConfigFileError
 from kata_agent.options.load import load_config
 from kata_agent.ports.ports import Ports
 from kata_agent.ports.unix_ports import UnixPorts
-from kata_agent.ports.vsock_ports import VsockPorts
+from kata_agent.ports.vsock_ports import VsockPorts, listen_for_host
 from kata_agent.reaper import Reaper
 from kata_agent.rpc.log import log_interceptor
 from kata_agent.rpc.services import services
@@ -58,6 +59,7 @@ from kata_agent.version import VERSION
 from kata_tracing.server_interceptor import server_interceptor
 from kata_tracing.span import add_span, span
 from kata_tracing.tracing import Tracing
+from ttrpc.address import Address, VsockAddress, parse_address
 from ttrpc.aio.server import Server
 
 if TYPE_CHECKING:
@@ -192,7 +194,9 @@ async def serve(
                     await listen_when_possible(
                         listen, lambda: accepted.listen(ports.listen(streams_port))
                     )
-                await listen_when_possible(listen, lambda: server.listen(listen))
+                await listen_when_possible(
+                    listen, lambda: server.listen(to_listener(listen))
+                )
         announce(
             paths,
             config,
@@ -269,6 +273,17 @@ def to_server(
         ],
         status_of=to_status,
     )
+
+
+def to_listener(address: str) -> Address | socket.socket:
+    """Return what the server serves: on vsock a listener that takes the host only.
+
+    Raises `ValueError` for an invalid address, `OSError`.
+    """
+    parsed = parse_address(address)
+    if isinstance(parsed, VsockAddress):
+        return listen_for_host(parsed.cid, parsed.port)
+    return parsed
 
 
 def to_ports(config: Config) -> Ports:

@@ -21,6 +21,7 @@ from typing import Any, Final
 from kata_agent.console.peer import peer_has_gone
 from kata_agent.console.shell_session import ShellSession
 from kata_agent.linux.terminal import pass_input_raw
+from kata_agent.ports.acceptor import Acceptor
 from kata_agent.ports.ports import Ports
 from kata_agent.reaper import Reaper
 
@@ -40,15 +41,15 @@ class DebugConsole:
         self._reaper = reaper
         self._shells = shells
         self._tasks: set[asyncio.Task[None]] = set()
+        self._acceptors: list[Acceptor] = []
         self._sessions = 0
 
     def serve_port(self, ports: Ports, port: int) -> None:
         """Accept connections on guest port `port`, as soon as there are ports."""
         try:
-            listener = ports.listen(port)
+            self._accept(ports.listen(port))
         except OSError:
-            listener = None
-        self._start(self._accept(ports, port, listener))
+            self._start(self._accept_when_possible(ports, port))
 
     def serve_terminal(self, terminal: Path) -> None:
         """Start a shell on `terminal`, and a new one whenever it ends."""
@@ -56,6 +57,8 @@ class DebugConsole:
 
     async def close(self) -> None:
         """End every shell, with all processes of its session."""
+        for acceptor in self._acceptors:
+            acceptor.close()
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()
@@ -71,40 +74,29 @@ class DebugConsole:
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("debug console failed", exc_info=error)
 
-    async def _accept(
-        self, ports: Ports, port: int, listener: socket.socket | None
-    ) -> None:
-        if listener is None:
-            listener = await self._wait_for_port(ports, port)
-        loop = asyncio.get_running_loop()
-        with listener:
-            while True:
-                try:
-                    connection, _ = await loop.sock_accept(listener)
-                except OSError as error:
-                    # Out of descriptors, or a peer that has gone already.
-                    log.warning(
-                        "debug console did not accept", extra={"error": str(error)}
-                    )
-                    await asyncio.sleep(RETRY_SECONDS)
-                    continue
-                if self._sessions >= SESSION_LIMIT:
-                    log.warning("debug console refused", extra={"limit": SESSION_LIMIT})
-                    connection.close()
-                    continue
-                self._start(self._serve(connection))
+    def _accept(self, listener: socket.socket) -> None:
+        self._acceptors.append(Acceptor(listener, self._accepted))
 
-    async def _wait_for_port(self, ports: Ports, port: int) -> socket.socket:
+    async def _accept_when_possible(self, ports: Ports, port: int) -> None:
         # The vsock device may come after the agent has started.
         while True:
             await asyncio.sleep(RETRY_SECONDS)
             try:
-                return ports.listen(port)
+                self._accept(ports.listen(port))
             except OSError as error:
                 log.debug("debug console waits", extra={"error": str(error)})
+            else:
+                return
+
+    def _accepted(self, connection: socket.socket) -> None:
+        if self._sessions >= SESSION_LIMIT:
+            log.warning("debug console refused", extra={"limit": SESSION_LIMIT})
+            connection.close()
+            return
+        self._sessions += 1
+        self._start(self._serve(connection))
 
     async def _serve(self, connection: socket.socket) -> None:
-        self._sessions += 1
         try:
             with connection:
                 shell = self._shell()

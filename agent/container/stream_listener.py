@@ -15,14 +15,14 @@ import socket
 from collections.abc import Callable
 from typing import Final
 
+from kata_agent.ports.acceptor import Acceptor
+
 log = logging.getLogger(__name__)
 
 ARRIVAL_TIMEOUT: Final = 3.0
 """Seconds by which a request may precede its connections."""
 UNCLAIMED_LIMIT: Final = 64
 """Connections that wait for their request, at most; the oldest are closed."""
-ACCEPT_BATCH: Final = 16
-"""Connections that are accepted in one turn of the loop, at most."""
 
 
 def peer_port(connection: socket.socket) -> int:
@@ -35,7 +35,7 @@ class StreamListener:
     """Accepts connections and hands them out by the host's port."""
 
     def __init__(self, port_of: Callable[[socket.socket], int] = peer_port) -> None:
-        self._listener: socket.socket | None = None
+        self._acceptor: Acceptor | None = None
         self._port_of = port_of
         self._unclaimed: dict[int, socket.socket] = {}
         self._waiting: dict[int, asyncio.Future[socket.socket]] = {}
@@ -43,8 +43,7 @@ class StreamListener:
 
     def listen(self, listener: socket.socket) -> None:
         """Accept connections from `listener`, a nonblocking socket, and own it."""
-        self._listener = listener
-        self._loop.add_reader(listener, self._accept, listener)
+        self._acceptor = Acceptor(listener, self._accepted)
 
     async def open(self, port: int) -> socket.socket:
         """Return the connection from host port `port`, once. Raises `OSError`."""
@@ -67,13 +66,13 @@ class StreamListener:
         finally:
             del self._waiting[port]
 
-    def _accept(self, listener: socket.socket) -> None:
-        for _ in range(ACCEPT_BATCH):
-            try:
-                connection, _address = listener.accept()
-            except (BlockingIOError, ConnectionAbortedError):
-                return
-            self._keep(self._port_of(connection), connection)
+    def _accepted(self, connection: socket.socket) -> None:
+        try:
+            port = self._port_of(connection)
+        except OSError:
+            connection.close()  # The host has gone already.
+            return
+        self._keep(port, connection)
 
     def _keep(self, port: int, connection: socket.socket) -> None:
         arrival = self._waiting.get(port)
@@ -91,9 +90,8 @@ class StreamListener:
 
     def close(self) -> None:
         """Stop listening, and close the connections that no request has named."""
-        if self._listener is not None:
-            self._loop.remove_reader(self._listener)
-            self._listener.close()
+        if self._acceptor is not None:
+            self._acceptor.close()
         for connection in self._unclaimed.values():
             connection.close()
         self._unclaimed.clear()

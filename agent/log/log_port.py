@@ -6,6 +6,7 @@ from __future__ import annotations
 import select
 import socket
 import threading
+import time
 from typing import Final
 
 from kata_agent.log.log_stream import LogStream
@@ -13,7 +14,8 @@ from kata_agent.log.stop_event import StopEvent
 from kata_agent.ports.ports import Ports
 
 RETRY_SECONDS: Final = 0.5
-"""The time between two attempts to listen: a VM's vsock device may come late."""
+"""The time between two attempts to listen, because a VM's vsock device may come late,
+and to accept, when descriptors or memory are used up."""
 
 
 class LogPort:
@@ -26,6 +28,8 @@ class LogPort:
         self._stream = stream
         self._ports = ports
         self._port = port
+        self._accept_at = 0.0
+        """Not to accept before this time of the monotonic clock."""
         self._stop = StopEvent()
         self._thread = threading.Thread(target=self._run, name="log port", daemon=True)
         self._thread.start()
@@ -45,11 +49,18 @@ class LogPort:
                 self._serve(listener)
 
     def _serve(self, listener: socket.socket) -> None:
-        reader = _wait_for_reader(listener, self._stop)
+        reader = self._wait_for_reader(listener)
         while reader is not None:
             with reader:
                 successor = self._send_to(reader, listener)
-            reader = successor or _wait_for_reader(listener, self._stop)
+            reader = successor or self._wait_for_reader(listener)
+
+    def _wait_for_reader(self, listener: socket.socket) -> socket.socket | None:
+        """Return the next reader; None at the stop."""
+        while not self._stop.is_set():
+            if (reader := self._accept(listener, self._wait(listener))) is not None:
+                return reader
+        return None
 
     def _send_to(
         self, reader: socket.socket, listener: socket.socket
@@ -60,14 +71,13 @@ class LogPort:
             while not self._stop.is_set():
                 if not pending:
                     pending = whole = self._stream.take() or b""
-                ready = _wait(
+                ready = self._wait(
+                    listener,
                     (reader, select.POLLOUT if pending else 0),
-                    (listener, select.POLLIN),
-                    (self._stop, select.POLLIN),
                     *(() if pending else ((self._stream, select.POLLIN),)),
                 )
-                if listener.fileno() in ready:
-                    return _accept(listener)
+                if (successor := self._accept(listener, ready)) is not None:
+                    return successor
                 if ready.get(reader.fileno(), 0) & (select.POLLHUP | select.POLLERR):
                     return None
                 if reader.fileno() in ready:
@@ -80,38 +90,34 @@ class LogPort:
                 self._stream.put_back(whole)
         return None
 
+    def _wait(
+        self, listener: socket.socket, *others: tuple[LogStream | socket.socket, int]
+    ) -> dict[int, int]:
+        """Wait for a reader, the stop and `others`; return poll events by descriptor.
 
-_Waitable = LogStream | StopEvent | socket.socket
+        During a pause, no reader is waited for.
+        """
+        poll = select.poll()
+        poll.register(self._stop, select.POLLIN)
+        for file, events in others:
+            poll.register(file, events)
+        pause = self._accept_at - time.monotonic()
+        if pause <= 0:
+            poll.register(listener, select.POLLIN)
+        return dict(poll.poll(pause * 1000 if pause > 0 else None))
 
-
-def _wait(
-    *interests: tuple[_Waitable, int], timeout: float | None = None
-) -> dict[int, int]:
-    """Wait for one of the files; return the poll events by descriptor.
-
-    Without `timeout`, in seconds, wait as long as it takes.
-    """
-    poll = select.poll()
-    for file, events in interests:
-        poll.register(file, events)
-    return dict(poll.poll(None if timeout is None else timeout * 1000))
-
-
-def _wait_for_reader(listener: socket.socket, stop: StopEvent) -> socket.socket | None:
-    while not stop.is_set():
-        ready = _wait((listener, select.POLLIN), (stop, select.POLLIN))
-        if listener.fileno() in ready:
-            reader = _accept(listener)
-            if reader is not None:
-                return reader
-    return None
-
-
-def _accept(listener: socket.socket) -> socket.socket | None:
-    try:
-        reader, _ = listener.accept()
-    except OSError:
-        # The reader gave up between the poll and the accept.
-        return None
-    reader.setblocking(False)
-    return reader
+    def _accept(
+        self, listener: socket.socket, ready: dict[int, int]
+    ) -> socket.socket | None:
+        """Return the reader that `ready` says is there, or None."""
+        if listener.fileno() not in ready:
+            return None
+        try:
+            reader, _ = listener.accept()
+        except (BlockingIOError, ConnectionAbortedError):
+            return None  # The reader has given up, or is not the host.
+        except OSError:
+            self._accept_at = time.monotonic() + RETRY_SECONDS
+            return None
+        reader.setblocking(False)
+        return reader

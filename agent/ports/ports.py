@@ -6,7 +6,7 @@ from __future__ import annotations
 import socket
 from typing import Final, Protocol
 
-BACKLOG: Final = 128
+BACKLOG: Final = 512
 """Connections that may wait to be accepted (man 2 listen)."""
 
 

@@ -4,27 +4,16 @@
 from __future__ import annotations
 
 import socket
-from typing import Final
 
+from kata_agent.ports.host_listener import HOST_CID, HostListener
 from kata_agent.ports.ports import BACKLOG
-
-HOST_CID: Final = 2
-"""VMADDR_CID_HOST, man 7 vsock."""
 
 
 class VsockPorts:
     """Ports of AF_VSOCK."""
 
     def listen(self, port: int) -> socket.socket:
-        listener = socket.socket(socket.AF_VSOCK, socket.SOCK_STREAM)
-        try:
-            listener.bind((socket.VMADDR_CID_ANY, port))
-            listener.listen(BACKLOG)
-        except BaseException:
-            listener.close()
-            raise
-        listener.setblocking(False)
-        return listener
+        return listen_for_host(socket.VMADDR_CID_ANY, port)
 
     def connect(self, port: int, timeout: float) -> socket.socket:
         connection = socket.socket(socket.AF_VSOCK, socket.SOCK_STREAM)
@@ -35,3 +24,19 @@ class VsockPorts:
             connection.close()
             raise
         return connection
+
+
+def listen_for_host(cid: int, port: int) -> HostListener:
+    """Return a nonblocking listener on `port` of the guest's context id `cid`.
+
+    Every vsock listener of the agent is made here, so that none accepts a connection
+    from within the guest. Raises `OSError`.
+    """
+    listener = socket.socket(socket.AF_VSOCK, socket.SOCK_STREAM)
+    try:
+        listener.bind((cid, port))
+        listener.listen(BACKLOG)
+    except BaseException:
+        listener.close()
+        raise
+    return HostListener.of(listener)

@@ -9,7 +9,7 @@ import os
 import shutil
 import socket
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +17,11 @@ import pytest
 
 from kata_host.guest.image import build
 from kata_host.guest.image.agent import HOME
+from kata_host.guest.image.apt import AptSuite
 from kata_host.guest.image.cpio import CpioArchive
 from kata_host.guest.image.initrd import SOURCE
 from kata_host.guest.image.progress import Progress
-from kata_host.guest.image.store import Image
+from kata_host.guest.image.store import Image, cache
 from kata_host.guest.vm_command import QEMU, Machine
 from kata_host.guest.vm_guest import VmGuest
 
@@ -81,22 +82,73 @@ def agent_guest_with_init(
 
 def guest_without_vsock(image: Image, directory: Path, *parameters: str) -> VmGuest:
     """A guest without vsock until its modules are loaded. Not started."""
-    initrd = directory / "initrd"
-    original = image.boot_archive()
-    with open(original, "rb") as archive:
-        order = subprocess.run(
+    order = [name for name in boot_modules(image) if "vsock" not in name]
+    initrd = initrd_with(image, directory, order)
+    machine = Machine(kernel_parameters=["modprobe.blacklist=vsock", *parameters])
+    return VmGuest(image, directory / "vm", machine=machine, initrd=initrd)
+
+
+def guest_with_loopback(image: Image, directory: Path, *parameters: str) -> VmGuest:
+    """A guest whose kernel has vsock loopback, which the image leaves out. Not started.
+
+    The module is in the kernel's package that the image was built from.
+    """
+    module = kernel_file(image, "kernel/net/vmw_vsock/vsock_loopback.ko")
+    order = [*boot_modules(image), "vsock_loopback.ko"]
+    initrd = initrd_with(image, directory, order, {"vsock_loopback.ko": module})
+    machine = Machine(kernel_parameters=parameters)
+    return VmGuest(image, directory / "vm", machine=machine, initrd=initrd)
+
+
+def boot_modules(image: Image) -> list[str]:
+    """The file names of the modules that the initrd loads, in order."""
+    with open(image.initrd, "rb") as archive:
+        done = subprocess.run(
             ["cpio", "--extract", "--quiet", "--to-stdout", "modules/order"],
             stdin=archive,
             check=True,
             stdout=subprocess.PIPE,
-        ).stdout
-    lines = [line for line in order.splitlines(True) if b"vsock" not in line]
-    # The file of a later archive replaces that of an earlier one.
+        )
+    return done.stdout.decode().splitlines()
+
+
+def initrd_with(
+    image: Image,
+    directory: Path,
+    order: Sequence[str],
+    modules: Mapping[str, bytes] | None = None,
+) -> Path:
+    """A copy of the initrd, with `modules` added, that loads the files of `order`."""
     changed = CpioArchive()
-    changed.add_file("modules/order", b"".join(lines))
-    initrd.write_bytes(original.read_bytes() + changed.finish())
-    machine = Machine(kernel_parameters=["modprobe.blacklist=vsock", *parameters])
-    return VmGuest(image, directory / "vm", machine=machine, initrd=initrd)
+    for name, content in (modules or {}).items():
+        changed.add_file(f"modules/{name}", content)
+    # The file of a later archive replaces that of an earlier one.
+    changed.add_file("modules/order", "".join(f"{name}\n" for name in order).encode())
+    initrd = directory / "initrd"
+    initrd.write_bytes(image.boot_archive().read_bytes() + changed.finish())
+    return initrd
+
+
+def kernel_file(image: Image, path: str) -> bytes:
+    """A file below lib/modules/VERSION of the kernel's package."""
+    (stem,) = (n for n in image.manifest["debian"] if n.startswith("linux-image-"))
+    name = stem.partition("_")[0]
+    suite = AptSuite(build.KERNEL_SUITE, cache() / "apt" / build.KERNEL_SUITE)
+    package = cache() / "apt" / build.KERNEL_SUITE / "archives" / f"{stem}.deb"
+    if not package.exists():
+        suite.update()
+        assert suite.fetch_only(name) == package
+    version = name.removeprefix("linux-image-")
+    with subprocess.Popen(
+        ["dpkg-deb", "--fsys-tarfile", package], stdout=subprocess.PIPE
+    ) as unpacking:
+        done = subprocess.run(
+            ["tar", "-xO", f"./lib/modules/{version}/{path}"],
+            stdin=unpacking.stdout,
+            stdout=subprocess.PIPE,
+            check=True,
+        )
+    return done.stdout
 
 
 @contextlib.contextmanager

@@ -1,36 +1,51 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Ports of AF_VSOCK; connections are tested in a VM (tests/vm)."""
+"""Every vsock listener of the agent is made in one place.
+
+The listeners themselves are tested in a VM: `tests/vm/test_vsock_loopback.py`.
+"""
 
 from __future__ import annotations
 
-import errno
-import os
-import socket
+import ast
+from collections.abc import Iterator
 
-import pytest
+from tests.helpers.source_tree import Module, modules
 
-from kata_agent.ports.vsock_ports import VsockPorts
-
-PORT = 40_000 + os.getpid() % 20_000
+HERE = "kata_agent.ports.vsock_ports"
 
 
-def listen() -> socket.socket:
-    try:
-        return VsockPorts().listen(PORT)
-    except OSError as error:
-        if error.errno in (errno.EAFNOSUPPORT, errno.ENODEV, errno.EADDRNOTAVAIL):
-            pytest.skip(f"no AF_VSOCK here: {error}")
-        raise
+def agent_modules() -> Iterator[Module]:
+    for module in modules():
+        if module.name.startswith("kata_agent.") and not module.is_generated:
+            yield module
 
 
-def test_a_listener_is_on_every_cid_and_does_not_block() -> None:
-    with listen() as listener:
-        assert listener.getsockname()[1] == PORT
-        assert not listener.getblocking()
-        with pytest.raises(BlockingIOError):
-            listener.accept()
+def names(tree: ast.AST) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute):
+            yield node.attr
+        elif isinstance(node, ast.Name):
+            yield node.id
+        elif isinstance(node, ast.alias):
+            yield node.name
 
 
-def test_a_port_that_is_taken() -> None:
-    with listen(), pytest.raises(OSError, match="in use"):
-        VsockPorts().listen(PORT)
+def test_the_agent_makes_vsock_sockets_in_one_module() -> None:
+    makers = {m.name for m in agent_modules() if "AF_VSOCK" in set(names(m.tree))}
+    assert makers == {HERE}
+
+
+def test_the_agent_listens_by_no_other_module() -> None:
+    """`ttrpc.aio.listen` would accept anyone; the server gets its socket instead."""
+    for module in agent_modules():
+        used = set(names(module.tree))
+        assert not used & {"create_server", "start_server", "start_unix_server"}
+        assert "ttrpc.aio.listen" not in used
+        calls = [
+            ast.unparse(node.args[0])
+            for node in ast.walk(module.tree)
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == "server.listen"
+        ]
+        assert calls == (
+            ["to_listener(listen)"] if module.name == "kata_agent.main" else []
+        )
