@@ -66,6 +66,14 @@ class CallContext:
         self._pairs = metadata
         self._metadata: Metadata | None = None
 
+    def remaining(self) -> float | None:
+        """Return the seconds until the deadline; None if the call has none.
+
+        Negative if the deadline has passed. A handler hands its deadline on by
+        `deadline=context.deadline` of the calls that it makes.
+        """
+        return None if self.deadline is None else self.deadline.remaining()
+
     @property
     def metadata(self) -> Metadata:
         """The metadata that was received with the request, or will be sent with it.
@@ -79,4 +87,6 @@ class CallContext:
     @property
     def pairs(self) -> Iterable[tuple[str, str]]:
         """The metadata as pairs to send; empty if there is none."""
-        return self.metadata if self._metadata is not None or self._pairs else ()
+        if self._metadata is None and not self._pairs:
+            return ()
+        return self.metadata.pairs

@@ -6,38 +6,48 @@ Times are on the clock of `time.monotonic`, in seconds.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 from google.protobuf.message import DecodeError, Message
 
 from ttrpc.call_context import CallContext, Peer
 from ttrpc.codes import Code
-from ttrpc.deadline import Deadline, checked_timeout
+from ttrpc.deadline import Deadline, checked_deadline, checked_timeout
 from ttrpc.errors import RemoteProtocolError, StatusError
-from ttrpc.metadata import MetadataLike
+from ttrpc.metadata import MetadataLike, pairs_of
 from ttrpc.service import Cardinality, Method
 
 
 def new_context(
     method: Method[Any, Any],
     peer: Peer,
-    timeout: float | None,
-    metadata: MetadataLike | None,
     clock: Callable[[], float],
+    *,
+    timeout: float | None,
+    deadline: Deadline | None,
+    default_timeout: float | None,
+    metadata: MetadataLike | None,
 ) -> CallContext:
     """Return the context of a call that starts now.
 
+    `timeout` and `deadline` are those of the call: the earlier one counts, and
+    `default_timeout` where there is neither.
+
     Raises:
-        ValueError: `timeout` is negative or not a number.
+        ValueError: `timeout` is negative or not a number, or `deadline` is none.
+        TypeError: `deadline` is not a Deadline.
     """
+    if deadline is not None:
+        deadline = checked_deadline(deadline)
+    elif timeout is None:
+        timeout = default_timeout
     timeout = checked_timeout("timeout", timeout)
-    deadline = None if timeout is None else Deadline.after(timeout, now=clock())
-    if metadata is None:
-        metadata = ()
-    elif isinstance(metadata, Mapping):
-        metadata = metadata.items()
-    return CallContext(method, deadline=deadline, peer=peer, metadata=metadata)
+    if timeout is not None:
+        own = Deadline.after(timeout, clock=clock)
+        deadline = own if deadline is None else min(own, deadline)
+    pairs = () if metadata is None else pairs_of(metadata)
+    return CallContext(method, deadline=deadline, peer=peer, metadata=pairs)
 
 
 def check_reconnect(reconnect: float | None, address: object) -> None:
@@ -115,7 +125,7 @@ def check_intercepted_stream(context: CallContext, stream: object) -> None:
         )
 
 
-def timeout_nano(context: CallContext, now: float) -> int:
+def timeout_nano(context: CallContext) -> int:
     """Return the time until the deadline in nanoseconds, 0 if the call has none.
 
     Raises:
@@ -124,9 +134,9 @@ def timeout_nano(context: CallContext, now: float) -> int:
     deadline = context.deadline
     if deadline is None:
         return 0
-    if deadline.remaining(now) <= 0:
+    if deadline.remaining() <= 0:
         raise timed_out(context)
-    return deadline.timeout_nano(now)
+    return deadline.timeout_nano()
 
 
 def timed_out(context: CallContext) -> StatusError:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 from typing import TypeAlias
 
 Pairs: TypeAlias = Iterable[tuple[str, str]]
@@ -12,24 +12,24 @@ MetadataLike: TypeAlias = Mapping[str, str] | Pairs
 """Metadata as a caller may write it."""
 
 
-class Metadata:
-    """Pairs in the order sent. A key may repeat; keys are converted to lower case.
+class Metadata(MutableMapping[str, str]):
+    """Keys and their values, in the order sent. A key may have several values.
 
-    Lower case is the form that all peers read: Go's accessors convert the key that they
-    look for but not the keys that were received, and ttrpc-rust converts none.
+    As a mapping it has the first value of each key; `get_all` and `pairs` have all.
+    Keys are converted to lower case, the form that all peers read: Go's accessors
+    convert the key that they look for but not the keys that were received, and
+    ttrpc-rust converts none.
     """
 
     __slots__ = ("_pairs",)
 
     def __init__(self, pairs: MetadataLike = ()) -> None:
-        if isinstance(pairs, Mapping):
-            pairs = pairs.items()
-        self._pairs = [(key.lower(), value) for key, value in pairs]
+        self._pairs = [(key.lower(), value) for key, value in pairs_of(pairs)]
 
-    def get(self, key: str, default: str | None = None) -> str | None:
-        """Return the first value of `key`, or `default` if it has none."""
-        key = key.lower()
-        return next((v for k, v in self._pairs if k == key), default)
+    @property
+    def pairs(self) -> list[tuple[str, str]]:
+        """A copy of all keys and values."""
+        return self._pairs.copy()
 
     def get_all(self, key: str) -> list[str]:
         """Return every value of `key`, in the order sent."""
@@ -48,24 +48,41 @@ class Metadata:
 
     def copy(self) -> Metadata:
         """Return a copy that can be changed by itself."""
-        copied = Metadata()
-        copied._pairs = self._pairs.copy()
-        return copied
+        return Metadata(self._pairs)
 
-    def __iter__(self) -> Iterator[tuple[str, str]]:
-        return iter(self._pairs)
+    def __getitem__(self, key: str) -> str:
+        key = key.lower()
+        for k, value in self._pairs:
+            if k == key:
+                return value
+        raise KeyError(key)
+
+    def __setitem__(self, key: str, value: str) -> None:
+        self.set(key, value)
+
+    def __delitem__(self, key: str) -> None:
+        if key not in self:
+            raise KeyError(key)
+        self.set(key)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(dict(self._pairs))
 
     def __len__(self) -> int:
-        return len(self._pairs)
-
-    def __contains__(self, key: str) -> bool:
-        return self.get(key) is not None
+        return len(dict(self._pairs))
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Metadata) and self._pairs == other._pairs
-
-    __hash__ = None  # type: ignore[assignment]  # it can change
+        if isinstance(other, Metadata):
+            return self._pairs == other._pairs
+        return super().__eq__(other)
 
     def __repr__(self) -> str:
         # The keys only, because values may be credentials.
-        return f"Metadata({sorted({key for key, _ in self._pairs})})"
+        return f"Metadata({sorted(self)})"
+
+
+def pairs_of(metadata: MetadataLike) -> Pairs:
+    """Return all pairs of metadata as a caller may write it."""
+    if isinstance(metadata, Metadata):
+        return metadata.pairs
+    return metadata.items() if isinstance(metadata, Mapping) else metadata

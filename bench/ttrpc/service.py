@@ -64,10 +64,8 @@ class Echo:
         return request
 
     def deadline(self, request: Empty, context: CallContext) -> Int64Value:
-        if context.deadline is None:
-            return Int64Value(value=-1)
-        left = context.deadline.remaining(asyncio.get_running_loop().time())
-        return Int64Value(value=round(left * NANO))
+        left = context.remaining()
+        return Int64Value(value=-1 if left is None else round(left * NANO))
 
     def metadata(self, request: StringValue, context: CallContext) -> StringValue:
         return StringValue(value=",".join(context.metadata.get_all(request.value)))

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import math
+
 import pytest
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from google.protobuf.message import DecodeError
@@ -23,45 +25,111 @@ from ttrpc.client_call import (
     unreadable_message,
 )
 from ttrpc.codes import Code
+from ttrpc.deadline import Deadline
 from ttrpc.errors import RemoteProtocolError, StatusError
-from ttrpc.metadata import MetadataLike
+from ttrpc.metadata import Metadata, MetadataLike
 
 PEER = Peer("unix:///a.sock")
 NOW = 1000.0
 
 
-def clock() -> float:
-    return NOW
+class Clock:
+    """A clock that the test sets."""
+
+    now = NOW
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def made(
+    timeout: float | None = None,
+    *,
+    deadline: Deadline | None = None,
+    default: float | None = None,
+    metadata: MetadataLike | None = None,
+    clock: Clock | None = None,
+) -> CallContext:
+    return new_context(
+        ECHO["Echo"],
+        PEER,
+        clock or Clock(),
+        timeout=timeout,
+        deadline=deadline,
+        default_timeout=default,
+        metadata=metadata,
+    )
 
 
 @pytest.mark.parametrize(
-    "metadata", [{"Key": "value"}, [("Key", "value")], iter([("Key", "value")])]
+    "metadata",
+    [
+        {"Key": "value"},
+        [("Key", "value")],
+        iter([("Key", "value")]),
+        Metadata({"Key": "value"}),
+    ],
 )
 def test_metadata_may_be_a_mapping_or_pairs(metadata: MetadataLike) -> None:
-    context = new_context(ECHO["Echo"], PEER, None, metadata, clock)
-    assert list(context.metadata) == [("key", "value")]
+    context = made(metadata=metadata)
+    assert context.metadata.pairs == [("key", "value")]
     assert context.peer is PEER
     assert context.deadline is None
 
 
+def test_metadata_that_is_handed_on_keeps_all_values() -> None:
+    pairs = [("a", "1"), ("a", "2")]
+    assert made(metadata=Metadata(pairs)).metadata.pairs == pairs
+
+
 def test_a_timeout_is_a_deadline_that_counts_from_now() -> None:
-    context = new_context(ECHO["Echo"], PEER, 2, None, clock)
+    clock = Clock()
+    context = made(2, clock=clock)
     assert context.deadline is not None
     assert context.deadline.at == NOW + 2
-    assert timeout_nano(context, NOW + 0.5) == 1_500_000_000
+    clock.now += 0.5
+    assert timeout_nano(context) == 1_500_000_000
+    assert context.remaining() == 1.5
     assert not list(context.pairs)
 
 
 def test_without_a_deadline_the_server_is_told_of_none() -> None:
-    context = new_context(ECHO["Echo"], PEER, None, None, clock)
-    assert timeout_nano(context, NOW) == 0
+    context = made()
+    assert timeout_nano(context) == 0
+    assert context.remaining() is None
+
+
+@pytest.mark.parametrize(
+    ("timeout", "at", "seconds"),
+    [(None, 5, 5), (3, 5, 3), (7, 5, 5), (math.inf, 5, 5), (3, math.inf, 3)],
+)
+def test_of_a_timeout_and_a_deadline_the_earlier_counts(
+    timeout: float | None, at: float, seconds: float
+) -> None:
+    context = made(timeout, deadline=Deadline(NOW + at, Clock()), default=1)
+    assert context.remaining() == seconds
+
+
+@pytest.mark.parametrize(
+    ("timeout", "seconds"), [(None, 4), (5, 5), (3, 3), (math.inf, None)]
+)
+def test_a_call_that_names_no_timeout_has_the_default(
+    timeout: float | None, seconds: float | None
+) -> None:
+    assert made(timeout, default=4).remaining() == seconds
+
+
+def test_no_deadline_and_no_default_is_no_limit() -> None:
+    assert made(deadline=Deadline(math.inf, Clock()), default=4).remaining() is None
 
 
 @pytest.mark.parametrize("now", [NOW + 2, NOW + 3])
 def test_a_call_whose_deadline_has_passed_is_not_sent(now: float) -> None:
-    context = new_context(ECHO["Echo"], PEER, 2, None, clock)
+    clock = Clock()
+    context = made(2, clock=clock)
+    clock.now = now
     with pytest.raises(StatusError, match="/Echo: deadline exceeded$") as caught:
-        timeout_nano(context, now)
+        timeout_nano(context)
     assert caught.value.code is Code.DEADLINE_EXCEEDED
     assert str(timed_out(context)) == str(caught.value)
 

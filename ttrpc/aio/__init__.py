@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from ttrpc.aio.client import Client
     from ttrpc.aio.client_stream import ClientStream
+    from ttrpc.aio.opening_stream import OpeningStream
     from ttrpc.aio.served_connection import ServedConnection
     from ttrpc.aio.server import Server
     from ttrpc.aio.server_stream import ServerStream
@@ -19,12 +20,20 @@ if TYPE_CHECKING:
 _HOMES = {
     "Client": "ttrpc.aio.client",
     "ClientStream": "ttrpc.aio.client_stream",
+    "OpeningStream": "ttrpc.aio.opening_stream",
     "ServedConnection": "ttrpc.aio.served_connection",
     "Server": "ttrpc.aio.server",
     "ServerStream": "ttrpc.aio.server_stream",
 }
 
-__all__ = ["Client", "ClientStream", "ServedConnection", "Server", "ServerStream"]
+__all__ = [
+    "Client",
+    "ClientStream",
+    "OpeningStream",
+    "ServedConnection",
+    "Server",
+    "ServerStream",
+]
 
 
 def __getattr__(name: str) -> Any:

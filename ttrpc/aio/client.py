@@ -15,6 +15,7 @@ from ttrpc.address import Address
 from ttrpc.aio.client_session import ClientSession
 from ttrpc.aio.client_stream import ClientStream
 from ttrpc.aio.dial import dial
+from ttrpc.aio.opening_stream import OpeningStream
 from ttrpc.call_context import CallContext, Peer
 from ttrpc.client_call import (
     check_call,
@@ -27,7 +28,7 @@ from ttrpc.client_call import (
     timed_out,
     timeout_nano,
 )
-from ttrpc.deadline import Deadline
+from ttrpc.deadline import Deadline, checked_timeout
 from ttrpc.errors import Closed
 from ttrpc.interceptor import Interceptor, chain
 from ttrpc.limits import Limits
@@ -47,6 +48,7 @@ class Client:
         self,
         sock: socket.socket,
         *,
+        timeout: float | None = None,
         address: Address | str = "",
         interceptors: Sequence[Interceptor] = (),
         limits: Limits | None = None,
@@ -54,12 +56,15 @@ class Client:
     ) -> None:
         """Use a connected socket, which the client owns from now on.
 
-        Usually a client comes from `connect`, which explains the arguments.
+        Usually a client comes from `connect`, which explains the arguments; its
+        `call_timeout` is `timeout` here.
 
         Raises:
-            ValueError: `reconnect` without an address, or not a number of seconds; or
-                `sock` is not a connected stream socket without TLS.
+            ValueError: `timeout` or `reconnect` is not a number of seconds, `reconnect`
+                is without an address, or `sock` is not a connected stream socket
+                without TLS.
         """
+        self._timeout = checked_timeout("timeout", timeout)
         check_reconnect(reconnect, address)
         check_connected(sock)
         self._address = address
@@ -80,6 +85,7 @@ class Client:
         address: Address | str,
         *,
         timeout: float | None = None,
+        call_timeout: float | None = None,
         interceptors: Sequence[Interceptor] = (),
         limits: Limits | None = None,
         reconnect: float | None = None,
@@ -89,6 +95,8 @@ class Client:
         Args:
             address: As text (see `ttrpc.address`) or parsed.
             timeout: Seconds to try again while no server listens; None tries once.
+            call_timeout: Seconds for each call and stream that is given neither a
+                timeout nor a deadline; None is no limit.
             interceptors: Wrapped around every call; the first is outermost.
             limits: Bounds the memory that the server can make this client use.
             reconnect: Seconds that a call may spend on connecting again after the
@@ -96,14 +104,16 @@ class Client:
                 in any case, because the server may have carried them out.
 
         Raises:
-            ValueError: `address` is not an address, or `timeout` or `reconnect` is
-                negative or not a number.
+            ValueError: `address` is not an address, or `timeout`, `call_timeout` or
+                `reconnect` is negative or not a number.
             Closed: nobody listens there.
         """
+        checked_timeout("call_timeout", call_timeout)
         check_reconnect(reconnect, address)
         sock = await dial(address, timeout=timeout)
         return cls(
             sock,
+            timeout=call_timeout,
             address=address,
             interceptors=interceptors,
             limits=limits,
@@ -125,13 +135,16 @@ class Client:
         request: RequestT,
         *,
         timeout: float | None = None,
+        deadline: Deadline | None = None,
         metadata: MetadataLike | None = None,
     ) -> ResponseT:
         """Call a unary method and return its response.
 
         Args:
             timeout: Seconds. The timeout is sent along, and the server cancels the
-                handler at that time.
+                handler at that time. None is the client's timeout, infinity is none.
+            deadline: The same as a point in time, `context.deadline` in a handler for
+                example. The earlier of the two counts.
             metadata: Text to send along; keys are sent in lower case.
 
         Raises:
@@ -144,24 +157,26 @@ class Client:
             Closed: the connection was lost; the server may have got the request.
         """
         check_call(method, request)
-        context = new_context(method, self._peer, timeout, metadata, self._clock)
+        context = self._new_context(method, timeout, deadline, metadata)
         if self._plain:
             return cast(ResponseT, await self._invoke(request, context))
         response = await self._call(request, context)
         check_intercepted(context, response)
         return cast(ResponseT, response)
 
-    async def open_stream(
+    def open_stream(
         self,
         method: Method[RequestT, ResponseT],
         request: RequestT | None = None,
         *,
         timeout: float | None = None,
+        deadline: Deadline | None = None,
         metadata: MetadataLike | None = None,
-    ) -> ClientStream[RequestT, ResponseT]:
-        """Open a stream. `request` is the one message of a client that does not stream.
+    ) -> OpeningStream[RequestT, ResponseT]:
+        """Open a stream: `async with client.open_stream(...) as stream`, or await it.
 
-        Interceptors wrap the opening. The other arguments are those of `call`.
+        `request` is the one message of a client that does not stream. Interceptors
+        wrap the opening. The other arguments are those of `call`.
 
         Raises:
             ValueError: the method is unary; `request` is missing, or given although the
@@ -172,10 +187,8 @@ class Client:
             Closed: the connection was lost.
         """
         check_opening(method, request)
-        context = new_context(method, self._peer, timeout, metadata, self._clock)
-        stream = await self._open(request, context)
-        check_intercepted_stream(context, stream)
-        return cast("ClientStream[RequestT, ResponseT]", stream)
+        context = self._new_context(method, timeout, deadline, metadata)
+        return OpeningStream(self._open_checked(request, context))
 
     async def close(self) -> None:
         """End the connection. Calls in flight fail; closing twice is harmless."""
@@ -193,6 +206,23 @@ class Client:
     ) -> None:
         await self.close()
 
+    def _new_context(
+        self,
+        method: Method[Any, Any],
+        timeout: float | None,
+        deadline: Deadline | None,
+        metadata: MetadataLike | None,
+    ) -> CallContext:
+        return new_context(
+            method,
+            self._peer,
+            self._clock,
+            timeout=timeout,
+            deadline=deadline,
+            default_timeout=self._timeout,
+            metadata=metadata,
+        )
+
     async def _invoke(self, request: Message, context: CallContext) -> Message:
         method = context.method
         payload = request.SerializeToString()
@@ -204,13 +234,20 @@ class Client:
             try:
                 async with _until(deadline):
                     session = await self._connected()
-                    remaining = timeout_nano(context, self._clock())
+                    remaining = timeout_nano(context)
                     answer = await session.call(
                         method, payload, remaining, context.pairs
                     )
             except TimeoutError:
                 raise timed_out(context) from None
         return parse_response(method, answer)
+
+    async def _open_checked(
+        self, request: Message | None, context: CallContext
+    ) -> ClientStream[Any, Any]:
+        stream = await self._open(request, context)
+        check_intercepted_stream(context, stream)
+        return cast("ClientStream[Any, Any]", stream)
 
     async def _open_now(
         self, request: Message | None, context: CallContext
@@ -222,7 +259,7 @@ class Client:
                 await session.room()
         except TimeoutError:
             raise timed_out(context) from None
-        remaining = timeout_nano(context, self._clock())
+        remaining = timeout_nano(context)
         stream, inbox = session.open_stream(
             context.method, payload, remaining, context.pairs
         )

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 class ClientStream(Reader[ResponseT], Generic[RequestT, ResponseT]):
     """Sends messages to the server and receives messages from it.
 
-        async with await client.open_stream(ECHO_STREAM) as stream:
+        async with client.open_stream(ECHO_STREAM) as stream:
             await stream.send(request)
             await stream.close_send()
             async for response in stream:

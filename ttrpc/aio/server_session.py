@@ -123,7 +123,7 @@ class ServerSession:
             return
         deadline = None
         if timeout_nano:
-            deadline = Deadline.from_timeout_nano(timeout_nano, now=self._loop.time())
+            deadline = Deadline.from_timeout_nano(timeout_nano, clock=self._loop.time)
         context = CallContext(
             route.method,
             stream_id,
@@ -199,7 +199,7 @@ class ServerSession:
         if self._draining or timeout_nano < 0:
             self._connection.fail(stream, self._refusal())
             return
-        deadline = Deadline.from_timeout_nano(timeout_nano, now=self._loop.time())
+        deadline = Deadline.from_timeout_nano(timeout_nano, clock=self._loop.time)
         context = CallContext(
             route.method,
             stream.stream_id,

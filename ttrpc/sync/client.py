@@ -24,6 +24,7 @@ from ttrpc.client_call import (
     timed_out,
     timeout_nano,
 )
+from ttrpc.deadline import Deadline, checked_timeout
 from ttrpc.errors import Closed
 from ttrpc.interceptor import chain
 from ttrpc.limits import Limits
@@ -56,11 +57,13 @@ class Client:
         self,
         sock: socket.socket,
         *,
+        timeout: float | None = None,
         address: Address | str = "",
         interceptors: Sequence[Interceptor] = (),
         limits: Limits | None = None,
         reconnect: float | None = None,
     ) -> None:
+        self._timeout = checked_timeout("timeout", timeout)
         check_reconnect(reconnect, address)
         check_connected(sock)
         self._address = address
@@ -79,15 +82,18 @@ class Client:
         address: Address | str,
         *,
         timeout: float | None = None,
+        call_timeout: float | None = None,
         interceptors: Sequence[Interceptor] = (),
         limits: Limits | None = None,
         reconnect: float | None = None,
     ) -> Self:
         """Connect to an address, for up to `timeout` seconds; None tries once."""
+        checked_timeout("call_timeout", call_timeout)
         check_reconnect(reconnect, address)
         sock = dial(address, timeout=timeout)
         return cls(
             sock,
+            timeout=call_timeout,
             address=address,
             interceptors=interceptors,
             limits=limits,
@@ -105,11 +111,12 @@ class Client:
         request: RequestT,
         *,
         timeout: float | None = None,
+        deadline: Deadline | None = None,
         metadata: MetadataLike | None = None,
     ) -> ResponseT:
         """Call a unary method and return its response."""
         check_call(method, request)
-        context = new_context(method, self._peer, timeout, metadata, time.monotonic)
+        context = self._new_context(method, timeout, deadline, metadata)
         response = self._call(request, context)
         check_intercepted(context, response)
         return cast(ResponseT, response)
@@ -120,11 +127,12 @@ class Client:
         request: RequestT | None = None,
         *,
         timeout: float | None = None,
+        deadline: Deadline | None = None,
         metadata: MetadataLike | None = None,
     ) -> ClientStream[RequestT, ResponseT]:
         """Open a stream, with the one message of a client that does not stream."""
         check_opening(method, request)
-        context = new_context(method, self._peer, timeout, metadata, time.monotonic)
+        context = self._new_context(method, timeout, deadline, metadata)
         stream = self._open(request, context)
         check_intercepted_stream(context, stream)
         return cast("ClientStream[RequestT, ResponseT]", stream)
@@ -146,13 +154,30 @@ class Client:
     ) -> None:
         self.close()
 
+    def _new_context(
+        self,
+        method: Method[Any, Any],
+        timeout: float | None,
+        deadline: Deadline | None,
+        metadata: MetadataLike | None,
+    ) -> CallContext:
+        return new_context(
+            method,
+            self._peer,
+            time.monotonic,
+            timeout=timeout,
+            deadline=deadline,
+            default_timeout=self._timeout,
+            metadata=metadata,
+        )
+
     def _invoke(self, request: Message, context: CallContext) -> Message:
         method = context.method
         payload = request.SerializeToString()
         try:
             with self._guard:
                 session = self._connected(context)
-                remaining = timeout_nano(context, time.monotonic())
+                remaining = timeout_nano(context)
                 answer = session.call(
                     method, payload, remaining, context.pairs, context.deadline
                 )
@@ -167,7 +192,7 @@ class Client:
         try:
             with self._guard:
                 session = self._connected(context)
-                remaining = timeout_nano(context, time.monotonic())
+                remaining = timeout_nano(context)
                 stream, inbox = session.open_stream(
                     context.method, payload, remaining, context.pairs, context.deadline
                 )
@@ -197,7 +222,7 @@ class Client:
         limit = self._reconnect
         deadline = context.deadline
         if deadline is not None:
-            limit = min(limit, deadline.remaining(time.monotonic()))
+            limit = min(limit, deadline.remaining())
         if limit < 0:
             raise timed_out(context)
         try:

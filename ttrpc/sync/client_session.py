@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import select
 import socket
-import time
 from typing import Any, Final
 
 from ttrpc.client_connection import ClientConnection
@@ -143,7 +142,7 @@ class ClientSession:
         self._poll.register(self._sock, events)
         wait = None
         if deadline is not None:
-            wait = max(deadline.remaining(time.monotonic()), 0)
+            wait = max(deadline.remaining(), 0)
         # poll takes a C int of milliseconds, and a caller's timeout may be longer.
         ready = self._poll.poll(None if wait is None else min(wait, LONG_WAIT) * 1000)
         if not ready:

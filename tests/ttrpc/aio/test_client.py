@@ -2,14 +2,20 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import socket
+import time
 from pathlib import Path
+from typing import Any
 
 import pytest
+from google.protobuf.empty_pb2 import Empty
+from google.protobuf.wrappers_pb2 import Int64Value
 
+from bench.ttrpc.peer_pb2 import DESCRIPTOR
 from bench.ttrpc.service import services
-from tests.helpers.peer import ECHO, echo, nap
-from ttrpc import Closed, Code, StatusError
+from tests.helpers.peer import ECHO, SECOND, echo, nap
+from ttrpc import CallContext, Closed, Code, Deadline, StatusError, bind
 from ttrpc.aio import Client, Server
 from ttrpc.aio.testing import connected
 
@@ -132,3 +138,64 @@ async def test_its_end_can_be_awaited_by_any_number_of_tasks(address: str) -> No
         assert causes == 2 * [client.closed]
         assert str(causes[0]) == "connection: closed by the peer"
         assert await client.wait_closed() is client.closed
+
+
+class Relay:
+    """Asks another server with the deadline of its own caller."""
+
+    def __init__(self, upstream: Client) -> None:
+        self._upstream = upstream
+        self.left: float | None = None
+
+    async def deadline(self, request: Empty, context: CallContext) -> Int64Value:
+        self.left = context.remaining()
+        answer: Int64Value = await self._upstream.call(
+            ECHO["Deadline"], request, deadline=context.deadline
+        )
+        return answer
+
+
+async def test_a_handler_hands_its_deadline_on() -> None:
+    service = DESCRIPTOR.services_by_name["Echo"]
+    async with connected(Server(services())) as upstream:
+        relay = Relay(upstream)
+        async with connected(Server([bind(service, relay)])) as client:
+            answer = await client.call(ECHO["Deadline"], Empty(), timeout=600)
+            assert relay.left is not None
+            assert 0 < answer.value <= relay.left * SECOND <= 600 * SECOND
+            # Without a deadline there is none to hand on.
+            answer = await client.call(ECHO["Deadline"], Empty())
+            assert (answer.value, relay.left) == (-1, None)
+            # A deadline that has passed is not sent at all.
+            passed = Deadline.after(0, clock=time.monotonic)
+            with pytest.raises(StatusError, match="^DEADLINE_EXCEEDED: "):
+                await client.call(ECHO["Deadline"], Empty(), deadline=passed)
+
+
+async def test_calls_have_the_clients_timeout(address: str) -> None:
+    async with (
+        Server(services()) as server,
+        await connect_to(server, address, call_timeout=0.02) as client,
+    ):
+        with pytest.raises(StatusError, match="^DEADLINE_EXCEEDED: "):
+            await nap(client, 3600)
+        with pytest.raises(StatusError, match="^DEADLINE_EXCEEDED: "):
+            async with client.open_stream(ECHO["EchoStream"]) as stream:
+                await stream.recv()
+        await nap(client, 0.05, timeout=math.inf)
+        await nap(client, 0.05, timeout=600)
+        deadline = Deadline.after(600, clock=time.monotonic)
+        await nap(client, 0.05, deadline=deadline)
+
+
+async def connect_to(server: Server, address: str, **options: Any) -> Client:
+    await server.listen(address)
+    return await Client.connect(address, **options)
+
+
+async def test_a_default_timeout_that_is_no_time_is_refused(address: str) -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs, pytest.raises(ValueError, match="^timeout nan: "):
+        Client(ours, timeout=math.nan)
+    with pytest.raises(ValueError, match="^call_timeout -1: "):
+        await Client.connect(address, call_timeout=-1)

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import math
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,15 @@ from google.protobuf.wrappers_pb2 import BytesValue, StringValue, UInt64Value
 from bench.ttrpc.peers import python_peer
 from tests.helpers.peer import ECHO, SECOND
 from tests.helpers.wire import RESPONSE, Frame
-from ttrpc import CallContext, Closed, Code, Limits, RemoteProtocolError, StatusError
+from ttrpc import (
+    CallContext,
+    Closed,
+    Code,
+    Deadline,
+    Limits,
+    RemoteProtocolError,
+    StatusError,
+)
 from ttrpc.envelope_pb2 import Response
 from ttrpc.sync import Client
 
@@ -152,3 +162,38 @@ def test_an_empty_wake_up_is_no_end(pair: tuple[Client, socket.socket]) -> None:
     client._session._read()
     server.sendall(bytes(Frame(1, RESPONSE, 0, b"")))
     assert client.call(ECHO["Cancelled"], Empty()).value == 0
+
+
+def test_a_deadline_covers_several_calls(client: Client) -> None:
+    deadline = Deadline.after(600, clock=time.monotonic)
+    left = [
+        client.call(ECHO["Deadline"], Empty(), deadline=deadline).value
+        for _ in range(2)
+    ]
+    assert 600 * SECOND > left[0] > left[1] > 0
+    passed = Deadline.after(0, clock=time.monotonic)
+    with pytest.raises(StatusError, match="^DEADLINE_EXCEEDED: "):
+        client.open_stream(ECHO["EchoStream"], deadline=passed)
+
+
+def test_calls_have_the_clients_timeout(our_server: str) -> None:
+    second = UInt64Value(value=SECOND)
+    with Client.connect(f"unix://{our_server}", call_timeout=0.01) as client:
+        with pytest.raises(StatusError, match="^DEADLINE_EXCEEDED: "):
+            client.call(ECHO["Sleep"], second)
+        with (
+            pytest.raises(StatusError, match="^DEADLINE_EXCEEDED: "),
+            client.open_stream(ECHO["EchoStream"]) as stream,
+        ):
+            stream.recv()
+        answer = client.call(ECHO["Deadline"], Empty(), timeout=math.inf)
+        assert answer.value == -1
+
+
+@pytest.mark.parametrize("timeout", [math.nan, -1])
+def test_a_default_timeout_that_is_no_time_is_refused(timeout: float) -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs, pytest.raises(ValueError, match=f"^timeout {timeout}: "):
+        Client(ours, timeout=timeout)
+    with pytest.raises(ValueError, match=f"^call_timeout {timeout}: "):
+        Client.connect("unix://@nobody", call_timeout=timeout)

@@ -39,7 +39,7 @@ def response(stream_id: int, payload: bytes) -> bytes:
 
 
 def soon() -> Deadline:
-    return Deadline.after(10, now=time.monotonic())
+    return Deadline.after(10, clock=time.monotonic)
 
 
 def test_a_call_returns_the_payload_of_its_response(pair: Pair) -> None:
@@ -51,7 +51,7 @@ def test_a_call_returns_the_payload_of_its_response(pair: Pair) -> None:
 def test_a_call_whose_deadline_passes_is_forgotten(pair: Pair) -> None:
     session, server = pair
     with pytest.raises(TimeoutError):
-        session.call(ECHO["Echo"], b"", 1, (), Deadline(time.monotonic()))
+        session.call(ECHO["Echo"], b"", 1, (), Deadline.after(0, clock=time.monotonic))
     assert not session.connection.calls
     server.sendall(response(1, b"late") + response(3, b"next"))
     assert session.call(ECHO["Echo"], b"", 0, (), soon()) == b"next"
