@@ -36,6 +36,7 @@ from kata_agent.container.process_table import ProcessTable
 from kata_agent.container.program_hold import program_held
 from kata_agent.container.signals import ignores_term
 from kata_agent.container.stream_connections import StreamConnections
+from kata_agent.container.stream_copies import StreamCopies
 from kata_agent.container.stream_ports import StreamPorts
 from kata_agent.container.stream_source import StreamSource
 from kata_agent.errors import Internal, InvalidArgument, InvalidState
@@ -79,6 +80,7 @@ class Container:
         paths: SystemPaths,
         pipe_size: int = 0,
         streams: StreamSource | None = None,
+        copies: StreamCopies,
     ) -> None:
         self.id: Final = container_id
         self.lifecycle_lock: Final = asyncio.Lock()
@@ -100,6 +102,7 @@ class Container:
         self._sockets = paths.runtime
         self._pipe_size = pipe_size
         self._streams = streams
+        self._copies = copies
         self._init: Child | None = None
         self._poststart: list[Spec] = []
         self._stop_oom_watch: Callable[[], None] | None = None
@@ -193,7 +196,7 @@ class Container:
             else:
                 child, stdio = await launch_on_pipes(start, pipe_size=self._pipe_size)
             process = Process(exec_id, child, stdio)
-            process.stream(connections)
+            process.stream(connections, self._copies)
         finally:
             connections.close()
         if self._state is ContainerState.REMOVED:

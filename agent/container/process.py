@@ -15,6 +15,8 @@ from typing import Final
 from kata_agent.child import Child
 from kata_agent.container.stdio import Stdio
 from kata_agent.container.stream_connections import StreamConnections
+from kata_agent.container.stream_copies import StreamCopies
+from kata_agent.container.stream_copy import StreamCopy
 
 
 class ProcessState(enum.Enum):
@@ -51,8 +53,8 @@ class Process:
         self.stdio: Final = stdio
         self._state = ProcessState.RUNNING
         self._child = child
-        self._streams: list[asyncio.Task[None]] = []
-        self._has_input_connection = False
+        self._copying_in: asyncio.Task[None] | None = None
+        self._copies: list[StreamCopy] = []
         child.on_exit(self._exited)
 
     @property
@@ -75,16 +77,28 @@ class Process:
         self._advance(ProcessEvent.EXIT)
         for output in self.stdio.outputs:
             output.end_soon()
+        for copy in self._copies:
+            copy.process_ended()
 
     def send_signal(self, number: int) -> None:
         """Send a signal; one to a process that has ended is dropped."""
         with contextlib.suppress(ProcessLookupError):
             self._child.send_signal(number)
 
-    def stream(self, connections: StreamConnections) -> None:
-        """Carry the streams over connections of their own."""
-        self._has_input_connection = connections.has_stdin
-        self._streams = connections.attach(self.stdio)
+    def stream(self, connections: StreamConnections, copies: StreamCopies) -> None:
+        """Carry the streams over connections of their own; `copies` keeps those out."""
+        self._copying_in, self._copies = connections.attach(self.stdio)
+        for copy in self._copies:
+            copies.add(copy)
+
+    async def wait_for_host(self) -> None:
+        """Wait until the host has the output that goes over connections.
+
+        A host that stops reading is waited for no longer than
+        `kata_agent.container.stream_copy` says.
+        """
+        for copy in self._copies:
+            await copy.wait_for_host()
 
     def end_input(self) -> None:
         """Let the process read the end of its input.
@@ -92,25 +106,30 @@ class Process:
         If stdin has a connection of its own, the end of that connection closes stdin;
         closing it here would lose data in flight.
         """
-        if not self._has_input_connection:
+        if self._copying_in is None:
             self.stdio.input.end()
 
-    @property
-    def is_streaming(self) -> bool:
-        """Whether bytes may still be in flight on those connections."""
-        return any(not task.done() for task in self._streams)
+    def _close_input(self) -> None:
+        if self._copying_in is not None:
+            self._copying_in.cancel()
+        self.stdio.input.close()
 
     def close(self) -> None:
-        """Close every stream, also one whose bytes are in flight to the host."""
-        for task in self._streams:
-            task.cancel()
-        self.stdio.close()
+        """Close every stream; output that is on its way to the host still gets there.
+
+        The process has ended, or is about to.
+        """
+        self._close_input()
+        copied = [copy.output for copy in self._copies]
+        for output in self.stdio.outputs:
+            if output not in copied:
+                output.close()
 
     def release(self) -> None:
         """Close the streams that no client needs once it has the exit code."""
         self._advance(ProcessEvent.HAND_OUT)
-        self.stdio.input.close()
+        self._close_input()
+        copied = [copy.output for copy in self._copies]
         for output in self.stdio.outputs:
-            # A connection reads its output to the end by itself.
-            if output.is_drained and not self.is_streaming:
+            if output.is_drained and output not in copied:
                 output.close()

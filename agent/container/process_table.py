@@ -77,10 +77,12 @@ class ProcessTable:
     async def wait(self, exec_id: str) -> int:
         """Return a process's exit code to every waiter, and end its entry.
 
-        Raises `NotFound` for an unknown process.
+        Waits for the output that goes over connections, because a runtime removes the
+        container next, and may end the guest. Raises `NotFound` for an unknown process.
         """
         process = self.find(exec_id)
         exit_code = await process.wait()
+        await process.wait_for_host()
         if process.state is not ProcessState.WAITED_FOR:
             process.release()
             self._processes.pop(process.exec_id, None)

@@ -14,8 +14,8 @@ import contextlib
 import socket
 from typing import Final, Self
 
-from kata_agent.container.output import Output
 from kata_agent.container.stdio import Input, Stdio
+from kata_agent.container.stream_copy import StreamCopy
 from kata_agent.container.stream_ports import StreamPorts
 from kata_agent.container.stream_source import StreamSource
 from kata_agent.errors import Internal, Unavailable
@@ -54,23 +54,26 @@ class StreamConnections:
             connections._sockets[stream] = connection
         return connections
 
-    @property
-    def has_stdin(self) -> bool:
-        return "stdin" in self._sockets
+    def attach(
+        self, stdio: Stdio
+    ) -> tuple[asyncio.Task[None] | None, list[StreamCopy]]:
+        """Let the bytes flow: return the copying of the input, and of the outputs.
 
-    def attach(self, stdio: Stdio) -> list[asyncio.Task[None]]:
-        """Let the bytes flow; the returned tasks own the connections from now on."""
-        tasks = []
+        They own the connections from now on.
+        """
+        copying_in, copies = None, []
+        if (stdin := self._sockets.pop("stdin", None)) is not None:
+            copying_in = asyncio.create_task(_copy_in(stdin, stdio.input))
+            # Also if the task is cancelled before its first step.
+            copying_in.add_done_callback(lambda _: stdin.close())
+        if stdio.stderr is None and len(self._sockets) == 2:
+            # The one output of a terminal goes to one connection whole.
+            self._sockets.pop("stderr").close()
         for stream, connection in self._sockets.items():
-            if stream == "stdin":
-                copying = _copy_in(connection, stdio.input)
-            elif stream == "stdout" or stdio.stderr is None:
-                copying = _copy_out(stdio.stdout, connection)
-            else:
-                copying = _copy_out(stdio.stderr, connection)
-            tasks.append(asyncio.create_task(copying))
+            output = stdio.stderr if stream == "stderr" else None
+            copies.append(StreamCopy(output or stdio.stdout, connection))
         self._sockets.clear()
-        return tasks
+        return copying_in, copies
 
     def close(self) -> None:
         """Close the connections that are not attached."""
@@ -85,21 +88,9 @@ async def _open(source: StreamSource | None, port: int) -> socket.socket:
     return await source.open(port)
 
 
-async def _copy_out(output: Output, connection: socket.socket) -> None:
-    loop = asyncio.get_running_loop()
-    with connection:
-        # Once the host has left, no client reads the rest. The process keeps running
-        # and sees a closed pipe, as with `docker attach`.
-        with contextlib.suppress(ConnectionError):
-            while data := await output.read(_CHUNK):
-                await loop.sock_sendall(connection, data)
-        output.close()
-
-
 async def _copy_in(connection: socket.socket, stdin: Input) -> None:
     loop = asyncio.get_running_loop()
-    with connection:
-        with contextlib.suppress(ConnectionError, Internal):
-            while data := await loop.sock_recv(connection, _CHUNK):
-                await stdin.write(data)
-        stdin.end()
+    with contextlib.suppress(OSError, Internal):
+        while data := await loop.sock_recv(connection, _CHUNK):
+            await stdin.write(data)
+    stdin.end()

@@ -13,6 +13,7 @@ from kata_agent.cgroup.open import open_cgroup, to_path
 from kata_agent.cgroup.supported_files import SupportedFiles
 from kata_agent.container.bundle import Bundle
 from kata_agent.container.container import Container
+from kata_agent.container.stream_copies import StreamCopies
 from kata_agent.container.stream_ports import StreamPorts
 from kata_agent.errors import InvalidArgument
 from kata_agent.oci.cdi import refuse_cdi_devices
@@ -38,6 +39,8 @@ class ContainerBuilder:
         self.cgroup_files: Final = SupportedFiles(guest.paths.cgroup)
         self.watches: Final = FileWatches()
         """The cgroup files that are watched for out-of-memory events."""
+        self.copies: Final = StreamCopies()
+        """The output that is on its way to the host."""
         self._guest = guest
         self._setup = setup
         self._runtime_limit = runtime_limit
@@ -68,6 +71,7 @@ class ContainerBuilder:
             paths=guest.paths,
             pipe_size=guest.config.container_pipe_size,
             streams=guest.streams,
+            copies=self.copies,
         )
 
     async def build(

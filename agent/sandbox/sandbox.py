@@ -135,6 +135,7 @@ class Sandbox:
                 results = await asyncio.gather(
                     *map(self._begin_removal, self.containers), return_exceptions=True
                 )
+                await self._builder.copies.finish()
                 # First, because these files would keep the shared directory busy.
                 await blocking(self.files.discard_partial)
                 await self._setup.take_down()
