@@ -24,11 +24,13 @@ def local_guest(options: argparse.Namespace) -> Iterator[Target]:
     environment = {"KATA_AGENT_LOG_LEVEL": "debug"} if options.debug else {}
     if options.trace:
         environment["KATA_AGENT_TRACING"] = "collated"
+    # An archive is unpacked here, and a directory is used where it is.
+    is_directory = options.rootfs is not None and options.rootfs.is_dir()
     with guest_errors_as_command_errors():
         guest = LocalGuest(
             environment=environment,
             cgroup=options.cgroup,
-            shared=[] if options.rootfs is None else [options.rootfs],
+            shared=[options.rootfs] if is_directory else [],
             echo=options.debug,
         )
     with _held(guest):

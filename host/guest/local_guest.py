@@ -29,6 +29,7 @@ CMDLINE_NAME: Final = "cmdline"
 """The names of the files in the guest's directory."""
 STOP_TIMEOUT: Final = 20.0
 """Seconds that the supervisor has for its clean-up before it is killed."""
+AGENT_PACKAGES: Final = ("kata_agent", "kata_protos", "kata_tracing", "ttrpc")
 SOCKET_PATH_LIMIT: Final = 107 - len(".d/4294967295")
 """Bytes of `sun_path` (man 7 unix), less the longest suffix that ports add."""
 
@@ -59,11 +60,12 @@ class LocalGuest:
         parameters: Sequence[str] = (),
         echo: bool = False,
     ) -> None:
-        self.directory = directory or _new_directory()
+        # Absolute, because the guest's current directory is another one.
+        self.directory = directory.absolute() if directory else _new_directory()
         self._command = list(command)
         self._environment = dict(environment or {})
         self._cgroup = cgroup
-        self._shared = [os.fspath(path) for path in shared]
+        self._shared = [*map(os.path.abspath, shared), *_own_directories()]
         self._parameters = list(parameters)
         self._echo = echo
         self._process: subprocess.Popen[str] | None = None
@@ -185,6 +187,16 @@ class LocalGuest:
 
         remove_tree(os.fspath(self.directory))
         subprocess.run(_supervisor_command(), check=False)
+
+
+def _own_directories() -> list[str]:
+    """Return the directories of the interpreter and of the agent's packages.
+
+    They may be below a directory that the guest has for itself.
+    """
+    packages = (os.path.realpath(PACKAGES / name) for name in AGENT_PACKAGES)
+    directories = [sys.base_prefix, sys.prefix, os.fspath(PACKAGES), *packages]
+    return [directory for directory in directories if os.path.isdir(directory)]
 
 
 def _new_directory() -> Path:

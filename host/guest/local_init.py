@@ -32,12 +32,13 @@ from kata_host.guest.local_syscall import (
     MS_NOEXEC,
     MS_NOSUID,
     MS_RDONLY,
-    MS_REC,
     MS_REMOUNT,
     PR_CAPBSET_DROP,
     PR_SET_PDEATHSIG,
+    clone_tree,
     detach,
     mount,
+    mount_tree,
     prctl,
     unshare,
 )
@@ -94,21 +95,20 @@ def become_agent(plan: Plan) -> NoReturn:
 
 
 def _mount_private_trees(plan: Plan) -> None:
-    # Opened now, because the new /run covers these directories.
+    # Copied now, because nothing can be bound from a mount once it is detached.
     shared = [
-        (path, os.open(path, os.O_PATH | os.O_CLOEXEC))
+        (path, clone_tree(path))
         for path in map(
             os.path.realpath, [plan.settings.directory, *plan.settings.shared]
         )
         if path.startswith(("/run/", "/dev/shm/"))
     ]
-    cmdline = os.open(plan.settings.cmdline, os.O_PATH | os.O_CLOEXEC)
+    cmdline = clone_tree(plan.settings.cmdline)
     # Unmounted, because mountinfo would still list a mount that is only covered.
     for path in ("/proc", "/sys", "/run", "/dev/shm"):
         detach(path)
     mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC)
-    mount(f"/proc/self/fd/{cmdline}", "/proc/cmdline", "", MS_BIND)
-    os.close(cmdline)
+    mount_tree(cmdline, "/proc/cmdline")
     # A new sysfs shows the devices of the new network namespace. Only the mount is made
     # read-only, and not the superblock, which containers on the same network share.
     mount("sysfs", "/sys", "sysfs", MS_NOSUID | MS_NODEV | MS_NOEXEC)
@@ -119,9 +119,9 @@ def _mount_private_trees(plan: Plan) -> None:
         local_cgroup.delegate()
     mount("tmpfs", "/run", "tmpfs", MS_NOSUID | MS_NODEV, "mode=755")
     mount("tmpfs", "/dev/shm", "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777")
-    for path, fd in shared:
+    for path, tree in shared:
         os.makedirs(path, exist_ok=True)
-        mount(f"/proc/self/fd/{fd}", path, "", MS_BIND | MS_REC)
+        mount_tree(tree, path)
 
 
 def _bring_up_loopback() -> None:

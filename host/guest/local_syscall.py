@@ -27,6 +27,14 @@ MS_REC: Final = 0x4000
 MS_SLAVE: Final = 0x80000
 MNT_DETACH: Final = 0x2
 
+# linux/mount.h, linux/fcntl.h; the numbers of the calls are the same on every machine
+SYS_OPEN_TREE: Final = 428
+SYS_MOVE_MOUNT: Final = 429
+OPEN_TREE_CLONE: Final = 1
+MOVE_MOUNT_F_EMPTY_PATH: Final = 0x4
+AT_RECURSIVE: Final = 0x8000
+AT_FDCWD: Final = -100
+
 # linux/prctl.h, linux/capability.h
 PR_SET_PDEATHSIG: Final = 1
 PR_CAPBSET_DROP: Final = 24
@@ -63,6 +71,28 @@ def detach(target: str) -> None:
     # EINVAL says that nothing is mounted there any more.
     if ctypes.get_errno() != errno.EINVAL:
         _check(-1, target)
+
+
+def clone_tree(path: str) -> int:
+    """Return a descriptor of a copy of the mounts at `path` and below.
+
+    The copy is mounted nowhere, and stays when the originals are unmounted. `path` need
+    not be a mount point (man 2 open_tree, Linux 5.2).
+    """
+    flags = OPEN_TREE_CLONE | os.O_CLOEXEC | AT_RECURSIVE
+    fd = _libc.syscall(SYS_OPEN_TREE, AT_FDCWD, os.fsencode(path), flags)
+    _check(fd, path)
+    return int(fd)
+
+
+def mount_tree(fd: int, target: str) -> None:
+    """Mount what `clone_tree` has returned, and close it (man 2 move_mount)."""
+    flags = MOVE_MOUNT_F_EMPTY_PATH
+    result = _libc.syscall(
+        SYS_MOVE_MOUNT, fd, b"", AT_FDCWD, os.fsencode(target), flags
+    )
+    _check(result, target)
+    os.close(fd)
 
 
 def prctl(option: int, argument: int) -> None:

@@ -79,8 +79,10 @@ def test_a_guest_that_does_not_start_is_an_error_of_the_command(
     assert guest.steps == ["start", "stop"]
 
 
-def test_options_become_settings_of_the_guest(made: list[FakeGuest]) -> None:
-    with local_guest(options(debug=True, trace=True, rootfs=Path("/r"), cgroup="v2")):
+def test_options_become_settings_of_the_guest(
+    made: list[FakeGuest], tmp_path: Path
+) -> None:
+    with local_guest(options(debug=True, trace=True, rootfs=tmp_path, cgroup="v2")):
         pass
     assert made[0].arguments == {
         "environment": {
@@ -88,6 +90,16 @@ def test_options_become_settings_of_the_guest(made: list[FakeGuest]) -> None:
             "KATA_AGENT_TRACING": "collated",
         },
         "cgroup": "v2",
-        "shared": [Path("/r")],
+        "shared": [tmp_path],
         "echo": True,
     }
+
+
+def test_an_archive_is_not_shared_because_it_is_unpacked_here(
+    made: list[FakeGuest], tmp_path: Path
+) -> None:
+    archive = tmp_path / "root.tar"
+    archive.touch()
+    with local_guest(options(rootfs=archive)):
+        pass
+    assert made[0].arguments["shared"] == []

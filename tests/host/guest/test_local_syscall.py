@@ -16,8 +16,10 @@ from kata_host.guest.local_syscall import (
     MS_NODEV,
     MS_REC,
     MS_SLAVE,
+    clone_tree,
     detach,
     mount,
+    mount_tree,
     prctl,
     unshare,
 )
@@ -81,6 +83,28 @@ def test_every_mount_at_a_path_is_detached_even_if_busy(tmp_path: Path) -> None:
     in_child(body)
 
 
+def test_a_copy_of_a_tree_stays_when_the_tree_is_detached(tmp_path: Path) -> None:
+    old, new = tmp_path / "old", tmp_path / "new"
+
+    def body() -> None:
+        unshare(CLONE_NEWNS)
+        mount("", "/", "", MS_REC | MS_SLAVE)
+        mount("tmpfs", str(old), "tmpfs")
+        (old / "kept" / "below").mkdir(parents=True)
+        mount("tmpfs", str(old / "kept" / "below"), "tmpfs")
+        (old / "kept" / "below" / "file").write_text("here")
+        tree = clone_tree(str(old / "kept"))
+        detach(str(old))
+        mount_tree(tree, str(new))
+        assert (new / "below" / "file").read_text() == "here"
+        with pytest.raises(OSError, match="Bad file descriptor"):
+            os.fstat(tree)
+
+    old.mkdir()
+    new.mkdir()
+    in_child(body)
+
+
 def test_a_new_uts_namespace_has_a_name_of_its_own() -> None:
     before = os.uname().nodename
 
@@ -102,6 +126,9 @@ def test_errors_name_their_path(tmp_path: Path) -> None:
     assert raised.value.filename == missing
     with pytest.raises(FileNotFoundError):
         detach(missing)
+    with pytest.raises(FileNotFoundError) as raised:
+        clone_tree(missing)
+    assert raised.value.filename == missing
 
 
 def test_an_unknown_option_is_an_error_of_prctl() -> None:
