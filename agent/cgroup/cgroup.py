@@ -23,8 +23,15 @@ class Cgroup(Protocol):
         """
         ...
 
+    def has_processes(self) -> bool:
+        """Tell whether `pids` would find one. May block."""
+        ...
+
     async def kill(self) -> None:
-        """Send SIGKILL to every process, also to those that are forked meanwhile."""
+        """Send SIGKILL to every process, also to those that are forked meanwhile.
+
+        Thaws every cgroup where a frozen process does not die.
+        """
         ...
 
     async def wait_for_empty(self) -> None:
@@ -34,12 +41,16 @@ class Cgroup(Protocol):
     async def freeze(self, timeout: float) -> None:
         """Stop every process, and return when the kernel reports it.
 
-        Raises `Timeout` after `timeout` seconds, `Unavailable` without a freezer.
+        Raises `Timeout` after `timeout` seconds, `Unavailable` without a freezer, and
+        `InvalidState` if a kill has begun. The processes go on then.
         """
         ...
 
     async def thaw(self) -> None:
-        """Let every process go on. Raises `Unavailable` without a freezer."""
+        """Let every process go on, less those that the container froze itself.
+
+        Raises `Unavailable` without a freezer.
+        """
         ...
 
     def stats(self) -> agent_pb2.CgroupStats:
@@ -58,5 +69,8 @@ class Cgroup(Protocol):
         ...
 
     async def remove(self) -> None:
-        """Remove the empty cgroup and those below it. None is fine."""
+        """Remove the empty cgroup and those below it. None is fine.
+
+        Raises `OSError` if a process stays in one.
+        """
         ...

@@ -8,21 +8,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import itertools
 import os
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 from typing import Final
 
-from kata_agent.cgroup.files import (
-    descendants,
-    pids_below,
-    read_text,
-    remove_directory,
-    write,
-)
+from kata_agent.blocking import blocking
+from kata_agent.cgroup import tree
+from kata_agent.cgroup.files import write
+from kata_agent.cgroup.freezer_v1 import FreezerV1
 from kata_agent.cgroup.kill import send_kill
 from kata_agent.cgroup.oom_watch_v1 import OomWatchV1
+from kata_agent.cgroup.remove import remove_all
 from kata_agent.cgroup.stats_v1 import read_stats
 from kata_agent.errors import Timeout, Unavailable
 from kata_protos import agent_pb2
@@ -30,8 +27,9 @@ from kata_protos import agent_pb2
 FREEZE_BEFORE_KILL: Final = 0.05
 """Seconds for the freeze before a kill, which keeps a fork bomb from outrunning us."""
 LONGEST_PAUSE: Final = 0.02
-"""Seconds between two looks at a state for which version 1 has no event."""
-ATTEMPTS_UNTIL_THAW: Final = 20
+"""Seconds between two looks for processes; version 1 has no event for their end."""
+MOST_ROUNDS: Final = 10
+"""Looks for processes in one kill; a fork bomb that cannot be frozen needs several."""
 
 PROCESS_LIST_CONTROLLERS: Final = ("freezer", "pids", "memory", "devices", "cpu")
 """The first of these that has the cgroup gives the process list."""
@@ -53,6 +51,8 @@ class CgroupV1:
         """`root` is `/sys/fs/cgroup`, `path` is relative to each hierarchy."""
         self._root = root
         self._path = path
+        self._freezer = FreezerV1(root / "freezer" / path)
+        self._killed = False
 
     def controller(self, name: str) -> Path:
         """Return the directory in the hierarchy of controller `name`."""
@@ -71,63 +71,52 @@ class CgroupV1:
         return sorted(found.values())
 
     def pids(self) -> list[int]:
-        # The runtime puts each process into every hierarchy, so one of them has all.
-        for name in PROCESS_LIST_CONTROLLERS:
-            if (directory := self.controller(name)).exists():
-                return pids_below(directory)
-        return []
+        return tree.pids(self._processes)
+
+    def has_processes(self) -> bool:
+        return tree.has_processes(self._processes)
+
+    @property
+    def _processes(self) -> Path:
+        """The directory in the first hierarchy that has the cgroup.
+
+        The runtime puts each process into every hierarchy, so one of them has all.
+        """
+        found = [self.controller(name) for name in PROCESS_LIST_CONTROLLERS]
+        return next((directory for directory in found if directory.exists()), found[0])
 
     async def kill(self) -> None:
-        if not self.pids():
-            return
-        # Frozen processes cannot fork or exit, so no pid is missed or used again.
-        with contextlib.suppress(Timeout, Unavailable):
-            await self.freeze(FREEZE_BEFORE_KILL)
-        try:
-            send_kill(self.pids())
-        finally:
-            # In version 1 a frozen process dies only after the thaw.
-            with contextlib.suppress(Unavailable):
-                await self.thaw()
+        await blocking(self._kill)
+
+    def _kill(self) -> None:
+        killed: set[int] = set()
+        for _ in range(MOST_ROUNDS):
+            if killed.issuperset(self.pids()):
+                return
+            self._killed = True
+            try:
+                # Frozen processes cannot fork or exit, so no pid is missed or used
+                # again.
+                with contextlib.suppress(Timeout, Unavailable):
+                    self._freezer.freeze(FREEZE_BEFORE_KILL, lambda: True)
+                found = self.pids()
+                send_kill(found)
+            finally:
+                self._freezer.thaw_all()
+            killed.update(found)
 
     async def wait_for_empty(self) -> None:
         pause = 0.001
-        while self.pids():
+        while await blocking(self.has_processes):
             await asyncio.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE)
-            # A process may have been forked between the last look and the kill.
-            send_kill(self.pids())
 
     async def freeze(self, timeout: float) -> None:
-        state = self._freezer_state()
-        write(state, "FROZEN")
-        try:
-            async with asyncio.timeout(timeout):
-                pause = 0.0005
-                for attempt in itertools.count(1):
-                    if (read_text(state) or "FROZEN").strip() == "FROZEN":
-                        return
-                    await asyncio.sleep(pause)
-                    pause = min(2 * pause, LONGEST_PAUSE)
-                    if attempt % ATTEMPTS_UNTIL_THAW == 0:
-                        # A freeze can get stuck half-way (kernel before ef9fe980c6fc,
-                        # cgroups/freezer-subsystem.txt: "retry or thaw").
-                        write(state, "THAWED")
-                    # A second write freezes processes that were forked meanwhile.
-                    write(state, "FROZEN")
-        except TimeoutError:
-            raise Timeout(
-                f"cgroup {self._path.name!r}: not frozen within {timeout} s"
-            ) from None
+        # A process that has SIGKILL pending would not die before the thaw.
+        await blocking(self._freezer.freeze, timeout, lambda: not self._killed)
 
     async def thaw(self) -> None:
-        write(self._freezer_state(), "THAWED")
-
-    def _freezer_state(self) -> Path:
-        state = self.controller("freezer") / "freezer.state"
-        if not state.exists():
-            raise Unavailable(f"cgroup {self._path.name!r}: no freezer")
-        return state
+        await blocking(self._freezer.thaw)
 
     def stats(self) -> agent_pb2.CgroupStats:
         return read_stats(self.controller)
@@ -141,6 +130,4 @@ class CgroupV1:
         return OomWatchV1(self.controller("memory"), on_kill).stop
 
     async def remove(self) -> None:
-        for hierarchy in self._directories():
-            for directory in descendants(hierarchy):
-                await remove_directory(directory)
+        await remove_all(self._directories)

@@ -12,20 +12,19 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from kata_agent.blocking import blocking
+from kata_agent.cgroup import tree
 from kata_agent.cgroup.file_watches import FileWatches
-from kata_agent.cgroup.files import (
-    descendants,
-    pids_below,
-    read_flat_keyed,
-    remove_directory,
-    write,
-)
+from kata_agent.cgroup.files import ABSENT, read_flat_keyed, write
 from kata_agent.cgroup.kill import send_kill
 from kata_agent.cgroup.oom_watch_v2 import OomWatchV2
+from kata_agent.cgroup.remove import remove_all
 from kata_agent.cgroup.stats_v2 import read_stats
 from kata_agent.errors import Timeout
 from kata_protos import agent_pb2
 
+MOST_ROUNDS: Final = 10
+"""Looks for processes in one kill by pid; a fork bomb needs several."""
 UNLIMITED: Final = {
     "memory.swap": ("memory.swap.max", "max"),
     "memory.limit": ("memory.max", "max"),
@@ -45,31 +44,51 @@ class CgroupV2:
         self._watches = watches
 
     def pids(self) -> list[int]:
-        return pids_below(self._directory)
+        return tree.pids(self._directory)
+
+    def has_processes(self) -> bool:
+        return tree.has_processes(self._directory)
 
     async def kill(self) -> None:
+        await blocking(self._kill)
+
+    def _kill(self) -> None:
         try:
             write(self._directory / "cgroup.kill", "1")
-        except FileNotFoundError:
-            # Kernels before 5.14 have no such file; a cgroup that is gone has no
-            # processes either.
-            send_kill(self.pids())
+        except OSError as error:
+            # Kernels before 5.14 have no such file, and a threaded cgroup cannot be
+            # killed. A cgroup that is gone has no processes either.
+            if error.errno not in ABSENT:
+                raise
+            self._kill_by_pid()
+
+    def _kill_by_pid(self) -> None:
+        killed: set[int] = set()
+        for _ in range(MOST_ROUNDS):
+            found = self.pids()
+            if killed.issuperset(found):
+                return
+            send_kill(found)
+            killed.update(found)
 
     async def wait_for_empty(self) -> None:
         await self._wait_for_event("populated", 0)
 
     async def freeze(self, timeout: float) -> None:
-        write(self._directory / "cgroup.freeze", "1")
+        await blocking(write, self._directory / "cgroup.freeze", "1")
         try:
             async with asyncio.timeout(timeout):
                 await self._wait_for_event("frozen", 1)
-        except TimeoutError:
+        except BaseException as error:
+            await self.thaw()
+            if not isinstance(error, TimeoutError):
+                raise
             raise Timeout(
                 f"cgroup {self._directory.name!r}: not frozen within {timeout} s"
             ) from None
 
     async def thaw(self) -> None:
-        write(self._directory / "cgroup.freeze", "0")
+        await blocking(write, self._directory / "cgroup.freeze", "0")
 
     def stats(self) -> agent_pb2.CgroupStats:
         return read_stats(self._directory)
@@ -83,8 +102,7 @@ class CgroupV2:
         return OomWatchV2(self._directory, self._watches, on_kill).stop
 
     async def remove(self) -> None:
-        for directory in descendants(self._directory):
-            await remove_directory(directory)
+        await remove_all(lambda: [self._directory])
 
     async def _wait_for_event(self, key: str, value: int) -> None:
         """Wait until `key` of `cgroup.events` is `value`, or the cgroup is gone."""

@@ -7,7 +7,6 @@ that is missing. Everything here may block.
 
 from __future__ import annotations
 
-import asyncio
 import errno
 import os
 from pathlib import Path
@@ -15,7 +14,9 @@ from typing import Final
 
 UNLIMITED: Final = (1 << 64) - 1
 """Stands for the word `max` in messages that hold numbers."""
-_ABSENT: Final = (errno.ENOENT, errno.ENODEV, errno.EOPNOTSUPP)
+GONE: Final = (errno.ENOENT, errno.ENODEV)
+"""The cgroup was removed before or after its file was opened."""
+ABSENT: Final = (*GONE, errno.EOPNOTSUPP)
 """Missing is the file, its cgroup, or the operation in a threaded cgroup."""
 
 
@@ -25,7 +26,7 @@ def read_text(path: Path) -> str | None:
         with open(path) as file:
             return file.read()
     except OSError as error:
-        if error.errno in _ABSENT:
+        if error.errno in ABSENT:
             return None
         raise
 
@@ -78,36 +79,3 @@ def write(path: Path, text: str) -> None:
         ) from None
     finally:
         os.close(fd)
-
-
-def descendants(cgroup: Path) -> list[Path]:
-    """Return `cgroup` and every cgroup below it, children before their parents."""
-    return [Path(directory) for directory, _, _ in os.walk(cgroup, topdown=False)]
-
-
-def pids_below(cgroup: Path) -> list[int]:
-    """Return the pids in `cgroup` and below it, in numbers of our pid namespace.
-
-    The kernel writes 0 for a process outside of our pid namespace; those are left out.
-    """
-    pids = {
-        int(line)
-        for directory in descendants(cgroup)
-        for line in (read_text(directory / "cgroup.procs") or "").split()
-    }
-    return sorted(pids - {0})
-
-
-async def remove_directory(directory: Path) -> None:
-    """Remove one empty cgroup; one that is gone is fine. Raises `OSError`."""
-    for pause in (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, None):
-        try:
-            os.rmdir(directory)
-            return
-        except FileNotFoundError:
-            return
-        except OSError as error:
-            # Dead processes leave a cgroup a moment after they were reaped.
-            if error.errno != errno.EBUSY or pause is None:
-                raise
-        await asyncio.sleep(pause)

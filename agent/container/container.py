@@ -327,12 +327,16 @@ class Container:
         with span(
             "cgroup.freeze", {semconv.CONTAINER_ID: self.id}, subsystem="container"
         ):
-            try:
-                await self.cgroup.freeze(FREEZE_TIMEOUT)
-                self.check(ContainerEvent.PAUSE)
-            except BaseException:
+            await self.cgroup.freeze(FREEZE_TIMEOUT)
+            assert self._init is not None
+            # Its exit may have come during the freeze and not been collected yet.
+            self._init.poll()
+            if self._init.exit_code is not None:
                 await self.cgroup.thaw()
-                raise
+                raise InvalidState(
+                    f"container {self.id!r}: cannot {ContainerEvent.PAUSE}, "
+                    f"it is {ContainerState.STOPPED}"
+                )
         self._advance(ContainerEvent.PAUSE)
 
     async def resume(self) -> None:

@@ -96,3 +96,75 @@ async def test_a_cgroup_that_is_not_there_is_empty(world: World) -> None:
     cgroup.remove_limit("memory.limit")
     cgroup.watch_oom(lambda: None)()
     await cgroup.remove()
+
+
+FREEZE = """
+mkdir a a/b a/b/c
+sleep 1000 & echo $! > a/b/c/cgroup.procs
+for cgroup in a/b/c a/b; do echo $0 > $cgroup/$1; done
+echo frozen
+sleep 1000
+"""
+
+
+@in_namespaces("v1", "v2")
+async def test_processes_that_a_container_froze_itself_are_killed(world: World) -> None:
+    cgroup = open_cgroup(CGROUP_ROOT, PurePosixPath("/c"), FileWatches())
+    roots = make_cgroups("c")
+    is_v2 = world.version == "v2"
+    files = ("1", "cgroup.freeze") if is_v2 else ("FROZEN", "freezer.state")
+    top = (CGROUP_ROOT if is_v2 else CGROUP_ROOT / "freezer") / "c"
+    with Reaper() as reaper:
+        go, start = os.pipe()
+        said, say = os.pipe()
+        script = f"read x; cd {top}; {FREEZE}"
+        child = reaper.spawn(
+            Command(["sh", "-c", script, *files], stdin=go, stdout=say)
+        )
+        os.close(go)
+        os.close(say)
+        for root in roots:
+            (root / "c/cgroup.procs").write_text(str(child.pid))
+        os.write(start, b"go\n")
+        assert os.read(said, 10) == b"frozen\n"
+        await cgroup.freeze(5)
+        async with asyncio.timeout(10):
+            # One kill is enough: a client sends one signal.
+            await cgroup.kill()
+            assert await child.wait() == 137
+            await cgroup.wait_for_empty()
+            await cgroup.remove()
+        assert not top.exists()
+
+
+@in_namespaces("v1", "v2")
+async def test_a_thaw_leaves_what_the_container_froze_itself(world: World) -> None:
+    cgroup = open_cgroup(CGROUP_ROOT, PurePosixPath("/c"), FileWatches())
+    make_cgroups("c", "c/own")
+    is_v2 = world.version == "v2"
+    word, file = ("1", "cgroup.freeze") if is_v2 else ("FROZEN", "freezer.state")
+    own = (CGROUP_ROOT if is_v2 else CGROUP_ROOT / "freezer") / "c/own" / file
+    own.write_text(word)
+    await cgroup.freeze(5)
+    await cgroup.thaw()
+    assert own.read_text() == f"{word}\n"
+
+
+@in_namespaces("v2")
+async def test_processes_of_a_threaded_cgroup_are_killed(world: World) -> None:
+    cgroup = open_cgroup(CGROUP_ROOT, PurePosixPath("/c"), FileWatches())
+    make_cgroups("c")
+    with Reaper() as reaper:
+        child = reaper.spawn(Command(["sleep", "1000"]))
+        try:
+            (CGROUP_ROOT / "c/cgroup.type").write_text("threaded")
+        except OSError:
+            # A host whose cgroup gives controllers of memory to children refuses that.
+            child.send_signal(9)
+            return
+        (CGROUP_ROOT / "c/cgroup.threads").write_text(str(child.pid))
+        async with asyncio.timeout(10):
+            await cgroup.kill()
+            assert await child.wait() == 137
+            await cgroup.wait_for_empty()
+            await cgroup.remove()

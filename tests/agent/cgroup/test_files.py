@@ -7,7 +7,6 @@ import pytest
 
 from kata_agent.cgroup.files import (
     UNLIMITED,
-    pids_below,
     read_flat_keyed,
     read_nested_keyed,
     read_number,
@@ -31,14 +30,5 @@ def test_a_missing_file_is_none_or_empty(tmp_path: Path) -> None:
     assert read_number(file) is None
     assert read_flat_keyed(file) == {}
     assert read_nested_keyed(file) == {}
-    assert pids_below(file) == []
     with pytest.raises(FileNotFoundError):
         write(file, "1")
-
-
-def test_the_pids_of_the_whole_tree_are_read(tmp_path: Path) -> None:
-    (tmp_path / "a/b").mkdir(parents=True)
-    (tmp_path / "cgroup.procs").write_text("7\n0\n")
-    (tmp_path / "a/cgroup.procs").write_text("")
-    (tmp_path / "a/b/cgroup.procs").write_text("9\n8\n")
-    assert pids_below(tmp_path) == [7, 8, 9]
