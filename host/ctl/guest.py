@@ -250,7 +250,9 @@ async def _wait_for_agent(address: str) -> None:
 
 def _stop(name: str) -> None:
     """End a guest, or forget one that has ended. Raises `CommandError`."""
+    from kata_host.guest.guest_entry import GuestState
     from kata_host.guest.held_entry import HeldEntry
+    from kata_host.guest.local_guest import sweep
     from kata_host.guest.registry import GuestNotFound, find
 
     with guest_errors_as_command_errors():
@@ -259,6 +261,8 @@ def _stop(name: str) -> None:
             if not entry.pid:
                 raise CommandError(f"guest '{name}': still starting")
             _end_holder(entry)
+        if state is GuestState.LOST and entry.kind != "vm":
+            sweep()
         # A holder that was killed has not removed the entry.
         with contextlib.suppress(GuestNotFound):
             find(name)

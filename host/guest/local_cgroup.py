@@ -14,16 +14,20 @@ internal processes").
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 from typing import Final, NamedTuple
 
+from kata_host.guest import local_cgroup_tree
 from kata_host.guest.local_syscall import MS_NODEV, MS_NOEXEC, MS_NOSUID, detach, mount
 
 MOUNT_POINT: Final = "/sys/fs/cgroup"
 PREFIX: Final = "kata-local-"
 REMOVAL_TIMEOUT: Final = 5.0
 """Seconds for the processes of a cgroup to end."""
+SHORTEST_LIFE: Final = 0.02
+"""Seconds after which a process that shows no sign of its kill was not killed."""
 
 _FLAGS: Final = MS_NOSUID | MS_NODEV | MS_NOEXEC
 _LEAF: Final = "init"
@@ -83,6 +87,14 @@ def hierarchies(version: str = "auto", table: str | None = None) -> list[Hierarc
     return chosen
 
 
+def other_version(chosen: list[Hierarchy]) -> list[Hierarchy]:
+    """Return the hierarchies of the version that is not `chosen`; empty without it."""
+    try:
+        return hierarchies("v1" if chosen[0].is_v2 else "v2")
+    except ValueError:
+        return []
+
+
 def mount_hierarchies(chosen: list[Hierarchy]) -> None:
     """Mount these hierarchies and no others below /sys/fs/cgroup of this namespace."""
     detach(MOUNT_POINT)
@@ -127,6 +139,14 @@ def delegate() -> None:
         _write(f"{MOUNT_POINT}/cgroup.subtree_control", f"+{controller}")
 
 
+def thaw(chosen: list[Hierarchy], name: str) -> None:
+    """Let every process go on in the cgroup `name` and below. Raises `OSError`."""
+    for hierarchy in chosen:
+        # In version 2 a frozen process can be killed.
+        if "freezer" in hierarchy.controllers.split(","):
+            local_cgroup_tree.thaw(f"{hierarchy.parent}/{name}")
+
+
 def remove(
     chosen: list[Hierarchy], name: str, timeout: float = REMOVAL_TIMEOUT
 ) -> None:
@@ -135,10 +155,17 @@ def remove(
     Raises `OSError` if a process has not ended after `timeout` seconds.
     """
     deadline = time.monotonic() + timeout
-    for hierarchy in chosen:
-        top = f"{hierarchy.parent}/{name}"
-        for directory, _, _ in os.walk(top, topdown=False):
-            _remove_one(directory, deadline)
+    while not _removed(chosen, name):
+        if time.monotonic() > deadline:
+            raise OSError(errno.EBUSY, f"cgroup {name!r}: its processes do not end")
+        # Right after the last process was reaped, the cgroup is still busy; v1 has no
+        # event that tells when it is free.
+        time.sleep(0.002)
+
+
+def _removed(chosen: list[Hierarchy], name: str) -> bool:
+    tops = [f"{hierarchy.parent}/{name}" for hierarchy in chosen]
+    return all([local_cgroup_tree.remove(top) for top in tops])
 
 
 def sweep(chosen: list[Hierarchy]) -> None:
@@ -151,12 +178,30 @@ def sweep(chosen: list[Hierarchy]) -> None:
     }
     for name in names:
         pid, _, started = name.removeprefix(PREFIX).partition("-")
-        if _started(pid) == started:
-            continue
-        try:
-            remove(chosen, name, timeout=0)
-        except OSError:
-            continue  # Its processes are still ending; the next sweep removes it.
+        if _started(pid) != started:
+            _end(chosen, name)
+
+
+def _end(chosen: list[Hierarchy], name: str) -> None:
+    """Wait for the processes that the kernel has killed, thaw them, remove the cgroup.
+
+    A supervisor of another pid namespace counts as killed, but its guest's processes
+    live: they and their cgroups are left alone.
+    """
+    tops = [f"{hierarchy.parent}/{name}" for hierarchy in chosen]
+    now = time.monotonic()
+    deadline, patience = now + REMOVAL_TIMEOUT, now + SHORTEST_LIFE
+    while now < deadline:
+        endings = [ending for top in tops for ending in local_cgroup_tree.endings(top)]
+        if all(endings):
+            # No process is left to make or freeze a cgroup.
+            thaw(chosen, name)
+            if _removed(chosen, name):
+                return
+        elif not any(endings) and now > patience:
+            return
+        time.sleep(0.002)
+        now = time.monotonic()
 
 
 def own_name() -> str:
@@ -166,29 +211,15 @@ def own_name() -> str:
 
 
 def _started(pid: str) -> str | None:
-    """Return the start of a process in ticks since boot; None if there is none."""
+    """Return the start of a process in ticks since boot; None if it has ended."""
     try:
         stat = _read(f"/proc/{pid}/stat")
     except (FileNotFoundError, ProcessLookupError):
         return None
-    # The name in parentheses may hold spaces (man 5 proc_pid_stat, field 22).
-    return stat.rpartition(")")[2].split()[19]
-
-
-def _remove_one(directory: str, deadline: float) -> None:
-    while True:
-        try:
-            os.rmdir(directory)
-        except FileNotFoundError:
-            return
-        except OSError:
-            # EBUSY for a moment after the last process was reaped; v1 has no event
-            # that tells when the cgroup is free.
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.002)
-        else:
-            return
+    # The name in parentheses may hold spaces (man 5 proc_pid_stat, fields 3 and 22).
+    fields = stat.rpartition(")")[2].split()
+    is_zombie = fields[0] in "ZX"
+    return None if is_zombie else fields[19]
 
 
 def _read(path: str) -> str:

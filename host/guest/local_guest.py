@@ -186,6 +186,15 @@ class LocalGuest:
         from kata_host.guest.local_supervisor import remove_tree
 
         remove_tree(os.fspath(self.directory))
+        sweep()
+
+
+def sweep() -> None:
+    """Remove the cgroups of local guests whose supervisor was killed.
+
+    Does nothing for other users than root, because only root starts local guests.
+    """
+    if os.geteuid() == 0:
         subprocess.run(_supervisor_command(), check=False)
 
 

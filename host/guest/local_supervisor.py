@@ -45,6 +45,9 @@ CONTROL: Final = 0
 """Descriptor whose other end the host process holds; its end ends the guest."""
 STATUS: Final = 1
 """Descriptor for lines to the host process: `ready`, `failed: WHY`, `ended: HOW`."""
+THAW_INTERVAL: Final = 0.02
+"""Seconds from one thaw of an ending guest to the next; a paused container would
+outlive it."""
 _ENDING_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
@@ -84,6 +87,9 @@ def _hold_guest(settings: LocalSettings) -> str:
                 server.close()
         finally:
             signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+            # The kernel kills every other process of the guest, and PID 1 ends last.
+            while not select.select([pidfd], [], [], THAW_INTERVAL)[0]:
+                local_cgroup.thaw(hierarchies, name)
             _, status = os.waitpid(pid, 0)
             os.close(pidfd)
     finally:
@@ -93,14 +99,19 @@ def _hold_guest(settings: LocalSettings) -> str:
 
 
 def _enter_mount_namespace(cgroup: str) -> list[local_cgroup.Hierarchy]:
-    """Mount one cgroup version where only this process sees it; remove old cgroups."""
+    """Mount one cgroup version where only this process sees it.
+
+    Removes the cgroups of killed supervisors, of either version.
+    """
     hierarchies = local_cgroup.hierarchies(cgroup)
     unshare(CLONE_NEWNS)
     # Slave and not private: the host's unmounts must take effect here, so that no
     # mount of the host stays busy because of a guest.
     mount("", "/", "", MS_REC | MS_SLAVE)
-    local_cgroup.mount_hierarchies(hierarchies)
-    local_cgroup.sweep(hierarchies)
+    for chosen in (local_cgroup.other_version(hierarchies), hierarchies):
+        if chosen:
+            local_cgroup.mount_hierarchies(chosen)
+            local_cgroup.sweep(chosen)
     return hierarchies
 
 

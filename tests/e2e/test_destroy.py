@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from pathlib import Path
 
 import pytest
@@ -13,9 +14,12 @@ from bench.control import hang_in_fuse
 from bench.stage import Stage, agent_pid
 from kata_host.client import AgentClient
 from kata_host.client.spec import default_process
+from kata_host.ctl.rootfs import make_busybox
+from kata_host.guest.local_cgroup import hierarchies
 from kata_host.guest.local_guest import LocalGuest
 from kata_protos import agent_pb2
 
+CGROUPS = Path("/sys/fs/cgroup")
 BOMB = "while :; do sleep 1000 & done"
 
 
@@ -55,3 +59,33 @@ async def test_a_killed_agent_leaves_nothing(
         await stage.created("c2", "true")
         os.kill(agent_pid(guest), number)
         assert guest.ending(timeout=20) is not None
+
+
+@pytest.mark.parametrize("version", ["v1", "v2"])
+@pytest.mark.parametrize("ended", ["guest", "supervisor"])
+async def test_a_guest_with_a_paused_container_ends_at_once_and_leaves_nothing(
+    scratch: Path, version: str, ended: str
+) -> None:
+    try:
+        hierarchies(version)
+    except ValueError as error:
+        pytest.skip(str(error))
+    with LocalGuest(scratch / "guest", cgroup=version) as guest:
+        make_busybox(guest.directory / "rootfs")
+        async with AgentClient.connect(guest.address) as client:
+            await client.create_sandbox("e2e", share_pids=False)
+            stage = Stage(guest, client, guest.directory / "rootfs")
+            paused = await stage.started("paused", "sh", "-c", "while :; do :; done")
+            await client.agent.pause_container(
+                agent_pb2.PauseContainerRequest(container_id=paused.id)
+            )
+        name = f"kata-local-{guest.pid}-*"
+        assert list(CGROUPS.glob(f"*/{name}"))
+        if ended == "supervisor":
+            os.kill(guest.pid, signal.SIGKILL)
+            assert guest.ending(timeout=20) == "supervisor was killed"
+        began = time.monotonic()
+    # A supervisor that does not end is killed after 20 s.
+    assert time.monotonic() - began < 10
+    assert not list(CGROUPS.glob(f"*/{name}"))
+    # `scratch` checks that no process is left.

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import re
@@ -11,17 +12,23 @@ import shlex
 import signal
 import socket
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from kata_host.client import AgentClient
+from kata_host.client.spec import default_process, default_spec
 from kata_host.ctl.__main__ import EPILOG
+from kata_host.ctl.rootfs import make_busybox
+from kata_protos import agent_pb2
 from tests.e2e.conftest import CTL, Completed, Ctl
 from tests.helpers.pseudo_terminal import PseudoTerminal
 from tests.helpers.vm import require_image
 
+CGROUPS = Path("/sys/fs/cgroup")
 Started = Callable[..., "subprocess.Popen[bytes]"]
 
 
@@ -129,6 +136,45 @@ def test_stop_and_start_clean_up_after_a_killed_holder(ctl: Ctl) -> None:
     wait_for_end(guest["pid"])
     assert ctl("guest", "stop", "a").returncode == 0
     assert listed(ctl) == []
+
+
+@pytest.mark.parametrize("is_killed", [False, True])
+def test_stop_ends_a_guest_with_a_paused_container(
+    ctl: Ctl, tmp_path: Path, is_killed: bool
+) -> None:
+    asyncio.run(start_and_pause(start(ctl), make_busybox(tmp_path / "rootfs")))
+    (guest,) = listed(ctl)
+    (supervisor,) = children_of(guest["pid"])
+    name = f"kata-local-{supervisor}-*"
+    assert list(CGROUPS.glob(f"*/{name}"))
+    if is_killed:
+        os.kill(guest["pid"], signal.SIGKILL)
+        os.kill(supervisor, signal.SIGKILL)
+        wait_for_end(guest["pid"])
+        wait_for_end(supervisor)
+    began = time.monotonic()
+    assert ctl("guest", "stop", "a").returncode == 0
+    # A guest that does not end by itself is killed after 20 s.
+    assert time.monotonic() - began < 10
+    assert not list(CGROUPS.glob(f"*/{name}"))
+    assert listed(ctl) == []
+
+
+async def start_and_pause(address: str, rootfs: Path) -> None:
+    async with AgentClient.connect(address) as client:
+        await client.create_sandbox("e2e", share_pids=False)
+        process = default_process(["sh", "-c", "while :; do :; done"])
+        spec = default_spec("c1", process, rootfs=str(rootfs))
+        container = await client.create_container("c1", spec, share_pids=False)
+        await container.start()
+        await client.agent.pause_container(
+            agent_pb2.PauseContainerRequest(container_id="c1")
+        )
+
+
+def children_of(pid: int) -> list[int]:
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text()
+    return list(map(int, children.split()))
 
 
 def test_a_guest_that_ended_by_itself_is_listed_until_it_is_stopped(

@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ import pytest
 
 from kata_host.child import PACKAGES
 from kata_host.guest.guest import Guest, GuestError
+from kata_host.guest.local_cgroup import hierarchies
 from kata_host.guest.local_guest import LocalGuest
 from tests.helpers.namespace import require_root
 
@@ -40,6 +42,21 @@ while True:
             print(repr(f"{type(error).__name__}: {error}"), file=stream, flush=True)
 """
 """Answers each line, a Python expression, with the `repr` of its value."""
+HOLD = """
+import os, subprocess
+version, depth = {version!r}, 30
+top = "/sys/fs/cgroup" + "/freezer" * (version == "v1")
+directory = os.open(top, os.O_RDONLY)
+for _ in range(depth):
+    # Deeper than a path may be long.
+    os.mkdir("n" * 200, dir_fd=directory)
+    directory = os.open("n" * 200, os.O_RDONLY, dir_fd=directory)
+sleeper = subprocess.Popen(["sleep", "1000"], start_new_session=True)
+file, word = ("freezer.state", "FROZEN") if version == "v1" else ("cgroup.freeze", "1")
+for name, text in (("cgroup.procs", str(sleeper.pid)), (file, word)):
+    os.write(os.open(name, os.O_WRONLY, dir_fd=directory), text.encode())
+"""
+"""Freezes a process in a cgroup far below that of the guest."""
 NAMESPACES = ("mnt", "pid", "net", "uts", "ipc", "cgroup")
 
 
@@ -104,7 +121,14 @@ def children() -> list[str]:
 
 def cgroups(supervisor: int) -> set[Path]:
     """The cgroups of one guest, because other tests may have guests as well."""
-    return set(Path("/sys/fs/cgroup").rglob(f"kata-local-{supervisor}-*"))
+    found = set()
+    for parent, names, _ in os.walk("/sys/fs/cgroup"):
+        guests = {name for name in names if name.startswith("kata-local-")}
+        own = {name for name in guests if name.split("-")[2] == str(supervisor)}
+        found |= {Path(parent, name) for name in own}
+        # Not into them, because they may nest deeper than a path may be long.
+        names[:] = set(names) - guests
+    return found
 
 
 def mounts() -> list[str]:
@@ -229,6 +253,65 @@ def test_nothing_is_left_after_a_stop() -> None:
     assert not cgroups(pid)
     assert not guest.directory.exists()
     assert children() == before
+
+
+def hold_process(guest: LocalGuest, version: str) -> int:
+    """Freeze a process in the guest; return its pidfd."""
+    inside = Inside(guest)
+    inside(f"exec({HOLD.format(version=version)!r})")
+    inside.close()
+    pid = agent_pid(guest)
+    (held,) = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return os.pidfd_open(int(held))
+
+
+@pytest.fixture(params=["v1", "v2"])
+def version(request: pytest.FixtureRequest) -> str:
+    try:
+        hierarchies(request.param)
+    except ValueError as error:
+        pytest.skip(str(error))
+    return str(request.param)
+
+
+def test_a_stop_ends_frozen_processes_at_once(version: str) -> None:
+    with new_guest(cgroup=version) as guest:
+        pid = guest.pid
+        held = hold_process(guest, version)
+        began = time.monotonic()
+    # Twenty times what it takes; a supervisor that does not end is killed after 20 s.
+    assert time.monotonic() - began < 10
+    wait_for_end(held)
+    assert not cgroups(pid)
+    assert not guest.directory.exists()
+
+
+def test_frozen_processes_end_after_a_killed_supervisor(version: str) -> None:
+    with new_guest(cgroup=version) as guest:
+        pid = guest.pid
+        held = hold_process(guest, version)
+        os.kill(pid, signal.SIGKILL)
+        assert guest.ending(timeout=20) == "supervisor was killed"
+    wait_for_end(held)
+    assert not cgroups(pid)
+    assert not guest.directory.exists()
+
+
+def test_the_next_guest_ends_what_a_killed_one_has_left(version: str) -> None:
+    guest = new_guest(cgroup=version)
+    guest.start()
+    pid = guest.pid
+    held = hold_process(guest, version)
+    # The host process too: there is no one to clean up.
+    supervisor = os.pidfd_open(pid)
+    os.kill(pid, signal.SIGKILL)
+    wait_for_end(supervisor)
+    assert cgroups(pid)
+    # Of either version, whichever the next guest has.
+    with new_guest(cgroup="auto"):
+        wait_for_end(held)
+        assert not cgroups(pid)
+    guest.stop()
 
 
 def test_the_console_has_the_output_of_the_agent(guest: LocalGuest) -> None:
