@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,8 +26,20 @@ class Mount(NamedTuple):
 
 
 def read_mounts(mountinfo: Path) -> list[Mount]:
-    """Return the mounts that the file lists, in the order they were made."""
-    return list(parse_mountinfo(mountinfo.read_text(errors="surrogateescape")))
+    """Return the mounts that the file lists, in the order they were made.
+
+    Raises `ProcessLookupError` if the process has ended, reaped or not.
+    """
+    try:
+        text = mountinfo.read_text(errors="surrogateescape")
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise
+        # A zombie has no mount namespace (fs/proc_namespace.c: mounts_open_common).
+        raise ProcessLookupError(
+            errno.ESRCH, os.strerror(errno.ESRCH), str(mountinfo)
+        ) from None
+    return list(parse_mountinfo(text))
 
 
 def parse_mountinfo(text: str) -> Iterator[Mount]:

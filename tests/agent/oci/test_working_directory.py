@@ -20,6 +20,7 @@ from tests.helpers.domain import (
     started,
 )
 from tests.helpers.namespace import World, in_namespaces
+from tests.helpers.zombie import zombie
 
 OUTSIDE = ("/proc/1/cwd", "/proc/1/root", "/link", "/proc/1/root/run")
 
@@ -170,3 +171,12 @@ async def test_a_process_inside_and_one_that_has_ended_are_no_fault() -> None:
         process.kill()
         await process.wait()
     check_after("c1", "/tmp", Path(f"/proc/{process.pid}"))
+
+
+def test_a_process_that_ends_between_two_reads_is_no_fault(tmp_path: Path) -> None:
+    """It is a zombie when its mounts are read, and none yet when its links are."""
+    with zombie() as ended:
+        for name in ("cwd", "ns"):
+            (tmp_path / name).symlink_to(f"/proc/self/{name}")
+        (tmp_path / "mountinfo").symlink_to(f"/proc/{ended}/mountinfo")
+        check_after("c1", "/", tmp_path)
