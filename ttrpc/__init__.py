@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from ttrpc.metadata import Metadata
     from ttrpc.service import Cardinality, Method, Service
     from ttrpc.status import to_status
+    from ttrpc.stream_watcher import StreamWatcher
 
 _MODULES = {
     "ttrpc.address": ("parse_address",),
@@ -62,6 +63,7 @@ _MODULES = {
     "ttrpc.metadata": ("Metadata",),
     "ttrpc.service": ("Cardinality", "Method", "Service"),
     "ttrpc.status": ("to_status",),
+    "ttrpc.stream_watcher": ("StreamWatcher",),
 }
 _HOMES = {name: module for module, names in _MODULES.items() for name in names}
 
@@ -92,6 +94,7 @@ __all__ = [
     "StatusError",
     "StreamClosed",
     "StreamFull",
+    "StreamWatcher",
     "TtrpcError",
     "bind",
     "parse_address",

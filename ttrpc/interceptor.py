@@ -8,8 +8,10 @@
         finally:
             log(context.method.full_method, time.monotonic() - started)
 
-`request` is the request message, or the stream where the client streams. A client sends
-`context.metadata` with the request, so an interceptor may add to it.
+`request` is the request message. On a server it is the stream where either side
+streams; on a client it is None where the client streams, and `proceed` returns the
+stream. A client sends `context.metadata` with the request, so an interceptor may add
+to it.
 """
 
 from __future__ import annotations

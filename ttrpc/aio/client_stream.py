@@ -10,6 +10,7 @@ from google.protobuf.message import DecodeError
 from ttrpc.aio.reader import Reader
 from ttrpc.client_call import check_message, missing_response, unreadable_message
 from ttrpc.service import RequestT, ResponseT
+from ttrpc.stream_watcher import StreamWatcher, tell_end
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -61,6 +62,9 @@ class ClientStream(Reader[ResponseT], Generic[RequestT, ResponseT]):
         self._inbox.check()
         session.connection.send_message(self._stream, request.SerializeToString())
         self._cork.flush_soon()
+        if self._watchers:
+            for watcher in self._watchers:
+                watcher.message_sent(request)
 
     async def close_send(self) -> None:
         """Tell the server that no more messages come. Raises as `send` does."""
@@ -68,6 +72,17 @@ class ClientStream(Reader[ResponseT], Generic[RequestT, ResponseT]):
         self._inbox.check()
         self._session.connection.close_send(self._stream)
         self._cork.flush_soon()
+
+    def watch(self, watcher: StreamWatcher) -> None:
+        """Have `watcher` see the messages from now on, and the end of the stream."""
+        super().watch(watcher)
+        if self._inbox.ended:
+            tell_end([watcher], self._inbox.error)
+        else:
+            self._inbox.on_end = self._tell_end
+
+    def _tell_end(self, error: Exception | None) -> None:
+        tell_end(self._watchers, error)
 
     def _unreadable(self, exc: DecodeError) -> Exception:
         return unreadable_message(self._stream.method, exc)

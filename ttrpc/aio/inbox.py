@@ -25,15 +25,16 @@ class Inbox:
     __slots__ = (
         "_allowance",
         "_borrowed",
-        "_ended",
-        "_error",
         "_is_awaited",
         "_limit",
         "_schedule",
         "_share",
         "_size",
         "_wakeup",
+        "ended",
+        "error",
         "messages",
+        "on_end",
     )
 
     def __init__(
@@ -63,8 +64,12 @@ class Inbox:
         self._wakeup = Wakeup()
         self._is_awaited = False
         """Whether the reader waits and its wake-up has not been scheduled."""
-        self._ended = False
-        self._error: Exception | None = None
+        self.ended = False
+        """Whether it takes no more messages."""
+        self.error: Exception | None = None
+        """The error that ended it, for the reader after the last message."""
+        self.on_end: Callable[[Exception | None], None] | None = None
+        """Called when it ends, with that error."""
 
     def put(self, payload: Payload) -> bool:
         """Add a message. Returns whether there was room for it."""
@@ -79,29 +84,28 @@ class Inbox:
 
     def end(self, error: Exception | None = None) -> None:
         """Take no more messages. The reader learns of it after the last message."""
-        if not self._ended:
-            self._ended = True
-            self._error = error
-            self._wake()
+        if not self.ended:
+            self._end(error)
 
     def fail(self, error: Exception) -> None:
         """Drop the messages and take no more; the reader sees `error` next."""
         self.messages.clear()
         self._size = 0
         self.release()
-        self._ended = True
-        self._error = error
-        self._wake()
+        if self.ended:
+            self.error = error
+        else:
+            self._end(error)
 
     def check(self) -> None:
         """Raise the error that ended the inbox, if one did."""
-        if self._error is not None:
-            raise self._error
+        if self.error is not None:
+            raise self.error
 
     def has_ended(self) -> bool:
         """Whether no more messages come. Raises the error that ended the inbox."""
         self.check()
-        return self._ended
+        return self.ended
 
     def more(self) -> Wakeup:
         """Return the wake-up to await while there are no messages."""
@@ -133,6 +137,13 @@ class Inbox:
         self._allowance += more
         self._borrowed += more
         return True
+
+    def _end(self, error: Exception | None) -> None:
+        self.ended = True
+        self.error = error
+        self._wake()
+        if self.on_end is not None:
+            self.on_end(error)
 
     def _wake(self) -> None:
         if self._is_awaited:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from google.protobuf.message import DecodeError, Message
 
+from ttrpc.stream_watcher import StreamWatcher, watched
+
 if TYPE_CHECKING:
     from ttrpc.aio.inbox import Inbox
 
@@ -17,11 +19,17 @@ MessageT = TypeVar("MessageT", bound=Message)
 class Reader(Generic[MessageT]):
     """Gives one message after the other, and then the end."""
 
-    __slots__ = ("_inbox", "_parse")
+    __slots__ = ("_inbox", "_parse", "_watchers")
 
     def __init__(self, inbox: Inbox, message_type: type[MessageT]) -> None:
         self._inbox = inbox
         self._parse: Callable[[Any], MessageT] = message_type.FromString
+        self._watchers: tuple[StreamWatcher, ...] = ()
+
+    def watch(self, watcher: StreamWatcher) -> None:
+        """Have `watcher` see the messages from now on, and the end of the stream."""
+        self._watchers += (watcher,)
+        self._parse = watched(self._parse, watcher)
 
     async def recv(self) -> MessageT | None:
         """Return the next message, or None when the peer sends no more.

@@ -255,7 +255,7 @@ class ServerSession:
             error = exc
         if not stream.is_closed:
             self._end_stream(stream, context, answer, error)
-        handle.close()
+        handle.close(error)
         self.transport.wake()
         self._calls.end(call)
         self._raise_exit(error)

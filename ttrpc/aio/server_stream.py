@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Generic
 
 from google.protobuf.message import DecodeError
@@ -11,6 +12,7 @@ from ttrpc.aio.reader import Reader
 from ttrpc.codes import Code
 from ttrpc.errors import LocalProtocolError, StatusError, StreamClosed
 from ttrpc.service import RequestT, ResponseT
+from ttrpc.stream_watcher import tell_end
 
 if TYPE_CHECKING:
     from ttrpc.aio.inbox import Inbox
@@ -80,10 +82,17 @@ class ServerStream(Reader[RequestT], Generic[RequestT, ResponseT]):
             raise StreamClosed(f"stream {stream.stream_id}: its handler has returned")
         self._connection.send_message(stream, response.SerializeToString())
         self._cork.flush_soon()
+        if self._watchers:
+            for watcher in self._watchers:
+                watcher.message_sent(response)
 
-    def close(self) -> None:
-        """Make the stream unusable, because its handler has returned."""
+    def close(self, error: BaseException | None) -> None:
+        """Make the stream unusable, because its handler has returned or failed."""
         self._returned = True
+        if self._watchers:
+            if isinstance(error, asyncio.CancelledError):
+                error = self._inbox.error or error
+            tell_end(self._watchers, error)
         self._inbox.fail(
             StreamClosed(f"stream {self._stream.stream_id}: its handler has returned")
         )

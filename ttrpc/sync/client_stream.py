@@ -16,6 +16,7 @@ from ttrpc.client_call import (
 )
 from ttrpc.errors import Closed
 from ttrpc.service import RequestT, ResponseT
+from ttrpc.stream_watcher import StreamWatcher, tell_end, watched
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     from ttrpc.call_context import CallContext
     from ttrpc.deadline import Deadline
+    from ttrpc.frame import Payload
     from ttrpc.stream import Stream
     from ttrpc.sync.client_session import ClientSession
     from ttrpc.sync.inbox import Inbox
@@ -54,6 +56,19 @@ class ClientStream(Generic[RequestT, ResponseT]):
         self._inbox = inbox
         self._session = session
         self._context = context
+        self._parse: Callable[[Payload], ResponseT] = (
+            stream.method.response_type.FromString
+        )
+        self._watchers: tuple[StreamWatcher, ...] = ()
+
+    def watch(self, watcher: StreamWatcher) -> None:
+        """Have `watcher` see the messages from now on, and the end of the stream."""
+        self._watchers += (watcher,)
+        self._parse = watched(self._parse, watcher)
+        if self._inbox.ended:
+            tell_end([watcher], self._inbox.error)
+        else:
+            self._inbox.on_end = lambda error: tell_end(self._watchers, error)
 
     def send(self, request: RequestT) -> None:
         """Send a message. Waits while the server leaves too much unread."""
@@ -64,6 +79,8 @@ class ClientStream(Generic[RequestT, ResponseT]):
             self._inbox.check()
             self._session.connection.send_message(self._stream, payload)
             self._in_time(self._session.flush)
+        for watcher in self._watchers:
+            watcher.message_sent(request)
 
     def close_send(self) -> None:
         """Tell the server that no more messages come."""
@@ -80,12 +97,10 @@ class ClientStream(Generic[RequestT, ResponseT]):
             )
         if payload is None:
             return None
-        method = self._stream.method
         try:
-            response: ResponseT = method.response_type.FromString(payload)
+            return self._parse(payload)
         except DecodeError as exc:
-            raise unreadable_message(method, exc) from None
-        return response
+            raise unreadable_message(self._stream.method, exc) from None
 
     def response(self) -> ResponseT:
         """Close this side and return the one response of a client-streaming call."""

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 
 from ttrpc.frame import Payload
 from ttrpc.share import OVERHEAD
@@ -12,7 +13,7 @@ from ttrpc.share import OVERHEAD
 class Inbox:
     """A queue of messages and its end."""
 
-    __slots__ = ("_messages", "ended", "error", "size")
+    __slots__ = ("_messages", "ended", "error", "on_end", "size")
 
     def __init__(self) -> None:
         self._messages: deque[Payload] = deque()
@@ -21,6 +22,8 @@ class Inbox:
         self.ended = False
         self.error: Exception | None = None
         """The error that ended the inbox, for the reader after the last message."""
+        self.on_end: Callable[[Exception | None], None] | None = None
+        """Called when the inbox ends, with that error."""
 
     def put(self, payload: Payload) -> None:
         """Add a message."""
@@ -49,6 +52,8 @@ class Inbox:
         if not self.ended:
             self.ended = True
             self.error = error
+            if self.on_end is not None:
+                self.on_end(error)
 
     def clear(self) -> None:
         """Drop the messages."""

@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Lets an interceptor see the messages and the end of a stream.
+
+async def logged(stream, context, proceed):      # on a server
+    if context.method.cardinality is not Cardinality.UNARY_UNARY:
+        stream.watch(Log(context))
+    return await proceed(stream, context)
+
+async def logged(request, context, proceed):     # on a client
+    result = await proceed(request, context)
+    if context.method.cardinality is not Cardinality.UNARY_UNARY:
+        result.watch(Log(context))
+    return result
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable
+from typing import Any, Protocol, TypeVar
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+
+class StreamWatcher(Protocol):
+    """Is told of one stream; its methods must not block."""
+
+    def message_sent(self, message: Any) -> None:
+        """A message was sent. An error of this method is raised by `send`."""
+
+    def message_received(self, message: Any) -> None:
+        """The reader takes a message. An error of this method is raised by `recv`."""
+
+    def stream_ended(self, error: BaseException | None) -> None:
+        """The stream has ended, with the error that its reader sees, if any.
+
+        Called once. On a client that is when the end arrives; the reader may take the
+        last messages after that. On a server the error is the one that ended the
+        handler, or the cause for which the handler was cancelled. An error of this
+        method is logged.
+        """
+
+
+def watched(parse: Callable[[Any], T], watcher: StreamWatcher) -> Callable[[Any], T]:
+    """Return `parse` with a watcher that sees each message."""
+
+    def parse_and_tell(payload: Any) -> T:
+        message = parse(payload)
+        watcher.message_received(message)
+        return message
+
+    return parse_and_tell
+
+
+def tell_end(watchers: Iterable[StreamWatcher], error: BaseException | None) -> None:
+    """Tell the watchers of a stream that it has ended."""
+    for watcher in watchers:
+        try:
+            watcher.stream_ended(error)
+        except Exception:
+            log.exception("watcher of a stream failed")
