@@ -53,3 +53,19 @@ async def blocking(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) 
     # loop on a busy machine.
     _thread.start_new_thread(context.run, (run,))
     return await future
+
+
+async def uninterrupted(
+    function: Callable[P, T], *args: P.args, **kwargs: P.kwargs
+) -> T:
+    """Do the same for a call that leaves something behind, a file for example.
+
+    A cancelled caller waits for the thread all the same.
+    """
+    work = asyncio.ensure_future(blocking(function, *args, **kwargs))
+    try:
+        return await asyncio.shield(work)
+    except asyncio.CancelledError:
+        await asyncio.wait([work])
+        work.exception()
+        raise

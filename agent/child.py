@@ -9,11 +9,13 @@ import signal
 from collections.abc import Callable
 from typing import Final
 
+from kata_agent.linux.process_tree import kill_tree
+
 
 class Child:
     """One process, from its birth or adoption to its exit code."""
 
-    __slots__ = ("_exit", "_loop", "_on_reaped", "_pidfd", "pid")
+    __slots__ = ("_exit", "_leads_session", "_loop", "_on_reaped", "_pidfd", "pid")
 
     def __init__(
         self,
@@ -21,16 +23,20 @@ class Child:
         pidfd: int,
         loop: asyncio.AbstractEventLoop,
         on_reaped: Callable[[Child], None],
+        *,
+        leads_session: bool = False,
     ) -> None:
         """Own `pidfd`; -1 means that the process has exited: call `ended` next.
 
-        `on_reaped` is called when the kernel may use the pid again.
+        `on_reaped` is called when the kernel may use the pid again. If a process that
+        `leads_session` fails, the rest of its process group is killed.
         """
         self.pid: Final = pid
         self._loop = loop
         self._on_reaped = on_reaped
         self._exit: asyncio.Future[int] = loop.create_future()
         self._pidfd = pidfd
+        self._leads_session = leads_session
         if pidfd >= 0:
             loop.add_reader(pidfd, self.poll)
 
@@ -42,6 +48,24 @@ class Child:
     async def wait(self) -> int:
         """Return the exit code; any number of callers may wait, and stop waiting."""
         return await asyncio.shield(self._exit)
+
+    async def wait_or_kill(self) -> int:
+        """Return the exit code; for the one caller that the process works for.
+
+        A caller that is cancelled takes the process and its descendants with it, and
+        leaves when the process has ended.
+        """
+        try:
+            return await self.wait()
+        except asyncio.CancelledError:
+            self.kill_tree()
+            await self.wait()
+            raise
+
+    def kill_tree(self) -> None:
+        """Kill the process and its descendants, unless it has ended."""
+        if self._pidfd >= 0:
+            kill_tree(self.pid)
 
     def on_exit(self, callback: Callable[[int], None]) -> None:
         """Call `callback` with the exit code, one turn of the loop after the exit."""
@@ -63,11 +87,24 @@ class Child:
         """Collect the exit code if there is one."""
         if self._pidfd < 0:
             return
+        if self._leads_session and not self._end_session():
+            return
         result = os.waitid(os.P_PIDFD, self._pidfd, os.WEXITED | os.WNOHANG)
         if result is None:
             return
         self._stop_watching()
         self.ended(to_exit_code(result))
+
+    def _end_session(self) -> bool:
+        """Kill the process group if its leader has failed; tell whether it has ended.
+
+        Until the leader is reaped, no other group can have its number.
+        """
+        flags = os.WEXITED | os.WNOHANG | os.WNOWAIT
+        result = os.waitid(os.P_PIDFD, self._pidfd, flags)
+        if result is not None and to_exit_code(result) != 0:
+            os.killpg(self.pid, signal.SIGKILL)
+        return result is not None
 
     def ended(self, exit_code: int) -> None:
         """Give the exit code to every waiter."""

@@ -28,6 +28,7 @@ from typing import Final, Self
 
 from kata_agent.child import Child, to_exit_code
 from kata_agent.completed import Completed
+from kata_agent.drain import drained_pipe
 from kata_agent.errors import NotFound, Timeout
 from kata_agent.linux.memory_file import memory_file
 from kata_agent.linux.pidfd import open_pidfd
@@ -39,7 +40,8 @@ from kata_tracing.span import span
 log = logging.getLogger(__name__)
 
 OUTPUT_LIMIT: Final = 4 << 20
-"""Bytes of a helper program's stdout, and of its stderr, that `run` returns at most."""
+"""Bytes of a helper program's stdout, and of its stderr, that `run` returns at most:
+the last ones."""
 
 
 class Reaper:
@@ -78,21 +80,29 @@ class Reaper:
             pid = spawn(command)
         except FileNotFoundError as error:
             raise NotFound(f"program {command.executable!r}: not found") from error
-        return self.adopt(pid)
+        return self._watch(pid, open_pidfd(pid), leads_session=command.new_session)
 
     def adopt(self, pid: int) -> Child:
         """Register a child of the agent, or an orphan that was reaped just now.
 
         Raises `ProcessLookupError` for any other pid.
         """
-        try:
-            child = Child(pid, open_pidfd(pid), self._loop, self._forget)
-        except ProcessLookupError:
-            if pid not in self._orphans:
-                raise
+        if pid in self._orphans:
             child = Child(pid, -1, self._loop, self._forget)
             child.ended(self._orphans.pop(pid))
             return child
+        if pid in self._children:
+            raise ProcessLookupError(f"process {pid} is known already")
+        pidfd = open_pidfd(pid)
+        try:
+            os.waitid(os.P_PIDFD, pidfd, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        except ChildProcessError as error:
+            os.close(pidfd)
+            raise ProcessLookupError(f"process {pid} is no child") from error
+        return self._watch(pid, pidfd)
+
+    def _watch(self, pid: int, pidfd: int, *, leads_session: bool = False) -> Child:
+        child = Child(pid, pidfd, self._loop, self._forget, leads_session=leads_session)
         self._children[pid] = child
         return child
 
@@ -107,10 +117,10 @@ class Reaper:
     ) -> Completed:
         """Run a helper program to its end and return its output.
 
-        The program's standard descriptors are memory files, so neither the program nor
-        the agent waits for the other. The program is killed when the caller is
-        cancelled, or after `timeout` seconds. Raises `Timeout` in that case, and
-        `NotFound`.
+        Stdin is a memory file and the outputs are drained, so neither the program nor
+        the agent waits for the other. The program and its descendants are killed when
+        the caller is cancelled, or after `timeout` seconds. Raises `Timeout` in that
+        case, and `NotFound`.
         """
         name = os.path.basename(program or argv[0])
         with (
@@ -120,12 +130,18 @@ class Reaper:
                 subsystem="process",
             ) as step,
             memory_file("stdin", stdin) as source,
-            memory_file("stdout") as out,
-            memory_file("stderr") as err,
+            drained_pipe(OUTPUT_LIMIT) as (out, stdout),
+            drained_pipe(OUTPUT_LIMIT) as (err, stderr),
         ):
             child = self.spawn(
                 Command(
-                    argv, stdin=source, stdout=out, stderr=err, env=env, program=program
+                    argv,
+                    stdin=source,
+                    stdout=stdout,
+                    stderr=stderr,
+                    env=env,
+                    new_session=True,
+                    program=program,
                 )
             )
             try:
@@ -136,13 +152,9 @@ class Reaper:
                     f"program {argv[0]!r}: still running after {timeout} s"
                 ) from None
             finally:
-                if child.exit_code is None:
-                    with contextlib.suppress(ProcessLookupError):
-                        child.send_signal(signal.SIGKILL)
+                child.kill_tree()
             step.set_attribute(semconv.PROCESS_EXIT_CODE, status)
-            return Completed(
-                status, os.pread(out, OUTPUT_LIMIT, 0), os.pread(err, OUTPUT_LIMIT, 0)
-            )
+            return Completed(status, out.stop(), err.stop())
 
     @contextlib.contextmanager
     def expecting(self) -> Iterator[None]:

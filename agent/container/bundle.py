@@ -13,6 +13,7 @@ import os
 from pathlib import Path
 from typing import Final
 
+from kata_agent.container.hook_output import HookOutput
 from kata_agent.errors import InvalidArgument, NotFound
 from kata_agent.oci.spec import Spec
 
@@ -23,11 +24,7 @@ class Bundle:
     def __init__(self, sandbox: Path, container_id: str) -> None:
         self.path: Final = sandbox / container_id
         self._container_id = container_id
-
-    @property
-    def hook_output(self) -> Path:
-        """The file to which hooks write; the error of a failed hook quotes it."""
-        return self.path / "hooks.log"
+        self.hook_output: Final = HookOutput(self.path / "hook-output")
 
     def write(self, spec: Spec) -> None:
         """Make the directory and its `config.json`, an OCI spec. May block."""
@@ -39,10 +36,13 @@ class Bundle:
         with open(fd, "w") as file:
             json.dump(spec, file)
         os.rename(temporary, config)
+        if spec.get("hooks"):
+            self.hook_output.make()
 
     def remove(self) -> None:
         """Remove the files of `write` and of the hooks; a root file system stays."""
-        for name in ("config.json", ".config.json", self.hook_output.name):
+        self.hook_output.remove()
+        for name in ("config.json", ".config.json"):
             with contextlib.suppress(FileNotFoundError):
                 (self.path / name).unlink()
         # Storages remove the mount points that they may have made here.

@@ -13,12 +13,12 @@ import copy
 import logging
 import signal
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import Final, TypeVar
+from typing import Final
 
-from kata_agent.blocking import blocking
+from kata_agent.blocking import blocking, uninterrupted
 from kata_agent.cgroup.cgroup import Cgroup
 from kata_agent.child import Child
 from kata_agent.container.bundle import Bundle
@@ -28,7 +28,7 @@ from kata_agent.container.container_state import (
     ContainerState,
 )
 from kata_agent.container.diagnostic import read_diagnostic
-from kata_agent.container.hooks import RUN_BY_AGENT, read_output, run_hooks
+from kata_agent.container.hooks import RUN_BY_AGENT, run_hooks
 from kata_agent.container.launch import Start, launch_on_pipes, launch_on_terminal
 from kata_agent.container.oom_score import set_oom_score
 from kata_agent.container.process import Process, ProcessState
@@ -40,6 +40,7 @@ from kata_agent.container.stream_copies import StreamCopies
 from kata_agent.container.stream_ports import StreamPorts
 from kata_agent.container.stream_source import StreamSource
 from kata_agent.errors import Internal, InvalidArgument, InvalidState
+from kata_agent.interruption import Interruption
 from kata_agent.network.stats import read_network_stats
 from kata_agent.oci.process import Requested
 from kata_agent.oci.resources import UNLIMITED, merge_resources, pop_unlimited
@@ -54,8 +55,6 @@ from kata_tracing import semconv
 from kata_tracing.span import add_span, span
 
 log = logging.getLogger(__name__)
-
-T = TypeVar("T")
 
 _NO_LIMIT: Final = contextlib.nullcontext()
 
@@ -84,6 +83,7 @@ class Container:
     ) -> None:
         self.id: Final = container_id
         self.lifecycle_lock: Final = asyncio.Lock()
+        self._interruption = Interruption(f"container {container_id!r}")
         self._state = ContainerState.CREATING
         self.processes: Final = ProcessTable(container_id)
         self.spec: Spec = {}
@@ -127,8 +127,8 @@ class Container:
 
     @property
     def hook_output(self) -> Path:
-        """The file to which the container's hooks write."""
-        return self._bundle.hook_output
+        """The pipe to which the container's hooks write."""
+        return self._bundle.hook_output.path
 
     def check(self, event: ContainerEvent) -> None:
         """Raise unless the container's state has a transition for `event`.
@@ -142,6 +142,20 @@ class Container:
                 f"container {self.id!r}: cannot {event}, it is {self._state}"
             )
 
+    @contextlib.asynccontextmanager
+    async def step(self, event: ContainerEvent) -> AsyncIterator[None]:
+        """Work on the container in the block, which its removal interrupts.
+
+        Raises `InvalidState` then, and what `check` raises.
+        """
+        self.check(event)
+        async with self._interruption.step(event):
+            yield
+
+    def interrupt(self) -> None:
+        """Interrupt what is under way, because the container is to be removed."""
+        self._interruption.begin()
+
     def _advance(self, event: ContainerEvent) -> None:
         self._state = TRANSITIONS.get((self._state, event), self._state)
 
@@ -153,12 +167,12 @@ class Container:
         self.check(ContainerEvent.CREATE)
         self.spec = spec
         self._poststart = spec.get("hooks", {}).pop(RUN_BY_AGENT, [])
-        await blocking(self._bundle.write, spec)
+        await uninterrupted(self._bundle.write, spec)
         with span(
             "process.create", {semconv.CONTAINER_ID: self.id}, subsystem="container"
         ):
-            self._init = await self._quoting_hooks(
-                self._launch(
+            with self._bundle.hook_output.drained():
+                self._init = await self._launch(
                     self.id,
                     spec["process"]["terminal"],
                     lambda files: self._runtime.create(
@@ -166,7 +180,6 @@ class Container:
                     ),
                     streams,
                 )
-            )
             if (cwd := spec["process"]["cwd"]) != "/":
                 await self._check_directory(cwd, self._init)
         self._advance(ContainerEvent.CREATE)
@@ -194,26 +207,15 @@ class Container:
                     start, sockets=self._sockets, owner=owner
                 )
             else:
-                child, stdio = await launch_on_pipes(start, pipe_size=self._pipe_size)
+                child, stdio = await launch_on_pipes(
+                    start, pipe_size=self._pipe_size, runs=exec_id != self.id
+                )
             process = Process(exec_id, child, stdio)
             process.stream(connections, self._copies)
         finally:
             connections.close()
-        if self._state is ContainerState.REMOVED:
-            process.close()
-            self.check(ContainerEvent.EXEC)
         self.processes.add(process)
         return child
-
-    async def _quoting_hooks(self, step: Awaitable[T]) -> T:
-        """Add the output of the hooks to the error of `step`."""
-        try:
-            return await step
-        except Internal as error:
-            output = await blocking(read_output, self._bundle.hook_output)
-            if not output:
-                raise
-            raise Internal(f"{error}: hooks wrote: {output}") from error
 
     async def start(self, on_oom: Callable[[], None] | None) -> None:
         """Execute the init's program; `on_oom` is called for each OOM kill."""
@@ -227,7 +229,8 @@ class Container:
             assert self._init is not None
             self._trace_run(self.id, self._init)
             try:
-                await self._quoting_hooks(self._runtime.start(self.id))
+                with self._bundle.hook_output.drained():
+                    await self._runtime.start(self.id)
                 await self._run_poststart()
             except BaseException:
                 # A poststart hook fails after the program has begun.
@@ -416,6 +419,8 @@ class Container:
         """
         if self._state is ContainerState.REMOVED:
             return
+        self.interrupt()
+        await self._interruption.wait_for_steps()
         with span(
             "container.kill", {semconv.CONTAINER_ID: self.id}, subsystem="container"
         ):
@@ -429,7 +434,8 @@ class Container:
             self._stop_oom_watch()
             self._stop_oom_watch = None
         async with slot:
-            await self._runtime.delete(self.id, force=True)
+            with self._bundle.hook_output.drained():
+                await self._runtime.delete(self.id)
         with span(
             "cgroup.remove", {semconv.CONTAINER_ID: self.id}, subsystem="container"
         ):

@@ -90,7 +90,7 @@ async def _run_hook(hook: Spec, state: Spec, reaper: Reaper) -> None:
 
 
 def merge_hooks(spec: Spec, guest_hooks: Spec, output: Path) -> None:
-    """Append guest hooks to those of the spec, and keep their output in a file.
+    """Append guest hooks to those of the spec, and let them write into `output`.
 
     runc quotes the stderr of a failed hook in its message. crun writes it to the file
     that an annotation names (crun(1), "run.oci.hooks.stdout").
@@ -105,14 +105,3 @@ def merge_hooks(spec: Spec, guest_hooks: Spec, output: Path) -> None:
     annotations = spec.setdefault("annotations", {})
     for stream in ("stdout", "stderr"):
         annotations[f"run.oci.hooks.{stream}"] = os.fspath(output)
-
-
-def read_output(output: Path) -> str:
-    """Return the last `OUTPUT_LIMIT` bytes that hooks wrote, `""` without any."""
-    try:
-        with open(output, "rb") as file:
-            file.seek(0, os.SEEK_END)
-            file.seek(max(0, file.tell() - OUTPUT_LIMIT))
-            return file.read().decode(errors="replace").strip()
-    except FileNotFoundError:
-        return ""

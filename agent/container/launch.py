@@ -6,13 +6,17 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import signal
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from pathlib import Path
+from typing import Final
 
 from kata_agent.child import Child
 from kata_agent.container.console_socket import ConsoleSocket
 from kata_agent.container.pipes import open_pipes
 from kata_agent.container.stdio import Stdio, terminal_stdio
+from kata_agent.drain import Drain
 from kata_agent.linux.terminal import set_terminal_owner
 from kata_agent.runtime.standard_files import StandardFiles
 
@@ -22,18 +26,38 @@ Start = Callable[[StandardFiles], Awaitable[Child]]
 """Starts a process with the given files: the runtime's create or exec."""
 
 
-async def launch_on_pipes(start: Start, *, pipe_size: int = 0) -> tuple[Child, Stdio]:
-    """Start a process on three pipes. A failure leaves no descriptor open."""
+KEPT: Final = 1 << 20
+"""Bytes of each output that are kept until a client can read them."""
+
+
+async def launch_on_pipes(
+    start: Start, *, pipe_size: int = 0, runs: bool
+) -> tuple[Child, Stdio]:
+    """Start a process on three pipes. A failure leaves no descriptor open.
+
+    The pipes are the runtime's too, and are drained until the runtime has ended: no
+    client can read them yet, and a runtime that waits for a reader would never end. If
+    the process `runs` its program at once, what comes is kept for the clients; before
+    the start of a container it is the runtime's own, and dropped.
+    """
     pipes = open_pipes(pipe_size)
+    limit = KEPT if runs else 0
+    drains = [Drain(reader, limit, keeps_all=runs) for reader in pipes.readers]
     try:
         child = await start(
             StandardFiles(pipes.stdin, pipes.stdout, pipes.stderr, console=None)
         )
+        written = [drain.stop() for drain in drains]
     except BaseException:
+        for drain in drains:
+            drain.stop()
         pipes.stdio.close()
         raise
     finally:
         pipes.close_process_ends()
+    if runs:
+        for output, data in zip(pipes.stdio.outputs, written, strict=True):
+            output.put_back(data)
     return child, pipes.stdio
 
 
@@ -45,6 +69,7 @@ async def launch_on_terminal(
     The terminal is given to the user `owner`, if there is one. A failure leaves no
     descriptor and no socket.
     """
+    child = None
     with ConsoleSocket(sockets) as console:
         arrival = asyncio.create_task(console.receive())
         try:
@@ -54,6 +79,9 @@ async def launch_on_terminal(
                 _give_to(owner, master)
             return child, terminal_stdio(master)
         except BaseException:
+            if child is not None:
+                with suppress(ProcessLookupError):
+                    child.send_signal(signal.SIGKILL)
             arrival.cancel()
             arrival.add_done_callback(_close_received)
             raise

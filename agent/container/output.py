@@ -45,6 +45,7 @@ class Output:
         self._grows = grows
         self._read_lock = asyncio.Lock()
         self._readiness = Readiness(fd)
+        self._put_back = b""
         self._remaining: int | None = None
         """Bytes to deliver before the end; None while the end is not fixed."""
         self._end_timer: asyncio.TimerHandle | None = None
@@ -56,7 +57,11 @@ class Output:
     @property
     def is_drained(self) -> bool:
         """Whether nothing can be read right now."""
-        return self._fd < 0 or _unread(self._fd) == 0
+        return self._fd < 0 or not (self._put_back or _unread(self._fd))
+
+    def put_back(self, data: bytes) -> None:
+        """Give readers `data` first: bytes that were read of the descriptor before."""
+        self._put_back = data
 
     async def read(self, limit: int) -> bytes:
         """Return up to `limit` bytes, once there is at least one.
@@ -76,6 +81,9 @@ class Output:
         """Return data, `b""` at the end, or None when nothing is there yet."""
         if self._fd < 0:
             return b""
+        if self._put_back:
+            data, self._put_back = self._put_back[:limit], self._put_back[limit:]
+            return data
         if self._remaining is not None:
             limit = min(limit, self._remaining)
         try:

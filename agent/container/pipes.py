@@ -17,6 +17,8 @@ class Pipes:
     """Three pipes: the agent's ends as a `Stdio`, the process's as descriptors."""
 
     stdio: Stdio
+    readers: tuple[int, int]
+    """The descriptors of stdout and stderr in `stdio`, which owns them."""
     stdin: int
     stdout: int
     stderr: int
@@ -44,4 +46,5 @@ def open_pipes(size: int = 0) -> Pipes:
         Output(stdout_reader, grows=not size),
         Output(stderr_reader, grows=not size),
     )
-    return Pipes(stdio, stdin, stdout, stderr)
+    readers = (stdout_reader, stderr_reader)
+    return Pipes(stdio, readers, stdin, stdout, stderr)

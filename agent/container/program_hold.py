@@ -37,7 +37,12 @@ async def program_held(process: Spec, init: Path) -> AsyncIterator[None]:
     the same mount of the container wait too, for `LONGEST_HOLD` at most. Nothing is
     held where the kernel cannot, and if the program is not found.
     """
-    hold = await blocking(_hold, process, init)
+    holding = asyncio.ensure_future(blocking(_hold, process, init))
+    try:
+        hold = await asyncio.shield(holding)
+    except asyncio.CancelledError:
+        holding.add_done_callback(_release)
+        raise
     if hold is None:
         yield
         return
@@ -47,6 +52,12 @@ async def program_held(process: Spec, init: Path) -> AsyncIterator[None]:
     finally:
         timer.cancel()
         hold.release()
+
+
+def _release(holding: asyncio.Future[ExecHold | None]) -> None:
+    if not holding.cancelled() and holding.exception() is None:
+        if (hold := holding.result()) is not None:
+            hold.release()
 
 
 def _hold(process: Spec, init: Path) -> ExecHold | None:

@@ -1,25 +1,32 @@
 # SPDX-License-Identifier: Apache-2.0
 """The OCI runtime behind five verbs: create, start, exec, update, delete.
 
-The runtime is a program that runs once for each verb. The runtime writes its errors as
-JSON lines to a memory file of the agent (`--log`), because its stderr is the
-container's.
+The runtime is a program that runs once for each verb, in a session of its own. The
+runtime writes its errors as JSON lines to a pipe of the agent (`--log`), because its
+stderr is the container's. A caller that is cancelled kills the runtime, with the hooks
+that it runs.
 """
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import json
 import logging
 import os
+import signal
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
+from kata_agent.blocking import blocking
 from kata_agent.child import Child
+from kata_agent.drain import drained_pipe
 from kata_agent.errors import Internal
+from kata_agent.linux.beneath import open_directory, opened
 from kata_agent.linux.memory_file import memory_file
 from kata_agent.linux.spawn import Command
+from kata_agent.linux.tree import remove_directory
 from kata_agent.reaper import Reaper
 from kata_agent.runtime.runtime_log import to_reason
 from kata_agent.runtime.standard_files import StandardFiles
@@ -30,8 +37,12 @@ log = logging.getLogger(__name__)
 
 Json = dict[str, Any]
 
+DELETE_TIMEOUT: Final = 3.0
+"""Seconds that `delete` has, with its poststop hooks; it takes milliseconds."""
 _LOG_LIMIT: Final = 64 << 10
-"""Bytes of the runtime's log that are read."""
+"""Bytes of the runtime's log that are read: the last ones."""
+_PID_LIMIT: Final = 32
+"""Bytes that are read of a pid file."""
 
 
 class Runtime:
@@ -96,19 +107,32 @@ class Runtime:
                 container_id,
             )
 
-    async def delete(self, container_id: str, *, force: bool = False) -> None:
-        """Delete the state of a container.
+    async def delete(self, container_id: str) -> None:
+        """Delete the state of a container whose processes have ended.
 
-        With `force` its processes are killed first, and an unknown container is fine.
+        An unknown container is fine. What a runtime leaves that fails, or that takes
+        longer than `DELETE_TIMEOUT`, is deleted by the agent. Raises `OSError`.
         """
-        options = ["--force"] if force else []
-        complaint = await self._call(["delete", *options, container_id], container_id)
+        complaint = ""
+        try:
+            async with asyncio.timeout(DELETE_TIMEOUT):
+                # Without --force an unknown container is an error.
+                complaint = await self._call(
+                    ["delete", "--force", container_id], container_id
+                )
+        except TimeoutError:
+            complaint = f"killed after {DELETE_TIMEOUT:g} s"
+        except Internal as error:
+            complaint = str(error)
         if complaint:
-            # The container is gone, although one of its poststop hooks may have failed.
+            # One of its poststop hooks may have failed, for example.
             log.warning(
                 "runtime deleted the container with a complaint",
                 extra={"container_id": container_id, "complaint": complaint},
             )
+        state = self._state / container_id
+        if _exists(state):
+            await blocking(_remove, state)
 
     async def _start_process(
         self, arguments: Sequence[str], container_id: str, files: StandardFiles
@@ -122,12 +146,33 @@ class Runtime:
         try:
             # The process may end between the runtime's exit and the adoption.
             with self._reaper.expecting():
-                await self._call(
-                    [*arguments, *options, container_id], container_id, files
-                )
-                return self._reaper.adopt(int(pid_file.read_text()))
+                try:
+                    await self._call(
+                        [*arguments, *options, container_id], container_id, files
+                    )
+                except BaseException:
+                    child = self._adopt(pid_file)
+                    if child is not None and child.exit_code is None:
+                        # Started by a runtime that was killed before it ended.
+                        child.send_signal(signal.SIGKILL)
+                    raise
+                child = self._adopt(pid_file)
+                if child is None:
+                    raise Internal(
+                        f"container {container_id!r}: {arguments[0]} failed: "
+                        "the runtime gave no pid of a new process"
+                    )
+                return child
         finally:
             pid_file.unlink(missing_ok=True)
+
+    def _adopt(self, pid_file: Path) -> Child | None:
+        """Adopt the process of a pid file; None without one."""
+        try:
+            with open(pid_file) as file:
+                return self._reaper.adopt(int(file.read(_PID_LIMIT)))
+        except (FileNotFoundError, ProcessLookupError, OverflowError, ValueError):
+            return None
 
     async def _call(
         self,
@@ -144,14 +189,14 @@ class Runtime:
             {semconv.CONTAINER_ID: container_id},
             subsystem="runtime",
         )
-        with step, memory_file("log") as messages:
+        with step, drained_pipe(_LOG_LIMIT) as (messages, log_writer):
             argv = [
                 self._program,
                 *self.global_options,
                 "--root",
                 os.fspath(self._state),
                 "--log",
-                _path_of(messages),
+                _path_of(log_writer),
                 "--log-format",
                 "json",
                 *arguments,
@@ -162,17 +207,28 @@ class Runtime:
                     stdin=files.stdin,
                     stdout=files.stdout,
                     stderr=files.stderr,
+                    new_session=True,
                     sigpipe=self.sigpipe,
                 )
             )
-            status = await child.wait()
-            reason = to_reason(os.pread(messages, _LOG_LIMIT, 0))
+            status = await child.wait_or_kill()
+            reason = to_reason(messages.stop())
             if status != 0:
                 raise Internal(
                     f"container {container_id!r}: {arguments[0]} failed: "
                     f"{reason or f'status {status}'}"
                 )
             return reason
+
+
+def _exists(directory: Path) -> bool:
+    # In the /run of the guest, a file system in memory, this does not block.
+    return os.path.lexists(directory)
+
+
+def _remove(directory: Path) -> None:
+    with opened(open_directory(os.fspath(directory.parent))) as parent:
+        remove_directory(parent, directory.name)
 
 
 def _path_of(fd: int) -> str:

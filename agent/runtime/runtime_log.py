@@ -16,8 +16,12 @@ _MISSING_FILE: Final = (
 """Compiled by the first failure: that takes 4 ms, which a start would pay."""
 
 
+LIMIT: Final = 4096
+"""Characters of a reason: the last ones, because the cause comes last."""
+
+
 def to_reason(log: bytes) -> str:
-    """Return the messages of all failures in the log, in one line."""
+    """Return the messages of all failures in the log, in one line of bounded length."""
     reasons = []
     for line in log.decode(errors="replace").splitlines():
         try:
@@ -27,7 +31,7 @@ def to_reason(log: bytes) -> str:
             continue
         if isinstance(entry, dict) and entry.get("level", "error") in _FAILURES:
             reasons.append(_innermost(str(entry.get("msg", ""))))
-    reason = "; ".join(filter(None, reasons))
+    reason = "; ".join(filter(None, reasons))[-LIMIT:]
     missing = re.search(_MISSING_FILE, reason)
     if missing:
         # Kata's runtimes look for this text to report a missing program.

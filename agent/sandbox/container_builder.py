@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable
-from contextlib import AsyncExitStack
 from typing import Final
 
 from kata_agent.blocking import blocking
@@ -13,9 +13,10 @@ from kata_agent.cgroup.open import open_cgroup, to_path
 from kata_agent.cgroup.supported_files import SupportedFiles
 from kata_agent.container.bundle import Bundle
 from kata_agent.container.container import Container
+from kata_agent.container.container_state import ContainerEvent
 from kata_agent.container.stream_copies import StreamCopies
 from kata_agent.container.stream_ports import StreamPorts
-from kata_agent.errors import InvalidArgument
+from kata_agent.errors import AgentError, InvalidArgument
 from kata_agent.oci.cdi import refuse_cdi_devices
 from kata_agent.oci.process import Requested
 from kata_agent.oci.spec import Spec
@@ -28,6 +29,8 @@ from kata_agent.sandbox.shared_mount import share_mounts
 from kata_protos import agent_pb2
 from kata_tracing import semconv
 from kata_tracing.span import span
+
+log = logging.getLogger(__name__)
 
 
 class ContainerBuilder:
@@ -86,26 +89,40 @@ class ContainerBuilder:
         """Wait for devices, mount storages, adapt the spec and call the runtime.
 
         `others` returns the containers of the sandbox; `agent_pid` puts this one into
-        the agent's own pid namespace. A failure undoes every step.
+        the agent's own pid namespace. A failure undoes every step; a container that is
+        not removed then has something left.
         """
         streams = StreamPorts(
             request.stdin_port, request.stdout_port, request.stderr_port
         )
-        refuse_cdi_devices(container.id, spec)
         guest = self._guest
-        async with AsyncExitStack() as undo:
-            undo.push_async_callback(guest.storages.remove_for, container.id)
-            undo.push_async_callback(container.remove)
-            container.pci_addresses = await guest.devices.add(request.devices, spec)
-            await guest.storages.add(request.storages, container.id)
-            await self._prepare(
-                container, request, spec, self._pid_namespace(request, agent_pid)
+        pid = self._pid_namespace(request, agent_pid)
+        try:
+            refuse_cdi_devices(container.id, spec)
+            if pid is PidNamespace.SHARED:
+                await self._setup.namespaces.share_pid()
+            async with container.step(ContainerEvent.CREATE):
+                container.pci_addresses = await guest.devices.add(request.devices, spec)
+                await guest.storages.add(request.storages, container.id)
+                await self._prepare(container, request, spec, pid)
+                async with self._runtime_limit.slot():
+                    await container.create(spec, streams)
+                if request.shared_mounts:
+                    await share_mounts(request.shared_mounts, others, container)
+        except BaseException:
+            await self._undo(container)
+            raise
+
+    async def _undo(self, container: Container) -> None:
+        """Remove a container whose creation failed; log what stays."""
+        try:
+            await container.remove()
+            await self._guest.storages.remove_for(container.id)
+        except (AgentError, OSError) as error:
+            log.error(
+                "failed creation not undone",
+                extra={"container_id": container.id, "error": str(error)},
             )
-            async with self._runtime_limit.slot():
-                await container.create(spec, streams)
-            if request.shared_mounts:
-                await share_mounts(request.shared_mounts, others, container)
-            undo.pop_all()
 
     def _pid_namespace(
         self, request: agent_pb2.CreateContainerRequest, agent_pid: bool
@@ -124,8 +141,6 @@ class ContainerBuilder:
         spec: Spec,
         pid: PidNamespace,
     ) -> None:
-        if pid is PidNamespace.SHARED:
-            await self._setup.namespaces.share_pid()
         cpu = spec["linux"]["resources"].get("cpu", {})
         container.wanted_cpus = cpu.get("cpus", "")
         container.requested = Requested.from_process(spec["process"])

@@ -12,12 +12,11 @@ import asyncio
 import logging
 import os
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack
 from typing import Final
 
 from kata_agent.blocking import blocking
 from kata_agent.container.container import Container
-from kata_agent.container.container_state import ContainerEvent
+from kata_agent.container.container_state import ContainerEvent, ContainerState
 from kata_agent.container.identifier import check_container_id, check_exec_id
 from kata_agent.container.oom_events import OomEvents
 from kata_agent.container.process_list import list_processes
@@ -199,16 +198,19 @@ class Sandbox:
         *,
         agent_pid: bool,
     ) -> None:
-        async with container.lifecycle_lock, AsyncExitStack() as undo:
-            undo.callback(self._containers.pop, container.id, None)
-            await self._builder.build(
-                container,
-                request,
-                spec,
-                others=lambda: self.containers,
-                agent_pid=agent_pid,
-            )
-            undo.pop_all()
+        async with container.lifecycle_lock:
+            try:
+                await self._builder.build(
+                    container,
+                    request,
+                    spec,
+                    others=lambda: self.containers,
+                    agent_pid=agent_pid,
+                )
+            finally:
+                # One that could not be undone can still be removed.
+                if container.state is ContainerState.REMOVED:
+                    del self._containers[container.id]
 
     async def start_container(self, container_id: str) -> None:
         """Run a created container's program."""
@@ -222,7 +224,11 @@ class Sandbox:
         on_oom = None if is_pause_container(container.spec) else report
 
         async def start() -> None:
-            async with container.lifecycle_lock, self._runtime_limit.slot():
+            async with (
+                container.lifecycle_lock,
+                container.step(ContainerEvent.START),
+                self._runtime_limit.slot(),
+            ):
                 await container.start(on_oom)
 
         await self._operations.complete(start())
@@ -253,7 +259,10 @@ class Sandbox:
         )
 
         async def start() -> None:
-            async with self._runtime_limit.slot():
+            async with (
+                container.step(ContainerEvent.EXEC),
+                self._runtime_limit.slot(),
+            ):
                 await container.exec(request.exec_id, process, streams)
 
         await self._operations.complete(start())
@@ -281,8 +290,11 @@ class Sandbox:
 
         async def update() -> None:
             # An update may be completed by the values that an earlier one has set.
-            async with container.lifecycle_lock, self._runtime_limit.slot():
-                container.check(ContainerEvent.UPDATE)
+            async with (
+                container.lifecycle_lock,
+                container.step(ContainerEvent.UPDATE),
+                self._runtime_limit.slot(),
+            ):
                 await blocking(
                     prepare_update,
                     resources,
@@ -334,16 +346,19 @@ class Sandbox:
         return removal
 
     async def _remove(self, container: Container) -> None:
-        # A create or an exec that is under way ends sooner when its processes are dead.
+        container.interrupt()
+        # What waits for one of its processes ends sooner when they are dead.
         await container.kill()
         async with container.lifecycle_lock:
             if self._containers.get(container.id) is not container:
                 # Its creation failed and was undone; the id may be that of another one.
                 return
             await container.remove(self._runtime_limit.slot())
-            del self._containers[container.id]
-            # If this fails, the storage stays until the sandbox ends.
-            await self._guest.storages.remove_for(container.id)
+            try:
+                # If this fails, the storage stays until the sandbox ends.
+                await self._guest.storages.remove_for(container.id)
+            finally:
+                del self._containers[container.id]
 
 
 async def _in_order(

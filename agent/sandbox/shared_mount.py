@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path, PurePosixPath
 from typing import Final
 
-from kata_agent.blocking import blocking
+from kata_agent.blocking import blocking, uninterrupted
 from kata_agent.container.container import Container
 from kata_agent.container.container_state import ContainerState
 from kata_agent.errors import InvalidArgument, InvalidState, NotFound, Timeout
@@ -66,7 +66,7 @@ async def share_mounts(
             opened(_open_namespace(target)) as target_namespace,
             span("mount.share", subsystem="storage"),
         ):
-            await blocking(
+            await uninterrupted(
                 copy_mount,
                 source_namespace,
                 message.src_path,

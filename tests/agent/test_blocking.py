@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from kata_agent.blocking import blocking
+from kata_agent.blocking import blocking, uninterrupted
 
 
 async def test_the_result_of_the_function_is_returned() -> None:
@@ -47,6 +47,27 @@ async def test_a_cancelled_caller_leaves_the_thread_behind() -> None:
         await task
     release.set()
     await blocking(ended.wait)
+
+
+async def test_a_cancelled_caller_waits_for_a_call_that_is_uninterrupted() -> None:
+    assert await uninterrupted(divmod, 7, 2) == (3, 1)
+    started, release, ended = (threading.Event() for _ in range(3))
+
+    def hang() -> None:
+        started.set()
+        release.wait()
+        ended.set()
+        raise ZeroDivisionError
+
+    task = asyncio.create_task(uninterrupted(hang))
+    await blocking(started.wait)
+    task.cancel()
+    await asyncio.sleep(0)
+    assert not task.done()
+    release.set()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert ended.is_set()
 
 
 def test_a_result_after_the_loop_has_closed_is_dropped() -> None:

@@ -21,8 +21,8 @@ def test_only_root_reads_the_environment(tmp_path: Path) -> None:
 def test_removal_leaves_the_mount_points_of_storages(tmp_path: Path) -> None:
     bundle = Bundle(tmp_path, "c1")
     bundle.remove()
-    bundle.write({})
-    bundle.hook_output.write_text("x")
+    bundle.write({"hooks": {"poststop": [{"path": "/h"}]}})
+    assert bundle.hook_output.path.is_fifo()
     bundle.remove()
     assert not bundle.path.exists()
     bundle.write({})

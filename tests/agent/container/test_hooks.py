@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from kata_agent.container.hooks import find_guest_hooks, merge_hooks, read_output
+from kata_agent.container.hooks import find_guest_hooks, merge_hooks
 from kata_agent.errors import Internal
 from kata_agent.oci.spec import Spec
 from kata_protos import agent_pb2
@@ -58,13 +58,6 @@ def test_guest_hooks_follow_those_of_the_spec(tmp_path: Path) -> None:
     without: Spec = {}
     merge_hooks(without, {}, tmp_path / "log")
     assert without == {}
-
-
-def test_only_the_end_of_long_output_is_quoted(tmp_path: Path) -> None:
-    (tmp_path / "log").write_bytes(b"x" * 10000 + b"the reason\n")
-    assert read_output(tmp_path / "log").endswith("xthe reason")
-    assert len(read_output(tmp_path / "log")) <= 4096
-    assert read_output(tmp_path / "none") == ""
 
 
 @in_namespaces("v1", "v2")

@@ -27,7 +27,7 @@ async def _fail(files: StandardFiles) -> Child:
 async def test_a_failure_leaves_nothing_open(tmp_path: Path) -> None:
     before = _descriptors()
     with pytest.raises(RuntimeError):
-        await launch_on_pipes(_fail)
+        await launch_on_pipes(_fail, runs=True)
     with pytest.raises(RuntimeError):
         await launch_on_terminal(_fail, sockets=tmp_path)
     for _ in range(3):

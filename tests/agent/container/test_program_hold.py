@@ -3,10 +3,19 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
 import subprocess
+import threading
 from pathlib import Path
 
+import pytest
+
+from kata_agent.blocking import blocking
+from kata_agent.container import program_hold
 from kata_agent.container.program_hold import program_held
+from kata_agent.linux.exec_hold import ExecHold
+from kata_agent.oci.spec import Spec
 from kata_agent.sandbox.sandbox import Sandbox
 from tests.helpers.domain import (
     ROOTFS,
@@ -85,3 +94,32 @@ async def test_the_agent_never_holds_its_own_mounts(world: World) -> None:
     process = {"args": ["true"], "env": ["PATH=/usr/bin:/bin"], "cwd": "/"}
     async with program_held(process, Path("/proc/self")):
         subprocess.run(["true"], check=True, timeout=10)
+
+
+@in_namespaces("v1")
+async def test_a_start_that_is_cancelled_leaves_no_hold(world: World) -> None:
+    async with open_sandbox() as sandbox:
+        container = await started(sandbox, "c1", "sleep", "1000")
+        begun, release = threading.Event(), threading.Event()
+
+        def slow(process: Spec, init: Path) -> ExecHold | None:
+            begun.set()
+            release.wait()
+            return hold(process, init)
+
+        hold, program_hold._hold = program_hold._hold, slow
+
+        async def start() -> None:
+            async with program_held({"args": ["cat"], "env": ENV}, container.proc):
+                pytest.fail("not cancelled")
+
+        before = len(os.listdir("/proc/self/fd"))
+        starting = asyncio.create_task(start())
+        await blocking(begun.wait)
+        starting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await starting
+        release.set()
+        async with asyncio.timeout(30):
+            while len(os.listdir("/proc/self/fd")) != before:
+                await asyncio.sleep(0.001)

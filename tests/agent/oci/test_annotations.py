@@ -61,7 +61,7 @@ async def test_annotations_of_the_runtime_never_reach_it(world: World) -> None:
         await sandbox.create_container(request)
         bundle = SystemPaths().sandbox / "c1"
         config = json.loads((bundle / "config.json").read_text())
-        output = str(bundle / "hooks.log")
+        output = str(bundle / "hook-output")
         assert config["annotations"] == {
             **kept,
             "run.oci.hooks.stdout": output,

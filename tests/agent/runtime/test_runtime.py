@@ -121,7 +121,7 @@ async def test_a_delete_that_complains_is_logged(
 ) -> None:
     runtime = Runtime(str(program), reaper=reaper, state=tmp_path / "state")
     (tmp_path / "complaint").write_text('{"level": "error", "msg": "a hook failed"}\n')
-    await runtime.delete("c1", force=True)
+    await runtime.delete("c1")
     assert last_call(program) == ["delete", "--force", "c1"]
     (logged,) = [each for each in caplog.records if each.name.endswith("runtime")]
     assert logged.__dict__["complaint"] == "a hook failed"

@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from kata_agent.runtime.runtime_log import to_reason
+from kata_agent.runtime.runtime_log import LIMIT, to_reason
 
 
 @pytest.mark.parametrize(
@@ -42,3 +42,9 @@ def test_a_message_that_is_a_log_line_itself_is_unwrapped() -> None:
     nested = json.dumps({"msg": json.dumps({"msg": "why", "level": "error"})})
     assert to_reason(nested.encode()) == "why"
     assert to_reason(b'{"msg": "7"}') == "7"
+
+
+def test_a_long_log_gives_a_short_reason() -> None:
+    log = b"x" * 100_000 + b"\n" + json.dumps({"msg": "why"}).encode()
+    assert to_reason(log).endswith("x; why")
+    assert len(to_reason(log)) == LIMIT
