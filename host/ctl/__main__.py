@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
@@ -18,6 +19,7 @@ from kata_agent.version import VERSION
 from kata_host.ctl.command_parser import CommandParser
 from kata_host.ctl.errors import RUN_FAILED, CommandError, EndedBySignal
 from kata_host.printable import printable
+from kata_host.starter import open_standard_streams
 
 if TYPE_CHECKING:
     import argparse
@@ -49,6 +51,9 @@ Example, which starts a guest and runs a command in it:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return the exit status."""
+    open_standard_streams()
+    # Ignored, it would make every child's exit status 0 (man 2 wait).
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     arguments = sys.argv[1:] if arguments is None else arguments
     command = [name for name in arguments[:1] if name in COMMANDS]
     try:

@@ -50,17 +50,23 @@ def prepared(source: Path | None, scratch: Path | None = None) -> Iterator[Path]
 
 
 def make_busybox(root: Path) -> Path:
-    """Make a small root file system with all of busybox's commands."""
+    """Make a small root file system with all of busybox's commands.
+
+    Every user of a container may read it, whatever the umask of this process is.
+    """
     busybox = shutil.which("busybox")
     if busybox is None:
         raise CommandError(
             "rootfs: no busybox on this host: install busybox-static, or use --rootfs"
         )
+    root.mkdir(parents=True)
+    root.chmod(0o755)
     for name in DIRECTORIES:
-        (root / name).mkdir(parents=True)
-    (root / "tmp").chmod(0o1777)
+        (root / name).mkdir()
+        (root / name).chmod(0o1777 if name == "tmp" else 0o755)
     for name, text in ETC.items():
         (root / "etc" / name).write_text(text)
+        (root / "etc" / name).chmod(0o644)
     shutil.copyfile(busybox, root / "bin" / "busybox")
     (root / "bin" / "busybox").chmod(0o755)
     for name in _applets(busybox):
@@ -78,6 +84,8 @@ def _applets(busybox: str) -> list[str]:
 
 def _unpack(archive: Path, root: Path) -> Path:
     root.mkdir(parents=True)
+    # For an archive that has no entry for its top.
+    root.chmod(0o755)
     # GNU tar strips leading slashes, refuses "..", and makes symbolic links after all
     # files, so no member is written through a link.
     command = ["tar", "--extract", "--preserve-permissions", "--numeric-owner"]

@@ -27,6 +27,7 @@ from kata_host.guest.guest import Guest, GuestError
 from kata_host.guest.guest_entry import GuestEntry
 from kata_host.guest.held_entry import HeldEntry
 from kata_host.guest.start_request import StartRequest
+from kata_host.starter import forget_starter
 
 WAIT_SECONDS: Final = 3600.0
 """Seconds of one wait for the guest's end; a wait that expires is repeated."""
@@ -38,6 +39,7 @@ class Stopped(Exception):
 
 def main() -> int:
     """Hold the guest of the request in argv; return the exit status."""
+    forget_starter()
     request = StartRequest(**json.loads(sys.argv[1]))
     signal.signal(signal.SIGTERM, _stop)
     signal.signal(signal.SIGINT, _stop)

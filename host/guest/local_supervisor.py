@@ -25,6 +25,7 @@ import sys
 from typing import TYPE_CHECKING, Final, NoReturn
 
 from kata_host.guest import local_cgroup
+from kata_host.guest.first_process import become_first_process
 from kata_host.guest.local_init import Plan, become_agent
 from kata_host.guest.local_settings import LocalSettings
 from kata_host.guest.local_syscall import (
@@ -35,6 +36,7 @@ from kata_host.guest.local_syscall import (
     mount,
     unshare,
 )
+from kata_host.starter import default_all_signals, forget_starter
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -70,6 +72,8 @@ def main() -> None:
 
 def _hold_guest(settings: LocalSettings) -> str:
     """Start the guest, serve its clients, end it; return how it ended."""
+    forget_starter()
+    become_first_process()
     wakeup = _catch_signals()
     hierarchies = _enter_mount_namespace(settings.cgroup)
     name = local_cgroup.own_name()
@@ -160,9 +164,7 @@ def _open_console(path: str | None) -> int:
 
 def _run_child(plan: Plan, error_writer: int) -> NoReturn:
     try:
-        signal.set_wakeup_fd(-1)
-        for number in (*_ENDING_SIGNALS, signal.SIGPIPE):
-            signal.signal(number, signal.SIG_DFL)
+        default_all_signals()
         become_agent(plan)
     except BaseException as error:
         os.write(error_writer, f"local guest: {error}".encode())

@@ -95,6 +95,11 @@ def mount_tree(fd: int, target: str) -> None:
     os.close(fd)
 
 
+def personality(persona: int) -> None:
+    """Set how the kernel presents itself, 0 for as it is (man 2 personality)."""
+    _check(_libc.personality(ctypes.c_ulong(persona)), "personality")
+
+
 def prctl(option: int, argument: int) -> None:
     """Set an attribute of the calling process (man 2 prctl)."""
     _check(_libc.prctl(option, ctypes.c_ulong(argument), 0, 0, 0), "prctl")

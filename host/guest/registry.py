@@ -39,8 +39,9 @@ def runtime_directory() -> Path:
 
     Raises `GuestError` if another user owns the directory or can write to it.
     """
-    base = os.environ.get("XDG_RUNTIME_DIR")
-    if base:
+    base = os.environ.get("XDG_RUNTIME_DIR", "")
+    # A relative path is invalid and ignored (XDG Base Directory Specification).
+    if os.path.isabs(base):
         directory = Path(base, "kata-agent")
     elif os.geteuid() == 0:
         directory = Path("/run/kata-agent-guests")

@@ -3,14 +3,18 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from tests.e2e.conftest import CTL
+from kata_host.client.upload import SHARED
+from kata_host.ctl.rootfs import make_busybox
+from tests.e2e.conftest import CTL, Ctl
 from tests.helpers.source_tree import ROOT
 
 ON_TMPFS = ROOT / "packaging" / "on-tmpfs"
@@ -78,3 +82,155 @@ def test_our_packages_may_be_on_a_tmpfs(scratch: Path) -> None:
     """
     output = on_tmpfs(script, scratch, str(ROOT), sys.executable)
     assert output == "/dev/shm/src/kata_agent/__init__.py\nhello\n"
+
+
+# --- what the program has set that starts a guest ---
+
+STRANGE = """
+import os, resource, signal, sys
+
+os.umask(0o077)
+for kind, limit in {
+    resource.RLIMIT_CORE: 0,
+    resource.RLIMIT_CPU: 1000,
+    resource.RLIMIT_FSIZE: 1 << 30,
+    resource.RLIMIT_MEMLOCK: 0,
+    resource.RLIMIT_NOFILE: 64,
+    resource.RLIMIT_STACK: 1 << 20,
+}.items():
+    # Not the hard limits, which a root without CAP_SYS_RESOURCE cannot raise again.
+    resource.setrlimit(kind, (limit, resource.getrlimit(kind)[1]))
+with open("/proc/self/oom_score_adj", "w") as file:
+    file.write("500")
+os.setgroups([4, 24])
+ignored = {signal.SIGCHLD, signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGUSR1}
+for number in ignored | {signal.SIGTERM, signal.SIGWINCH, signal.SIGALRM}:
+    signal.signal(number, signal.SIG_IGN)
+signal.pthread_sigmask(signal.SIG_SETMASK, signal.valid_signals())
+gone = sys.argv[1] + "/gone"
+os.mkdir(gone)
+os.chdir(gone)
+os.rmdir(gone)
+for fd in range(3, 20):
+    os.dup2(0, fd)
+os.environ.update(LANG="xx", PYTHONSTARTUP="/x", LD_BIND_NOW="1", TZ="x", HOME="/no")
+for fd in sys.argv[2]:
+    os.close(int(fd))
+os.execv(sys.executable, [sys.executable, "-P", "-m", "kata_host.ctl", *sys.argv[3:]])
+"""
+"""A starter with settings of its own, and without the standard streams of argv[2]."""
+
+LOOK = """
+umask; pwd; id; ulimit -a; env | sort; ls /proc/self/fd | wc -l
+grep -E '^(Sig[BIC]|Groups|NoNewPrivs)' /proc/self/status
+cat /proc/self/oom_score_adj
+stat -c '%a %n' / /bin /etc /etc/passwd /tmp /root
+"""
+AGENT_LINES = ("SigBlk", "SigIgn", "Groups", "Umask", "NoNewPrivs")
+AGENT_FILES = ("oom_score_adj", "limits", "personality", "environ")
+DIRECTORIES = ("/run", "/dev/shm", "/run/kata-containers", SHARED, f"{SHARED}/made/on")
+
+
+def child_of(pid: int) -> int:
+    (child,) = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return int(child)
+
+
+def look_at_agent(ctl: Ctl, name: str) -> list[str]:
+    """Describe PID 1 of a guest: the child of its supervisor, a child of its holder."""
+    listed = map(json.loads, ctl("guest", "list", "--json").stdout.splitlines())
+    (holder,) = (entry["pid"] for entry in listed if entry["name"] == name)
+    agent = Path("/proc", str(child_of(child_of(holder))))
+    lines = (agent / "status").read_text().splitlines()
+    found = [line for line in lines if line.startswith(AGENT_LINES)]
+    found += [(agent / file).read_text() for file in AGENT_FILES]
+    found += [
+        f"{directory} {oct((agent / 'root' / directory[1:]).stat().st_mode)}"
+        for directory in DIRECTORIES
+    ]
+    return [*found, os.readlink(agent / "cwd")]
+
+
+def look(ctl: Ctl, name: str, file: Path) -> list[str]:
+    """Describe a guest: containers of root and of a user, its agent, a copied file."""
+    run = ("run", "--guest", name, "--")
+    ran = [
+        ctl("cp", "--guest", name, str(file), "made/on/the-way"),
+        ctl(*run, "sh", "-c", LOOK),
+        ctl(*run, "su", "-s", "/bin/sh", "nobody", "-c", LOOK),
+    ]
+    assert [(each.returncode, each.stderr) for each in ran] == [(0, "")] * len(ran)
+    found = [each.stdout for each in ran] + look_at_agent(ctl, name)
+    return [hexless(text) for text in found]
+
+
+def hexless(text: str) -> str:
+    """Return a text without the ids in it."""
+    return re.sub("[0-9a-f]{12,}", "ID", text)
+
+
+def test_a_guest_has_nothing_of_its_starter(ctl: Ctl, scratch: Path) -> None:
+    name = f"starter-{os.getpid()}"
+    file = scratch / "file"
+    file.touch(mode=0o644)
+    start = ["guest", "start", "--name", name]
+    strange = [sys.executable, "-c", STRANGE, str(scratch)]
+    found = []
+    for command in ([*CTL], [*strange, ""], [*strange, "012"]):
+        environment = {**os.environ, "TMPDIR": str(scratch)}
+        started = subprocess.run(
+            [*command, *start],
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+        )
+        try:
+            assert started.returncode == 0
+            found.append(look(ctl, name, file))
+        finally:
+            ctl("guest", "stop", name)
+    file.unlink()
+    assert found[1] == found[0]
+    assert found[2] == found[0]
+    assert "755 /bin\n" in found[0][2]
+
+
+def test_a_container_of_a_guest_of_its_own_has_nothing_of_its_starter(
+    ctl: Ctl, scratch: Path, tmp_path: Path
+) -> None:
+    """With busybox, and with an archive that does not say the mode of its top."""
+    make_busybox(tmp_path / "root")
+    archive = tmp_path / "root.tar"
+    names = sorted(os.listdir(tmp_path / "root"))
+    subprocess.run(["tar", "-cf", archive, "-C", tmp_path / "root", *names], check=True)
+    run = ["--", "su", "-s", "/bin/sh", "nobody", "-c", LOOK]
+    strange = [sys.executable, "-c", STRANGE, str(scratch), ""]
+    for options in (["run"], ["run", "--rootfs", str(archive)]):
+        plain = ctl(*options, *run)
+        ran = subprocess.run(
+            [*strange, *options, *run],
+            env={**os.environ, "TMPDIR": str(scratch)},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+        )
+        assert (ran.stderr, ran.returncode) == ("", 0)
+        assert hexless(ran.stdout) == hexless(plain.stdout)
+        assert "755 /\n755 /bin\n755 /etc\n644 /etc/passwd\n1777 /tmp\n" in ran.stdout
+
+
+def test_a_command_works_without_standard_streams(ctl: Ctl, scratch: Path) -> None:
+    """Closed descriptors are not taken by sockets, which would be read as input."""
+    script = (
+        f'{" ".join(CTL)} run -i -- sh -c "cat; echo done >&2; exit 5" "$@"; '
+        f'echo $? >"$TMPDIR/status"'
+    )
+    for closed in ("<&-", ">&-", "2>&-", "<&- >&- 2>&-"):
+        subprocess.run(
+            ["sh", "-c", f"({script}) {closed}"],
+            env={**os.environ, "TMPDIR": str(scratch)},
+            stdin=subprocess.DEVNULL,
+            timeout=60,
+        )
+        assert (scratch / "status").read_text() == "5\n", closed
+        (scratch / "status").unlink()

@@ -57,7 +57,13 @@ class Supervisor:
         self.process.stdin.close()
 
     def cgroups(self) -> list[Path]:
-        return [*Path("/sys/fs/cgroup").rglob(f"kata-local-{self.process.pid}-*")]
+        # Not by `rglob`, which fails where another test removes a cgroup meanwhile.
+        return [
+            Path(directory, name)
+            for directory, names, _ in os.walk("/sys/fs/cgroup")
+            for name in names
+            if name.startswith(f"kata-local-{self.process.pid}-")
+        ]
 
 
 @pytest.fixture

@@ -4,8 +4,6 @@
 from __future__ import annotations
 
 import os
-import traceback
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -23,28 +21,9 @@ from kata_host.guest.local_syscall import (
     prctl,
     unshare,
 )
-from tests.helpers.namespace import require_root
+from tests.helpers.child import in_child
 
 pytestmark = pytest.mark.root
-
-
-def in_child(body: Callable[[], None]) -> None:
-    """Run `body` in a forked child; its failure becomes ours."""
-    require_root()
-    reader, writer = os.pipe()
-    pid = os.fork()
-    if not pid:
-        try:
-            body()
-        except BaseException:
-            os.write(writer, traceback.format_exc().encode())
-        finally:
-            os._exit(0)
-    os.close(writer)
-    with open(reader) as file:
-        failure = file.read()
-    os.waitpid(pid, 0)
-    assert not failure, failure
 
 
 def mounts_at(path: Path) -> list[str]:
