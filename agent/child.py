@@ -47,6 +47,9 @@ class Child:
 
     async def wait(self) -> int:
         """Return the exit code; any number of callers may wait, and stop waiting."""
+        if self._exit.done():
+            # The callbacks of `on_exit` are served first.
+            await asyncio.sleep(0)
         return await asyncio.shield(self._exit)
 
     async def wait_or_kill(self) -> int:

@@ -2,7 +2,7 @@
 """Cgroups: all that the agent reads and writes of them, version 1 and version 2.
 
 cgroup                   a container's cgroup, the same for both versions
-open                     the cgroup that a spec means
+open, overlap            the cgroup that a spec means; cgroups that share processes
 cgroup_v1, cgroup_v2     the two versions
 oom_watch_v1, oom_watch_v2
                          one call for each OOM kill

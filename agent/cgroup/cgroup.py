@@ -7,7 +7,7 @@ the rest: process lists, killing, freezing, statistics, OOM kills.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from kata_protos import agent_pb2
@@ -23,8 +23,8 @@ class Cgroup(Protocol):
         """
         ...
 
-    def has_processes(self) -> bool:
-        """Tell whether `pids` would find one. May block."""
+    def is_in_use(self) -> bool:
+        """Tell whether a process is in it or below, in any hierarchy. May block."""
         ...
 
     async def kill(self) -> None:
@@ -50,6 +50,14 @@ class Cgroup(Protocol):
         """Let every process go on, less those that the container froze itself.
 
         Raises `Unavailable` without a freezer.
+        """
+        ...
+
+    async def thaw_nested(self, ended: Callable[[], Awaitable[object]]) -> None:
+        """Let processes go on that the container froze itself, if they hold up a kill.
+
+        Returns when `ended`, which waits for the killed process, does, or after a few
+        attempts.
         """
         ...
 

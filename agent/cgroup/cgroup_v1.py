@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path, PurePosixPath
 from typing import Final
 
@@ -73,8 +73,8 @@ class CgroupV1:
     def pids(self) -> list[int]:
         return tree.pids(self._processes)
 
-    def has_processes(self) -> bool:
-        return tree.has_processes(self._processes)
+    def is_in_use(self) -> bool:
+        return any(map(tree.has_processes, self._directories()))
 
     @property
     def _processes(self) -> Path:
@@ -91,23 +91,32 @@ class CgroupV1:
     def _kill(self) -> None:
         killed: set[int] = set()
         for _ in range(MOST_ROUNDS):
-            if killed.issuperset(self.pids()):
+            found = self.pids()
+            if not found:
                 return
             self._killed = True
             try:
-                # Frozen processes cannot fork or exit, so no pid is missed or used
-                # again.
-                with contextlib.suppress(Timeout, Unavailable):
-                    self._freezer.freeze(FREEZE_BEFORE_KILL, lambda: True)
+                # Frozen processes cannot fork, exit or freeze others: no pid is missed
+                # or used again, and each one thaws below.
+                is_frozen = self._freeze_for_kill()
                 found = self.pids()
                 send_kill(found)
             finally:
                 self._freezer.thaw_all()
+            if is_frozen or killed.issuperset(found):
+                return
             killed.update(found)
+
+    def _freeze_for_kill(self) -> bool:
+        try:
+            self._freezer.freeze(FREEZE_BEFORE_KILL, lambda: True)
+        except (Timeout, Unavailable):
+            return False
+        return True
 
     async def wait_for_empty(self) -> None:
         pause = 0.001
-        while await blocking(self.has_processes):
+        while await blocking(lambda: tree.has_processes(self._processes)):
             await asyncio.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE)
 
@@ -117,6 +126,16 @@ class CgroupV1:
 
     async def thaw(self) -> None:
         await blocking(self._freezer.thaw)
+
+    async def thaw_nested(self, ended: Callable[[], Awaitable[object]]) -> None:
+        end = asyncio.ensure_future(ended())
+        # Again, because the killed process may be writing the state at this moment.
+        for pause in (0.005, 0.02, 0.1):
+            await blocking(self._freezer.thaw_all)
+            done, _ = await asyncio.wait([end], timeout=pause)
+            if done:
+                return
+        end.cancel()
 
     def stats(self) -> agent_pb2.CgroupStats:
         return read_stats(self.controller)

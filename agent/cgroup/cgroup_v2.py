@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Final
 
@@ -46,7 +46,7 @@ class CgroupV2:
     def pids(self) -> list[int]:
         return tree.pids(self._directory)
 
-    def has_processes(self) -> bool:
+    def is_in_use(self) -> bool:
         return tree.has_processes(self._directory)
 
     async def kill(self) -> None:
@@ -89,6 +89,9 @@ class CgroupV2:
 
     async def thaw(self) -> None:
         await blocking(write, self._directory / "cgroup.freeze", "0")
+
+    async def thaw_nested(self, ended: Callable[[], Awaitable[object]]) -> None:
+        """Do nothing: in version 2 frozen processes die."""
 
     def stats(self) -> agent_pb2.CgroupStats:
         return read_stats(self._directory)

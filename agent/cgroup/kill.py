@@ -1,14 +1,30 @@
 # SPDX-License-Identifier: Apache-2.0
-"""SIGKILL by pid, for hierarchies without `cgroup.kill`."""
+"""SIGKILL until no process is left; and by pid, for lack of `cgroup.kill`."""
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import signal
 from collections.abc import Iterable
+from typing import Final
 
+from kata_agent.cgroup.cgroup import Cgroup
 from kata_agent.linux.pidfd import open_pidfd
+
+KILL_INTERVAL: Final = 0.2
+"""Seconds from one kill of the whole cgroup to the next, while it is not empty."""
+
+
+async def kill_until_empty(cgroup: Cgroup) -> None:
+    """Kill every process, and return when none is left."""
+    while True:
+        await cgroup.kill()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(KILL_INTERVAL):
+                return await cgroup.wait_for_empty()
+        # A process of a concurrent exec has joined the cgroup after the kill.
 
 
 def send_kill(pids: Iterable[int]) -> None:

@@ -20,6 +20,7 @@ from typing import Final
 
 from kata_agent.blocking import blocking, uninterrupted
 from kata_agent.cgroup.cgroup import Cgroup
+from kata_agent.cgroup.kill import kill_until_empty
 from kata_agent.child import Child
 from kata_agent.container.bundle import Bundle
 from kata_agent.container.container_state import (
@@ -58,8 +59,6 @@ log = logging.getLogger(__name__)
 
 _NO_LIMIT: Final = contextlib.nullcontext()
 
-KILL_INTERVAL: Final = 0.2
-"""Seconds from one kill of the whole cgroup to the next, while it is not empty."""
 FREEZE_TIMEOUT: Final = 5.0
 """Seconds for PauseContainer; a process in an uninterruptible sleep never freezes."""
 
@@ -106,6 +105,8 @@ class Container:
         self._init: Child | None = None
         self._poststart: list[Spec] = []
         self._stop_oom_watch: Callable[[], None] | None = None
+        self.owns_cgroup = False
+        """Whether all processes of the cgroup are its own, to be killed with it."""
 
     @property
     def state(self) -> ContainerState:
@@ -384,7 +385,7 @@ class Container:
         if not 0 <= number < signal.NSIG:
             raise InvalidArgument(f"container {self.id!r}: no signal {number}")
         if not exec_id and number == signal.SIGKILL:
-            await self.cgroup.kill()
+            await self.kill()
             return
         process = self.processes.find(exec_id)
         is_init = process.exec_id == self.id
@@ -397,18 +398,13 @@ class Container:
             # In cgroup v1 it would otherwise die only when the container is resumed.
             await self.cgroup.kill()
         process.send_signal(number)
+        if number == signal.SIGKILL and not self._state.is_paused:
+            await self.cgroup.thaw_nested(process.wait)
 
     async def kill(self) -> None:
         """Send SIGKILL to every process of the container, frozen or not."""
-        await self.cgroup.kill()
-
-    async def _kill_until_empty(self) -> None:
-        while True:
+        if self.owns_cgroup:
             await self.cgroup.kill()
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(KILL_INTERVAL):
-                    return await self.cgroup.wait_for_empty()
-            # A process of a concurrent exec has joined the cgroup after the kill.
 
     async def remove(
         self, slot: contextlib.AbstractAsyncContextManager[None] = _NO_LIMIT
@@ -427,7 +423,8 @@ class Container:
             if self._init is not None:
                 # A runtime that failed half-way leaves the init in another cgroup.
                 self.processes.signal_all(signal.SIGKILL)
-            await self._kill_until_empty()
+            if self.owns_cgroup:
+                await kill_until_empty(self.cgroup)
             if self._init is not None:
                 await self._init.wait()
         if self._stop_oom_watch is not None:
@@ -439,7 +436,8 @@ class Container:
         with span(
             "cgroup.remove", {semconv.CONTAINER_ID: self.id}, subsystem="container"
         ):
-            await self.cgroup.remove()
+            if self.owns_cgroup:
+                await self.cgroup.remove()
         await blocking(self._bundle.remove)
         self._advance(ContainerEvent.REMOVE)
         self.processes.close()

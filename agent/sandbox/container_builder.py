@@ -10,13 +10,14 @@ from typing import Final
 from kata_agent.blocking import blocking
 from kata_agent.cgroup.file_watches import FileWatches
 from kata_agent.cgroup.open import open_cgroup, to_path
+from kata_agent.cgroup.overlap import overlap, own_cgroups
 from kata_agent.cgroup.supported_files import SupportedFiles
 from kata_agent.container.bundle import Bundle
 from kata_agent.container.container import Container
 from kata_agent.container.container_state import ContainerEvent
 from kata_agent.container.stream_copies import StreamCopies
 from kata_agent.container.stream_ports import StreamPorts
-from kata_agent.errors import AgentError, InvalidArgument
+from kata_agent.errors import AgentError, AlreadyExists, InvalidArgument
 from kata_agent.oci.cdi import refuse_cdi_devices
 from kata_agent.oci.process import Requested
 from kata_agent.oci.spec import Spec
@@ -53,17 +54,22 @@ class ContainerBuilder:
     ) -> Container:
         """Return a container that only has its names.
 
-        Raises `InvalidArgument` if its cgroup is that of one of `others`.
+        Raises `InvalidArgument` if its cgroup is, holds or is in that of one of
+        `others` or of the agent, because a container is killed by its cgroup.
         """
-        path = to_path(spec["linux"]["cgroupsPath"], container_id)
-        for other in others:
-            if other.cgroup_path == path:
-                # The agent kills a container by its cgroup.
-                raise InvalidArgument(
-                    f"container {container_id!r}: cgroup {str(path)!r} is that of "
-                    f"container {other.id!r}"
-                )
         guest = self._guest
+        path = to_path(spec["linux"]["cgroupsPath"], container_id)
+        unified = self.cgroup_files.unified
+        used = [(each.cgroup_path, f"container {each.id!r}") for each in others]
+        used += [
+            (own, "the agent") for own in own_cgroups(guest.paths.proc, unified=unified)
+        ]
+        for other, owner in used:
+            if overlap(path, other):
+                raise InvalidArgument(
+                    f"container {container_id!r}: cgroup {str(path)!r} overlaps "
+                    f"{str(other)!r}, which is that of {owner}"
+                )
         return Container(
             container_id,
             runtime=guest.runtime,
@@ -98,6 +104,7 @@ class ContainerBuilder:
         guest = self._guest
         pid = self._pid_namespace(request, agent_pid)
         try:
+            await _claim_cgroup(container)
             refuse_cdi_devices(container.id, spec)
             if pid is PidNamespace.SHARED:
                 await self._setup.namespaces.share_pid()
@@ -159,3 +166,16 @@ class ContainerBuilder:
             "spec.prepare", {semconv.CONTAINER_ID: container.id}, subsystem="container"
         ):
             await blocking(prepare_spec, spec, preparation)
+
+
+async def _claim_cgroup(container: Container) -> None:
+    """Let the container kill the processes of its cgroup, in which there are none yet.
+
+    Raises `AlreadyExists`.
+    """
+    if await blocking(container.cgroup.is_in_use):
+        raise AlreadyExists(
+            f"container {container.id!r}: cgroup {str(container.cgroup_path)!r} holds "
+            "processes of the guest"
+        )
+    container.owns_cgroup = True

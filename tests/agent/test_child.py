@@ -63,6 +63,19 @@ async def test_the_exit_is_reported_to_a_callback(reaper: Reaper) -> None:
     assert await codes.get() == 7
 
 
+async def test_a_waiter_that_comes_late_is_served_after_the_callbacks(
+    reaper: Reaper,
+) -> None:
+    child = reaper.spawn(Command(["true"]))
+    codes: list[int] = []
+    child.on_exit(codes.append)
+    os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+    child.poll()
+    assert (child.exit_code, codes) == (0, [])
+    assert await child.wait() == 0
+    assert codes == [0]
+
+
 async def test_an_abandoned_child_is_no_longer_watched() -> None:
     loop = asyncio.get_running_loop()
     pid = os.posix_spawnp("sleep", ["sleep", "1000"], os.environ)

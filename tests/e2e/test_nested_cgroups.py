@@ -61,6 +61,13 @@ def hierarchy(world: World, controller: str) -> str:
     return "/sys/fs/cgroup" + f"/{controller}" * (world.version == "v1")
 
 
+def freeze_words(world: World) -> tuple[str, str, str]:
+    """Return the directory of the freezer, and the word and file that freeze."""
+    is_v1 = world.version == "v1"
+    words = ("FROZEN", "freezer.state") if is_v1 else ("1", "cgroup.freeze")
+    return hierarchy(world, "freezer"), *words
+
+
 def cgroup_of(world: World, controller: str) -> Path:
     root = Path(f"/proc/{agent_pid(world.guest)}/root")
     return Path(f"{root}{hierarchy(world, controller)}/c1")
@@ -70,10 +77,7 @@ def cgroup_of(world: World, controller: str) -> Path:
 async def test_one_signal_ends_processes_that_the_container_froze(
     agent: AgentClient, world: World, paused: bool
 ) -> None:
-    words = (
-        ("FROZEN", "freezer.state") if world.version == "v1" else ("1", "cgroup.freeze")
-    )
-    container = await started(agent, world, FREEZE, hierarchy(world, "freezer"), *words)
+    container = await started(agent, world, FREEZE, *freeze_words(world))
     if paused:
         await agent.agent.pause_container(
             agent_pb2.PauseContainerRequest(container_id="c1")
@@ -88,13 +92,37 @@ async def test_one_signal_ends_processes_that_the_container_froze(
 async def test_a_container_with_frozen_processes_is_removed(
     agent: AgentClient, world: World
 ) -> None:
-    words = (
-        ("FROZEN", "freezer.state") if world.version == "v1" else ("1", "cgroup.freeze")
-    )
-    container = await started(agent, world, FREEZE, hierarchy(world, "freezer"), *words)
+    container = await started(agent, world, FREEZE, *freeze_words(world))
     async with asyncio.timeout(20):
         await container.remove()
     assert not cgroup_of(world, "freezer").exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+async def test_a_signal_to_the_init_ends_it_although_it_waits_for_a_frozen_process(
+    agent: AgentClient, world: World, number: int
+) -> None:
+    """The init ends after all processes of its pid namespace; it ignores SIGTERM."""
+    container = await started(agent, world, FREEZE, *freeze_words(world))
+    async with asyncio.timeout(20):
+        await container.init.signal(number)
+        assert await container.init.wait() == 128 + signal.SIGKILL
+        await container.remove()
+
+
+async def test_sigkill_ends_one_process_that_the_container_froze(
+    agent: AgentClient, world: World
+) -> None:
+    container = await started(agent, world, FREEZE, *freeze_words(world))
+    directory, word, file = freeze_words(world)
+    script = f"mkdir {directory}/e; echo $$ > {directory}/e/cgroup.procs; echo ready;"
+    script += f"echo {word} > {directory}/e/{file}"
+    process = await container.exec("e1", default_process(["sh", "-c", script]))
+    await anext(process.read_stdout())
+    async with asyncio.timeout(20):
+        await process.signal(signal.SIGKILL)
+        assert await process.wait() == 128 + signal.SIGKILL
+        await container.remove()
 
 
 @pytest.mark.parametrize("script", [NEST, GROW], ids=["deep", "growing"])

@@ -35,6 +35,7 @@ async def test_a_cgroup_is_frozen_killed_waited_for_and_removed(world: World) ->
     cgroup = open_cgroup(CGROUP_ROOT, PurePosixPath("/a/b"), FileWatches())
     roots = make_cgroups("a", "a/b", "a/b/c")
     assert cgroup.pids() == []
+    assert not cgroup.is_in_use()
     await cgroup.kill()
     await cgroup.wait_for_empty()
     with Reaper() as reaper:
@@ -42,6 +43,7 @@ async def test_a_cgroup_is_frozen_killed_waited_for_and_removed(world: World) ->
         for root in roots:
             (root / "a/b/c/cgroup.procs").write_text(str(child.pid))
         assert child.pid in cgroup.pids()
+        assert cgroup.is_in_use()
         await cgroup.freeze(5)
         await cgroup.thaw()
         await cgroup.freeze(5)

@@ -32,10 +32,17 @@ def test_a_path_of_separators_alone_is_the_container_s_own(given: str) -> None:
     assert to_path(given, "c1") == PurePosixPath("/c1")
 
 
-@pytest.mark.parametrize("given", ["..", "/a/../b", "a:..:b", ".", "a\0b"])
+@pytest.mark.parametrize("given", ["..", "/a/../b", "a:..:b", ".", "a\0b", "a\nb"])
 def test_a_path_that_leaves_the_hierarchy_or_is_its_root_is_refused(given: str) -> None:
     with pytest.raises(InvalidArgument, match="container 'c1': invalid cgroups path"):
         to_path(given, "c1")
+
+
+@pytest.mark.parametrize("given", ["é" * 128, "/a" * 2000, "a/" * 2000])
+def test_a_path_that_no_cgroup_can_have_is_refused(given: str) -> None:
+    with pytest.raises(InvalidArgument, match="container 'c1': invalid cgroups path"):
+        to_path(given, "c1")
+    assert to_path("é" * 127, "c1") == PurePosixPath("/", "é" * 127)
 
 
 @pytest.mark.parametrize(("unified", "version"), [(True, CgroupV2), (False, CgroupV1)])
