@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from ttrpc.service import Cardinality, Method, Service
+from ttrpc.service import Cardinality, Method, Service, python_names
 
 if TYPE_CHECKING:
     from google.protobuf.descriptor import ServiceDescriptor
@@ -41,11 +41,13 @@ def bind(
 
     Raises:
         ValueError: two implementations define one method, a streaming method's handler
-            is not a coroutine function, or a name is almost that of a handler.
+            is not a coroutine function, a name is almost that of a handler, or two
+            methods have handlers of one name.
         TypeError: a handler cannot be called.
     """
     if not isinstance(service, Service):
         service = Service.from_descriptor(service)
+    python_names(service.name, service.methods)
     handlers: dict[str, Handler] = {}
     for method in service.methods.values():
         found = [it for it in implementations if _implements(it, method.python_name)]

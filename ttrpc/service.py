@@ -6,7 +6,7 @@ from __future__ import annotations
 import enum
 import keyword
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -100,6 +100,24 @@ class Service:
 def unimplemented(name: str) -> StatusError:
     """Return the error for a method that has no handler, with Go's text."""
     return StatusError(Code.UNIMPLEMENTED, f"method {name}")
+
+
+def python_names(service: str, methods: Iterable[str]) -> dict[str, str]:
+    """Map the names of a service's methods to those of their handlers and stubs.
+
+    Raises:
+        ValueError: two methods have one name, or a name is not free in a class.
+    """
+    names: dict[str, str] = {}
+    for method in methods:
+        name = python_name(method)
+        fault = f"service {service!r}: method {method!r} would be {name!r} in Python"
+        if name.startswith("__"):
+            raise ValueError(f"{fault}, where such names are the language's own")
+        if other := next((it for it in names if names[it] == name), ""):
+            raise ValueError(f"{fault}, as {other!r} is")
+        names[method] = name
+    return names
 
 
 def python_name(name: str) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import json
 import os
 import shutil
 import subprocess
@@ -42,12 +43,32 @@ PACKAGES: Final = {
 
 @pytest.fixture(scope="session")
 def go_programs() -> Path:
-    """The directory with the Go programs. Without Go: skipped; in CI a failure."""
+    """The directory with the Go programs."""
+    require_go()
+    return build()
+
+
+def require_go() -> None:
+    """Skip the test where Go is missing; in CI, fail it."""
     if shutil.which("go") is None:
         if os.environ.get("CI"):
             pytest.fail("needs the Go toolchain")
         pytest.skip("needs the Go toolchain")
-    return build()
+
+
+def go_module(name: str, version: str) -> Path:
+    """Return the folder of a Go module's source, fetched from the module proxy.
+
+    Go checks it against the public checksum database.
+    """
+    result = subprocess.run(
+        ["go", "mod", "download", "-json", f"{name}@{version}"],
+        check=True,
+        capture_output=True,
+        # Outside of any module: the interop module's own list stays as it is.
+        cwd="/",
+    )
+    return Path(json.loads(result.stdout)["Dir"])
 
 
 def build() -> Path:

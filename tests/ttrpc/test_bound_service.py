@@ -5,10 +5,11 @@ import functools
 from typing import Any
 
 import pytest
+from google.protobuf.empty_pb2 import Empty
 
 from bench.ttrpc.peer_pb2 import DESCRIPTOR
 from ttrpc.bound_service import bind, is_coroutine
-from ttrpc.service import Service, unimplemented
+from ttrpc.service import Cardinality, Method, Service, unimplemented
 
 DESCRIPTOR_OF_ECHO = DESCRIPTOR.services_by_name["Echo"]
 ECHO = Service.from_descriptor(DESCRIPTOR_OF_ECHO)
@@ -111,3 +112,19 @@ def test_other_names_are_helpers(name: str) -> None:
 
 def test_a_value_that_is_almost_a_handlers_name_is_no_handler() -> None:
     assert bind(ECHO, type("X", (), {"downloads": 5})()).handlers == {}
+
+
+@pytest.mark.parametrize(
+    ("names", "error"),
+    [
+        (("GetOOM", "GetOom"), "'GetOom' would be 'get_oom' in Python, as 'GetOOM' is"),
+        (("__class__",), "'__class__' would be '__class__' in Python"),
+    ],
+)
+def test_methods_whose_handlers_have_no_name_of_their_own_are_refused(
+    names: tuple[str, ...], error: str
+) -> None:
+    kind = Cardinality.UNARY_UNARY
+    methods = {it: Method(it, "demo.Echo", kind, Empty, Empty) for it in names}
+    with pytest.raises(ValueError, match=f"^service 'demo.Echo': method {error}"):
+        bind(Service("demo.Echo", methods), object())

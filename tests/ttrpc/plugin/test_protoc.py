@@ -11,7 +11,7 @@ from google.protobuf.compiler.plugin_pb2 import (
 )
 
 from tests.helpers.protoc import PEER, ROOT, request_for
-from ttrpc.plugin.protoc import generate, main
+from ttrpc.plugin.protoc import generate, main, warnings
 
 
 def test_only_files_that_are_asked_for_and_have_services_are_generated() -> None:
@@ -22,13 +22,55 @@ def test_only_files_that_are_asked_for_and_have_services_are_generated() -> None
     ]
 
 
-def test_an_option_is_refused() -> None:
-    request = CodeGeneratorRequest(parameter="paths=source_relative")
-    response = generate(request)
-    assert response.error == (
-        "option 'paths=source_relative': unknown, there are no options"
-    )
+def test_an_unknown_option_is_an_error() -> None:
+    response = generate(CodeGeneratorRequest(parameter="paths=source_relative"))
+    assert response.error == "option 'paths': unknown, there is: import_prefix"
     assert not response.file
+
+
+def request_of(name: str, *methods: str) -> CodeGeneratorRequest:
+    """Return the request for a file whose service `demo.Echo` has these methods."""
+    request = CodeGeneratorRequest(file_to_generate=[name])
+    file = request.proto_file.add(name=name, package="demo")
+    file.message_type.add(name="Text")
+    service = file.service.add(name="Echo")
+    for method in methods:
+        service.method.add(
+            name=method, input_type=".demo.Text", output_type=".demo.Text"
+        )
+    return request
+
+
+@pytest.mark.parametrize(
+    ("methods", "error"),
+    [
+        (
+            ("GetOOM", "Other", "GetOom"),
+            "service 'demo.Echo': method 'GetOom' would be 'get_oom' in Python, as "
+            "'GetOOM' is",
+        ),
+        (
+            ("__init__",),
+            "service 'demo.Echo': method '__init__' would be '__init__' in Python, "
+            "where such names are the language's own",
+        ),
+    ],
+)
+def test_methods_without_a_name_of_their_own_are_an_error(
+    methods: tuple[str, ...], error: str
+) -> None:
+    response = generate(request_of("echo.proto", *methods))
+    assert response.error == f"echo.proto: {error}"
+    assert not response.file
+
+
+def test_a_folder_of_a_name_of_pythons_is_a_warning() -> None:
+    request = request_of("types/echo.proto", "Get")
+    (line,) = warnings(request)
+    assert line.startswith("types/echo.proto: 'types.echo_pb2' is below a module")
+    request.parameter = "import_prefix=zoo"
+    assert not list(warnings(request))
+    assert "from zoo.types import echo_pb2" in generate(request).file[0].content
 
 
 def test_protoc_is_answered_on_standard_output(
