@@ -11,6 +11,8 @@ from __future__ import annotations
 import _thread
 import asyncio
 import contextvars
+import errno
+import os
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
@@ -21,7 +23,8 @@ T = TypeVar("T")
 async def blocking(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """Call `function` in a thread, and return or raise its result.
 
-    A cancelled caller abandons the thread, whose result is dropped.
+    A cancelled caller abandons the thread, whose result is dropped. Raises `OSError`
+    (EAGAIN) also if there is no place for one more thread.
     """
     loop = asyncio.get_running_loop()
     future: asyncio.Future[T] = loop.create_future()
@@ -49,10 +52,21 @@ async def blocking(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) 
 
     # Spans that begin in the thread are children of the caller's span.
     context = contextvars.copy_context()
-    # Not `threading.Thread`: its start waits until the new thread runs, which holds the
-    # loop on a busy machine.
-    _thread.start_new_thread(context.run, (run,))
+    start_thread(context.run, run)
     return await future
+
+
+def start_thread(function: Callable[..., object], *args: object) -> None:
+    """Call `function` in a new thread.
+
+    Not `threading.Thread`: its start waits until the new thread runs, which holds the
+    loop on a busy machine. Raises `OSError`, as clone does (man 2 clone), if the guest
+    has no place for one more thread.
+    """
+    try:
+        _thread.start_new_thread(function, args)
+    except RuntimeError as error:
+        raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN)) from error
 
 
 async def uninterrupted(

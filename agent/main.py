@@ -46,6 +46,7 @@ from kata_agent.ports.ports import Ports
 from kata_agent.ports.unix_ports import UnixPorts
 from kata_agent.ports.vsock_ports import VsockPorts, listen_for_host
 from kata_agent.reaper import Reaper
+from kata_agent.reserve import Reserve
 from kata_agent.rpc.log import log_interceptor
 from kata_agent.rpc.services import services
 from kata_agent.rpc.status import to_status
@@ -246,8 +247,10 @@ def to_guest(
         state=paths.runtime,
         pivot_root=can_pivot_root(paths),
     )
-    storages = Storages(hotplug, reaper)
-    return Guest(config, paths, reaper, runtime, storages, Devices(hotplug), streams)
+    reserve = Reserve()
+    storages = Storages(hotplug, reaper, reserve)
+    devices = Devices(hotplug)
+    return Guest(config, paths, reaper, runtime, storages, devices, reserve, streams)
 
 
 def to_network(reaper: Reaper, hotplug: Hotplug) -> Network:

@@ -32,52 +32,46 @@ def open_directory(path: str) -> int:
 
 
 def make_directories(
-    root: int, path: str, *, mode: int = 0o755
-) -> tuple[int, list[str]]:
+    root: int, path: str, made: list[str], *, mode: int = 0o755
+) -> int:
     """Make the directory `path` beneath `root`, with the parents that are missing.
 
-    Returns a descriptor (`O_PATH`) of the directory and the relative paths that
-    were made, outermost first.
+    Returns a descriptor (`O_PATH`) of the directory. The relative paths that were made
+    are added to `made`, outermost first, also when a later step fails: the caller
+    removes them (`remove_directories`).
     """
-    made: list[str] = []
     current = ""
     descriptor = open_beneath(root, ".", os.O_PATH | os.O_DIRECTORY)
     try:
         for part in split(path):
             current = f"{current}/{part}" if current else part
-            following, new = _open_or_make(root, descriptor, current, part, mode)
-            if new:
-                made.append(current)
+            following = _open_or_make(root, descriptor, current, part, made, mode)
             os.close(descriptor)
             descriptor = following
     except BaseException:
         os.close(descriptor)
-        # `rmdir` removes empty directories only, so that files of others stay.
-        with suppress(OSError):
-            remove_directories(root, made)
         raise
-    return descriptor, made
+    return descriptor
 
 
 def _open_or_make(
-    root: int, parent: int, path: str, name: str, mode: int
-) -> tuple[int, bool]:
+    root: int, parent: int, path: str, name: str, made: list[str], mode: int
+) -> int:
     flags = os.O_PATH | os.O_DIRECTORY
     with suppress(FileNotFoundError):
-        return open_beneath(root, path, flags), False
-    try:
+        return open_beneath(root, path, flags)
+    # Another process may make it, or a dangling symlink is there: opening tells.
+    with suppress(FileExistsError):
         os.mkdir(name, mode, dir_fd=parent)
-        new = True
-    except FileExistsError:
-        # Another process made it, or a dangling symlink is there: opening tells.
-        new = False
-    return open_beneath(root, path, flags), new
+        made.append(path)
+    return open_beneath(root, path, flags)
 
 
 def remove_directories(root: int, paths: list[str]) -> None:
     """Remove the directories `paths` beneath `root`, last first, while empty.
 
-    A directory that is gone already is passed over.
+    A directory that is gone already is passed over. `rmdir` removes empty directories
+    only, so that files of others stay. Raises `OSError` for the first that stays.
     """
     for path in reversed(paths):
         with suppress(FileNotFoundError), opened(open_parent(root, path)) as parent:
@@ -102,7 +96,11 @@ def make_file(root: int, path: str, *, mode: int = 0o644) -> tuple[int, bool]:
         except FileExistsError:
             return open_beneath(root, path, os.O_PATH), False
         os.close(new)
-        return open_beneath(root, path, os.O_PATH | os.O_NOFOLLOW), True
+        try:
+            return open_beneath(root, path, os.O_PATH | os.O_NOFOLLOW), True
+        except BaseException:
+            os.unlink(name, dir_fd=parent)
+            raise
 
 
 def open_parent(root: int, path: str) -> int:

@@ -14,6 +14,7 @@ from kata_agent.linux.beneath import (
     make_file,
     open_directory,
     opened,
+    remove_directories,
 )
 from kata_agent.linux.mount_at import attach_tree, clone_tree
 from kata_agent.linux.namespace import CLONE_NEWNS, in_new_thread, setns, unshare
@@ -38,9 +39,9 @@ def copy_mount(from_: int, source: str, to: int, target: str) -> None:
             with opened(open_in_root(root, source, os.O_PATH)) as mounted:
                 directory = is_directory(mounted)
                 tree = clone_tree(mounted, recursive=True)
-        with opened(tree), _root_of(to) as root:
+        with opened(tree), _root_of(to) as root, _removed_on_failure(root) as made:
             with opened(
-                _open_or_make(root, target, directory=directory)
+                _open_or_make(root, target, made, directory=directory)
             ) as mount_point:
                 attach_tree(tree, mount_point)
 
@@ -55,10 +56,22 @@ def _root_of(namespace: int) -> Iterator[int]:
         yield root
 
 
-def _open_or_make(root: int, path: str, *, directory: bool) -> int:
+@contextmanager
+def _removed_on_failure(root: int) -> Iterator[list[str]]:
+    """Yield a list for new directories; remove these if the block fails."""
+    made: list[str] = []
+    try:
+        yield made
+    except BaseException:
+        with suppress(OSError):
+            remove_directories(root, made)
+        raise
+
+
+def _open_or_make(root: int, path: str, made: list[str], *, directory: bool) -> int:
     with suppress(FileNotFoundError):
         return open_in_root(root, path, os.O_PATH)
     if directory:
-        return make_directories(root, path)[0]
-    os.close(make_directories(root, os.path.dirname(path))[0])
+        return make_directories(root, path, made)
+    os.close(make_directories(root, os.path.dirname(path), made))
     return make_file(root, path)[0]

@@ -7,6 +7,7 @@ own, which ends afterwards, so that the agent itself never changes namespaces.
 
 from __future__ import annotations
 
+import errno
 import os
 import threading
 from collections.abc import Callable
@@ -54,7 +55,10 @@ def set_hostname(name: str) -> None:
 
 
 def in_new_thread(function: Callable[[], T]) -> T:
-    """Run `function` in a thread that ends afterwards, and wait for it."""
+    """Run `function` in a thread that ends afterwards, and wait for it.
+
+    Raises `OSError` (EAGAIN) if there is no place for one more thread.
+    """
     result: list[T] = []
     errors: list[BaseException] = []
 
@@ -65,7 +69,10 @@ def in_new_thread(function: Callable[[], T]) -> T:
             errors.append(error)
 
     thread = threading.Thread(target=run, daemon=True)
-    thread.start()
+    try:
+        thread.start()
+    except RuntimeError as error:
+        raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN)) from error
     thread.join()
     if errors:
         raise errors[0]

@@ -19,14 +19,20 @@ import os
 import stat
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Final
 
 from kata_agent.blocking import blocking
 from kata_agent.errors import InvalidArgument
-from kata_agent.linux.beneath import make_directories, open_directory, opened, proc_path
+from kata_agent.linux.beneath import (
+    make_directories,
+    open_directory,
+    opened,
+    proc_path,
+    remove_directories,
+)
 from kata_agent.machine.partial_file import PartialFile, put_in_place, temporary_name
 from kata_agent.system_paths import SystemPaths
 from kata_protos.agent_pb2 import CopyFileRequest
@@ -189,15 +195,22 @@ def _split(path: str) -> tuple[str, str]:
 def _open_parent(root: int, path: str, request: CopyFileRequest) -> int:
     """Open the directory that `path` is in; make it and its parents if missing."""
     mode = request.dir_mode & 0o777 or DIRECTORY_MODE
-    parent, made = make_directories(root, _split(path)[0], mode=mode)
+    made: list[str] = []
     try:
-        if made:
-            # Only the innermost directory gets the file's owner. That directory's mode
-            # is set again, because the umask has cut the mode that mkdir was given.
-            os.chown(proc_path(parent), request.uid, request.gid)
-            os.chmod(proc_path(parent), mode)
+        parent = make_directories(root, _split(path)[0], made, mode=mode)
+        try:
+            if made:
+                # Only the innermost directory gets the file's owner. That directory's
+                # mode is set again, because the umask has cut the mode that mkdir was
+                # given.
+                os.chown(proc_path(parent), request.uid, request.gid)
+                os.chmod(proc_path(parent), mode)
+        except BaseException:
+            os.close(parent)
+            raise
     except BaseException:
-        os.close(parent)
+        with suppress(OSError):
+            remove_directories(root, made)
         raise
     return parent
 

@@ -122,9 +122,10 @@ class ContainerBuilder:
 
     async def _undo(self, container: Container) -> None:
         """Remove a container whose creation failed; log what stays."""
+        guest = self._guest
         try:
-            await container.remove()
-            await self._guest.storages.remove_for(container.id)
+            await guest.reserve.undo(container.remove)
+            await guest.reserve.undo(lambda: guest.storages.remove_for(container.id))
         except (AgentError, OSError) as error:
             log.error(
                 "failed creation not undone",

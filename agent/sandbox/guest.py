@@ -14,6 +14,7 @@ from kata_agent.container.stream_source import StreamSource
 from kata_agent.oci.spec import Spec
 from kata_agent.options.config import Config
 from kata_agent.reaper import Reaper
+from kata_agent.reserve import Reserve
 from kata_agent.runtime.runtime import Runtime
 from kata_agent.system_paths import SystemPaths
 from kata_protos import agent_pb2
@@ -34,6 +35,10 @@ class Storages(Protocol):
 
     async def remove_for(self, container_id: str) -> None:
         """Release a container's storages, also after a failed `add`."""
+        ...
+
+    def is_used_by(self, container_id: str) -> bool:
+        """Tell whether a container has storages, also after a failed `remove_for`."""
         ...
 
     async def remove_all(self) -> None:
@@ -63,6 +68,7 @@ class Guest(NamedTuple):
     runtime: Runtime
     storages: Storages
     devices: Devices
+    reserve: Reserve
     streams: StreamSource | None = None
     """Connections for standard streams; without it the host reads and writes them
     by calls."""

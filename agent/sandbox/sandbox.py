@@ -91,6 +91,7 @@ class Sandbox:
         async with self._lock:
             if self._containers:
                 raise AlreadyExists(f"sandbox {self.id!r}: it has containers already")
+            self._guest.reserve.fill()
             # Kata's runtimes may create the sandbox again; the setup starts over then.
             await self._setup.take_down()
             await self._setup.set_up(request)
@@ -178,6 +179,7 @@ class Sandbox:
             raise AlreadyExists(f"container {container_id!r}: already exists")
         if not request.HasField("OCI"):
             raise InvalidArgument(f"container {container_id!r}: no OCI spec")
+        self._guest.reserve.fill()
         spec = to_oci(request.OCI)
         container = self._builder.new(container_id, spec, self.containers)
         self._containers[container_id] = container
@@ -209,7 +211,8 @@ class Sandbox:
                 )
             finally:
                 # One that could not be undone can still be removed.
-                if container.state is ContainerState.REMOVED:
+                left = self._guest.storages.is_used_by(container.id)
+                if container.state is ContainerState.REMOVED and not left:
                     del self._containers[container.id]
 
     async def start_container(self, container_id: str) -> None:
@@ -319,6 +322,7 @@ class Sandbox:
         self, messages: Sequence[agent_pb2.Storage]
     ) -> None:
         """Change ephemeral storages, usually their size."""
+        self._guest.reserve.fill()
         await self._operations.complete(self._guest.storages.update_ephemeral(messages))
 
     async def remove_container(self, container_id: str, timeout: float = 0) -> None:
@@ -347,18 +351,16 @@ class Sandbox:
 
     async def _remove(self, container: Container) -> None:
         container.interrupt()
+        reserve, storages = self._guest.reserve, self._guest.storages
         # What waits for one of its processes ends sooner when they are dead.
-        await container.kill()
+        await reserve.undo(container.kill)
         async with container.lifecycle_lock:
             if self._containers.get(container.id) is not container:
                 # Its creation failed and was undone; the id may be that of another one.
                 return
-            await container.remove(self._runtime_limit.slot())
-            try:
-                # If this fails, the storage stays until the sandbox ends.
-                await self._guest.storages.remove_for(container.id)
-            finally:
-                del self._containers[container.id]
+            await reserve.undo(lambda: container.remove(self._runtime_limit.slot()))
+            await reserve.undo(lambda: storages.remove_for(container.id))
+            del self._containers[container.id]
 
 
 async def _in_order(

@@ -35,7 +35,7 @@ class SandboxSetup:
     async def set_up(self, request: agent_pb2.CreateSandboxRequest) -> None:
         """Set up everything that CreateSandbox asks for, or nothing if a step fails."""
         async with AsyncExitStack() as undo:
-            undo.push_async_callback(self.take_down)
+            undo.push_async_callback(self._guest.reserve.undo, self.take_down)
             self._guest.paths.sandbox.mkdir(mode=0o755, parents=True, exist_ok=True)
             await load_modules(self._guest.reaper, request.kernel_modules)
             with span("namespace.pin", subsystem="sandbox"):

@@ -4,10 +4,10 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack, ExitStack
 from dataclasses import dataclass
-from typing import ParamSpec
+from typing import Concatenate, ParamSpec
 
+from kata_agent.async_undo import AsyncUndo
 from kata_agent.blocking import blocking
 from kata_agent.device.hotplug import Hotplug
 from kata_agent.errors import Internal
@@ -19,6 +19,7 @@ from kata_agent.storage.mount_point import MountPoint, parse_mount_point
 from kata_agent.storage.mounts import bind, mount_file_system
 from kata_agent.storage.undoable_work import make_in_thread
 from kata_agent.system_paths import SystemPaths
+from kata_agent.undo import Undo
 from kata_protos.agent_pb2 import Storage
 from kata_tracing import semconv
 from kata_tracing.span import span
@@ -35,7 +36,7 @@ class DriverContext:
     """Runs helper programs."""
     container_id: str | None
     """None for a storage of the sandbox."""
-    cleanup: AsyncExitStack
+    cleanup: AsyncUndo
     """Undoes the driver's work when the last user of the storage is gone."""
     require: Callable[[Storage], Awaitable[None]]
     """Puts another storage in place, which stays until the sandbox ends."""
@@ -78,14 +79,18 @@ class DriverContext:
             await blocking(apply_group, point, storage.fs_group, options)
 
     async def keep(
-        self, make: Callable[P, ExitStack], *args: P.args, **kwargs: P.kwargs
+        self,
+        make: Callable[Concatenate[Undo, P], None],
+        *args: P.args,
+        **kwargs: P.kwargs,
     ) -> None:
-        """Call `make` in a thread and put the undo that it returns into `cleanup`.
+        """Call `make` in a thread, with an undo that is part of `cleanup`.
 
         See `make_in_thread` for a caller that is cancelled meanwhile.
         """
-        undo = await make_in_thread(make, *args, **kwargs)
-        self.cleanup.push_async_callback(blocking, undo.close)
+        undo = Undo()
+        self.cleanup.callback(blocking, undo.close)
+        await make_in_thread(undo, make, *args, **kwargs)
 
     async def run(self, *argv: str) -> None:
         """Run a helper program. Raises `Internal`, with the output of a failed one."""

@@ -7,12 +7,12 @@ Kernel: admin-guide/mm/hugetlbpage.rst.
 from __future__ import annotations
 
 import threading
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 from kata_agent.errors import Internal, InvalidArgument
 from kata_agent.system_paths import SystemPaths
+from kata_agent.undo import Undo
 
 
 @dataclass(slots=True)
@@ -40,8 +40,8 @@ class HugePages:
         self._lock = threading.Lock()
         self._pools: dict[int, _Pool] = {}
 
-    def reserve(self, page_size: int, size: int) -> ExitStack:
-        """Set aside `size` bytes in pages of `page_size` bytes; return the undo.
+    def reserve(self, undo: Undo, page_size: int, size: int) -> None:
+        """Set aside `size` bytes in pages of `page_size` bytes.
 
         The pool holds the sum of all volumes. The pages that were there before the
         first volume are used, and stay. Raises `InvalidArgument` if the kernel has no
@@ -51,14 +51,8 @@ class HugePages:
         with self._lock:
             pool = self._pool(page_size)
             pool.wanted += pages
-            try:
-                _grow(pool, page_size)
-            except BaseException:
-                _release(pool, pages)
-                raise
-        undo = ExitStack()
-        undo.callback(self._give_back, pool, pages)
-        return undo
+            undo.callback(self._give_back, pool, pages)
+            _grow(pool, page_size)
 
     def _pool(self, page_size: int) -> _Pool:
         file = self._directory / f"hugepages-{page_size >> 10}kB/nr_hugepages"
@@ -86,9 +80,11 @@ def _grow(pool: _Pool, page_size: int) -> None:
 
 def _release(pool: _Pool, pages: int) -> None:
     """Take the pages of one volume out of a pool."""
-    pool.wanted -= pages
+    wanted = pool.wanted - pages
     now = pool.read()
-    surplus = min(pool.added, now - pool.wanted)
+    surplus = min(pool.added, now - wanted)
     if surplus > 0:
         pool.write(now - surplus)
         pool.added -= surplus
+    # Last, because a release that fails is tried again.
+    pool.wanted = wanted

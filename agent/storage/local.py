@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import os
 import re
-from contextlib import ExitStack
 
 from kata_agent.errors import InvalidArgument
 from kata_agent.linux.beneath import opened, proc_path
@@ -14,6 +13,7 @@ from kata_agent.storage.driver_context import DriverContext
 from kata_agent.storage.group import own_by_group, split_group
 from kata_agent.storage.mount_point import MountPoint, make_mount_point, remove_tree
 from kata_agent.storage.mounts import bind
+from kata_agent.undo import Undo
 from kata_protos.agent_pb2 import Storage
 
 DEFAULT_MODE = 0o777
@@ -39,13 +39,11 @@ async def add(storage: Storage, context: DriverContext) -> None:
     await context.keep(bind, context.paths, point, str(point), MountOptions())
 
 
-def make_directory(point: MountPoint, mode: int, group: int | None) -> ExitStack:
-    """Make the directory with exactly `mode`; return the undo. Blocks."""
-    with ExitStack() as undo:
-        with opened(make_mount_point(point, undo)) as directory:
-            undo.callback(remove_tree, point)
-            # The umask has cut the mode that mkdir was given.
-            os.chmod(proc_path(directory), mode)
-        if group is not None:
-            own_by_group(point, group)
-        return undo.pop_all()
+def make_directory(undo: Undo, point: MountPoint, mode: int, group: int | None) -> None:
+    """Make the directory with exactly `mode`. Blocks."""
+    with opened(make_mount_point(point, undo)) as directory:
+        undo.callback(remove_tree, point)
+        # The umask has cut the mode that mkdir was given.
+        os.chmod(proc_path(directory), mode)
+    if group is not None:
+        own_by_group(point, group)

@@ -16,7 +16,7 @@ import errno
 import itertools
 import os
 import stat
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from typing import Final
 
 from kata_agent.errors import AgentError
@@ -27,6 +27,7 @@ from kata_agent.storage.file_state import FileState
 from kata_agent.storage.mount_point import MountPoint, make_mount_point, remove_tree
 from kata_agent.storage.source import open_source
 from kata_agent.system_paths import SystemPaths
+from kata_agent.undo import Undo
 
 MAX_ENTRIES: Final = 16
 """Files and symlinks; directories do not count."""
@@ -79,7 +80,7 @@ class Mirror:
         self._copied = {"": now}
 
     def _make(self, *, directory: bool) -> None:
-        os.close(make_mount_point(self._point, ExitStack(), directory=directory))
+        os.close(make_mount_point(self._point, Undo(), directory=directory))
 
     def _update_tree(self, source: int) -> None:
         now = _survey(source)

@@ -2,8 +2,8 @@
 """Mount points: paths that are confined to the sandbox's directories.
 
 A container may put symlinks into those directories. So every path is resolved by the
-kernel beneath its root, at each use. Functions that create something push the undo on
-an `ExitStack`. Everything here but `parse_mount_point` and `root_of` blocks.
+kernel beneath its root, at each use. Functions that create something tell an `Undo`.
+Everything here but `parse_mount_point` and `root_of` blocks.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import logging
 import os
 import re
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,6 +29,7 @@ from kata_agent.linux.beneath import (
 from kata_agent.linux.openat2 import open_beneath
 from kata_agent.linux.tree import remove_directory
 from kata_agent.system_paths import SystemPaths
+from kata_agent.undo import Undo
 
 log = logging.getLogger(__name__)
 
@@ -108,22 +109,21 @@ def _normal(text: str) -> str:
 
 
 def make_mount_point(
-    point: MountPoint, undo: ExitStack, *, directory: bool = True, mode: int = 0o755
+    point: MountPoint, undo: Undo, *, directory: bool = True, mode: int = 0o755
 ) -> int:
     """Make the directory, or the empty file, and return a descriptor (`O_PATH`).
 
-    Missing parents are made too. `undo` removes all that was made, except directories
-    that are not empty by then. Raises `OSError` or `InvalidArgument`.
+    Missing parents are made too. `undo` removes all that was made, also if it fails,
+    except directories that are not empty by then. Raises `OSError` or
+    `InvalidArgument`.
     """
     os.makedirs(point.root, mode=0o750, exist_ok=True)
+    made: list[str] = []
+    undo.callback(_remove_empty, point, made)
     with point.opened_root() as root:
         if directory:
-            entry, made = make_directories(root, point.path, mode=mode)
-            undo.callback(_remove_empty, point, made)
-            return entry
-        parent, made = make_directories(root, os.path.dirname(point.path))
-        os.close(parent)
-        undo.callback(_remove_empty, point, made)
+            return make_directories(root, point.path, made, mode=mode)
+        os.close(make_directories(root, os.path.dirname(point.path), made))
         entry, new = make_file(root, point.path)
         if new:
             undo.callback(_remove_file, point)

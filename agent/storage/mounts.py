@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Mounts on mount points: file systems and binds.
 
-Everything here blocks. A function that mounts returns its undo as an `ExitStack`; if
-the function fails, it has undone its own part.
+Everything here blocks. A function that mounts tells its `Undo` of each thing that it
+makes, before it makes the next; a function that fails leaves its part to that.
 
 Every mount is shared (man 7 mount_namespaces), because a container may ask for
 propagation (`rshared`, `rslave`): a mount below a volume of one container then shows in
@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import errno
 import logging
-from contextlib import ExitStack
 
 from kata_agent.errors import Unimplemented
 from kata_agent.linux.beneath import is_directory, opened
@@ -29,13 +28,14 @@ from kata_agent.linux.mount_options import MountOptions
 from kata_agent.storage.mount_point import MountPoint, cleaning_up, make_mount_point
 from kata_agent.storage.source import open_source
 from kata_agent.system_paths import SystemPaths
+from kata_agent.undo import Undo
 
 log = logging.getLogger(__name__)
 
 
 def mount_file_system(
-    point: MountPoint, source: str, fstype: str, options: MountOptions
-) -> ExitStack:
+    undo: Undo, point: MountPoint, source: str, fstype: str, options: MountOptions
+) -> None:
     """Mount a file system. Depending on `fstype`, `source` is a node, a tag or a name.
 
     The options `bind` and `rbind` have no effect, because some volume plugins of
@@ -44,37 +44,37 @@ def mount_file_system(
     path that leads out.
     """
     without_bind = options._replace(flags=options.flags & ~(MS_BIND | MS_REC))
-    with ExitStack() as undo:
-        with opened(make_mount_point(point, undo)) as target:
-            try:
-                mount_at(source, target, fstype, without_bind)
-            except OSError as error:
-                if error.errno == errno.ENODEV:
-                    raise Unimplemented(
-                        f"storage {str(point)!r}: "
-                        f"this kernel has no file system {fstype!r}"
-                    ) from error
-                # The kernel names neither layers nor options, and the path of our
-                # descriptor in /proc means nothing to the caller.
-                mount = f"{fstype} {source!r}" + (options.data and f" ({options.data})")
-                text = f"{error.strerror}, mounting {mount}"
-                raise OSError(error.errno, text, str(point)) from error
+    with opened(make_mount_point(point, undo)) as target:
+        try:
+            mount_at(source, target, fstype, without_bind)
+        except OSError as error:
+            if error.errno == errno.ENODEV:
+                raise Unimplemented(
+                    f"storage {str(point)!r}: this kernel has no file system {fstype!r}"
+                ) from error
+            # The kernel names neither layers nor options, and the path of our
+            # descriptor in /proc means nothing to the caller.
+            mount = f"{fstype} {source!r}" + (options.data and f" ({options.data})")
+            text = f"{error.strerror}, mounting {mount}"
+            raise OSError(error.errno, text, str(point)) from error
         undo.callback(unmount, point)
-        _share(point)
-        return undo.pop_all()
+    _share(point)
 
 
 def bind(
-    paths: SystemPaths, point: MountPoint, source: str, options: MountOptions
-) -> ExitStack:
+    undo: Undo,
+    paths: SystemPaths,
+    point: MountPoint,
+    source: str,
+    options: MountOptions,
+) -> None:
     """Bind the file or directory `source` to `point`. Raises as `open_source` does."""
-    with ExitStack() as undo, opened(open_source(paths, source)) as origin:
+    with opened(open_source(paths, source)) as origin:
         directory = is_directory(origin)
         with opened(make_mount_point(point, undo, directory=directory)) as target:
             bind_at(origin, target, options)
-        undo.callback(unmount, point)
-        _share(point)
-        return undo.pop_all()
+            undo.callback(unmount, point)
+    _share(point)
 
 
 def _share(point: MountPoint) -> None:

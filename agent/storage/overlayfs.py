@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import zlib
-from contextlib import ExitStack
 from typing import Final
 
 from kata_agent.errors import InvalidArgument
@@ -17,6 +16,7 @@ from kata_agent.storage.mount_point import (
     parse_mount_point,
     remove_tree,
 )
+from kata_agent.undo import Undo
 from kata_protos.agent_pb2 import Storage
 
 OURS: Final = "io.katacontainers."
@@ -63,9 +63,7 @@ async def add(storage: Storage, context: DriverContext) -> None:
     )
 
 
-def make_directory(layer: MountPoint) -> ExitStack:
-    """Make a layer's directory; the undo removes all that was written there. Blocks."""
-    with ExitStack() as undo:
-        with opened(make_mount_point(layer, undo)):
-            undo.callback(remove_tree, layer)
-        return undo.pop_all()
+def make_directory(undo: Undo, layer: MountPoint) -> None:
+    """Make a layer's directory; `undo` removes all that was written there. Blocks."""
+    with opened(make_mount_point(layer, undo)):
+        undo.callback(remove_tree, layer)

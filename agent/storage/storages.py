@@ -11,16 +11,17 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping, Sequence
-from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from kata_agent.async_undo import AsyncUndo
 from kata_agent.blocking import blocking
 from kata_agent.device.hotplug import Hotplug
 from kata_agent.errors import InvalidArgument
 from kata_agent.linux.mount import MS_REMOUNT
 from kata_agent.linux.mount_options import parse_options
 from kata_agent.reaper import Reaper
+from kata_agent.reserve import Reserve
 from kata_agent.storage.driver_context import DriverContext
 from kata_agent.storage.group import split_group
 from kata_agent.storage.huge_pages import HugePages
@@ -46,8 +47,10 @@ class _Entry:
     """Held while the storage is put in place or removed."""
     users: set[str | None] = field(default_factory=set)
     """Container ids; None is the sandbox."""
-    cleanup: AsyncExitStack | None = None
-    """None until the storage is in place."""
+    is_in_place: bool = False
+    cleanup: AsyncUndo = field(default_factory=AsyncUndo)
+    """Takes away what there is, also of a storage that was put in place or removed in
+    part."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +67,11 @@ class _Use:
 class Storages:
     """Every storage of the sandbox, by mount point."""
 
-    def __init__(self, hotplug: Hotplug, reaper: Reaper) -> None:
+    def __init__(self, hotplug: Hotplug, reaper: Reaper, reserve: Reserve) -> None:
         self._hotplug = hotplug
         self._paths = hotplug.paths
         self._reaper = reaper
+        self._reserve = reserve
         self._huge_pages = HugePages(hotplug.paths)
         self._entries: dict[MountPoint, _Entry] = {}
         """In the order in which they were put in place."""
@@ -131,6 +135,10 @@ class Storages:
             ]
         )
 
+    def is_used_by(self, container_id: str) -> bool:
+        """Tell whether a container uses a storage, or parts of one are left of it."""
+        return any(container_id in entry.users for entry in self._entries.values())
+
     async def remove_all(self) -> None:
         """Remove every storage at the end of the sandbox. Errors as in `remove_for`."""
         await self._release_all(
@@ -152,21 +160,45 @@ class Storages:
                 if self._entries.get(point) is not entry:
                     # Released, or failed, while this call waited for the lock.
                     continue
-                is_first = entry.cleanup is None
-                if is_first:
-                    try:
-                        entry.cleanup = await self._put_in_place(storage, user)
-                    except BaseException:
-                        del self._entries[point]
-                        raise
-                    # Behind the storages that it required, because those are removed
-                    # after it.
-                    self._entries[point] = self._entries.pop(point)
-                use = _Use(point, user not in entry.users, is_first)
+                if not entry.is_in_place:
+                    await self._put_in_place(storage, user, point, entry)
+                    return _Use(point, is_new=True, is_first=True)
+                use = _Use(point, is_new=user not in entry.users, is_first=False)
                 entry.users.add(user)
                 return use
 
-    async def _put_in_place(self, storage: Storage, user: str | None) -> AsyncExitStack:
+    async def _put_in_place(
+        self, storage: Storage, user: str | None, point: MountPoint, entry: _Entry
+    ) -> None:
+        """Let the driver put a storage in place, or leave nothing of it.
+
+        If its parts cannot be taken away again, the entry stays: the removal of the
+        user, or the next use of the mount point, takes them away.
+        """
+        # What an earlier use has left.
+        await self._reserve.undo(entry.cleanup.close)
+        entry.users = {user}
+        try:
+            await self._call_driver(storage, user, entry.cleanup)
+        except BaseException:
+            try:
+                await self._take_away(point, entry)
+            except Exception as error:
+                _log_left(point, error)
+            raise
+        entry.is_in_place = True
+        # Behind the storages that it required, because those are removed after it.
+        self._entries[point] = self._entries.pop(point)
+
+    async def _take_away(self, point: MountPoint, entry: _Entry) -> None:
+        """Undo all that was done for a storage, and end its entry."""
+        entry.is_in_place = False
+        await self._reserve.undo(entry.cleanup.close)
+        del self._entries[point]
+
+    async def _call_driver(
+        self, storage: Storage, user: str | None, cleanup: AsyncUndo
+    ) -> None:
         with span(
             "storage.add",
             {
@@ -175,18 +207,16 @@ class Storages:
             },
             subsystem="storage",
         ):
-            async with AsyncExitStack() as cleanup:
-                context = DriverContext(
-                    self._hotplug,
-                    self._reaper,
-                    user,
-                    cleanup,
-                    self._require,
-                    self._huge_pages,
-                )
-                self._warn_of_options(storage)
-                await handlers()[storage.driver].add(storage, context)
-                return cleanup.pop_all()
+            context = DriverContext(
+                self._hotplug,
+                self._reaper,
+                user,
+                cleanup,
+                self._require,
+                self._huge_pages,
+            )
+            self._warn_of_options(storage)
+            await handlers()[storage.driver].add(storage, context)
 
     def _warn_of_options(self, storage: Storage) -> None:
         """Log the driver options that have no effect, once for each driver and name."""
@@ -214,17 +244,17 @@ class Storages:
         async with entry.lock:
             if self._entries.get(point) is not entry:
                 return
-            entry.users.discard(user)
-            if entry.users or (entry.is_lasting and not even_lasting):
+            is_needed = entry.users - {user} or (entry.is_lasting and not even_lasting)
+            if entry.is_in_place and is_needed:
+                entry.users.discard(user)
                 return
-            del self._entries[point]
-            if entry.cleanup is not None:
-                with span(
-                    "storage.remove",
-                    {semconv.STORAGE_POINT: str(point)},
-                    subsystem="storage",
-                ):
-                    await entry.cleanup.aclose()
+            # The user stays until all is done, so that it can try again.
+            with span(
+                "storage.remove",
+                {semconv.STORAGE_POINT: str(point)},
+                subsystem="storage",
+            ):
+                await self._take_away(point, entry)
 
     async def _release_logged(
         self, point: MountPoint, user: str | None, *, even_lasting: bool
@@ -233,10 +263,7 @@ class Storages:
         try:
             await self._release(point, user, even_lasting=even_lasting)
         except Exception as error:
-            log.warning(
-                "storage not released",
-                extra={"mount_point": str(point), "error": str(error)},
-            )
+            _log_left(point, error)
             return error
         return None
 
@@ -251,6 +278,12 @@ class Storages:
                 errors.append(error)
         if errors:
             raise errors[0]
+
+
+def _log_left(point: MountPoint, error: Exception) -> None:
+    log.warning(
+        "storage not released", extra={"mount_point": str(point), "error": str(error)}
+    )
 
 
 def handlers() -> Mapping[str, StorageHandler]:

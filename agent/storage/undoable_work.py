@@ -4,36 +4,33 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable
-from contextlib import ExitStack
-from typing import ParamSpec
+from typing import Concatenate, ParamSpec
 
 from kata_agent.blocking import blocking
-from kata_agent.errors import AgentError
-
-log = logging.getLogger(__name__)
+from kata_agent.undo import Undo
 
 P = ParamSpec("P")
 
 
 async def make_in_thread(
-    make: Callable[P, ExitStack], *args: P.args, **kwargs: P.kwargs
-) -> ExitStack:
-    """Call `make` in a thread and return its undo. Raises whatever `make` raises.
+    undo: Undo,
+    make: Callable[Concatenate[Undo, P], None],
+    *args: P.args,
+    **kwargs: P.kwargs,
+) -> None:
+    """Call `make` in a thread; it tells `undo` of each thing that it makes.
 
     A thread cannot be stopped. If the caller is cancelled meanwhile, this function
-    therefore waits for the thread, undoes its work, and then raises the cancellation.
-    An error of `make` must not take the place of the cancellation, which would be lost.
+    therefore waits for the thread before it raises the cancellation: then `undo` knows
+    everything. An error of `make` must not take the place of the cancellation, which
+    would be lost.
     """
-    work = asyncio.ensure_future(blocking(make, *args, **kwargs))
+    work = asyncio.ensure_future(blocking(make, undo, *args, **kwargs))
     try:
-        return await asyncio.shield(work)
+        await asyncio.shield(work)
     except asyncio.CancelledError:
         await asyncio.wait([work])
-        if work.exception() is None:
-            try:
-                await blocking(work.result().close)
-            except (AgentError, OSError) as error:
-                log.warning("cancelled, but not undone", extra={"error": str(error)})
+        # asyncio complains about an error that no caller has looked at.
+        work.exception()
         raise

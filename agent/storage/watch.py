@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from contextlib import AsyncExitStack, ExitStack
 from typing import Final
 
+from kata_agent.async_undo import AsyncUndo
 from kata_agent.blocking import blocking
 from kata_agent.errors import AgentError, InvalidArgument
 from kata_agent.linux.mount_options import MountOptions
@@ -22,6 +22,7 @@ from kata_agent.storage.mount_point import MountPoint
 from kata_agent.storage.mounts import bind
 from kata_agent.storage.undoable_work import make_in_thread
 from kata_agent.system_paths import SystemPaths
+from kata_agent.undo import Undo
 from kata_protos.agent_pb2 import Storage
 
 log = logging.getLogger(__name__)
@@ -52,8 +53,7 @@ async def add(storage: Storage, context: DriverContext) -> None:
             options=["mode=755", "nosuid", "nodev"],
         )
     )
-    watch = Watch(context.paths, point, storage.source)
-    context.cleanup.push_async_exit(await watch.start())
+    await Watch(context.paths, point, storage.source).start(context.cleanup)
 
 
 class Watch:
@@ -64,52 +64,53 @@ class Watch:
         self._point = point
         self._source = source
         self._mirror = Mirror(paths, point, source)
+        self._bound = Undo()
 
-    async def start(self) -> AsyncExitStack:
-        """Copy for the first time, then go on in the background; return the undo.
+    async def start(self, cleanup: AsyncUndo) -> None:
+        """Copy for the first time, then go on in the background until `cleanup`.
 
         Raises `AgentError` or `OSError` if the first copy fails.
         """
-        async with AsyncExitStack() as cleanup:
-            cleanup.push_async_callback(blocking, self._mirror.remove)
-            try:
-                await blocking(self._mirror.update)
-            except TooLarge as reason:
-                bound = await self._bind(reason)
-                cleanup.push_async_callback(blocking, bound.close)
-            else:
-                task = asyncio.create_task(self._follow())
-                cleanup.push_async_callback(_end, task)
-            return cleanup.pop_all()
+        cleanup.callback(blocking, self._mirror.remove)
+        cleanup.callback(blocking, self._bound.close)
+        try:
+            await blocking(self._mirror.update)
+        except TooLarge as reason:
+            await self._bind(reason)
+        else:
+            cleanup.callback(_end, asyncio.create_task(self._follow()))
 
     async def _follow(self) -> None:
-        """Copy each change until cancelled; then undo the bind, if there is one."""
-        bound = ExitStack()
-        try:
-            while True:
-                await asyncio.sleep(INTERVAL)
-                try:
-                    await blocking(self._mirror.update)
-                except TooLarge as reason:
-                    bound = await self._bind(reason)
-                    await asyncio.Event().wait()
-                except (OSError, AgentError) as error:
-                    # For example, a container has put a symlink into its copy.
-                    log.warning(
-                        "watched directory not updated",
-                        extra={"mount_point": str(self._point), "error": str(error)},
-                    )
-        finally:
-            await blocking(bound.close)
+        """Copy each change, until the source is too large, or until cancelled."""
+        while True:
+            await asyncio.sleep(INTERVAL)
+            try:
+                if not await self._copy():
+                    return
+            except (OSError, AgentError) as error:
+                # For example, a container has put a symlink into its copy.
+                log.warning(
+                    "watched directory not updated",
+                    extra={"mount_point": str(self._point), "error": str(error)},
+                )
 
-    async def _bind(self, reason: TooLarge) -> ExitStack:
-        """Bind the source over the copy; return the undo."""
+    async def _copy(self) -> bool:
+        """Copy each change; if the source is too large, bind it and return False."""
+        try:
+            await blocking(self._mirror.update)
+        except TooLarge as reason:
+            await self._bind(reason)
+            return False
+        return True
+
+    async def _bind(self, reason: TooLarge) -> None:
+        """Bind the source over the copy."""
         log.warning(
             "watched directory bound instead of copied",
             extra={"mount_point": str(self._point), "reason": str(reason)},
         )
-        return await make_in_thread(
-            bind, self._paths, self._point, self._source, MountOptions()
+        await make_in_thread(
+            self._bound, bind, self._paths, self._point, self._source, MountOptions()
         )
 
 

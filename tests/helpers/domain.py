@@ -17,6 +17,7 @@ from kata_agent.device.rules import complete_rules
 from kata_agent.oci.spec import Spec
 from kata_agent.options.config import Config
 from kata_agent.reaper import Reaper
+from kata_agent.reserve import Reserve
 from kata_agent.runtime.registry import to_runtime
 from kata_agent.sandbox.guest import Guest
 from kata_agent.sandbox.sandbox import Sandbox
@@ -44,6 +45,9 @@ class NoStorages:
 
     async def remove_for(self, container_id: str) -> None:
         self.removed.append(container_id)
+
+    def is_used_by(self, container_id: str) -> bool:
+        return False
 
     async def remove_all(self) -> None:
         return
@@ -79,6 +83,7 @@ async def open_sandbox(
                 to_runtime(runtime, reaper=reaper, state=paths.runtime),
                 NoStorages(),
                 NoDevices(),
+                Reserve(),
                 streams,
             )
         )

@@ -5,12 +5,12 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
+from kata_agent.async_undo import AsyncUndo
 from kata_agent.device.hotplug import Hotplug
 from kata_agent.device.uevents import Uevents
 from kata_agent.reaper import Reaper
@@ -37,7 +37,8 @@ async def open_context(
         raise AssertionError(f"another storage is required: {storage}")
 
     with Reaper() as reaper:
-        async with AsyncExitStack() as cleanup:
+        cleanup = AsyncUndo()
+        try:
             yield DriverContext(
                 hotplug,
                 reaper,
@@ -46,6 +47,8 @@ async def open_context(
                 require,
                 HugePages(hotplug.paths),
             )
+        finally:
+            await cleanup.close()
 
 
 async def add_disk(

@@ -4,15 +4,16 @@
 from __future__ import annotations
 
 import os
-from contextlib import AsyncExitStack, ExitStack
 
 import pytest
 
+from kata_agent.async_undo import AsyncUndo
 from kata_agent.linux.mount_options import MountOptions
 from kata_agent.storage import driver_context
 from kata_agent.storage.driver_context import DriverContext
 from kata_agent.storage.huge_pages import HugePages
 from kata_agent.storage.mount_point import MountPoint
+from kata_agent.undo import Undo
 from kata_protos.agent_pb2 import Storage
 from tests.helpers.sysfs import Sysfs
 
@@ -40,7 +41,7 @@ class Shares:
             self._sysfs.hotplug(timeout),
             None,  # type: ignore[arg-type]  # no program is run
             None,
-            AsyncExitStack(),
+            AsyncUndo(),
             require,
             HugePages(self._sysfs.paths),
         )
@@ -51,9 +52,13 @@ class Shares:
         return Storage(source="tag", fstype=fstype, mount_point=point)
 
     def _mount(
-        self, point: MountPoint, source: str, fstype: str, options: MountOptions
-    ) -> ExitStack:
+        self,
+        undo: Undo,
+        point: MountPoint,
+        source: str,
+        fstype: str,
+        options: MountOptions,
+    ) -> None:
         self.attempts += 1
         if source not in self.tags:
             raise OSError(self._missing, os.strerror(self._missing))
-        return ExitStack()

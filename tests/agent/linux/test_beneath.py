@@ -40,28 +40,32 @@ def test_missing_directories_are_made_and_named_outermost_first(
     root: int, tmp_path: Path
 ) -> None:
     (tmp_path / "a").mkdir()
-    descriptor, made = make_directories(root, "a/b//./c", mode=0o700)
+    made: list[str] = []
+    descriptor = make_directories(root, "a/b//./c", made, mode=0o700)
     with opened(descriptor):
         assert made == ["a/b", "a/b/c"]
         assert os.path.samestat(os.fstat(descriptor), (tmp_path / "a/b/c").stat())
         assert (tmp_path / "a/b").stat().st_mode & 0o777 == 0o700
 
 
-def test_a_planted_link_that_leads_out_is_refused_and_nothing_stays(
+def test_a_planted_link_that_leads_out_is_refused_and_what_was_made_is_told(
     root: int, tmp_path: Path
 ) -> None:
     (tmp_path / "out").symlink_to("/etc")
+    made: list[str] = []
     with pytest.raises(OSError, match="out") as caught:
-        make_directories(root, "new/../out/x")
+        make_directories(root, "new/../out/x", made)
     assert caught.value.errno == errno.EXDEV
+    assert made == ["new"]
+    remove_directories(root, made)
     assert not (tmp_path / "new").exists()
 
 
 def test_a_link_that_stays_beneath_is_followed(root: int, tmp_path: Path) -> None:
     (tmp_path / "real").mkdir()
     (tmp_path / "link").symlink_to("real")
-    descriptor, made = make_directories(root, "link/inner")
-    os.close(descriptor)
+    made: list[str] = []
+    os.close(make_directories(root, "link/inner", made))
     assert made == ["link/inner"]
     assert (tmp_path / "real/inner").is_dir()
 

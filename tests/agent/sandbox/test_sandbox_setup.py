@@ -11,6 +11,7 @@ import pytest
 from kata_agent.errors import InvalidArgument
 from kata_agent.options.config import Config
 from kata_agent.reaper import Reaper
+from kata_agent.reserve import Reserve
 from kata_agent.runtime.registry import to_runtime
 from kata_agent.sandbox.guest import Guest
 from kata_agent.sandbox.sandbox_setup import SandboxSetup
@@ -39,7 +40,7 @@ class Storages(NoStorages):
 def to_guest(reaper: Reaper, storages: Storages) -> Guest:
     paths = SystemPaths()
     runtime = to_runtime("crun", reaper=reaper, state=paths.runtime)
-    return Guest(Config(), paths, reaper, runtime, storages, NoDevices())
+    return Guest(Config(), paths, reaper, runtime, storages, NoDevices(), Reserve())
 
 
 def pinned() -> list[str]:

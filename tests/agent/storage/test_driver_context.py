@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
-from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -9,6 +8,7 @@ import pytest
 from kata_agent.errors import Internal, InvalidArgument
 from kata_agent.linux.mount_options import parse_options
 from kata_agent.linux.mountinfo import read_mounts
+from kata_agent.undo import Undo
 from kata_protos.agent_pb2 import FSGroup, Storage
 from tests.helpers.drivers import open_context
 from tests.helpers.namespace import World, in_namespaces
@@ -89,11 +89,9 @@ async def test_a_mount_point_elsewhere_is_refused() -> None:
 async def test_work_of_a_thread_stays_until_the_cleanup(tmp_path: Path) -> None:
     file = tmp_path / "made"
 
-    def make() -> ExitStack:
+    def make(undo: Undo) -> None:
         file.touch()
-        undo = ExitStack()
         undo.callback(file.unlink)
-        return undo
 
     async with open_context() as context:
         await context.keep(make)
@@ -101,13 +99,21 @@ async def test_work_of_a_thread_stays_until_the_cleanup(tmp_path: Path) -> None:
     assert not file.exists()
 
 
-async def test_a_failed_make_is_raised_and_leaves_nothing_to_undo() -> None:
-    def make() -> ExitStack:
+async def test_work_that_fails_half_way_is_undone_in_the_cleanup(
+    tmp_path: Path,
+) -> None:
+    file = tmp_path / "made"
+
+    def make(undo: Undo) -> None:
+        file.touch()
+        undo.callback(file.unlink)
         raise Internal("no")
 
     async with open_context() as context:
         with pytest.raises(Internal, match="no"):
             await context.keep(make)
+        assert file.exists()
+    assert not file.exists()
 
 
 async def test_a_program_that_fails_is_named_with_its_output() -> None:

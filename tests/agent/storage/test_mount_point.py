@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import os
-from contextlib import ExitStack
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -17,6 +17,7 @@ from kata_agent.storage.mount_point import (
     remove_tree,
 )
 from kata_agent.system_paths import SystemPaths
+from kata_agent.undo import Undo
 
 
 @pytest.fixture
@@ -29,7 +30,7 @@ def point_at(paths: SystemPaths, path: str) -> MountPoint:
     return parse_mount_point(paths, f"{paths.sandbox}/{path}")
 
 
-def make(point: MountPoint, undo: ExitStack, *, directory: bool = True) -> None:
+def make(point: MountPoint, undo: Undo, *, directory: bool = True) -> None:
     os.close(make_mount_point(point, undo, directory=directory))
 
 
@@ -69,7 +70,7 @@ def test_a_path_that_is_elsewhere_is_refused(paths: SystemPaths, text: str) -> N
 
 def test_all_that_was_made_is_undone(paths: SystemPaths) -> None:
     (paths.sandbox / "there").mkdir()
-    with ExitStack() as undo:
+    with closing(Undo()) as undo:
         for name in ("there/a/b", "there/a/b/c", "x/y"):
             make(point_at(paths, name), undo)
         make(point_at(paths, "f/g/file"), undo, directory=False)
@@ -80,13 +81,13 @@ def test_all_that_was_made_is_undone(paths: SystemPaths) -> None:
 
 def test_the_root_is_made_too(tmp_path: Path) -> None:
     paths = SystemPaths(run=tmp_path / "missing")
-    with ExitStack() as undo:
+    with closing(Undo()) as undo:
         make(point_at(paths, "a"), undo)
         assert (paths.sandbox / "a").is_dir()
 
 
 def test_a_directory_that_somebody_has_used_stays(paths: SystemPaths) -> None:
-    with ExitStack() as undo:
+    with closing(Undo()) as undo:
         make(point_at(paths, "a/b"), undo)
         (paths.sandbox / "a/b/file").touch()
     assert (paths.sandbox / "a/b/file").exists()
@@ -96,7 +97,7 @@ def test_a_directory_that_is_gone_does_not_keep_those_around_it(
     paths: SystemPaths,
 ) -> None:
     point = point_at(paths, "c1/upper")
-    with ExitStack() as undo:
+    with closing(Undo()) as undo:
         make(point, undo)
         undo.callback(remove_tree, point)
     assert list(paths.sandbox.iterdir()) == []
@@ -107,7 +108,7 @@ def test_the_undo_accepts_a_symlink_in_its_way(
 ) -> None:
     outside = tmp_path / "outside"
     (outside / "b").mkdir(parents=True)
-    with ExitStack() as undo:
+    with closing(Undo()) as undo:
         make(point_at(paths, "a/b"), undo)
         (paths.sandbox / "a").rename(tmp_path / "moved")
         (paths.sandbox / "a").symlink_to(outside)
@@ -136,7 +137,10 @@ def test_a_symlink_out_of_the_sandbox_is_refused(
     (paths.sandbox / "link").symlink_to(outside)
     (paths.sandbox / "up").symlink_to("../..")
     for name in ("link/a", "link", "up/outside/a"):
-        with ExitStack() as undo, pytest.raises(InvalidArgument, match="leads out of"):
+        with (
+            closing(Undo()) as undo,
+            pytest.raises(InvalidArgument, match="leads out of"),
+        ):
             make_mount_point(point_at(paths, name), undo)
     assert list(outside.iterdir()) == []
 
@@ -144,6 +148,6 @@ def test_a_symlink_out_of_the_sandbox_is_refused(
 def test_a_symlink_inside_is_followed(paths: SystemPaths) -> None:
     (paths.sandbox / "real").mkdir()
     (paths.sandbox / "link").symlink_to("real")
-    with ExitStack() as undo:
+    with closing(Undo()) as undo:
         make(point_at(paths, "link/a"), undo)
         assert (paths.sandbox / "real/a").is_dir()

@@ -7,6 +7,7 @@ import contextlib
 import os
 import stat
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -17,12 +18,14 @@ from kata_agent.errors import AgentError, InvalidArgument, Unimplemented
 from kata_agent.linux.mount_options import MountOptions, parse_options
 from kata_agent.linux.mountinfo import read_mounts
 from kata_agent.reaper import Reaper
+from kata_agent.reserve import Reserve
 from kata_agent.storage.mount_point import (
     parse_mount_point,
 )
 from kata_agent.storage.mounts import bind, mount_file_system, remount, unmount
 from kata_agent.storage.storages import Storages, check
 from kata_agent.system_paths import SystemPaths
+from kata_agent.undo import Undo
 from kata_protos.agent_pb2 import FSGroup, Storage
 from tests.helpers.namespace import World, in_namespaces
 from tests.helpers.race import swapping
@@ -43,7 +46,7 @@ async def open_storages() -> AsyncIterator[Storages]:
     (OUTSIDE / "secret").chmod(0o600)
     with Reaper() as reaper:
         uevents = Uevents(paths)
-        yield Storages(Hotplug(paths, uevents, 3), reaper)
+        yield Storages(Hotplug(paths, uevents, 3), reaper, Reserve())
         uevents.close()
     assert outside_is_untouched()
 
@@ -327,7 +330,8 @@ async def release(storages: Storages) -> None:
 @in_namespaces("v2")
 async def test_a_file_system_is_mounted_until_the_undo(world: World) -> None:
     point = parse_mount_point(SystemPaths(), f"{SANDBOX}/a/b")
-    undo = mount_file_system(point, "none", "tmpfs", parse_options(["size=64k", "ro"]))
+    undo = Undo()
+    mount_file_system(undo, point, "none", "tmpfs", parse_options(["size=64k", "ro"]))
     mount = next(m for m in read_mounts(MOUNTINFO) if m.point == str(point))
     assert mount.fstype == "tmpfs"
     assert os.statvfs(str(point)).f_flag & os.ST_RDONLY
@@ -351,19 +355,22 @@ async def test_every_mount_is_shared(world: World, option: str) -> None:
     options = parse_options([option])
     volume = parse_mount_point(paths, f"{SANDBOX}/volume")
     bound = parse_mount_point(paths, f"{SANDBOX}/bound")
-    with mount_file_system(volume, "none", "tmpfs", options):
+    with closing(Undo()) as undo:
+        mount_file_system(undo, volume, "none", "tmpfs", options)
         assert is_shared(volume)
-    with bind(paths, bound, str(source), options):
+        bind(undo, paths, bound, str(source), options)
         assert is_shared(bound)
 
 
 @in_namespaces("v2")
 async def test_a_failed_mount_is_named_and_leaves_nothing(world: World) -> None:
     point = parse_mount_point(SystemPaths(), f"{SANDBOX}/a/b")
+    undo = Undo()
     with pytest.raises(Unimplemented, match="kernel has no file system 'nonesuch'"):
-        mount_file_system(point, "none", "nonesuch", MountOptions())
+        mount_file_system(undo, point, "none", "nonesuch", MountOptions())
     with pytest.raises(OSError, match="mounting tmpfs 'none'.*bogus=1.*/a/b'"):
-        mount_file_system(point, "none", "tmpfs", parse_options(["bogus=1"]))
+        mount_file_system(undo, point, "none", "tmpfs", parse_options(["bogus=1"]))
+    undo.close()
     assert list(SANDBOX.iterdir()) == []
 
 
@@ -373,7 +380,8 @@ async def test_a_file_is_bound_to_a_file(world: World) -> None:
     source = Path("/run/source")
     source.write_text("text")
     point = parse_mount_point(paths, f"{SANDBOX}/a/file")
-    undo = bind(paths, point, str(source), parse_options(["ro"]))
+    undo = Undo()
+    bind(undo, paths, point, str(source), parse_options(["ro"]))
     assert (SANDBOX / "a/file").read_text() == "text"
     with pytest.raises(OSError, match="Read-only"):
         (SANDBOX / "a/file").write_text("other")
@@ -384,7 +392,8 @@ async def test_a_file_is_bound_to_a_file(world: World) -> None:
 @in_namespaces("v2")
 async def test_a_remount_changes_the_options(world: World) -> None:
     point = parse_mount_point(SystemPaths(), f"{SANDBOX}/a")
-    with mount_file_system(point, "none", "tmpfs", parse_options(["size=64k"])):
+    with closing(Undo()) as undo:
+        mount_file_system(undo, point, "none", "tmpfs", parse_options(["size=64k"]))
         before = os.statvfs(str(point)).f_blocks
         remount(point, parse_options(["remount", "size=128k"]))
         assert os.statvfs(str(point)).f_blocks == 2 * before
@@ -393,7 +402,8 @@ async def test_a_remount_changes_the_options(world: World) -> None:
 @in_namespaces("v2")
 async def test_a_mount_in_use_is_detached(world: World) -> None:
     point = parse_mount_point(SystemPaths(), f"{SANDBOX}/a")
-    undo = mount_file_system(point, "none", "tmpfs", MountOptions())
+    undo = Undo()
+    mount_file_system(undo, point, "none", "tmpfs", MountOptions())
     with open(f"{point}/file", "w") as file:
         undo.close()
         assert str(point) not in mount_points()

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 
 from kata_agent.errors import Internal, InvalidArgument
 from kata_agent.reaper import Reaper
+from kata_agent.reserve import Reserve
 from kata_agent.storage.driver_context import DriverContext
 from kata_agent.storage.handlers import HANDLERS, StorageHandler
 from kata_agent.storage.storages import Storages, check
@@ -35,13 +37,16 @@ class Driver:
         if name == self.failing:
             raise Internal(f"{name} is broken")
         self.log.append(f"+{name}")
-        context.cleanup.callback(self.log.append, f"-{name}")
+        context.cleanup.callback(self._remove, name)
+
+    async def _remove(self, name: str) -> None:
+        self.log.append(f"-{name}")
 
 
 @pytest.fixture
 async def storages(sysfs: Sysfs) -> AsyncIterator[Storages]:
     with Reaper() as reaper:
-        yield Storages(sysfs.hotplug(), reaper)
+        yield Storages(sysfs.hotplug(), reaper, Reserve())
 
 
 @pytest.fixture
@@ -169,7 +174,7 @@ async def test_a_cleanup_that_fails_does_not_stop_the_others(
     driver: Driver,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def fail() -> None:
+    async def fail() -> None:
         raise Internal("busy")
 
     async def stubborn(storage: Storage, context: DriverContext) -> None:
@@ -181,6 +186,84 @@ async def test_a_cleanup_that_fails_does_not_stop_the_others(
     with pytest.raises(Internal, match="busy"):
         await storages.remove_for("c1")
     assert driver.log == ["+a", "-a"]
+
+
+class Stubborn:
+    """A driver whose work is undone by two steps, the first of which may fail."""
+
+    def __init__(self) -> None:
+        self.log: list[str] = []
+        self.is_busy = True
+        self.fails_to_add = False
+
+    async def __call__(self, storage: Storage, context: DriverContext) -> None:
+        context.cleanup.callback(self._remove_directory)
+        self.log.append("+directory")
+        context.cleanup.callback(self._unmount)
+        self.log.append("+mount")
+        if self.fails_to_add:
+            raise Internal("no")
+
+    async def _unmount(self) -> None:
+        if self.is_busy:
+            raise Internal("busy")
+        self.log.append("-mount")
+
+    async def _remove_directory(self) -> None:
+        self.log.append("-directory")
+
+
+@pytest.fixture
+async def stubborn(monkeypatch: pytest.MonkeyPatch) -> Stubborn:
+    stubborn = Stubborn()
+    for name in ("stubborn", "ephemeral"):
+        handler = StorageHandler(stubborn, is_lasting=name == "ephemeral")
+        monkeypatch.setitem(HANDLERS, name, handler)
+    return stubborn
+
+
+MADE = ["+directory", "+mount"]
+UNDONE = ["-mount", "-directory"]
+
+
+@pytest.mark.parametrize("driver", ["stubborn", "ephemeral"])
+@pytest.mark.parametrize("fails_to_add", [False, True])
+async def test_what_cannot_be_removed_now_is_removed_by_the_next_call(
+    sysfs: Sysfs,
+    storages: Storages,
+    stubborn: Stubborn,
+    driver: str,
+    fails_to_add: bool,
+) -> None:
+    stubborn.fails_to_add = fails_to_add
+    with contextlib.suppress(Internal):
+        await storages.add(make(sysfs, "a", driver=driver), "c1")
+    remove = storages.remove_all if not fails_to_add else None
+    with pytest.raises(Internal, match="busy"):
+        await (remove() if remove else storages.remove_for("c1"))
+    assert stubborn.log == MADE
+    stubborn.is_busy = False
+    await (remove() if remove else storages.remove_for("c1"))
+    assert stubborn.log == MADE + UNDONE
+    await storages.remove_all()
+    assert stubborn.log == MADE + UNDONE
+
+
+async def test_what_is_left_is_removed_before_the_mount_point_is_used_again(
+    sysfs: Sysfs, storages: Storages, stubborn: Stubborn
+) -> None:
+    await storages.add(make(sysfs, "a", driver="stubborn"), "c1")
+    with pytest.raises(Internal, match="busy"):
+        await storages.remove_for("c1")
+    with pytest.raises(Internal, match="busy"):
+        await storages.add(make(sysfs, "a", driver="stubborn"), "c2")
+    stubborn.is_busy = False
+    await storages.add(make(sysfs, "a", driver="stubborn"), "c2")
+    assert stubborn.log == [*MADE, *UNDONE, *MADE]
+    await storages.remove_for("c1")
+    assert stubborn.log == [*MADE, *UNDONE, *MADE]
+    await storages.remove_for("c2")
+    assert stubborn.log == [*MADE, *UNDONE, *MADE, *UNDONE]
 
 
 async def test_only_ephemeral_ones_are_updated(

@@ -3,59 +3,47 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from kata_agent.errors import Internal
 from kata_agent.storage.undoable_work import make_in_thread
+from kata_agent.undo import Undo
 
 
 class Work:
     """Makes a file in a thread, when it is told to go on."""
 
-    def __init__(
-        self,
-        file: Path,
-        error: Exception | None = None,
-        undo_error: Exception | None = None,
-    ) -> None:
+    def __init__(self, file: Path, error: Exception | None = None) -> None:
         self.file = file
+        self.undo = Undo()
         self.begun = threading.Event()
         self.go_on = threading.Event()
         self._error = error
-        self._undo_error = undo_error
 
-    def __call__(self) -> ExitStack:
+    def __call__(self, undo: Undo) -> None:
         self.begun.set()
         assert self.go_on.wait(20)
+        self.file.touch()
+        undo.callback(self.file.unlink)
         if self._error is not None:
             raise self._error
-        self.file.touch()
-        undo = ExitStack()
-        undo.callback(self._undo)
-        return undo
 
-    def _undo(self) -> None:
-        self.file.unlink()
-        if self._undo_error is not None:
-            raise self._undo_error
-
-    async def cancel(self) -> asyncio.Task[ExitStack]:
+    async def cancel(self) -> asyncio.Task[None]:
         """Return a call that was cancelled while its thread worked."""
-        call = asyncio.create_task(make_in_thread(self))
+        call = asyncio.create_task(make_in_thread(self.undo, self))
         assert await asyncio.to_thread(self.begun.wait, 20)
         call.cancel()
         return call
 
 
-async def test_the_undo_is_returned(tmp_path: Path) -> None:
+async def test_the_undo_knows_what_was_made(tmp_path: Path) -> None:
     work = Work(tmp_path / "made")
     work.go_on.set()
-    undo = await make_in_thread(work)
+    await make_in_thread(work.undo, work)
     assert work.file.exists()
-    undo.close()
+    work.undo.close()
     assert not work.file.exists()
 
 
@@ -63,11 +51,14 @@ async def test_an_error_is_raised(tmp_path: Path) -> None:
     work = Work(tmp_path / "made", Internal("broken"))
     work.go_on.set()
     with pytest.raises(Internal, match="broken"):
-        await make_in_thread(work)
+        await make_in_thread(work.undo, work)
 
 
-async def test_after_a_cancellation_the_work_is_undone(tmp_path: Path) -> None:
-    work = Work(tmp_path / "made")
+@pytest.mark.parametrize("error", [None, OSError("broken")])
+async def test_a_cancellation_waits_for_the_work(
+    tmp_path: Path, error: Exception | None
+) -> None:
+    work = Work(tmp_path / "made", error)
     call = await work.cancel()
     # The call ends after its thread, not before.
     await asyncio.sleep(0)
@@ -75,25 +66,5 @@ async def test_after_a_cancellation_the_work_is_undone(tmp_path: Path) -> None:
     work.go_on.set()
     with pytest.raises(asyncio.CancelledError):
         await call
+    work.undo.close()
     assert not work.file.exists()
-
-
-async def test_an_error_does_not_replace_a_cancellation(tmp_path: Path) -> None:
-    work = Work(tmp_path / "made", OSError("broken"))
-    call = await work.cancel()
-    work.go_on.set()
-    with pytest.raises(asyncio.CancelledError):
-        await call
-
-
-async def test_a_failed_undo_does_not_replace_it_either_but_is_logged(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    work = Work(tmp_path / "made", undo_error=OSError("stuck"))
-    call = await work.cancel()
-    work.go_on.set()
-    with pytest.raises(asyncio.CancelledError):
-        await call
-    assert [record.getMessage() for record in caplog.records] == [
-        "cancelled, but not undone"
-    ]

@@ -16,6 +16,7 @@ from kata_agent.device.uevents import Uevents
 from kata_agent.errors import InvalidArgument, NotFound
 from kata_agent.linux.mountinfo import read_mounts
 from kata_agent.reaper import Reaper
+from kata_agent.reserve import Reserve
 from kata_agent.storage import watch
 from kata_agent.storage.mirror import Mirror
 from kata_agent.storage.mounts import bind
@@ -95,7 +96,7 @@ class Watched:
 async def open_watched() -> AsyncIterator[Watched]:
     paths = SystemPaths()
     with Reaper() as reaper, pytest.MonkeyPatch.context() as monkeypatch:
-        storages = Storages(Hotplug(paths, Uevents(paths), 3), reaper)
+        storages = Storages(Hotplug(paths, Uevents(paths), 3), reaper, Reserve())
         yield Watched(storages, monkeypatch)
 
 
