@@ -31,6 +31,7 @@ from kata_agent.boot.root import can_pivot_root
 from kata_agent.container.stream_dialer import StreamDialer
 from kata_agent.container.stream_listener import StreamListener
 from kata_agent.container.stream_source import StreamSource
+from kata_agent.descriptor_limit import raise_limit
 from kata_agent.device.devices import Devices
 from kata_agent.device.driver_names import DRIVERS as DEVICE_DRIVERS
 from kata_agent.device.hotplug import Hotplug
@@ -97,6 +98,7 @@ def run(*, listen: str | None = None, config_file: str | None = None) -> int:
     # The umask of the agent's parent would cut the modes of the directories that
     # containers see, and the containers' processes would inherit it.
     os.umask(0o022)
+    raise_limit()
     keep_large_blocks(LARGE_BLOCK, FREE_MEMORY_KEPT)
     sys.setswitchinterval(LONGEST_TURN)
     paths = SystemPaths()

@@ -8,6 +8,7 @@ The runtime makes the terminal inside the container (runc's docs/terminals.md,
 from __future__ import annotations
 
 import asyncio
+import errno
 import itertools
 import os
 import socket
@@ -72,7 +73,10 @@ async def _receive_descriptor(connection: socket.socket) -> int:
     finally:
         loop.remove_reader(connection)
     # The payload is the name of the terminal, which is not needed.
-    _, descriptors, _, _ = socket.recv_fds(connection, 4096, 1)
+    _, descriptors, flags, _ = socket.recv_fds(connection, 4096, 1)
+    if flags & socket.MSG_CTRUNC:
+        # The kernel had no number for it (man 7 unix, SCM_RIGHTS).
+        raise OSError(errno.EMFILE, "terminal: " + os.strerror(errno.EMFILE))
     if not descriptors:
         raise ConnectionError("terminal: no descriptor sent by the runtime")
     os.set_inheritable(descriptors[0], False)

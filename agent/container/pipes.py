@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import ExitStack
 from dataclasses import dataclass
 
 from kata_agent.container.output import Output
@@ -33,14 +34,16 @@ def open_pipes(size: int = 0) -> Pipes:
     """Make the three pipes; those of stdout and stderr hold `size` bytes.
 
     With 0 they have the kernel's size, and grow once they are busy. The pipe of stdin
-    always does.
+    always does. Raises `OSError`; then no descriptor is left open.
     """
-    stdin, stdin_writer = os.pipe2(os.O_CLOEXEC)
-    stdout_reader, stdout = os.pipe2(os.O_CLOEXEC)
-    stderr_reader, stderr = os.pipe2(os.O_CLOEXEC)
-    if size > 0:
-        for fd in (stdout, stderr):
-            set_pipe_size(fd, size)
+    with ExitStack() as made:
+        stdin, stdin_writer = _open_pipe(made)
+        stdout_reader, stdout = _open_pipe(made)
+        stderr_reader, stderr = _open_pipe(made)
+        if size > 0:
+            for fd in (stdout, stderr):
+                set_pipe_size(fd, size)
+        made.pop_all()
     stdio = Stdio(
         PipeInput(stdin_writer),
         Output(stdout_reader, grows=not size),
@@ -48,3 +51,10 @@ def open_pipes(size: int = 0) -> Pipes:
     )
     readers = (stdout_reader, stderr_reader)
     return Pipes(stdio, readers, stdin, stdout, stderr)
+
+
+def _open_pipe(made: ExitStack) -> tuple[int, int]:
+    ends = os.pipe2(os.O_CLOEXEC)
+    for fd in ends:
+        made.callback(os.close, fd)
+    return ends

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import fcntl
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
@@ -55,7 +56,14 @@ class Stdio:
 
 
 def terminal_stdio(master: int) -> Stdio:
-    """Return the streams of the terminal whose master is `master`, and own it."""
+    """Return the streams of the terminal whose master is `master`, and own it.
+
+    Raises `OSError`; then `master` is closed.
+    """
     # Two descriptors of one file, so that each stream owns one.
-    stdin = TerminalInput(fcntl.fcntl(master, fcntl.F_DUPFD_CLOEXEC, 3))
+    try:
+        stdin = TerminalInput(fcntl.fcntl(master, fcntl.F_DUPFD_CLOEXEC, 3))
+    except BaseException:
+        os.close(master)
+        raise
     return Stdio(stdin, Output(master), None, stdin.resize)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 from typing import Final
 
+from kata_agent.descriptor_limit import inherited_limit
 from kata_agent.linux.prctl import CAP_SYS_RESOURCE, has_capability
 from kata_agent.oci.spec import Spec
 from kata_agent.system_paths import SystemPaths
@@ -24,6 +25,7 @@ RLIMITS: Final = frozenset(
     ).split()
 )
 """man 2 getrlimit"""
+NOFILE: Final = "RLIMIT_NOFILE"
 UNLIMITED: Final = (1 << 64) - 1
 """RLIM_INFINITY as an OCI spec has it, an unsigned number."""
 APPARMOR: Final = "module/apparmor/parameters/enabled"
@@ -68,6 +70,10 @@ def _fit_rlimits(
     process: Spec, container_id: str, paths: SystemPaths, *, privileged: bool
 ) -> None:
     limits = process.get("rlimits", [])
+    inherited = inherited_limit()
+    if inherited and not any(limit["type"] == NOFILE for limit in limits):
+        # Otherwise the process would inherit the agent's own.
+        limits = [*limits, {"type": NOFILE, **inherited._asdict()}]
     unknown = [limit["type"] for limit in limits if limit["type"] not in RLIMITS]
     if unknown:
         log.warning(
@@ -78,7 +84,7 @@ def _fit_rlimits(
     lowered = []
     for limit in limits:
         highest = [limit["hard"]]
-        if limit["type"] == "RLIMIT_NOFILE":
+        if limit["type"] == NOFILE:
             # The kernel refuses more, also for root (man 5 proc, /proc/sys/fs).
             highest.append(int((paths.proc / "sys/fs/nr_open").read_text()))
         if not privileged:

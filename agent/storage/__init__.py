@@ -8,6 +8,5 @@ bind, block, ephemeral, local, mmio, ninep, nvdimm, overlayfs, scsi, virtiofs, w
 driver_context                 all that a driver may use
 mount_point, source, mounts    paths confined to the sandbox's directories; mounts there
 disk, tag, group               shared by several drivers
-undoable_work                  work in threads, and callers that are cancelled meanwhile
 mirror, file_state             the copies of `watchable-bind`
 """

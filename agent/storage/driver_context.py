@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Concatenate, ParamSpec
 
 from kata_agent.async_undo import AsyncUndo
-from kata_agent.blocking import blocking
+from kata_agent.blocking import blocking, uninterrupted
 from kata_agent.device.hotplug import Hotplug
 from kata_agent.errors import Internal
 from kata_agent.linux.mount_options import MountOptions, parse_options
@@ -17,7 +17,6 @@ from kata_agent.storage.group import apply_group
 from kata_agent.storage.huge_pages import HugePages
 from kata_agent.storage.mount_point import MountPoint, parse_mount_point
 from kata_agent.storage.mounts import bind, mount_file_system
-from kata_agent.storage.undoable_work import make_in_thread
 from kata_agent.system_paths import SystemPaths
 from kata_agent.undo import Undo
 from kata_protos.agent_pb2 import Storage
@@ -86,11 +85,11 @@ class DriverContext:
     ) -> None:
         """Call `make` in a thread, with an undo that is part of `cleanup`.
 
-        See `make_in_thread` for a caller that is cancelled meanwhile.
+        A caller that is cancelled waits for the thread: then the undo knows everything.
         """
         undo = Undo()
         self.cleanup.callback(blocking, undo.close)
-        await make_in_thread(undo, make, *args, **kwargs)
+        await uninterrupted(make, undo, *args, **kwargs)
 
     async def run(self, *argv: str) -> None:
         """Run a helper program. Raises `Internal`, with the output of a failed one."""

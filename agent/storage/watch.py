@@ -13,14 +13,13 @@ import logging
 from typing import Final
 
 from kata_agent.async_undo import AsyncUndo
-from kata_agent.blocking import blocking
+from kata_agent.blocking import blocking, uninterrupted
 from kata_agent.errors import AgentError, InvalidArgument
 from kata_agent.linux.mount_options import MountOptions
 from kata_agent.storage.driver_context import DriverContext
 from kata_agent.storage.mirror import Mirror, TooLarge
 from kata_agent.storage.mount_point import MountPoint
 from kata_agent.storage.mounts import bind
-from kata_agent.storage.undoable_work import make_in_thread
 from kata_agent.system_paths import SystemPaths
 from kata_agent.undo import Undo
 from kata_protos.agent_pb2 import Storage
@@ -109,8 +108,8 @@ class Watch:
             "watched directory bound instead of copied",
             extra={"mount_point": str(self._point), "reason": str(reason)},
         )
-        await make_in_thread(
-            self._bound, bind, self._paths, self._point, self._source, MountOptions()
+        await uninterrupted(
+            bind, self._bound, self._paths, self._point, self._source, MountOptions()
         )
 
 

@@ -3,8 +3,11 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
+
+import pytest
 
 from kata_agent.container.pipe_size import BUSY_PIPE_SIZE
 from kata_agent.container.pipes import open_pipes
@@ -44,3 +47,39 @@ async def test_a_size_that_was_asked_for_stays() -> None:
     assert fcntl.fcntl(pipes.stdout, get_size) == 128 << 10
     pipes.close_process_ends()
     pipes.stdio.close()
+
+
+def descriptors() -> set[str]:
+    return set(os.listdir("/proc/self/fd"))
+
+
+@pytest.mark.parametrize("made", range(3))
+async def test_a_pipe_that_cannot_be_made_leaves_none_of_the_others(
+    monkeypatch: pytest.MonkeyPatch, made: int
+) -> None:
+    pipes = iter([os.pipe2] * made)
+
+    def pipe2(flags: int) -> tuple[int, int]:
+        make = next(pipes, None)
+        if make is None:
+            raise OSError(errno.EMFILE, "full")
+        return make(flags)
+
+    monkeypatch.setattr(os, "pipe2", pipe2)
+    before = descriptors()
+    with pytest.raises(OSError, match="full"):
+        open_pipes()
+    assert descriptors() == before
+
+
+async def test_a_size_that_cannot_be_set_leaves_no_pipe(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def set_pipe_size(fd: int, size: int) -> None:
+        raise OSError(errno.ENOMEM, "no memory")
+
+    monkeypatch.setattr("kata_agent.container.pipes.set_pipe_size", set_pipe_size)
+    before = descriptors()
+    with pytest.raises(OSError, match="no memory"):
+        open_pipes(1)
+    assert descriptors() == before
