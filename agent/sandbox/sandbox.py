@@ -139,6 +139,8 @@ class Sandbox:
                 # First, because these files would keep the shared directory busy.
                 await blocking(self.files.discard_partial)
                 await self._setup.take_down()
+                for container in self.containers:
+                    self._forget_if_gone(container)
             finally:
                 self._advance(SandboxEvent.DESTROYED)
                 self.id = ""
@@ -210,10 +212,7 @@ class Sandbox:
                     agent_pid=agent_pid,
                 )
             finally:
-                # One that could not be undone can still be removed.
-                left = self._guest.storages.is_used_by(container.id)
-                if container.state is ContainerState.REMOVED and not left:
-                    del self._containers[container.id]
+                self._forget_if_gone(container)
 
     async def start_container(self, container_id: str) -> None:
         """Run a created container's program."""
@@ -359,7 +358,18 @@ class Sandbox:
                 # Its creation failed and was undone; the id may be that of another one.
                 return
             await reserve.undo(lambda: container.remove(self._runtime_limit.slot()))
-            await reserve.undo(lambda: storages.remove_for(container.id))
+            try:
+                await reserve.undo(lambda: storages.remove_for(container.id))
+            finally:
+                self._forget_if_gone(container)
+
+    def _forget_if_gone(self, container: Container) -> None:
+        """Free the id of a container of which nothing is left.
+
+        While there is something, another removal can take it away.
+        """
+        left = self._guest.storages.is_used_by(container.id)
+        if container.state is ContainerState.REMOVED and not left:
             del self._containers[container.id]
 
 
