@@ -23,6 +23,7 @@ from kata_host.guest.local_cgroup import hierarchies
 from kata_host.guest.local_guest import LocalGuest
 from tests.helpers.captured_world import World, create_sandbox
 from tests.helpers.namespace import require_root
+from tests.helpers.oci_runtimes import RUNTIMES, local_guest_with
 
 CTL = [sys.executable, "-m", "kata_host.ctl"]
 PATIENCE = 60.0
@@ -132,25 +133,31 @@ async def client(guest: LocalGuest) -> Any:
             pytest.fail(f"sandbox not destroyed; last lines of the console:\n{tail}")
 
 
-@pytest.fixture(scope="module", params=["v1-crun", "v2-crun", "v1-runc", "v2-runc"])
-def world(request: pytest.FixtureRequest) -> Iterator[World]:
+@pytest.fixture(scope="module", params=RUNTIMES)
+def oci_runtime(request: pytest.FixtureRequest) -> str:
+    """One of the OCI runtimes."""
+    name: str = request.param
+    return name
+
+
+@pytest.fixture(scope="module", params=["v1", "v2"])
+def world(
+    request: pytest.FixtureRequest,
+    oci_runtime: str,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[World]:
     """A guest for the captured requests; one for all tests of a file."""
     require_root()
-    version, _, runtime = request.param.partition("-")
-    if shutil.which(runtime) is None:
-        missing = pytest.fail if os.environ.get("CI") else pytest.skip
-        missing(f"needs {runtime}")
+    version: str = request.param
     try:
         hierarchies(version)
     except ValueError as error:
         pytest.skip(str(error))
     scratch = Path(f"/tmp/e2e-{os.urandom(4).hex()}")
     scratch.mkdir()
-    with LocalGuest(
-        scratch / "guest",
-        environment={"KATA_AGENT_LOG_LEVEL": "debug"},
-        cgroup=version,
-        parameters=[f"agent.runtime={runtime}"],
+    programs = tmp_path_factory.mktemp("programs")
+    with local_guest_with(
+        oci_runtime, scratch / "guest", programs, cgroup=version
     ) as guest:
         world = World(guest, version)
         make_busybox(world.rootfs)

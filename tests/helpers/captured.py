@@ -29,6 +29,26 @@ def create_container_requests() -> dict[str, agent_pb2.CreateContainerRequest]:
     }
 
 
+def joined_sessions() -> str:
+    """Return all sessions as one, for a guest that ends with the last sandbox.
+
+    A replay removes the containers of a session itself before the next sandbox.
+    """
+    *others, last = [path.read_text().splitlines() for path in reversed(SESSIONS)]
+    kept = (line for lines in others for line in _without_destruction(lines))
+    return "\n".join([*kept, *last])
+
+
+def _without_destruction(lines: list[str]) -> Iterator[str]:
+    """Yield the lines before the sandbox is destroyed, and the ends of connections."""
+    is_destroyed = False
+    for line in lines:
+        entry = json.loads(line)
+        is_destroyed |= entry.get("call") == "DestroySandbox"
+        if not is_destroyed or "end" in entry:
+            yield line
+
+
 def _requests(session: Path) -> Iterator[agent_pb2.CreateContainerRequest]:
     for line in session.read_text().splitlines():
         entry = json.loads(line)
