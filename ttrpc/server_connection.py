@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from typing import Final, Protocol
 
+from ttrpc.call_counts import CallCounts
 from ttrpc.codes import Code
 from ttrpc.envelope import encode_error, response_head
 from ttrpc.errors import OversizedMessage, StatusError, StreamClosed
@@ -35,6 +36,7 @@ EVEN_ID: Final = "StreamID must be odd for client initiated streams"
 USED_ID: Final = "StreamID cannot be re-used and must increment"
 NO_ROOM: Final = "too much in flight"
 INACTIVE_ID: Final = "StreamID is no longer active"
+STREAM_CLOSED: Final = "data handling error: ttrpc: stream closed"
 
 
 class ServerEvents(Protocol):
@@ -74,13 +76,25 @@ class ServerConnection:
         "_last_id",
         "_limit",
         "_routes",
+        "counts",
         "outbox",
         "streams",
     )
 
     def __init__(
-        self, routes: Routes, events: ServerEvents, *, limit: int = MESSAGE_LIMIT
+        self,
+        routes: Routes,
+        events: ServerEvents,
+        *,
+        limit: int = MESSAGE_LIMIT,
+        counts: CallCounts | None = None,
     ) -> None:
+        """Start with no streams.
+
+        Args:
+            limit: Bytes of payload in a frame.
+            counts: Counts the calls; connections may share it.
+        """
         self._routes = routes
         self._decode = routes.decode
         self._events = events
@@ -89,6 +103,7 @@ class ServerConnection:
         self.streams: dict[int, Stream] = {}
         """The streaming calls that have not ended."""
         self.outbox = Outbox()
+        self.counts = counts or CallCounts()
 
     # Receiving.
 
@@ -111,22 +126,23 @@ class ServerConnection:
                 self._last_id = stream_id
                 self._receive_request(stream_id, flags, payload)
             else:
-                self._refuse(stream_id, USED_ID if stream_id & 1 else EVEN_ID)
+                self._refuse_frame(stream_id, USED_ID if stream_id & 1 else EVEN_ID)
         elif not stream_id & 1:
             # Some clients send ten zero bytes as a ping: stream 0, type 0.
-            self._refuse(stream_id, EVEN_ID)
+            self._refuse_frame(stream_id, EVEN_ID)
         # Other types are ignored, as every known server does.
 
     def _receive_request(self, stream_id: int, flags: int, body: Payload) -> None:
+        self.counts.started += 1
         try:
             route, payload, timeout_nano, metadata = self._decode(body)
         except StatusError as error:
-            self.send_error(stream_id, error)
+            self.refuse(stream_id, error)
             return
         if isinstance(route, UnknownMethod):
             known = route.service in self._routes.service_names
             message = f"method {route.method}" if known else f"service {route.service}"
-            self.send_error(stream_id, StatusError(Code.UNIMPLEMENTED, message))
+            self.refuse(stream_id, StatusError(Code.UNIMPLEMENTED, message))
         elif route.is_unary:
             # The flags of a unary request have no meaning.
             self._events.call_received(
@@ -160,11 +176,11 @@ class ServerConnection:
         if stream is None:
             # Unary calls are not in `streams`: Data for one is refused and the call
             # goes on, where Go's server crashes.
-            self._refuse(stream_id, INACTIVE_ID if stream_id & 1 else EVEN_ID)
+            self._refuse_frame(stream_id, INACTIVE_ID if stream_id & 1 else EVEN_ID)
             return
         if not flags & NO_DATA:
             if not stream.can_receive:
-                self._refuse(stream_id, "data handling error: ttrpc: stream closed")
+                self._refuse_frame(stream_id, STREAM_CLOSED)
                 return
             self._events.message_received(stream, payload)
         if flags & REMOTE_CLOSED:
@@ -176,7 +192,8 @@ class ServerConnection:
             error = OversizedMessage(frame.stream_id, frame.length, self._limit)
         stream = self.streams.get(frame.stream_id)
         if stream is None:
-            self.send_error(frame.stream_id, error)
+            self.counts.refused_frames += 1
+            self._put_error(frame.stream_id, error)
         else:
             self.fail(stream, error)
             self._events.stream_failed(stream, error)
@@ -186,8 +203,9 @@ class ServerConnection:
             stream.advance(StreamEvent.REMOTE_CLOSE)
             self._events.remote_closed(stream)
 
-    def _refuse(self, stream_id: int, message: str) -> None:
-        self.send_error(stream_id, StatusError(Code.INVALID_ARGUMENT, message))
+    def _refuse_frame(self, stream_id: int, message: str) -> None:
+        self.counts.refused_frames += 1
+        self._put_error(stream_id, StatusError(Code.INVALID_ARGUMENT, message))
 
     # Sending.
 
@@ -200,10 +218,24 @@ class ServerConnection:
                 oversized = OversizedMessage(stream_id, length, self._limit)
                 self.send_error(stream_id, oversized)
                 return
+        self.counts.succeeded += 1
         self.outbox.put_response(stream_id, payload)
 
     def send_error(self, stream_id: int, error: StatusError) -> None:
-        """Answer a unary call, or refuse a frame, with a status."""
+        """Answer a unary call with a status."""
+        self.counts.count_failure(error.code)
+        self._put_error(stream_id, error)
+
+    def refuse(self, stream_id: int, error: StatusError) -> None:
+        """Answer a call, unary or streaming, that no handler gets."""
+        self.counts.refused += 1
+        stream = self.streams.get(stream_id)
+        if stream is None:
+            self.send_error(stream_id, error)
+        else:
+            self.fail(stream, error)
+
+    def _put_error(self, stream_id: int, error: StatusError) -> None:
         body = encode_error(error)
         if len(body) > self._limit:
             error = OversizedMessage(stream_id, len(body), self._limit)
@@ -230,6 +262,7 @@ class ServerConnection:
         """
         if self._end(stream):
             if payload is None:
+                self.counts.succeeded += 1
                 self.outbox.put_close(stream.stream_id)
             else:
                 self.send_response(stream.stream_id, payload)

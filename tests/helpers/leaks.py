@@ -13,10 +13,13 @@ if TYPE_CHECKING:
 
 def left_of_serving(serving: Serving) -> dict[str, int]:
     """Return the counters of a server that are not 0, by name."""
+    counts = serving.counts
+    ended = counts.succeeded + sum(counts.failed.values())
     counters = {
         "calls in flight": serving.calls_in_flight,
         "held": serving.held.used,
         "unread": serving.unread.used,
+        "calls without an end": counts.started - ended,
     }
     return {name: count for name, count in counters.items() if count}
 

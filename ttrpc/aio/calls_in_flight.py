@@ -115,7 +115,9 @@ class CallsInFlight:
     def end_all(self, reason: Closed) -> None:
         """Cancel every call, because the connection has ended."""
         for call in list(self._by_id.values()):
-            call.answered = True
+            if not call.answered:
+                self._connection.counts.count_failure(Code.CANCELLED)
+                call.answered = True
             if isinstance(call, StreamCall):
                 call.inbox.fail(reason)
             self.cancel(call)
@@ -133,6 +135,7 @@ class CallsInFlight:
 
     def _refuse(self, call: Call, error: StatusError) -> None:
         _close_awaitable(call)
+        self._connection.counts.refused += 1
         self._answer_early(call, error)
 
     def _answer_early(self, call: Call, error: StatusError) -> None:

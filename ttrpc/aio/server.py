@@ -21,6 +21,9 @@ from ttrpc.aio.serving import Serving
 from ttrpc.aio.stop_signals import stop_signals
 from ttrpc.bound_service import BoundService, is_coroutine
 from ttrpc.call_context import Peer
+from ttrpc.call_counts import CallCounts
+from ttrpc.codes import Code
+from ttrpc.counters import Counters
 from ttrpc.errors import Closed, ServerClosed, StatusError
 from ttrpc.interceptor import Interceptor
 from ttrpc.limits import Limits
@@ -31,6 +34,7 @@ from ttrpc.status import to_status
 
 log = logging.getLogger(__name__)
 
+ConnectionHook = Callable[[ServedConnection], object]
 STOP_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 
 
@@ -52,6 +56,8 @@ class Server:
         status_of: Callable[[BaseException], StatusError] = to_status,
         limits: Limits | None = None,
         authorize: Callable[[Peer], bool] | None = None,
+        connected: ConnectionHook | None = None,
+        disconnected: ConnectionHook | None = None,
     ) -> None:
         """Set up a server that does not listen yet.
 
@@ -61,12 +67,19 @@ class Server:
             limits: Bounds the memory that peers can make this server use.
             authorize: Returns True for a peer that may connect; after any other result
                 the peer is hung up on.
+            connected: Called with each connection that is served from now on.
+            disconnected: Called when it has ended; `closed` has the cause.
 
         Raises:
             ValueError: two of `services` have the same name.
-            TypeError: `status_of` or `authorize` is a coroutine function.
+            TypeError: one of the functions is a coroutine function.
         """
-        for name, function in (("status_of", status_of), ("authorize", authorize)):
+        for name, function in (
+            ("status_of", status_of),
+            ("authorize", authorize),
+            ("connected", connected),
+            ("disconnected", disconnected),
+        ):
             if function is not None and is_coroutine(function):
                 raise TypeError(f"{name}: {function!r} must be a plain function")
         limits = limits or Limits()
@@ -76,10 +89,15 @@ class Server:
             status_of,
             held=Quota(limits.held),
             unread=Quota(limits.queued),
+            counts=CallCounts(),
         )
         self._authorize = authorize
+        self._connected = connected
+        self._disconnected = disconnected
+        self._served = self._refused = 0
+        """Connections so far."""
         self._listeners: list[Listener] = []
-        self._sessions: set[ServerSession] = set()
+        self._sessions: dict[ServerSession, ServedConnection] = {}
         self._ending: set[asyncio.Task[None]] = set()
         """Wait for the handlers of connections that have ended."""
         self._closed = False
@@ -101,6 +119,23 @@ class Server:
     def calls_in_flight(self) -> int:
         """Number of calls whose handlers have a task, over all connections."""
         return self._serving.calls_in_flight
+
+    @property
+    def counters(self) -> Counters:
+        """What the server has done so far."""
+        serving = self._serving
+        counts = serving.counts
+        transports = [session.transport for session in self._sessions]
+        return Counters(
+            connections=self._served,
+            connections_refused=self._refused,
+            calls=counts.started,
+            calls_ended={Code.OK: counts.succeeded, **counts.failed},
+            calls_refused=counts.refused,
+            frames_refused=counts.refused_frames,
+            bytes_received=serving.bytes_received + sum(t.received for t in transports),
+            bytes_sent=serving.bytes_sent + sum(t.sent for t in transports),
+        )
 
     async def listen(self, where: Address | str | socket.socket) -> None:
         """Serve an address, or a socket that listens already.
@@ -153,12 +188,15 @@ class Server:
             log.exception("authorize callback failed, connection refused")
             refusal = "not authorized"
         if refusal is not None:
+            self._refused += 1
             sock.close()
             return ServedConnection(peer, None, Closed(f"connection: {refusal}"))
         session = ServerSession(self._serving, sock, peer, ended=self._session_ended)
-        self._sessions.add(session)
+        connection = self._sessions[session] = ServedConnection(peer, session)
+        self._served += 1
         self._empty.clear()
-        return ServedConnection(peer, session)
+        _call_hook(self._connected, connection)
+        return connection
 
     def _refusal(self, peer: Peer) -> str | None:
         """Return why a peer may not connect. Raises the errors of `authorize`."""
@@ -251,7 +289,7 @@ class Server:
 
     def _session_ended(self, session: ServerSession) -> None:
         """Forget a session whose connection has ended, and wait for its handlers."""
-        self._sessions.discard(session)
+        connection = self._sessions.pop(session)
         self._is_full = False
         self._cut_off |= session.cut_off
         task = asyncio.get_running_loop().create_task(session.wait_closed())
@@ -259,6 +297,7 @@ class Server:
         task.add_done_callback(self._ending.discard)
         if not self._sessions:
             self._empty.set()
+        _call_hook(self._disconnected, connection)
 
     def _close_listeners(self) -> None:
         self._closed = True
@@ -266,3 +305,11 @@ class Server:
         for listener in self._listeners:
             listener.close()
         self._listeners.clear()
+
+
+def _call_hook(hook: ConnectionHook | None, connection: ServedConnection) -> None:
+    if hook is not None:
+        try:
+            hook(connection)
+        except Exception:
+            log.exception("connection hook failed")

@@ -86,7 +86,9 @@ class ServerSession:
         self.cut_off = False
         """Whether this side has ended the connection before all calls were answered."""
         self._held = Share(serving.held, limits.held_per_connection)
-        self._connection = ServerConnection(serving.routes, self, limit=limits.message)
+        self._connection = ServerConnection(
+            serving.routes, self, limit=limits.message, counts=serving.counts
+        )
         self.transport = Transport(
             sock,
             outbox=self._connection.outbox,
@@ -114,12 +116,12 @@ class ServerSession:
     ) -> None:
         connection = self._connection
         if self._draining or timeout_nano < 0:
-            connection.send_error(stream_id, self._refusal())
+            connection.refuse(stream_id, self._refusal())
             return
         try:
             request = route.decode(payload)
         except DecodeError as exc:
-            connection.send_error(stream_id, _bad_payload(exc))
+            connection.refuse(stream_id, _bad_payload(exc))
             return
         deadline = None
         if timeout_nano:
@@ -197,7 +199,7 @@ class ServerSession:
         self, stream: Stream, route: Route, timeout_nano: int, metadata: Pairs
     ) -> None:
         if self._draining or timeout_nano < 0:
-            self._connection.fail(stream, self._refusal())
+            self._connection.refuse(stream.stream_id, self._refusal())
             return
         deadline = Deadline.from_timeout_nano(timeout_nano, clock=self._loop.time)
         context = CallContext(
@@ -230,6 +232,7 @@ class ServerSession:
 
     def stream_failed(self, stream: Stream, error: Exception) -> None:
         call = self._calls.stream(stream.stream_id)
+        call.answered = True
         call.inbox.fail(error)
         # A handler that waits for something other than a message would run on until
         # the connection ends, although its answer can no longer be sent.
@@ -253,6 +256,7 @@ class ServerSession:
             if self._loop.is_closed():
                 raise  # Python closes the coroutine; no one is left to answer.
             error = exc
+        call.answered = True
         if not stream.is_closed:
             self._end_stream(stream, context, answer, error)
         handle.close(error)
@@ -325,6 +329,9 @@ class ServerSession:
     def _connection_ended(self, reason: Closed) -> None:
         self._connection.end_all()
         self._calls.end_all(reason)
+        serving = self._serving
+        serving.bytes_received += self.transport.received
+        serving.bytes_sent += self.transport.sent
         self._ended(self)
 
     async def wait_closed(self, timeout: float | None = None) -> None:

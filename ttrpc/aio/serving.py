@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from ttrpc.call_counts import CallCounts
 from ttrpc.errors import StatusError
 from ttrpc.limits import Limits
 from ttrpc.quota import Quota
@@ -24,5 +25,10 @@ class Serving:
     """Bytes of requests in flight and of unread messages."""
     unread: Quota
     """Bytes to send that peers have not read."""
+    counts: CallCounts
+    """The calls of all sessions."""
     calls_in_flight: int = 0
     """The calls of all sessions that have a task."""
+    bytes_received: int = 0
+    """Of the connections that have ended."""
+    bytes_sent: int = 0

@@ -55,6 +55,8 @@ class Transport:
         "closed",
         "cork",
         "on_empty",
+        "received",
+        "sent",
     )
 
     def __init__(
@@ -95,6 +97,8 @@ class Transport:
         self._drained: asyncio.Future[None] | None = None
         self._ended: asyncio.Future[None] | None = None
         """What `wait_closed` waits for; made on first use."""
+        self.received = self.sent = 0
+        """Bytes so far."""
         self.closed: Closed | None = None
         """The cause of the connection's end; None while it is open."""
         self.on_empty: Callable[[], None] | None = None
@@ -116,6 +120,7 @@ class Transport:
         except OSError as exc:
             self.close(f"receive failed: {exc}")
             return
+        self.received += size
         if not size:
             self.close("closed by the peer")
         elif buffer is None:
@@ -272,6 +277,7 @@ class Transport:
     def _written(self, size: int) -> None:
         outbox = self._outbox
         outbox.size -= size
+        self.sent += size
         chunks = outbox.chunks
         done = 0
         for chunk in chunks:
