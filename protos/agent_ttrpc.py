@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from kata_protos import csi_pb2, types_pb2
     from ttrpc.aio.client import Client
     from ttrpc.call_context import CallContext
+    from ttrpc.deadline import Deadline
     from ttrpc.metadata import MetadataLike
     from ttrpc.service import Method
     from ttrpc.sync.client import Client as SyncClient
@@ -391,6 +392,7 @@ class AgentServiceClient:
         request: agent_pb2.CreateContainerRequest,
         *,
         timeout: float | None = None,
+        deadline: Deadline | None = None,
         metadata: MetadataLike | None = None,
     ) -> empty_pb2.Empty:
         """Builds the container and stops short of its process: StartContainer lets
@@ -404,6 +406,7 @@ class AgentServiceClient:
             method,
             request,
             timeout=timeout,
+            deadline=deadline,
             metadata=metadata,
         )
 
@@ -412,6 +415,7 @@ class AgentServiceClient:
         request: agent_pb2.StartContainerRequest,
         *,
         timeout: float | None = None,
+        deadline: Deadline | None = None,
         metadata: MetadataLike | None = None,
     ) -> empty_pb2.Empty:
         method: Method[
@@ -422,6 +426,7 @@ class AgentServiceClient:
             method,
             request,
             timeout=timeout,
+            deadline=deadline,
             metadata=metadata,
         )
 
@@ -430,6 +435,7 @@ class AgentServiceClient:
         request: agent_pb2.RemoveContainerRequest,
         *,
         timeout: float | None = None,
+        deadline: Deadline | None = None,
         metadata: MetadataLike | None = None,
     ) -> empty_pb2.Empty:
         """Kills the container's processes and removes everything that was made for it.
@@ -442,6 +448,7 @@ class AgentServiceClient:
             method,
             request,
             timeout=timeout,
+            deadline=deadline,
             metadata=metadata,
         )
 
@@ -450,6 +457,7 @@ class AgentServiceClient:
         request: agent_pb2.ExecProcessRequest,
         *,
         timeout: float | None = None,
+        deadline: Deadline | None = None,
         metadata: MetadataLike | None = None,
     ) -> empty_pb2.Empty:
         method: Method[
@@ -460,6 +468,7 @@ class AgentServiceClient:
             method,
             request,
             timeout=timeout,
+            deadline=deadline,
             metadata=metadata,
         )
 
@@ -468,6 +477,7 @@ class AgentServiceClient:
         request: agent_pb2.SignalProcessRequest,
         *,
         timeout: float | None = None,
+        deadline: Deadline | None = None,
         metadata: MetadataLike | None = None,
     ) -> empty_pb2.Empty:
         """SIGKILL with an empty exec_id reaches every process of the container."""
@@ -479,6 +489,7 @@ class AgentServiceClient:
             method,
             request,
             timeout=timeout,
+            deadline=deadline,
             metadata=metadata,
         )
 
@@ -487,6 +498,7 @@ class AgentServiceClient:
         request: agent_pb2.WaitProcessRequest,
         *,
         timeout: float | None = None,
+        deadline: Deadline | None = None,
         metadata: MetadataLike | None = None,
     ) -> agent_pb2.WaitProcessResponse:
         """Answers when the process has exited; many may wait. The process is then
@@ -500,6 +512,7 @@ class AgentServiceClient:
             method,
             request,
             timeout=timeout,
+            deadline=deadline,
             metadata=metadata,
         )
 
@@ -508,6 +521,7 @@ class AgentServiceClient:
         request: agent_pb2.UpdateContainerRequest,
         *,
         timeout: float | None = None,
+        deadline: Deadline | None = None,
         metadata: MetadataLike | None = None,
     ) -> empty_pb2.Empty:
         """Sets the limits that are given and leaves the others as they are."""
@@ -519,6 +533,7 @@ class AgentServiceClient:
             method,
             request,
             timeout=timeout,
+            deadline=deadline,
             metadata=metadata,
         )
 
@@ -527,6 +542,7 @@ class AgentServiceClient:
         request: agent_pb2.UpdateEphemeralMountsRequest,
         *,
         timeout: float | None = None,
+        deadline: Deadline | None = None,
         metadata: MetadataLike | None = None,
     ) -> empty_pb2.Empty:
         """Remounts tmpfs storages, after the guest was given more memory."""
@@ -538,6 +554,7 @@ class AgentServiceClient:
             method,
             request,
             timeout=timeout,
+            deadline=deadline,
             metadata=metadata,
         )
 
@@ -546,6 +563,7 @@ class AgentServiceClient:
         request: agent_pb2.StatsContainerRequest,
         *,
         timeout: float | None = None,
+        deadline: Deadline | None = None,
         metadata: MetadataLike | None = None,
     ) -> agent_pb2.StatsContainerResponse:
         method: Method[
@@ -556,6 +574,7 @@ class AgentServiceClient:
             method,
             request,
             timeout=timeout,
+            deadline=deadline,
             metadata=metadata,
         )
 
@@ -564,6 +583,7 @@ class AgentServiceClient:
         request: agent_pb2.PauseContainerRequest,
         *,
         timeout: float | None = None,
+        deadline: Deadline | None = None,
         metadata: MetadataLike | None = None,
     ) -> empty_pb2.Empty:
         """Freezes the cgroup, and answers when all in it are frozen."""
@@ -575,6 +595,7 @@ class AgentServiceClient:
             method,
             request,
             timeout=timeout,
+            deadline=deadline,
             metadata=metadata,
         )
 
@@ -583,6 +604,7 @@ class AgentServiceClient:
         request: agent_pb2.ResumeContainerRequest,
         *,
         timeout: float | None = None,
+        deadline: Deadline | None = None,
         metadata: MetadataLike | None = None,
     ) -> empty_pb2.Empty:
         method: Method[
@@ -593,6 +615,7 @@ class AgentServiceClient:
             method,
             request,
             timeout=timeout,
+            deadline=deadline,
             metadata=metadata,
         )
 
@@ -601,6 +624,7 @@ class AgentServiceClient:
         request: agent_pb2.RemoveStaleVirtiofsShareMountsRequest,
         *,
         timeout: float | None = None,
+        deadline: Deadline | None = None,
         metadata: MetadataLike | None = None,
     ) -> empty_pb2.Empty:
         """Touches every mount below the shared directory, so that virtiofsd drops
@@ -614,6 +638,7 @@ class AgentServiceClient:
             method,
             request,
             timeout=timeout,
+            deadline=deadline,
             metadata=metadata,
         )
 
@@ -622,6 +647,7 @@ class AgentServiceClient:
         request: agent_pb2.GetDiagnosticDataRequest,
         *,
         timeout: float | None = None,
+        deadline: Deadline | None = None,
         metadata: MetadataLike | None = None,
     ) -> agent_pb2.GetDiagnosticDataResponse:
         method: Method[
@@ -632,6 +658,7 @@ class AgentServiceClient:
             method,
             request,
             timeout=timeout,
+            deadline=deadline,
             metadata=metadata,
         )
 
@@ -640,6 +667,7 @@ class AgentServiceClient:
         request: agent_pb2.WriteStreamRequest,
         *,
         timeout: float | None = None,
+        deadline: Deadline | None = None,
         metadata: MetadataLike | None = None,
     ) -> agent_pb2.WriteStreamResponse:
         """Empty data ends stdin, as CloseStdin does."""
@@ -651,6 +679,7 @@ class AgentServiceClient:
             method,
             request,
             timeout=timeout,
+            deadline=deadline,
             metadata=metadata,
         )
 
@@ -659,6 +688,7 @@ class AgentServiceClient:
         request: agent_pb2.ReadStreamRequest,
         *,
         timeout: float | None = None,
+        deadline: Deadline | None = None,
         metadata: MetadataLike | None = None,
     ) -> agent_pb2.ReadStreamResponse:
         """Waits for output. OK with no data is the end of the stream."""
@@ -670,6 +700,7 @@ class AgentServiceClient:
             method,
             request,
             timeout=timeout,
+            deadline=deadline,
             metadata=metadata,
         )
 
@@ -678,6 +709,7 @@ class AgentServiceClient:
         request: agent_pb2.ReadStreamRequest,
         *,
         timeout: float | None = None,
+        deadline: Deadline | None = None,
         metadata: MetadataLike | None = None,
     ) -> agent_pb2.ReadStreamResponse:
         method: Method[
@@ -688,6 +720,7 @@ class AgentServiceClient:
             method,
             request,
             timeout=timeout,
+            deadline=deadline,
             metadata=metadata,
         )
 
@@ -696,6 +729,7 @@ class AgentServiceClient:
         request: agent_pb2.CloseStdinRequest,
         *,
         timeout: float | None = None,
+        deadline: Deadline | None = None,
         metadata: MetadataLike | None = None,
     ) -> empty_pb2.Empty:
         method: Method[
@@ -706,6 +740,7 @@ class AgentServiceClient:
             method,
             request,
             timeout=timeout,
+            deadline=deadline,
             metadata=metadata,
         )
 
@@ -714,6 +749,7 @@ class AgentServiceClient:
         request: agent_pb2.TtyWinResizeRequest,
         *,
         timeout: float | None = None,
+        deadline: Deadline | None = None,
         metadata: MetadataLike | None = None,
     ) -> empty_pb2.Empty:
         """UNAVAILABLE for a process without a tty."""
@@ -725,6 +761,7 @@ class AgentServiceClient:
             method,
             request,
             timeout=timeout,
+            deadline=deadline,
             metadata=metadata,
         )
 
@@ -733,6 +770,7 @@ class AgentServiceClient:
         request: agent_pb2.UpdateInterfaceRequest,
         *,
         timeout: float | None = None,
+        deadline: Deadline | None = None,
         metadata: MetadataLike | None = None,
     ) -> types_pb2.Interface:
         """Finds the interface by its MAC address, otherwise by its name."""
@@ -744,6 +782,7 @@ class AgentServiceClient:
             method,
             request,
             timeout=timeout,
+            deadline=deadline,
             metadata=metadata,
         )
 
@@ -752,6 +791,7 @@ class AgentServiceClient:
         request: agent_pb2.UpdateRoutesRequest,
         *,
         timeout: float | None = None,
+        deadline: Deadline | None = None,
         metadata: MetadataLike | None = None,
     ) -> agent_pb2.Routes:
         """Adds and replaces; answers with the whole main table."""
@@ -763,6 +803,7 @@ class AgentServiceClient:
             method,
             request,
             timeout=timeout,
+            deadline=deadline,
             metadata=metadata,
         )
 
@@ -771,6 +812,7 @@ class AgentServiceClient:
         request: agent_pb2.ListInterfacesRequest,
         *,
         timeout: float | None = None,
+        deadline: Deadline | None = None,
         metadata: MetadataLike | None = None,
     ) -> agent_pb2.Interfaces:
         method: Method[
@@ -781,6 +823,7 @@ class AgentServiceClient:
             method,
             request,
             timeout=timeout,
+            deadline=deadline,
             metadata=metadata,
         )
 
@@ -789,6 +832,7 @@ class AgentServiceClient:
         request: agent_pb2.ListRoutesRequest,
         *,
         timeout: float | None = None,
+        deadline: Deadline | None = None,
         metadata: MetadataLike | None = None,
     ) -> agent_pb2.Routes:
         method: Method[
@@ -799,6 +843,7 @@ class AgentServiceClient:
             method,
             request,
             timeout=timeout,
+            deadline=deadline,
             metadata=metadata,
         )
 
@@ -807,6 +852,7 @@ class AgentServiceClient:
         request: agent_pb2.AddARPNeighborsRequest,
         *,
         timeout: float | None = None,
+        deadline: Deadline | None = None,
         metadata: MetadataLike | None = None,
     ) -> empty_pb2.Empty:
         method: Method[
@@ -817,6 +863,7 @@ class AgentServiceClient:
             method,
             request,
             timeout=timeout,
+            deadline=deadline,
             metadata=metadata,
         )
 
@@ -825,6 +872,7 @@ class AgentServiceClient:
         request: agent_pb2.GetIPTablesRequest,
         *,
         timeout: float | None = None,
+        deadline: Deadline | None = None,
         metadata: MetadataLike | None = None,
     ) -> agent_pb2.GetIPTablesResponse:
         method: Method[
@@ -835,6 +883,7 @@ class AgentServiceClient:
             method,
             request,
             timeout=timeout,
+            deadline=deadline,
             metadata=metadata,
         )
 
@@ -843,6 +892,7 @@ class AgentServiceClient:
         request: agent_pb2.SetIPTablesRequest,
         *,
         timeout: float | None = None,
+        deadline: Deadline | None = None,
         metadata: MetadataLike | None = None,
     ) -> agent_pb2.SetIPTablesResponse:
         method: Method[
@@ -853,6 +903,7 @@ class AgentServiceClient:
             method,
             request,
             timeout=timeout,
+            deadline=deadline,
             metadata=metadata,
         )
 
@@ -861,6 +912,7 @@ class AgentServiceClient:
         request: agent_pb2.GetMetricsRequest,
         *,
         timeout: float | None = None,
+        deadline: Deadline | None = None,
         metadata: MetadataLike | None = None,
     ) -> agent_pb2.Metrics:
         """Prometheus text format."""
@@ -872,6 +924,7 @@ class AgentServiceClient:
             method,
             request,
             timeout=timeout,
+            deadline=deadline,
             metadata=metadata,
         )
 
@@ -880,6 +933,7 @@ class AgentServiceClient:
         request: agent_pb2.MemAgentMemcgConfig,
         *,
         timeout: float | None = None,
+        deadline: Deadline | None = None,
         metadata: MetadataLike | None = None,
     ) -> empty_pb2.Empty:
         """The kernel-side memory agent of Kata 3.16 and later."""
@@ -891,6 +945,7 @@ class AgentServiceClient:
             method,
             request,
             timeout=timeout,
+            deadline=deadline,
             metadata=metadata,
         )
 
@@ -899,6 +954,7 @@ class AgentServiceClient:
         request: agent_pb2.MemAgentCompactConfig,
         *,
         timeout: float | None = None,
+        deadline: Deadline | None = None,
         metadata: MetadataLike | None = None,
     ) -> empty_pb2.Empty:
         method: Method[
@@ -909,6 +965,7 @@ class AgentServiceClient:
             method,
             request,
             timeout=timeout,
+            deadline=deadline,
             metadata=metadata,
         )
 
@@ -917,6 +974,7 @@ class AgentServiceClient:
         request: agent_pb2.CreateSandboxRequest,
         *,
         timeout: float | None = None,
+        deadline: Deadline | None = None,
         metadata: MetadataLike | None = None,
     ) -> empty_pb2.Empty:
         """A second call is no error, and starts over."""
@@ -928,6 +986,7 @@ class AgentServiceClient:
             method,
             request,
             timeout=timeout,
+            deadline=deadline,
             metadata=metadata,
         )
 
@@ -936,6 +995,7 @@ class AgentServiceClient:
         request: agent_pb2.DestroySandboxRequest,
         *,
         timeout: float | None = None,
+        deadline: Deadline | None = None,
         metadata: MetadataLike | None = None,
     ) -> empty_pb2.Empty:
         """Answers, then the agent ends; as PID 1 it powers the guest off."""
@@ -947,6 +1007,7 @@ class AgentServiceClient:
             method,
             request,
             timeout=timeout,
+            deadline=deadline,
             metadata=metadata,
         )
 
@@ -955,6 +1016,7 @@ class AgentServiceClient:
         request: agent_pb2.OnlineCPUMemRequest,
         *,
         timeout: float | None = None,
+        deadline: Deadline | None = None,
         metadata: MetadataLike | None = None,
     ) -> empty_pb2.Empty:
         """nb_cpus is the total that shall be online."""
@@ -966,6 +1028,7 @@ class AgentServiceClient:
             method,
             request,
             timeout=timeout,
+            deadline=deadline,
             metadata=metadata,
         )
 
@@ -974,6 +1037,7 @@ class AgentServiceClient:
         request: agent_pb2.ReseedRandomDevRequest,
         *,
         timeout: float | None = None,
+        deadline: Deadline | None = None,
         metadata: MetadataLike | None = None,
     ) -> empty_pb2.Empty:
         method: Method[
@@ -984,6 +1048,7 @@ class AgentServiceClient:
             method,
             request,
             timeout=timeout,
+            deadline=deadline,
             metadata=metadata,
         )
 
@@ -992,6 +1057,7 @@ class AgentServiceClient:
         request: agent_pb2.GuestDetailsRequest,
         *,
         timeout: float | None = None,
+        deadline: Deadline | None = None,
         metadata: MetadataLike | None = None,
     ) -> agent_pb2.GuestDetailsResponse:
         method: Method[
@@ -1002,6 +1068,7 @@ class AgentServiceClient:
             method,
             request,
             timeout=timeout,
+            deadline=deadline,
             metadata=metadata,
         )
 
@@ -1010,6 +1077,7 @@ class AgentServiceClient:
         request: agent_pb2.MemHotplugByProbeRequest,
         *,
         timeout: float | None = None,
+        deadline: Deadline | None = None,
         metadata: MetadataLike | None = None,
     ) -> empty_pb2.Empty:
         method: Method[
@@ -1020,6 +1088,7 @@ class AgentServiceClient:
             method,
             request,
             timeout=timeout,
+            deadline=deadline,
             metadata=metadata,
         )
 
@@ -1028,6 +1097,7 @@ class AgentServiceClient:
         request: agent_pb2.SetGuestDateTimeRequest,
         *,
         timeout: float | None = None,
+        deadline: Deadline | None = None,
         metadata: MetadataLike | None = None,
     ) -> empty_pb2.Empty:
         method: Method[
@@ -1038,6 +1108,7 @@ class AgentServiceClient:
             method,
             request,
             timeout=timeout,
+            deadline=deadline,
             metadata=metadata,
         )
 
@@ -1046,6 +1117,7 @@ class AgentServiceClient:
         request: agent_pb2.CopyFileRequest,
         *,
         timeout: float | None = None,
+        deadline: Deadline | None = None,
         metadata: MetadataLike | None = None,
     ) -> empty_pb2.Empty:
         """Confined to the shared directory of the sandbox."""
@@ -1057,6 +1129,7 @@ class AgentServiceClient:
             method,
             request,
             timeout=timeout,
+            deadline=deadline,
             metadata=metadata,
         )
 
@@ -1065,6 +1138,7 @@ class AgentServiceClient:
         request: agent_pb2.GetOOMEventRequest,
         *,
         timeout: float | None = None,
+        deadline: Deadline | None = None,
         metadata: MetadataLike | None = None,
     ) -> agent_pb2.OOMEvent:
         """Answers with the next container that the OOM killer struck, one kill a call.
@@ -1077,6 +1151,7 @@ class AgentServiceClient:
             method,
             request,
             timeout=timeout,
+            deadline=deadline,
             metadata=metadata,
         )
 
@@ -1085,6 +1160,7 @@ class AgentServiceClient:
         request: agent_pb2.AddSwapRequest,
         *,
         timeout: float | None = None,
+        deadline: Deadline | None = None,
         metadata: MetadataLike | None = None,
     ) -> empty_pb2.Empty:
         method: Method[
@@ -1095,6 +1171,7 @@ class AgentServiceClient:
             method,
             request,
             timeout=timeout,
+            deadline=deadline,
             metadata=metadata,
         )
 
@@ -1103,6 +1180,7 @@ class AgentServiceClient:
         request: agent_pb2.AddSwapPathRequest,
         *,
         timeout: float | None = None,
+        deadline: Deadline | None = None,
         metadata: MetadataLike | None = None,
     ) -> empty_pb2.Empty:
         method: Method[
@@ -1113,6 +1191,7 @@ class AgentServiceClient:
             method,
             request,
             timeout=timeout,
+            deadline=deadline,
             metadata=metadata,
         )
 
@@ -1121,6 +1200,7 @@ class AgentServiceClient:
         request: agent_pb2.VolumeStatsRequest,
         *,
         timeout: float | None = None,
+        deadline: Deadline | None = None,
         metadata: MetadataLike | None = None,
     ) -> csi_pb2.VolumeStatsResponse:
         method: Method[
@@ -1131,6 +1211,7 @@ class AgentServiceClient:
             method,
             request,
             timeout=timeout,
+            deadline=deadline,
             metadata=metadata,
         )
 
@@ -1139,6 +1220,7 @@ class AgentServiceClient:
         request: agent_pb2.ResizeVolumeRequest,
         *,
         timeout: float | None = None,
+        deadline: Deadline | None = None,
         metadata: MetadataLike | None = None,
     ) -> empty_pb2.Empty:
         method: Method[
@@ -1149,6 +1231,7 @@ class AgentServiceClient:
             method,
             request,
             timeout=timeout,
+            deadline=deadline,
             metadata=metadata,
         )
 
@@ -1157,6 +1240,7 @@ class AgentServiceClient:
         request: agent_pb2.SetPolicyRequest,
         *,
         timeout: float | None = None,
+        deadline: Deadline | None = None,
         metadata: MetadataLike | None = None,
     ) -> empty_pb2.Empty:
         """The rego policy of confidential guests."""
@@ -1168,6 +1252,7 @@ class AgentServiceClient:
             method,
             request,
             timeout=timeout,
+            deadline=deadline,
             metadata=metadata,
         )
 
@@ -1176,6 +1261,7 @@ class AgentServiceClient:
         request: agent_pb2.ListProcessesRequest,
         *,
         timeout: float | None = None,
+        deadline: Deadline | None = None,
         metadata: MetadataLike | None = None,
     ) -> agent_pb2.ListProcessesResponse:
         """Gone from Kata since 2.1."""
@@ -1187,6 +1273,7 @@ class AgentServiceClient:
             method,
             request,
             timeout=timeout,
+            deadline=deadline,
             metadata=metadata,
         )
 
@@ -1195,6 +1282,7 @@ class AgentServiceClient:
         request: agent_pb2.StartTracingRequest,
         *,
         timeout: float | None = None,
+        deadline: Deadline | None = None,
         metadata: MetadataLike | None = None,
     ) -> empty_pb2.Empty:
         method: Method[
@@ -1205,6 +1293,7 @@ class AgentServiceClient:
             method,
             request,
             timeout=timeout,
+            deadline=deadline,
             metadata=metadata,
         )
 
@@ -1213,6 +1302,7 @@ class AgentServiceClient:
         request: agent_pb2.StopTracingRequest,
         *,
         timeout: float | None = None,
+        deadline: Deadline | None = None,
         metadata: MetadataLike | None = None,
     ) -> empty_pb2.Empty:
         method: Method[
@@ -1223,6 +1313,7 @@ class AgentServiceClient:
             method,
             request,
             timeout=timeout,
+            deadline=deadline,
             metadata=metadata,
         )
 
@@ -1241,6 +1332,7 @@ class AgentServiceSyncClient:
         request: agent_pb2.CreateContainerRequest,
         *,
         timeout: float | None = None,
+        deadline: Deadline | None = None,
         metadata: MetadataLike | None = None,
     ) -> empty_pb2.Empty:
         """Builds the container and stops short of its process: StartContainer lets
@@ -1254,6 +1346,7 @@ class AgentServiceSyncClient:
             method,
             request,
             timeout=timeout,
+            deadline=deadline,
             metadata=metadata,
         )
 
@@ -1262,6 +1355,7 @@ class AgentServiceSyncClient:
         request: agent_pb2.StartContainerRequest,
         *,
         timeout: float | None = None,
+        deadline: Deadline | None = None,
         metadata: MetadataLike | None = None,
     ) -> empty_pb2.Empty:
         method: Method[
@@ -1272,6 +1366,7 @@ class AgentServiceSyncClient:
             method,
             request,
             timeout=timeout,
+            deadline=deadline,
             metadata=metadata,
         )
 
@@ -1280,6 +1375,7 @@ class AgentServiceSyncClient:
         request: agent_pb2.RemoveContainerRequest,
         *,
         timeout: float | None = None,
+        deadline: Deadline | None = None,
         metadata: MetadataLike | None = None,
     ) -> empty_pb2.Empty:
         """Kills the container's processes and removes everything that was made for it.
@@ -1292,6 +1388,7 @@ class AgentServiceSyncClient:
             method,
             request,
             timeout=timeout,
+            deadline=deadline,
             metadata=metadata,
         )
 
@@ -1300,6 +1397,7 @@ class AgentServiceSyncClient:
         request: agent_pb2.ExecProcessRequest,
         *,
         timeout: float | None = None,
+        deadline: Deadline | None = None,
         metadata: MetadataLike | None = None,
     ) -> empty_pb2.Empty:
         method: Method[
@@ -1310,6 +1408,7 @@ class AgentServiceSyncClient:
             method,
             request,
             timeout=timeout,
+            deadline=deadline,
             metadata=metadata,
         )
 
@@ -1318,6 +1417,7 @@ class AgentServiceSyncClient:
         request: agent_pb2.SignalProcessRequest,
         *,
         timeout: float | None = None,
+        deadline: Deadline | None = None,
         metadata: MetadataLike | None = None,
     ) -> empty_pb2.Empty:
         """SIGKILL with an empty exec_id reaches every process of the container."""
@@ -1329,6 +1429,7 @@ class AgentServiceSyncClient:
             method,
             request,
             timeout=timeout,
+            deadline=deadline,
             metadata=metadata,
         )
 
@@ -1337,6 +1438,7 @@ class AgentServiceSyncClient:
         request: agent_pb2.WaitProcessRequest,
         *,
         timeout: float | None = None,
+        deadline: Deadline | None = None,
         metadata: MetadataLike | None = None,
     ) -> agent_pb2.WaitProcessResponse:
         """Answers when the process has exited; many may wait. The process is then
@@ -1350,6 +1452,7 @@ class AgentServiceSyncClient:
             method,
             request,
             timeout=timeout,
+            deadline=deadline,
             metadata=metadata,
         )
 
@@ -1358,6 +1461,7 @@ class AgentServiceSyncClient:
         request: agent_pb2.UpdateContainerRequest,
         *,
         timeout: float | None = None,
+        deadline: Deadline | None = None,
         metadata: MetadataLike | None = None,
     ) -> empty_pb2.Empty:
         """Sets the limits that are given and leaves the others as they are."""
@@ -1369,6 +1473,7 @@ class AgentServiceSyncClient:
             method,
             request,
             timeout=timeout,
+            deadline=deadline,
             metadata=metadata,
         )
 
@@ -1377,6 +1482,7 @@ class AgentServiceSyncClient:
         request: agent_pb2.UpdateEphemeralMountsRequest,
         *,
         timeout: float | None = None,
+        deadline: Deadline | None = None,
         metadata: MetadataLike | None = None,
     ) -> empty_pb2.Empty:
         """Remounts tmpfs storages, after the guest was given more memory."""
@@ -1388,6 +1494,7 @@ class AgentServiceSyncClient:
             method,
             request,
             timeout=timeout,
+            deadline=deadline,
             metadata=metadata,
         )
 
@@ -1396,6 +1503,7 @@ class AgentServiceSyncClient:
         request: agent_pb2.StatsContainerRequest,
         *,
         timeout: float | None = None,
+        deadline: Deadline | None = None,
         metadata: MetadataLike | None = None,
     ) -> agent_pb2.StatsContainerResponse:
         method: Method[
@@ -1406,6 +1514,7 @@ class AgentServiceSyncClient:
             method,
             request,
             timeout=timeout,
+            deadline=deadline,
             metadata=metadata,
         )
 
@@ -1414,6 +1523,7 @@ class AgentServiceSyncClient:
         request: agent_pb2.PauseContainerRequest,
         *,
         timeout: float | None = None,
+        deadline: Deadline | None = None,
         metadata: MetadataLike | None = None,
     ) -> empty_pb2.Empty:
         """Freezes the cgroup, and answers when all in it are frozen."""
@@ -1425,6 +1535,7 @@ class AgentServiceSyncClient:
             method,
             request,
             timeout=timeout,
+            deadline=deadline,
             metadata=metadata,
         )
 
@@ -1433,6 +1544,7 @@ class AgentServiceSyncClient:
         request: agent_pb2.ResumeContainerRequest,
         *,
         timeout: float | None = None,
+        deadline: Deadline | None = None,
         metadata: MetadataLike | None = None,
     ) -> empty_pb2.Empty:
         method: Method[
@@ -1443,6 +1555,7 @@ class AgentServiceSyncClient:
             method,
             request,
             timeout=timeout,
+            deadline=deadline,
             metadata=metadata,
         )
 
@@ -1451,6 +1564,7 @@ class AgentServiceSyncClient:
         request: agent_pb2.RemoveStaleVirtiofsShareMountsRequest,
         *,
         timeout: float | None = None,
+        deadline: Deadline | None = None,
         metadata: MetadataLike | None = None,
     ) -> empty_pb2.Empty:
         """Touches every mount below the shared directory, so that virtiofsd drops
@@ -1464,6 +1578,7 @@ class AgentServiceSyncClient:
             method,
             request,
             timeout=timeout,
+            deadline=deadline,
             metadata=metadata,
         )
 
@@ -1472,6 +1587,7 @@ class AgentServiceSyncClient:
         request: agent_pb2.GetDiagnosticDataRequest,
         *,
         timeout: float | None = None,
+        deadline: Deadline | None = None,
         metadata: MetadataLike | None = None,
     ) -> agent_pb2.GetDiagnosticDataResponse:
         method: Method[
@@ -1482,6 +1598,7 @@ class AgentServiceSyncClient:
             method,
             request,
             timeout=timeout,
+            deadline=deadline,
             metadata=metadata,
         )
 
@@ -1490,6 +1607,7 @@ class AgentServiceSyncClient:
         request: agent_pb2.WriteStreamRequest,
         *,
         timeout: float | None = None,
+        deadline: Deadline | None = None,
         metadata: MetadataLike | None = None,
     ) -> agent_pb2.WriteStreamResponse:
         """Empty data ends stdin, as CloseStdin does."""
@@ -1501,6 +1619,7 @@ class AgentServiceSyncClient:
             method,
             request,
             timeout=timeout,
+            deadline=deadline,
             metadata=metadata,
         )
 
@@ -1509,6 +1628,7 @@ class AgentServiceSyncClient:
         request: agent_pb2.ReadStreamRequest,
         *,
         timeout: float | None = None,
+        deadline: Deadline | None = None,
         metadata: MetadataLike | None = None,
     ) -> agent_pb2.ReadStreamResponse:
         """Waits for output. OK with no data is the end of the stream."""
@@ -1520,6 +1640,7 @@ class AgentServiceSyncClient:
             method,
             request,
             timeout=timeout,
+            deadline=deadline,
             metadata=metadata,
         )
 
@@ -1528,6 +1649,7 @@ class AgentServiceSyncClient:
         request: agent_pb2.ReadStreamRequest,
         *,
         timeout: float | None = None,
+        deadline: Deadline | None = None,
         metadata: MetadataLike | None = None,
     ) -> agent_pb2.ReadStreamResponse:
         method: Method[
@@ -1538,6 +1660,7 @@ class AgentServiceSyncClient:
             method,
             request,
             timeout=timeout,
+            deadline=deadline,
             metadata=metadata,
         )
 
@@ -1546,6 +1669,7 @@ class AgentServiceSyncClient:
         request: agent_pb2.CloseStdinRequest,
         *,
         timeout: float | None = None,
+        deadline: Deadline | None = None,
         metadata: MetadataLike | None = None,
     ) -> empty_pb2.Empty:
         method: Method[
@@ -1556,6 +1680,7 @@ class AgentServiceSyncClient:
             method,
             request,
             timeout=timeout,
+            deadline=deadline,
             metadata=metadata,
         )
 
@@ -1564,6 +1689,7 @@ class AgentServiceSyncClient:
         request: agent_pb2.TtyWinResizeRequest,
         *,
         timeout: float | None = None,
+        deadline: Deadline | None = None,
         metadata: MetadataLike | None = None,
     ) -> empty_pb2.Empty:
         """UNAVAILABLE for a process without a tty."""
@@ -1575,6 +1701,7 @@ class AgentServiceSyncClient:
             method,
             request,
             timeout=timeout,
+            deadline=deadline,
             metadata=metadata,
         )
 
@@ -1583,6 +1710,7 @@ class AgentServiceSyncClient:
         request: agent_pb2.UpdateInterfaceRequest,
         *,
         timeout: float | None = None,
+        deadline: Deadline | None = None,
         metadata: MetadataLike | None = None,
     ) -> types_pb2.Interface:
         """Finds the interface by its MAC address, otherwise by its name."""
@@ -1594,6 +1722,7 @@ class AgentServiceSyncClient:
             method,
             request,
             timeout=timeout,
+            deadline=deadline,
             metadata=metadata,
         )
 
@@ -1602,6 +1731,7 @@ class AgentServiceSyncClient:
         request: agent_pb2.UpdateRoutesRequest,
         *,
         timeout: float | None = None,
+        deadline: Deadline | None = None,
         metadata: MetadataLike | None = None,
     ) -> agent_pb2.Routes:
         """Adds and replaces; answers with the whole main table."""
@@ -1613,6 +1743,7 @@ class AgentServiceSyncClient:
             method,
             request,
             timeout=timeout,
+            deadline=deadline,
             metadata=metadata,
         )
 
@@ -1621,6 +1752,7 @@ class AgentServiceSyncClient:
         request: agent_pb2.ListInterfacesRequest,
         *,
         timeout: float | None = None,
+        deadline: Deadline | None = None,
         metadata: MetadataLike | None = None,
     ) -> agent_pb2.Interfaces:
         method: Method[
@@ -1631,6 +1763,7 @@ class AgentServiceSyncClient:
             method,
             request,
             timeout=timeout,
+            deadline=deadline,
             metadata=metadata,
         )
 
@@ -1639,6 +1772,7 @@ class AgentServiceSyncClient:
         request: agent_pb2.ListRoutesRequest,
         *,
         timeout: float | None = None,
+        deadline: Deadline | None = None,
         metadata: MetadataLike | None = None,
     ) -> agent_pb2.Routes:
         method: Method[
@@ -1649,6 +1783,7 @@ class AgentServiceSyncClient:
             method,
             request,
             timeout=timeout,
+            deadline=deadline,
             metadata=metadata,
         )
 
@@ -1657,6 +1792,7 @@ class AgentServiceSyncClient:
         request: agent_pb2.AddARPNeighborsRequest,
         *,
         timeout: float | None = None,
+        deadline: Deadline | None = None,
         metadata: MetadataLike | None = None,
     ) -> empty_pb2.Empty:
         method: Method[
@@ -1667,6 +1803,7 @@ class AgentServiceSyncClient:
             method,
             request,
             timeout=timeout,
+            deadline=deadline,
             metadata=metadata,
         )
 
@@ -1675,6 +1812,7 @@ class AgentServiceSyncClient:
         request: agent_pb2.GetIPTablesRequest,
         *,
         timeout: float | None = None,
+        deadline: Deadline | None = None,
         metadata: MetadataLike | None = None,
     ) -> agent_pb2.GetIPTablesResponse:
         method: Method[
@@ -1685,6 +1823,7 @@ class AgentServiceSyncClient:
             method,
             request,
             timeout=timeout,
+            deadline=deadline,
             metadata=metadata,
         )
 
@@ -1693,6 +1832,7 @@ class AgentServiceSyncClient:
         request: agent_pb2.SetIPTablesRequest,
         *,
         timeout: float | None = None,
+        deadline: Deadline | None = None,
         metadata: MetadataLike | None = None,
     ) -> agent_pb2.SetIPTablesResponse:
         method: Method[
@@ -1703,6 +1843,7 @@ class AgentServiceSyncClient:
             method,
             request,
             timeout=timeout,
+            deadline=deadline,
             metadata=metadata,
         )
 
@@ -1711,6 +1852,7 @@ class AgentServiceSyncClient:
         request: agent_pb2.GetMetricsRequest,
         *,
         timeout: float | None = None,
+        deadline: Deadline | None = None,
         metadata: MetadataLike | None = None,
     ) -> agent_pb2.Metrics:
         """Prometheus text format."""
@@ -1722,6 +1864,7 @@ class AgentServiceSyncClient:
             method,
             request,
             timeout=timeout,
+            deadline=deadline,
             metadata=metadata,
         )
 
@@ -1730,6 +1873,7 @@ class AgentServiceSyncClient:
         request: agent_pb2.MemAgentMemcgConfig,
         *,
         timeout: float | None = None,
+        deadline: Deadline | None = None,
         metadata: MetadataLike | None = None,
     ) -> empty_pb2.Empty:
         """The kernel-side memory agent of Kata 3.16 and later."""
@@ -1741,6 +1885,7 @@ class AgentServiceSyncClient:
             method,
             request,
             timeout=timeout,
+            deadline=deadline,
             metadata=metadata,
         )
 
@@ -1749,6 +1894,7 @@ class AgentServiceSyncClient:
         request: agent_pb2.MemAgentCompactConfig,
         *,
         timeout: float | None = None,
+        deadline: Deadline | None = None,
         metadata: MetadataLike | None = None,
     ) -> empty_pb2.Empty:
         method: Method[
@@ -1759,6 +1905,7 @@ class AgentServiceSyncClient:
             method,
             request,
             timeout=timeout,
+            deadline=deadline,
             metadata=metadata,
         )
 
@@ -1767,6 +1914,7 @@ class AgentServiceSyncClient:
         request: agent_pb2.CreateSandboxRequest,
         *,
         timeout: float | None = None,
+        deadline: Deadline | None = None,
         metadata: MetadataLike | None = None,
     ) -> empty_pb2.Empty:
         """A second call is no error, and starts over."""
@@ -1778,6 +1926,7 @@ class AgentServiceSyncClient:
             method,
             request,
             timeout=timeout,
+            deadline=deadline,
             metadata=metadata,
         )
 
@@ -1786,6 +1935,7 @@ class AgentServiceSyncClient:
         request: agent_pb2.DestroySandboxRequest,
         *,
         timeout: float | None = None,
+        deadline: Deadline | None = None,
         metadata: MetadataLike | None = None,
     ) -> empty_pb2.Empty:
         """Answers, then the agent ends; as PID 1 it powers the guest off."""
@@ -1797,6 +1947,7 @@ class AgentServiceSyncClient:
             method,
             request,
             timeout=timeout,
+            deadline=deadline,
             metadata=metadata,
         )
 
@@ -1805,6 +1956,7 @@ class AgentServiceSyncClient:
         request: agent_pb2.OnlineCPUMemRequest,
         *,
         timeout: float | None = None,
+        deadline: Deadline | None = None,
         metadata: MetadataLike | None = None,
     ) -> empty_pb2.Empty:
         """nb_cpus is the total that shall be online."""
@@ -1816,6 +1968,7 @@ class AgentServiceSyncClient:
             method,
             request,
             timeout=timeout,
+            deadline=deadline,
             metadata=metadata,
         )
 
@@ -1824,6 +1977,7 @@ class AgentServiceSyncClient:
         request: agent_pb2.ReseedRandomDevRequest,
         *,
         timeout: float | None = None,
+        deadline: Deadline | None = None,
         metadata: MetadataLike | None = None,
     ) -> empty_pb2.Empty:
         method: Method[
@@ -1834,6 +1988,7 @@ class AgentServiceSyncClient:
             method,
             request,
             timeout=timeout,
+            deadline=deadline,
             metadata=metadata,
         )
 
@@ -1842,6 +1997,7 @@ class AgentServiceSyncClient:
         request: agent_pb2.GuestDetailsRequest,
         *,
         timeout: float | None = None,
+        deadline: Deadline | None = None,
         metadata: MetadataLike | None = None,
     ) -> agent_pb2.GuestDetailsResponse:
         method: Method[
@@ -1852,6 +2008,7 @@ class AgentServiceSyncClient:
             method,
             request,
             timeout=timeout,
+            deadline=deadline,
             metadata=metadata,
         )
 
@@ -1860,6 +2017,7 @@ class AgentServiceSyncClient:
         request: agent_pb2.MemHotplugByProbeRequest,
         *,
         timeout: float | None = None,
+        deadline: Deadline | None = None,
         metadata: MetadataLike | None = None,
     ) -> empty_pb2.Empty:
         method: Method[
@@ -1870,6 +2028,7 @@ class AgentServiceSyncClient:
             method,
             request,
             timeout=timeout,
+            deadline=deadline,
             metadata=metadata,
         )
 
@@ -1878,6 +2037,7 @@ class AgentServiceSyncClient:
         request: agent_pb2.SetGuestDateTimeRequest,
         *,
         timeout: float | None = None,
+        deadline: Deadline | None = None,
         metadata: MetadataLike | None = None,
     ) -> empty_pb2.Empty:
         method: Method[
@@ -1888,6 +2048,7 @@ class AgentServiceSyncClient:
             method,
             request,
             timeout=timeout,
+            deadline=deadline,
             metadata=metadata,
         )
 
@@ -1896,6 +2057,7 @@ class AgentServiceSyncClient:
         request: agent_pb2.CopyFileRequest,
         *,
         timeout: float | None = None,
+        deadline: Deadline | None = None,
         metadata: MetadataLike | None = None,
     ) -> empty_pb2.Empty:
         """Confined to the shared directory of the sandbox."""
@@ -1907,6 +2069,7 @@ class AgentServiceSyncClient:
             method,
             request,
             timeout=timeout,
+            deadline=deadline,
             metadata=metadata,
         )
 
@@ -1915,6 +2078,7 @@ class AgentServiceSyncClient:
         request: agent_pb2.GetOOMEventRequest,
         *,
         timeout: float | None = None,
+        deadline: Deadline | None = None,
         metadata: MetadataLike | None = None,
     ) -> agent_pb2.OOMEvent:
         """Answers with the next container that the OOM killer struck, one kill a call.
@@ -1927,6 +2091,7 @@ class AgentServiceSyncClient:
             method,
             request,
             timeout=timeout,
+            deadline=deadline,
             metadata=metadata,
         )
 
@@ -1935,6 +2100,7 @@ class AgentServiceSyncClient:
         request: agent_pb2.AddSwapRequest,
         *,
         timeout: float | None = None,
+        deadline: Deadline | None = None,
         metadata: MetadataLike | None = None,
     ) -> empty_pb2.Empty:
         method: Method[
@@ -1945,6 +2111,7 @@ class AgentServiceSyncClient:
             method,
             request,
             timeout=timeout,
+            deadline=deadline,
             metadata=metadata,
         )
 
@@ -1953,6 +2120,7 @@ class AgentServiceSyncClient:
         request: agent_pb2.AddSwapPathRequest,
         *,
         timeout: float | None = None,
+        deadline: Deadline | None = None,
         metadata: MetadataLike | None = None,
     ) -> empty_pb2.Empty:
         method: Method[
@@ -1963,6 +2131,7 @@ class AgentServiceSyncClient:
             method,
             request,
             timeout=timeout,
+            deadline=deadline,
             metadata=metadata,
         )
 
@@ -1971,6 +2140,7 @@ class AgentServiceSyncClient:
         request: agent_pb2.VolumeStatsRequest,
         *,
         timeout: float | None = None,
+        deadline: Deadline | None = None,
         metadata: MetadataLike | None = None,
     ) -> csi_pb2.VolumeStatsResponse:
         method: Method[
@@ -1981,6 +2151,7 @@ class AgentServiceSyncClient:
             method,
             request,
             timeout=timeout,
+            deadline=deadline,
             metadata=metadata,
         )
 
@@ -1989,6 +2160,7 @@ class AgentServiceSyncClient:
         request: agent_pb2.ResizeVolumeRequest,
         *,
         timeout: float | None = None,
+        deadline: Deadline | None = None,
         metadata: MetadataLike | None = None,
     ) -> empty_pb2.Empty:
         method: Method[
@@ -1999,6 +2171,7 @@ class AgentServiceSyncClient:
             method,
             request,
             timeout=timeout,
+            deadline=deadline,
             metadata=metadata,
         )
 
@@ -2007,6 +2180,7 @@ class AgentServiceSyncClient:
         request: agent_pb2.SetPolicyRequest,
         *,
         timeout: float | None = None,
+        deadline: Deadline | None = None,
         metadata: MetadataLike | None = None,
     ) -> empty_pb2.Empty:
         """The rego policy of confidential guests."""
@@ -2018,6 +2192,7 @@ class AgentServiceSyncClient:
             method,
             request,
             timeout=timeout,
+            deadline=deadline,
             metadata=metadata,
         )
 
@@ -2026,6 +2201,7 @@ class AgentServiceSyncClient:
         request: agent_pb2.ListProcessesRequest,
         *,
         timeout: float | None = None,
+        deadline: Deadline | None = None,
         metadata: MetadataLike | None = None,
     ) -> agent_pb2.ListProcessesResponse:
         """Gone from Kata since 2.1."""
@@ -2037,6 +2213,7 @@ class AgentServiceSyncClient:
             method,
             request,
             timeout=timeout,
+            deadline=deadline,
             metadata=metadata,
         )
 
@@ -2045,6 +2222,7 @@ class AgentServiceSyncClient:
         request: agent_pb2.StartTracingRequest,
         *,
         timeout: float | None = None,
+        deadline: Deadline | None = None,
         metadata: MetadataLike | None = None,
     ) -> empty_pb2.Empty:
         method: Method[
@@ -2055,6 +2233,7 @@ class AgentServiceSyncClient:
             method,
             request,
             timeout=timeout,
+            deadline=deadline,
             metadata=metadata,
         )
 
@@ -2063,6 +2242,7 @@ class AgentServiceSyncClient:
         request: agent_pb2.StopTracingRequest,
         *,
         timeout: float | None = None,
+        deadline: Deadline | None = None,
         metadata: MetadataLike | None = None,
     ) -> empty_pb2.Empty:
         method: Method[
@@ -2073,5 +2253,6 @@ class AgentServiceSyncClient:
             method,
             request,
             timeout=timeout,
+            deadline=deadline,
             metadata=metadata,
         )

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from ttrpc.aio.client import Client
     from ttrpc.call_context import CallContext
+    from ttrpc.deadline import Deadline
     from ttrpc.metadata import MetadataLike
     from ttrpc.service import Method
     from ttrpc.sync.client import Client as SyncClient
@@ -57,6 +58,7 @@ class HealthClient:
         request: health_pb2.CheckRequest,
         *,
         timeout: float | None = None,
+        deadline: Deadline | None = None,
         metadata: MetadataLike | None = None,
     ) -> health_pb2.HealthCheckResponse:
         """Always SERVING, for any request and at any time, because a runtime that gets
@@ -70,6 +72,7 @@ class HealthClient:
             method,
             request,
             timeout=timeout,
+            deadline=deadline,
             metadata=metadata,
         )
 
@@ -78,6 +81,7 @@ class HealthClient:
         request: health_pb2.CheckRequest,
         *,
         timeout: float | None = None,
+        deadline: Deadline | None = None,
         metadata: MetadataLike | None = None,
     ) -> health_pb2.VersionCheckResponse:
         method: Method[
@@ -88,6 +92,7 @@ class HealthClient:
             method,
             request,
             timeout=timeout,
+            deadline=deadline,
             metadata=metadata,
         )
 
@@ -103,6 +108,7 @@ class HealthSyncClient:
         request: health_pb2.CheckRequest,
         *,
         timeout: float | None = None,
+        deadline: Deadline | None = None,
         metadata: MetadataLike | None = None,
     ) -> health_pb2.HealthCheckResponse:
         """Always SERVING, for any request and at any time, because a runtime that gets
@@ -116,6 +122,7 @@ class HealthSyncClient:
             method,
             request,
             timeout=timeout,
+            deadline=deadline,
             metadata=metadata,
         )
 
@@ -124,6 +131,7 @@ class HealthSyncClient:
         request: health_pb2.CheckRequest,
         *,
         timeout: float | None = None,
+        deadline: Deadline | None = None,
         metadata: MetadataLike | None = None,
     ) -> health_pb2.VersionCheckResponse:
         method: Method[
@@ -134,5 +142,6 @@ class HealthSyncClient:
             method,
             request,
             timeout=timeout,
+            deadline=deadline,
             metadata=metadata,
         )

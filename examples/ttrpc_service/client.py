@@ -32,11 +32,11 @@ async def main(address: str) -> None:
         except StatusError as error:
             print("error:", error)
 
-        async with await words.split(Text(text="one by one")) as stream:
+        async with words.split(Text(text="one by one")) as stream:
             async for word in stream:
                 print("word:", word.text)
 
-        async with await words.total() as stream:
+        async with words.total() as stream:
             for text in ("a b", "c d e"):
                 await stream.send(Text(text=text))
             await stream.close_send()

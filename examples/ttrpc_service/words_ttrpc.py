@@ -12,9 +12,10 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable
 
     from ttrpc.aio.client import Client
-    from ttrpc.aio.client_stream import ClientStream
+    from ttrpc.aio.opening_stream import OpeningStream
     from ttrpc.aio.server_stream import ServerStream
     from ttrpc.call_context import CallContext
+    from ttrpc.deadline import Deadline
     from ttrpc.metadata import MetadataLike
     from ttrpc.service import Method
     from ttrpc.sync.client import Client as SyncClient
@@ -67,6 +68,7 @@ class WordsClient:
         request: words_pb2.Text,
         *,
         timeout: float | None = None,
+        deadline: Deadline | None = None,
         metadata: MetadataLike | None = None,
     ) -> words_pb2.Number:
         """Count the words of one text."""
@@ -78,42 +80,47 @@ class WordsClient:
             method,
             request,
             timeout=timeout,
+            deadline=deadline,
             metadata=metadata,
         )
 
-    async def split(
+    def split(
         self,
         request: words_pb2.Text,
         *,
         timeout: float | None = None,
+        deadline: Deadline | None = None,
         metadata: MetadataLike | None = None,
-    ) -> ClientStream[words_pb2.Text, words_pb2.Text]:
+    ) -> OpeningStream[words_pb2.Text, words_pb2.Text]:
         """Send the words of a text one by one."""
         method: Method[
             words_pb2.Text,
             words_pb2.Text,
         ] = WORDS.methods["Split"]
-        return await self._client.open_stream(
+        return self._client.open_stream(
             method,
             request,
             timeout=timeout,
+            deadline=deadline,
             metadata=metadata,
         )
 
-    async def total(
+    def total(
         self,
         *,
         timeout: float | None = None,
+        deadline: Deadline | None = None,
         metadata: MetadataLike | None = None,
-    ) -> ClientStream[words_pb2.Text, words_pb2.Number]:
+    ) -> OpeningStream[words_pb2.Text, words_pb2.Number]:
         """Count the words of all texts that the client sends."""
         method: Method[
             words_pb2.Text,
             words_pb2.Number,
         ] = WORDS.methods["Total"]
-        return await self._client.open_stream(
+        return self._client.open_stream(
             method,
             timeout=timeout,
+            deadline=deadline,
             metadata=metadata,
         )
 
@@ -129,6 +136,7 @@ class WordsSyncClient:
         request: words_pb2.Text,
         *,
         timeout: float | None = None,
+        deadline: Deadline | None = None,
         metadata: MetadataLike | None = None,
     ) -> words_pb2.Number:
         """Count the words of one text."""
@@ -140,6 +148,7 @@ class WordsSyncClient:
             method,
             request,
             timeout=timeout,
+            deadline=deadline,
             metadata=metadata,
         )
 
@@ -148,6 +157,7 @@ class WordsSyncClient:
         request: words_pb2.Text,
         *,
         timeout: float | None = None,
+        deadline: Deadline | None = None,
         metadata: MetadataLike | None = None,
     ) -> SyncStream[words_pb2.Text, words_pb2.Text]:
         """Send the words of a text one by one."""
@@ -159,6 +169,7 @@ class WordsSyncClient:
             method,
             request,
             timeout=timeout,
+            deadline=deadline,
             metadata=metadata,
         )
 
@@ -166,6 +177,7 @@ class WordsSyncClient:
         self,
         *,
         timeout: float | None = None,
+        deadline: Deadline | None = None,
         metadata: MetadataLike | None = None,
     ) -> SyncStream[words_pb2.Text, words_pb2.Number]:
         """Count the words of all texts that the client sends."""
@@ -176,5 +188,6 @@ class WordsSyncClient:
         return self._client.open_stream(
             method,
             timeout=timeout,
+            deadline=deadline,
             metadata=metadata,
         )

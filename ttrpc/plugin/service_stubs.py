@@ -110,20 +110,27 @@ class ServiceStubs:
     ) -> Iterator[str]:
         request = scope.message(method.input_type)
         response = returns = scope.message(method.output_type)
+        define, result = ("def", "") if sync else ("async def", "await ")
         if is_stream(method):
-            local = "SyncStream" if sync else "ClientStream"
-            module = f"ttrpc.{'sync' if sync else 'aio'}.client_stream"
-            stream = scope.type(module, "ClientStream", local=local)
+            if sync:
+                module, name, local = "sync.client_stream", "ClientStream", "SyncStream"
+            else:
+                module, name, local = "aio.opening_stream", "OpeningStream", ""
+            stream = scope.type(f"ttrpc.{module}", name, local=local)
             returns = f"{stream}[{request}, {response}]"
+            # It is opened by `async with` as well as by `await`.
+            define, result = "def", ""
         if method.options.deprecated:
             yield "    " + decorator(scope, f"/{self._full_name}/{method.name}")
-        yield f"    {'' if sync else 'async '}def {self._methods[method.name]}("
+        yield f"    {define} {self._methods[method.name]}("
         yield "        self,"
         if not method.client_streaming:
             yield f"        request: {request},"
         yield "        *,"
         number = scope.type("builtins", "float")
         yield f"        timeout: {number} | None = None,"
+        deadline = scope.type("ttrpc.deadline", "Deadline")
+        yield f"        deadline: {deadline} | None = None,"
         metadata = scope.type("ttrpc.metadata", "MetadataLike")
         yield f"        metadata: {metadata} | None = None,"
         yield f"    ) -> {returns}:"
@@ -133,11 +140,12 @@ class ServiceStubs:
         yield f"            {response},"
         yield f'        ] = {self._constant}.methods["{method.name}"]'
         verb = "open_stream" if is_stream(method) else "call"
-        yield f"        return {'' if sync else 'await '}self.{self._attribute}.{verb}("
+        yield f"        return {result}self.{self._attribute}.{verb}("
         yield "            method,"
         if not method.client_streaming:
             yield "            request,"
         yield "            timeout=timeout,"
+        yield "            deadline=deadline,"
         yield "            metadata=metadata,"
         yield "        )"
 
