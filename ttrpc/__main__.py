@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`python -m ttrpc`: print a captured session, record one, play one again."""
+"""`python -m ttrpc`: make a call; print a captured session, record one, play one."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from ttrpc.calling.command import add_parser
 from ttrpc.dump import describe, read_capture
 from ttrpc.errors import sanitize
 from ttrpc.recording.command import add_parsers
@@ -41,6 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     dump.set_defaults(main=_dump)
     add_parsers(commands)
+    add_parser(commands)
     options = parser.parse_args(arguments)
     status: int = options.main(options)
     return status

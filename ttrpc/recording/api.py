@@ -16,10 +16,9 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, Final
 
-from google.protobuf.descriptor_pb2 import FileDescriptorSet
-from google.protobuf.descriptor_pool import DescriptorPool
-from google.protobuf.message import DecodeError, Message
+from google.protobuf.message import Message
 
+from ttrpc.descriptor_set import parse_services
 from ttrpc.recording.companion import Companion
 from ttrpc.service import Method, Service
 
@@ -97,16 +96,4 @@ def read_descriptors(path: Path) -> Api:
         OSError: the file cannot be read.
         ValueError: the file holds no descriptor set.
     """
-    pool = DescriptorPool()
-    services = {}
-    try:
-        for file in FileDescriptorSet.FromString(path.read_bytes()).file:
-            pool.Add(file)
-            for service in file.service:
-                full_name = f"{file.package}.{service.name}".lstrip(".")
-                services[full_name] = Service.from_descriptor(
-                    pool.FindServiceByName(full_name)
-                )
-    except (DecodeError, TypeError, KeyError) as exc:
-        raise ValueError(f"not a descriptor set with all imports: {exc}") from exc
-    return Api(path.name, services)
+    return Api(path.name, parse_services(path.read_bytes()))

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`python -m ttrpc call`: one call, with messages as JSON."""
