@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+from collections.abc import Callable
 
 from kata_agent.container.pipe_size import BUSY_CHUNK, enlarge_busy_pipe
 from kata_agent.container.readiness import Readiness
@@ -22,6 +23,8 @@ class DescriptorWriter:
         """-1 once closed."""
         self._grows = grows
         self._write_lock = asyncio.Lock()
+        self._writers = 0
+        self._when_idle: Callable[[], None] | None = None
         self._readiness = Readiness(fd)
 
     async def write(self, data: bytes) -> None:
@@ -29,8 +32,23 @@ class DescriptorWriter:
 
         Raises `Internal` once no process reads the stream, or after `close`.
         """
-        async with self._write_lock:
-            await self._write_all(memoryview(data))
+        self._writers += 1
+        try:
+            async with self._write_lock:
+                await self._write_all(memoryview(data))
+        finally:
+            self._writers -= 1
+            self._call_if_idle()
+
+    def when_idle(self, callback: Callable[[], None]) -> None:
+        """Call `callback` once, as soon as no writer waits."""
+        self._when_idle = callback
+        self._call_if_idle()
+
+    def _call_if_idle(self) -> None:
+        if self._when_idle is not None and not self._writers:
+            callback, self._when_idle = self._when_idle, None
+            callback()
 
     async def _write_all(self, rest: memoryview) -> None:
         while rest:

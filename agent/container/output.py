@@ -10,6 +10,8 @@ coroutine. An output ends in one of these ways:
     the process ends, but a grandchild     LINGER seconds later: the bytes unread at
     holds the stream (`end_soon`)          that moment, then the end
     the agent closes it (`close`)          the end at once
+
+While its process lives, a terminal has a last holder: the agent (`TerminalPeer`).
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ import asyncio
 import errno
 import fcntl
 import os
+import select
 import sys
 import termios
 from typing import Final
@@ -30,6 +33,9 @@ LINGER: Final = 0.4
 that end within 500 ms of the exit."""
 READ_LIMIT: Final = 1 << 20
 """Bytes that one read returns at most, also when the caller asks for more."""
+TERMINAL_LIMIT: Final = 1 << 20
+"""Bytes that a terminal holds for its reader, at most: 640 KiB and a page
+(drivers/tty/tty_buffer.c). FIONREAD counts only the page."""
 
 
 class Output:
@@ -53,11 +59,6 @@ class Output:
     @property
     def is_closed(self) -> bool:
         return self._fd < 0
-
-    @property
-    def is_drained(self) -> bool:
-        """Whether nothing can be read right now."""
-        return self._fd < 0 or not (self._put_back or _unread(self._fd))
 
     def put_back(self, data: bytes) -> None:
         """Give readers `data` first: bytes that were read of the descriptor before."""
@@ -93,7 +94,7 @@ class Output:
                 return None
             data = b""
         except OSError as error:
-            # A terminal whose other side is fully closed (man 4 pts).
+            # A terminal that no process holds (man 4 pts), nor the agent.
             if error.errno != errno.EIO:
                 raise
             data = b""
@@ -113,9 +114,21 @@ class Output:
             self._end_timer = loop.call_later(LINGER, self._fix_end)
 
     def _fix_end(self) -> None:
-        if self._fd >= 0:
-            self._remaining = _unread(self._fd)
-            self._readiness.wake()
+        if self._fd < 0:
+            return
+        if not (self._put_back or _events(self._fd) & select.POLLIN):
+            self.close()
+            return
+        is_terminal = os.isatty(self._fd)
+        self._remaining = TERMINAL_LIMIT if is_terminal else _unread(self._fd)
+        self._readiness.wake()
+
+    def close_if_ended(self) -> None:
+        """Close the stream if no process holds it and all of it has been read."""
+        if self._fd < 0 or self._put_back:
+            return
+        if _events(self._fd) == select.POLLHUP:
+            self.close()
 
     def close(self) -> None:
         """Close the stream; a waiting reader gets the end of the stream."""
@@ -129,13 +142,18 @@ class Output:
         self._readiness.wake()
 
 
-def _unread(fd: int) -> int:
-    """Return the bytes that can be read at once (man 2 ioctl_tty, FIONREAD)."""
+def _events(fd: int) -> int:
+    """Return what poll(2) says: POLLIN for unread bytes, POLLHUP without a holder.
+
+    Of a terminal it also sees the bytes that are on their way inside of the kernel.
+    """
+    poll = select.poll()
+    poll.register(fd, select.POLLIN)
+    return dict(poll.poll(0)).get(fd, 0)
+
+
+def _unread(pipe: int) -> int:
+    """Return the bytes that can be read at once (man 7 pipe, FIONREAD)."""
     answer = bytearray(4)
-    try:
-        fcntl.ioctl(fd, termios.FIONREAD, answer)
-    except OSError as error:
-        if error.errno != errno.EIO:
-            raise
-        return 0
+    fcntl.ioctl(pipe, termios.FIONREAD, answer)
     return int.from_bytes(answer, sys.byteorder)

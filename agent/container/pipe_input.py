@@ -12,27 +12,17 @@ class PipeInput:
     def __init__(self, fd: int) -> None:
         """Own `fd`, the write end of the pipe; the pipe grows once it is busy."""
         self._writer = DescriptorWriter(fd, grows=True)
-        self._writers = 0
         self._has_ended = False
 
     async def write(self, data: bytes) -> int:
         if self._has_ended:
             return 0
-        self._writers += 1
-        try:
-            await self._writer.write(data)
-        finally:
-            self._writers -= 1
-            self._close_if_done()
+        await self._writer.write(data)
         return len(data)
 
     def end(self) -> None:
         self._has_ended = True
-        self._close_if_done()
-
-    def _close_if_done(self) -> None:
-        if self._has_ended and not self._writers:
-            self._writer.close()
+        self._writer.when_idle(self._writer.close)
 
     def close(self) -> None:
         self._has_ended = True

@@ -75,8 +75,7 @@ class Process:
 
     def _exited(self, exit_code: int) -> None:
         self._advance(ProcessEvent.EXIT)
-        for output in self.stdio.outputs:
-            output.end_soon()
+        self.stdio.process_ended()
         for copy in self._copies:
             copy.process_ended()
 
@@ -109,27 +108,20 @@ class Process:
         if self._copying_in is None:
             self.stdio.input.end()
 
-    def _close_input(self) -> None:
-        if self._copying_in is not None:
-            self._copying_in.cancel()
-        self.stdio.input.close()
-
     def close(self) -> None:
         """Close every stream; output that is on its way to the host still gets there.
 
         The process has ended, or is about to.
         """
-        self._close_input()
-        copied = [copy.output for copy in self._copies]
-        for output in self.stdio.outputs:
-            if output not in copied:
-                output.close()
+        if self._copying_in is not None:
+            self._copying_in.cancel()
+        self.stdio.close(keep=[copy.output for copy in self._copies])
 
     def release(self) -> None:
         """Close the streams that no client needs once it has the exit code."""
         self._advance(ProcessEvent.HAND_OUT)
-        self._close_input()
-        copied = [copy.output for copy in self._copies]
+        if self._copying_in is not None:
+            self._copying_in.cancel()
+        self.stdio.input.close()
         for output in self.stdio.outputs:
-            if output.is_drained and output not in copied:
-                output.close()
+            output.close_if_ended()

@@ -5,12 +5,13 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from kata_agent.container.output import Output
 from kata_agent.container.terminal_input import TerminalInput
+from kata_agent.container.terminal_peer import TerminalPeer
 
 
 class Input(Protocol):
@@ -43,16 +44,28 @@ class Stdio:
     """None on a terminal, which has one output for both."""
     resize: Callable[[int, int], None] | None = None
     """Sets a terminal's size, in rows and columns; None without a terminal."""
+    peer: TerminalPeer | None = None
+    """The agent's own hold on a terminal."""
 
     @property
     def outputs(self) -> list[Output]:
         return [output for output in (self.stdout, self.stderr) if output is not None]
 
-    def close(self) -> None:
-        """Close every stream."""
-        self.input.close()
+    def process_ended(self) -> None:
+        """End the outputs, at once or soon, because their process has ended."""
+        if self.peer is not None:
+            self.peer.close()
         for output in self.outputs:
-            output.close()
+            output.end_soon()
+
+    def close(self, *, keep: Sequence[Output] = ()) -> None:
+        """Close every stream, except for the outputs `keep`."""
+        self.input.close()
+        if self.peer is not None:
+            self.peer.close()
+        for output in self.outputs:
+            if output not in keep:
+                output.close()
 
 
 def terminal_stdio(master: int) -> Stdio:
@@ -60,10 +73,12 @@ def terminal_stdio(master: int) -> Stdio:
 
     Raises `OSError`; then `master` is closed.
     """
-    # Two descriptors of one file, so that each stream owns one.
+    peer = TerminalPeer(master)
     try:
-        stdin = TerminalInput(fcntl.fcntl(master, fcntl.F_DUPFD_CLOEXEC, 3))
+        # Two descriptors of one file, so that each stream owns one.
+        stdin = TerminalInput(fcntl.fcntl(master, fcntl.F_DUPFD_CLOEXEC, 3), peer)
     except BaseException:
+        peer.close()
         os.close(master)
         raise
-    return Stdio(stdin, Output(master), None, stdin.resize)
+    return Stdio(stdin, Output(master), None, stdin.resize, peer)

@@ -3,24 +3,23 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import termios
-
 from kata_agent.container.descriptor_writer import DescriptorWriter
+from kata_agent.container.end_of_file_key import EndOfFileKey
+from kata_agent.container.terminal_peer import TerminalPeer
 from kata_agent.linux.terminal import set_window_size
 
 
 class TerminalInput:
     """A terminal's input, which stays open at the end of the input.
 
-    Closing the master would hang up the terminal. If the terminal edits lines, the
-    end-of-file character stands for the end, as on a keyboard.
+    Closing the master would hang up the terminal, so the end-of-file key stands for the
+    end (`end_of_file_key.py`).
     """
 
-    def __init__(self, master: int) -> None:
+    def __init__(self, master: int, peer: TerminalPeer) -> None:
         """Own `master`, a descriptor of the terminal's master."""
         self._writer = DescriptorWriter(master)
+        self._key = EndOfFileKey(master, peer)
         self._has_ended = False
 
     def resize(self, rows: int, columns: int) -> None:
@@ -34,15 +33,11 @@ class TerminalInput:
         return len(data)
 
     def end(self) -> None:
-        master = self._writer.fd
-        if self._has_ended or master < 0:
-            return
-        self._has_ended = True
-        with contextlib.suppress(BlockingIOError, termios.error):
-            attributes = termios.tcgetattr(master)
-            if attributes[3] & termios.ICANON:
-                os.write(master, attributes[6][termios.VEOF])
+        if not self._has_ended:
+            self._has_ended = True
+            self._writer.when_idle(self._key.start)
 
     def close(self) -> None:
         self._has_ended = True
+        self._key.stop()
         self._writer.close()

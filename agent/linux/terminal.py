@@ -25,14 +25,22 @@ def set_window_size(fd: int, rows: int, columns: int) -> None:
     fcntl.ioctl(fd, termios.TIOCSWINSZ, _WINSIZE.pack(rows, columns, 0, 0))
 
 
+def open_peer(master: int) -> int:
+    """Open the terminal whose master is `master`, not as the controlling one.
+
+    The kernel opens it itself (man 2 ioctl_tty, TIOCGPTPEER), because its path is one
+    of the container. Raises `OSError`.
+    """
+    flags = os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC
+    return fcntl.ioctl(master, TIOCGPTPEER, flags)
+
+
 def set_terminal_owner(master: int, uid: int) -> None:
     """Give the terminal whose master is `master` to a user; its group stays.
 
-    The kernel opens the terminal itself (man 2 ioctl_tty, TIOCGPTPEER), whose path is
-    one of the container. Raises `OSError`.
+    Raises `OSError`.
     """
-    flags = os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC
-    terminal = fcntl.ioctl(master, TIOCGPTPEER, flags)
+    terminal = open_peer(master)
     try:
         os.fchown(terminal, uid, -1)
     finally:

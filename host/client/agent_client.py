@@ -143,7 +143,8 @@ class AgentClient:
                 sandbox_pidns=share_pids,
             )
         )
-        return GuestContainer(self.agent, container_id)
+        terminal = spec.Process.Terminal
+        return GuestContainer(self.agent, container_id, terminal=terminal)
 
     @contextlib.asynccontextmanager
     async def started_container(
@@ -168,9 +169,12 @@ class AgentClient:
             raise
         await container.remove()
 
-    def container(self, container_id: str) -> GuestContainer:
-        """Return a container that exists already, without asking the agent."""
-        return GuestContainer(self.agent, container_id)
+    def container(self, container_id: str, *, terminal: bool = False) -> GuestContainer:
+        """Return a container that exists already, without asking the agent.
+
+        `terminal` says that its first process is on one.
+        """
+        return GuestContainer(self.agent, container_id, terminal=terminal)
 
     async def run(
         self,

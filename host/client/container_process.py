@@ -55,10 +55,17 @@ class ContainerProcess:
     """
 
     def __init__(
-        self, agent: AgentServiceClient, container_id: str, exec_id: str
+        self,
+        agent: AgentServiceClient,
+        container_id: str,
+        exec_id: str,
+        *,
+        terminal: bool = False,
     ) -> None:
         self.container_id = container_id
         self.exec_id = exec_id
+        self.terminal = terminal
+        """Whether the process is on a terminal, which has no standard error."""
         self._agent = agent
 
     def read_stdout(self) -> AsyncIterator[bytes]:
@@ -122,7 +129,10 @@ class ContainerProcess:
         return response.status
 
     async def communicate(self, input: bytes = b"") -> Result:
-        """Write `input`, read all output, and wait for the end."""
+        """Write `input`, read all output, and wait for the end.
+
+        All output of a terminal is in `stdout`, in its order.
+        """
 
         async def feed() -> None:
             with process_may_have_ended():
@@ -131,10 +141,12 @@ class ContainerProcess:
 
         feeding = asyncio.create_task(feed())
         try:
-            stdout, stderr = await asyncio.gather(
-                _collect(self.read_stdout()), _collect(self.read_stderr())
-            )
-            return Result(await self.wait(), stdout, stderr)
+            streams = [self.read_stdout()]
+            if not self.terminal:
+                # On a terminal, this would take away a part of the one output.
+                streams.append(self.read_stderr())
+            stdout, *stderr = await asyncio.gather(*map(_collect, streams))
+            return Result(await self.wait(), stdout, b"".join(stderr))
         finally:
             feeding.cancel()
             await asyncio.wait([feeding])

@@ -17,9 +17,14 @@ class GuestContainer:
     connection is lost.
     """
 
-    def __init__(self, agent: AgentServiceClient, container_id: str) -> None:
+    def __init__(
+        self, agent: AgentServiceClient, container_id: str, *, terminal: bool = False
+    ) -> None:
+        """`terminal` says that the first process is on one."""
         self.id = container_id
-        self.init = ContainerProcess(agent, container_id, container_id)
+        self.init = ContainerProcess(
+            agent, container_id, container_id, terminal=terminal
+        )
         self._agent = agent
 
     async def start(self) -> None:
@@ -36,7 +41,9 @@ class GuestContainer:
             container_id=self.id, exec_id=exec_id, process=process
         )
         await self._agent.exec_process(request)
-        return ContainerProcess(self._agent, self.id, exec_id)
+        return ContainerProcess(
+            self._agent, self.id, exec_id, terminal=process.Terminal
+        )
 
     async def kill(self) -> None:
         """Send SIGKILL to every process of the container."""

@@ -18,8 +18,6 @@ from kata_host.client.container_process import ContainerProcess, process_may_hav
 from kata_host.ctl import terminal
 from kata_host.ctl.host_stream import STDERR, STDIN, STDOUT, HostStream, write_chunks
 
-END_OF_FILE: Final = b"\x04"
-"""Ctrl-D, which tells a terminal that the input has ended (man 3 termios, VEOF)."""
 PASSED_ON: Final = (
     signal.SIGHUP,
     signal.SIGINT,
@@ -49,7 +47,7 @@ async def attach(
             stack.enter_context(terminal.raw(STDIN))
         await stack.enter_async_context(_signals_passed_on(process, kill, tty=tty))
         if stdin:
-            await stack.enter_async_context(_in_background(_feed(process, tty=tty)))
+            await stack.enter_async_context(_in_background(_feed(process)))
         elif not tty:
             await process.close_stdin()
         streams = [(process.read_stdout(), STDOUT)]
@@ -73,16 +71,13 @@ async def _copy_output(streams: list[tuple[AsyncIterator[bytes], int]]) -> bool:
     return complete
 
 
-async def _feed(process: ContainerProcess, *, tty: bool) -> None:
+async def _feed(process: ContainerProcess) -> None:
     """Pass our standard input on until our input or the process ends."""
     with contextlib.closing(HostStream(STDIN, writing=False)) as source:
         with process_may_have_ended():
             async for data in source:
                 await process.write_stdin(data)
-            if tty:
-                await process.write_stdin(END_OF_FILE)
-            else:
-                await process.close_stdin()
+            await process.close_stdin()
 
 
 @contextlib.asynccontextmanager

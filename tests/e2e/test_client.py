@@ -114,6 +114,36 @@ async def test_a_terminal_is_resized(client: AgentClient, rootfs: str) -> None:
     assert b"33 77" in output
 
 
+async def test_all_output_of_a_terminal_is_stdout_and_in_order(
+    client: AgentClient, rootfs: str
+) -> None:
+    numbers = [b"%d" % number for number in range(1, 2001)]
+    script = "seq 1 1000; seq 1001 2000 >&2"
+    storage, root = writable_layer("c1", rootfs)
+    process = default_process(["sh", "-c", script], terminal=True)
+    spec = default_spec("c1", process, rootfs=root)
+    async with client.started_container("c1", spec, [storage]) as container:
+        result = await container.init.communicate()
+    assert (result.stdout.split(), result.stderr) == (numbers, b"")
+    container = await new_container(client, rootfs, "sleep", "1000")
+    for number in range(10):
+        executed = await container.exec(f"e{number}", process)
+        result = await executed.communicate()
+        assert (result.stdout.split(), result.stderr) == (numbers, b"")
+    await container.remove()
+
+
+async def test_an_unfinished_line_reaches_a_terminal_and_the_end_too(
+    client: AgentClient, rootfs: str
+) -> None:
+    container = await new_container(client, rootfs, "sleep", "1000")
+    process = default_process(["sh", "-c", "stty -echo; cat"], terminal=True)
+    executed = await container.exec("e1", process)
+    result = await executed.communicate(b"abc")
+    assert result.stdout.endswith(b"abc")
+    await container.remove()
+
+
 async def test_removing_a_container_ends_its_processes(
     client: AgentClient, rootfs: str
 ) -> None:

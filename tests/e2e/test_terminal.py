@@ -95,12 +95,26 @@ def test_the_settings_are_restored_when_the_guest_dies(
     assert terminal.settings() == before
 
 
-def test_input_that_is_no_terminal_ends_with_ctrl_d(started: Start) -> None:
+@pytest.mark.parametrize("given", [b"hello\n", b"hello", b""])
+def test_input_that_is_no_terminal_comes_to_its_end(
+    started: Start, given: bytes
+) -> None:
+    script = "stty -echo -onlcr; cat; echo done"
     process = started(
-        *("run", "-i", "-t", "--", "sh", "-c", "cat; echo done"),
+        *("run", "-i", "-t", "--", "sh", "-c", script),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
     )
-    output, _ = process.communicate(b"hello\n", timeout=30)
+    output, _ = process.communicate(given, timeout=30)
     assert process.returncode == 0
-    assert output.endswith(b"done\r\n")
+    assert output.endswith(given + b"done\n")
+
+
+def test_a_shell_on_a_terminal_ends_with_the_input(started: Start) -> None:
+    process = started(
+        *("run", "-i", "-t", "--", "sh"), stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    # The command takes the first end, and the shell, which edits lines, another one.
+    output, _ = process.communicate(b"echo $((6*7)); cat\n", timeout=30)
+    assert process.returncode == 0
+    assert b"42" in output

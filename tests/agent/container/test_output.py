@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import tty
 
 import pytest
 
@@ -73,3 +74,74 @@ async def test_closing_an_output_ends_its_readers() -> None:
     output.close()
     assert await asyncio.gather(*reading) == [b"", b"", b""]
     os.close(writer)
+
+
+async def test_an_output_that_others_hold_ends_without_a_reader() -> None:
+    reader, writer = os.pipe()
+    output = Output(reader)
+    output.end_soon()
+    end = asyncio.Event()
+    asyncio.get_running_loop().call_later(LINGER, end.set)
+    await end.wait()
+    assert output.is_closed
+    os.close(writer)
+
+
+async def test_an_output_that_a_process_holds_is_not_closed_as_ended() -> None:
+    reader, writer = os.pipe()
+    output = Output(reader)
+    output.close_if_ended()
+    os.write(writer, b"x")
+    os.close(writer)
+    output.close_if_ended()
+    assert await output.read(100) == b"x"
+    output.close_if_ended()
+    assert output.is_closed
+
+
+async def test_all_of_a_terminal_is_read_after_the_end_though_others_hold_it() -> None:
+    master, slave = os.openpty()
+    tty.setraw(slave)
+    output = Output(master)
+    # More than the 4,095 bytes that FIONREAD counts.
+    os.write(slave, b"x" * 10_000)
+    output.end_soon()
+    end = asyncio.Event()
+    asyncio.get_running_loop().call_later(LINGER, end.set)
+    await end.wait()
+    chunks = []
+    while chunk := await output.read(1000):
+        chunks.append(chunk)
+    assert b"".join(chunks) == b"x" * 10_000
+    os.close(slave)
+
+
+async def test_a_terminal_that_is_written_for_ever_ends() -> None:
+    master, slave = os.openpty()
+    tty.setraw(slave)
+    os.set_blocking(slave, False)
+    output = Output(master)
+    os.write(slave, b"before")
+    output.end_soon()
+    end = asyncio.Event()
+    asyncio.get_running_loop().call_later(LINGER, end.set)
+    await end.wait()
+    received = b""
+    while chunk := await output.read(1 << 16):
+        received += chunk
+        os.write(slave, bytes(4000))
+    assert received.startswith(b"before")
+    os.close(slave)
+
+
+async def test_the_last_bytes_of_a_terminal_are_not_taken_for_the_end() -> None:
+    master, slave = os.openpty()
+    tty.setraw(slave)
+    output = Output(master)
+    os.write(slave, b"x")
+    os.close(slave)
+    # The byte may still be on its way inside of the kernel.
+    output.close_if_ended()
+    assert await output.read(10) == b"x"
+    output.close_if_ended()
+    assert output.is_closed

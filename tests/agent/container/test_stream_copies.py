@@ -13,12 +13,15 @@ from kata_agent.container.output import Output
 from kata_agent.container.stream_copies import StreamCopies
 from kata_agent.container.stream_copy import StreamCopy
 from kata_agent.container.stream_dialer import StreamDialer
+from kata_agent.options.config import Config
 from kata_agent.ports.unix_ports import UnixPorts
 from tests.helpers.domain import container_request, open_sandbox
 from tests.helpers.namespace import World, in_namespaces
 from tests.helpers.stream_ports import BASE, accept, listen, receive_all
 
 SIZE = 700_000
+CONFIG = Config(container_pipe_size=1 << 20)
+"""The pipe holds all of it."""
 
 
 def copy(data: bytes) -> tuple[StreamCopy, socket.socket]:
@@ -58,7 +61,9 @@ async def test_the_end_of_the_sandbox_does_not_wait_for_a_host_that_never_reads(
     world: World,
 ) -> None:
     with patch.object(stream_copies, "LONGEST_END", 0.1):
-        async with open_sandbox(streams=StreamDialer(UnixPorts(BASE))) as sandbox:
+        async with open_sandbox(
+            CONFIG, streams=StreamDialer(UnixPorts(BASE))
+        ) as sandbox:
             request = container_request("c1", "head", "-c", str(SIZE), "/dev/zero")
             request.stdout_port = 2002
             listener = listen(2002)

@@ -13,6 +13,7 @@ from unittest.mock import patch
 
 from kata_agent.container import stream_copy
 from kata_agent.container.stream_dialer import StreamDialer
+from kata_agent.options.config import Config
 from kata_agent.ports.unix_ports import UnixPorts
 from kata_agent.sandbox.sandbox import Sandbox
 from tests.helpers.domain import container_request, exec_request, open_sandbox
@@ -20,7 +21,8 @@ from tests.helpers.namespace import World, in_namespaces
 from tests.helpers.stream_ports import BASE, accept, listen, receive_all
 
 SIZE = 700_000
-"""Bytes: more than the sockets between agent and host hold, less than with the pipe."""
+"""Bytes: more than the sockets between agent and host hold, less than the pipe does."""
+CONFIG = Config(container_pipe_size=1 << 20)
 WRITE = f"head -c {SIZE} /dev/zero"
 
 
@@ -29,7 +31,7 @@ async def sandbox_and_host(
     script: str, *, terminal: bool = False
 ) -> AsyncIterator[tuple[Sandbox, socket.socket]]:
     """Start `script` in container c1; yield the sandbox and the host's connection."""
-    async with open_sandbox(streams=StreamDialer(UnixPorts(BASE))) as sandbox:
+    async with open_sandbox(CONFIG, streams=StreamDialer(UnixPorts(BASE))) as sandbox:
         listener = listen(2002)
         request = container_request("c1", "sh", "-c", script, terminal=terminal)
         request.stdout_port = 2002
