@@ -35,6 +35,7 @@ from ttrpc.frame import (
     RawFrame,
     ReceivedFrame,
 )
+from ttrpc.keepalive import PROBE
 from ttrpc.metadata import Pairs
 from ttrpc.outbox import Outbox
 from ttrpc.service import Cardinality, Method
@@ -157,6 +158,14 @@ class ClientConnection:
             stream.advance(StreamEvent.LOCAL_CLOSE)
             self.outbox.put_close(stream.stream_id)
         self._end(stream)
+
+    def send_probe(self) -> None:
+        """Send a request that any server answers; the answer is ignored.
+
+        Nothing is sent when the stream ids are used up: no call can follow either.
+        """
+        if self._next_id <= LAST_ID:
+            self._send_request(PROBE, 0, b"", 0, ())
 
     def end_all(self) -> None:
         """End every call and stream, because the connection has ended."""

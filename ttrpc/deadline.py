@@ -70,6 +70,18 @@ def checked_timeout(name: str, timeout: float | None) -> float | None:
     return timeout
 
 
+def checked_period(name: str, seconds: float | None) -> float | None:
+    """Return a number of seconds that is more than 0; None if it never ends.
+
+    Raises:
+        ValueError: `seconds` is not a positive number; the text has its `name`.
+    """
+    seconds = checked_timeout(name, seconds)
+    if seconds == 0:
+        raise ValueError(f"{name} 0: not a positive number")
+    return seconds
+
+
 def checked_deadline(deadline: Deadline) -> Deadline | None:
     """Return a deadline that a caller gave; None if it never comes.
 

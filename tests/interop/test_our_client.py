@@ -323,3 +323,15 @@ async def test_reconnecting_to_a_server_that_came_back(
                         break
                     except Closed:
                         continue  # the end of the first one was not yet noticed
+
+
+# --- keepalive ---
+
+
+async def test_it_answers_the_probes_of_a_keepalive(go_server: str) -> None:
+    """The connection is idle for four checks, and then for four more with a call."""
+    async with await Client.connect(go_server, keepalive=1.5) as client:
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(client.wait_closed(), 2)
+        await client.call(ECHO["Sleep"], UInt64Value(value=2 * SECOND))
+        assert await echo(client, b"hi") == b"hi"

@@ -309,3 +309,19 @@ def test_the_end_of_the_connection_ends_all(client: Client) -> None:
     assert stream.is_closed
     assert not client.connection.calls
     assert not client.connection.streams
+
+
+def test_a_probe_is_a_request_whose_answer_is_ignored(client: Client) -> None:
+    client.connection.send_probe()
+    ((stream_id, kind, flags, body),) = client.sent
+    assert (stream_id, kind, flags) == (1, REQUEST, 0)
+    assert Request.FromString(bytes(body)).service == "ttrpc.Keepalive"
+    client.connection.receive_frame((1, RESPONSE, 0, NOT_FOUND))
+    assert client.events == []
+    assert client.call() == 3
+
+
+def test_no_probe_is_sent_when_the_ids_are_used_up(client: Client) -> None:
+    client.connection._next_id = LAST_ID + 2
+    client.connection.send_probe()
+    assert not client.connection.outbox.chunks

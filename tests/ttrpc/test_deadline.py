@@ -5,7 +5,13 @@ import math
 
 import pytest
 
-from ttrpc.deadline import INT64_MAX, Deadline, checked_deadline, checked_timeout
+from ttrpc.deadline import (
+    INT64_MAX,
+    Deadline,
+    checked_deadline,
+    checked_period,
+    checked_timeout,
+)
 
 
 class Clock:
@@ -77,3 +83,12 @@ def test_a_timeout_stays_as_it_is(timeout: float) -> None:
 def test_a_timeout_that_is_no_time_is_refused(timeout: float) -> None:
     with pytest.raises(ValueError, match=f"^wait {timeout}: neither 0 nor"):
         checked_timeout("wait", timeout)
+
+
+def test_a_period_is_a_positive_number() -> None:
+    assert checked_period("idle", 0.5) == 0.5
+    assert checked_period("idle", math.inf) is None
+    with pytest.raises(ValueError, match="^idle 0: not a positive number$"):
+        checked_period("idle", 0)
+    with pytest.raises(ValueError, match="^idle -1: "):
+        checked_period("idle", -1)

@@ -28,7 +28,7 @@ from ttrpc.client_call import (
     timed_out,
     timeout_nano,
 )
-from ttrpc.deadline import Deadline, checked_timeout
+from ttrpc.deadline import Deadline, checked_period, checked_timeout
 from ttrpc.errors import Closed
 from ttrpc.interceptor import Interceptor, chain
 from ttrpc.limits import Limits
@@ -53,6 +53,7 @@ class Client:
         interceptors: Sequence[Interceptor] = (),
         limits: Limits | None = None,
         reconnect: float | None = None,
+        keepalive: float | None = None,
     ) -> None:
         """Use a connected socket, which the client owns from now on.
 
@@ -60,16 +61,17 @@ class Client:
         `call_timeout` is `timeout` here.
 
         Raises:
-            ValueError: `timeout` or `reconnect` is not a number of seconds, `reconnect`
-                is without an address, or `sock` is not a connected stream socket
-                without TLS.
+            ValueError: a number of seconds is none, `reconnect` is without an address,
+                or `sock` is not a connected stream socket without TLS.
         """
         self._timeout = checked_timeout("timeout", timeout)
         check_reconnect(reconnect, address)
+        keepalive = checked_period("keepalive", keepalive)
         check_connected(sock)
         self._address = address
         self._limits = limits or Limits()
         self._reconnect = reconnect
+        self._keepalive = keepalive
         self._closed = False
         self._dial_lock = asyncio.Lock()
         self._session = self._use(sock)
@@ -89,6 +91,7 @@ class Client:
         interceptors: Sequence[Interceptor] = (),
         limits: Limits | None = None,
         reconnect: float | None = None,
+        keepalive: float | None = None,
     ) -> Self:
         """Connect to an address.
 
@@ -102,14 +105,17 @@ class Client:
             reconnect: Seconds that a call may spend on connecting again after the
                 connection was lost; None never connects again. Calls in flight fail
                 in any case, because the server may have carried them out.
+            keepalive: Seconds within which a server is noticed that has died without
+                closing the connection, or stands still; None does not look. The
+                connection is closed then, and calls in flight fail.
 
         Raises:
-            ValueError: `address` is not an address, or `timeout`, `call_timeout` or
-                `reconnect` is negative or not a number.
+            ValueError: `address` is not an address, or a number of seconds is none.
             Closed: nobody listens there.
         """
         checked_timeout("call_timeout", call_timeout)
         check_reconnect(reconnect, address)
+        keepalive = checked_period("keepalive", keepalive)
         sock = await dial(address, timeout=timeout)
         return cls(
             sock,
@@ -118,6 +124,7 @@ class Client:
             interceptors=interceptors,
             limits=limits,
             reconnect=reconnect,
+            keepalive=keepalive,
         )
 
     @property
@@ -284,7 +291,7 @@ class Client:
 
     def _use(self, sock: socket.socket) -> ClientSession:
         sock.setblocking(False)
-        return ClientSession(sock, self._limits)
+        return ClientSession(sock, self._limits, self._keepalive)
 
 
 def _until(deadline: Deadline | None) -> asyncio.Timeout:

@@ -13,6 +13,7 @@ from ttrpc.aio.transport import Transport
 from ttrpc.client_connection import ClientConnection
 from ttrpc.errors import Closed, StreamFull
 from ttrpc.frame import Payload
+from ttrpc.keepalive import NO_ANSWER, Keepalive, Step
 from ttrpc.limits import Limits
 from ttrpc.metadata import Pairs
 from ttrpc.quota import Quota
@@ -30,14 +31,20 @@ class ClientSession:
         "_held",
         "_inbox_limit",
         "_inboxes",
+        "_keepalive_timer",
         "_loop",
         "_timers",
         "connection",
         "transport",
     )
 
-    def __init__(self, sock: socket.socket, limits: Limits) -> None:
-        """Use a connected, nonblocking socket."""
+    def __init__(
+        self, sock: socket.socket, limits: Limits, keepalive: float | None = None
+    ) -> None:
+        """Use a connected, nonblocking socket.
+
+        `keepalive` is the time in seconds within which a dead server is noticed.
+        """
         self._loop = asyncio.get_running_loop()
         self._calls: dict[int, PendingCall] = {}
         """The unary calls that wait for their answer, by stream id."""
@@ -57,6 +64,9 @@ class ClientSession:
             message_limit=limits.message,
         )
         self._cork = self.transport.cork
+        self._keepalive_timer: asyncio.TimerHandle | None = None
+        if keepalive is not None:
+            self._schedule_check(Keepalive(keepalive, now=self._loop.time()))
 
     async def call(
         self,
@@ -143,6 +153,21 @@ class ClientSession:
             self._cork.flush_soon()
             self.transport.wake()
 
+    def _schedule_check(self, keepalive: Keepalive) -> None:
+        self._keepalive_timer = self._loop.call_later(
+            keepalive.interval, self._check_alive, keepalive
+        )
+
+    def _check_alive(self, keepalive: Keepalive) -> None:
+        step = keepalive.check(self.transport.received, now=self._loop.time())
+        if step is Step.GIVE_UP:
+            self.transport.close(NO_ANSWER)
+            return
+        if step is Step.PROBE:
+            self.connection.send_probe()
+            self._cork.flush_soon()
+        self._schedule_check(keepalive)
+
     # The events of the connection.
 
     def call_succeeded(self, stream_id: int, payload: bytes) -> None:
@@ -191,6 +216,8 @@ class ClientSession:
             inbox.end(reason)
             inbox.release()
         self._inboxes.clear()
+        if self._keepalive_timer is not None:
+            self._keepalive_timer.cancel()
         for timer in self._timers.values():
             timer.cancel()
         self._timers.clear()

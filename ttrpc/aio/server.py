@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Final, Self
 
 from ttrpc.address import Address
+from ttrpc.aio.idle_watch import IdleWatch
 from ttrpc.aio.listen import listen
 from ttrpc.aio.listener import Listener
 from ttrpc.aio.peer import peer_of
@@ -24,6 +25,7 @@ from ttrpc.call_context import Peer
 from ttrpc.call_counts import CallCounts
 from ttrpc.codes import Code
 from ttrpc.counters import Counters
+from ttrpc.deadline import checked_period
 from ttrpc.errors import Closed, ServerClosed, StatusError
 from ttrpc.interceptor import Interceptor
 from ttrpc.limits import Limits
@@ -58,6 +60,7 @@ class Server:
         authorize: Callable[[Peer], bool] | None = None,
         connected: ConnectionHook | None = None,
         disconnected: ConnectionHook | None = None,
+        idle_timeout: float | None = None,
     ) -> None:
         """Set up a server that does not listen yet.
 
@@ -69,9 +72,13 @@ class Server:
                 the peer is hung up on.
             connected: Called with each connection that is served from now on.
             disconnected: Called when it has ended; `closed` has the cause.
+            idle_timeout: Seconds after which a connection is closed on which no call
+                is in flight and no frame arrives, or on which the rest of a frame does
+                not; it may take a quarter more. None leaves them open.
 
         Raises:
-            ValueError: two of `services` have the same name.
+            ValueError: two of `services` have the same name, or `idle_timeout` is not
+                a positive number.
             TypeError: one of the functions is a coroutine function.
         """
         for name, function in (
@@ -82,6 +89,7 @@ class Server:
         ):
             if function is not None and is_coroutine(function):
                 raise TypeError(f"{name}: {function!r} must be a plain function")
+        idle_timeout = checked_period("idle_timeout", idle_timeout)
         limits = limits or Limits()
         self._serving = Serving(
             Routes(services, interceptors),
@@ -98,6 +106,9 @@ class Server:
         """Connections so far."""
         self._listeners: list[Listener] = []
         self._sessions: dict[ServerSession, ServedConnection] = {}
+        self._idle_watch: IdleWatch | None = None
+        if idle_timeout is not None:
+            self._idle_watch = IdleWatch(idle_timeout, self._sessions)
         self._ending: set[asyncio.Task[None]] = set()
         """Wait for the handlers of connections that have ended."""
         self._closed = False
@@ -194,6 +205,8 @@ class Server:
         session = ServerSession(self._serving, sock, peer, ended=self._session_ended)
         connection = self._sessions[session] = ServedConnection(peer, session)
         self._served += 1
+        if self._idle_watch is not None:
+            self._idle_watch.start()
         self._empty.clear()
         _call_hook(self._connected, connection)
         return connection

@@ -322,6 +322,17 @@ class ServerSession:
             self.transport.close(reason)
 
     @property
+    def progress(self) -> object:
+        """A value that changes with all that the peer does; None while it may wait.
+
+        It may wait while calls of it are in flight, but never within a frame.
+        """
+        transport = self.transport
+        if transport.is_within_frame:
+            return transport.frames
+        return None if self._calls else (transport.frames, transport.sent)
+
+    @property
     def calls_in_flight(self) -> int:
         """Number of calls that have a task."""
         return len(self._calls)

@@ -54,6 +54,7 @@ class Transport:
         "_unread",
         "closed",
         "cork",
+        "frames",
         "on_empty",
         "received",
         "sent",
@@ -99,6 +100,8 @@ class Transport:
         """What `wait_closed` waits for; made on first use."""
         self.received = self.sent = 0
         """Bytes so far."""
+        self.frames = 0
+        """Frames that were received so far."""
         self.closed: Closed | None = None
         """The cause of the connection's end; None while it is open."""
         self.on_empty: Callable[[], None] | None = None
@@ -123,10 +126,19 @@ class Transport:
         self.received += size
         if not size:
             self.close("closed by the peer")
-        elif buffer is None:
-            self._receive_frames(self._decoder.receive(data))
-        else:
-            self._receive_frames(self._decoder.fill(size))
+            return
+        decoder = self._decoder
+        frames = decoder.receive(data) if buffer is None else decoder.fill(size)
+        self.frames += len(frames)
+        self._receive_frames(frames)
+
+    @property
+    def is_within_frame(self) -> bool:
+        """Whether the peer has sent a part of a frame that it does not go on with.
+
+        Not while this side does not read.
+        """
+        return self._backlog is None and not self._decoder.is_idle
 
     def _receive_frames(self, frames: Iterable[ReceivedFrame]) -> None:
         cork = self.cork

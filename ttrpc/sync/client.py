@@ -24,7 +24,7 @@ from ttrpc.client_call import (
     timed_out,
     timeout_nano,
 )
-from ttrpc.deadline import Deadline, checked_timeout
+from ttrpc.deadline import Deadline, checked_period, checked_timeout
 from ttrpc.errors import Closed
 from ttrpc.interceptor import chain
 from ttrpc.limits import Limits
@@ -62,13 +62,16 @@ class Client:
         interceptors: Sequence[Interceptor] = (),
         limits: Limits | None = None,
         reconnect: float | None = None,
+        keepalive: float | None = None,
     ) -> None:
         self._timeout = checked_timeout("timeout", timeout)
         check_reconnect(reconnect, address)
+        keepalive = checked_period("keepalive", keepalive)
         check_connected(sock)
         self._address = address
         self._limits = limits or Limits()
         self._reconnect = reconnect
+        self._keepalive = keepalive
         self._closed = False
         self._peer = Peer(str(address))
         self._guard = ThreadGuard()
@@ -86,10 +89,12 @@ class Client:
         interceptors: Sequence[Interceptor] = (),
         limits: Limits | None = None,
         reconnect: float | None = None,
+        keepalive: float | None = None,
     ) -> Self:
         """Connect to an address, for up to `timeout` seconds; None tries once."""
         checked_timeout("call_timeout", call_timeout)
         check_reconnect(reconnect, address)
+        keepalive = checked_period("keepalive", keepalive)
         sock = dial(address, timeout=timeout)
         return cls(
             sock,
@@ -98,6 +103,7 @@ class Client:
             interceptors=interceptors,
             limits=limits,
             reconnect=reconnect,
+            keepalive=keepalive,
         )
 
     @property
@@ -209,7 +215,7 @@ class Client:
         return self._session
 
     def _use(self, sock: socket.socket) -> ClientSession:
-        return ClientSession(sock, self._limits, self._guard)
+        return ClientSession(sock, self._limits, self._guard, self._keepalive)
 
     def _dial_again(self, context: CallContext) -> socket.socket:
         """Connect within the time of `reconnect` and of the call.

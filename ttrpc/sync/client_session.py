@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import select
 import socket
+import time
 from typing import Any, Final
 
 from ttrpc.client_connection import ClientConnection
@@ -16,6 +17,7 @@ from ttrpc.deadline import Deadline
 from ttrpc.errors import Closed, StreamFull, TtrpcError
 from ttrpc.frame import Payload
 from ttrpc.frame_decoder import FrameDecoder
+from ttrpc.keepalive import NO_ANSWER, Keepalive, Step
 from ttrpc.limits import Limits
 from ttrpc.metadata import Pairs
 from ttrpc.service import Method
@@ -32,10 +34,17 @@ LONG_WAIT: Final = 86_400.0
 class ClientSession:
     """One connection and the calls on it, for one thread at a time."""
 
-    def __init__(self, sock: socket.socket, limits: Limits, guard: ThreadGuard) -> None:
+    def __init__(
+        self,
+        sock: socket.socket,
+        limits: Limits,
+        guard: ThreadGuard,
+        keepalive: float | None = None,
+    ) -> None:
         """Use a connected socket, which the session owns from now on.
 
-        The session's users enter `guard` around each of its methods.
+        The session's users enter `guard` around each of its methods. `keepalive` is
+        the time in seconds within which a dead server is noticed, while one waits.
         """
         self.guard = guard
         sock.setblocking(False)
@@ -53,6 +62,11 @@ class ClientSession:
         """Whether bytes are being sent or received. If an exception like
         KeyboardInterrupt left it True, no one knows which were: to send them again, or
         to lose some, would put the frames behind them out of step."""
+        self._received = 0
+        """Bytes so far."""
+        self._keepalive: Keepalive | None = None
+        if keepalive is not None:
+            self._keepalive = Keepalive(keepalive, now=time.monotonic())
         self.closed: Closed | None = None
         """The cause of the connection's end; None while it is open."""
 
@@ -140,17 +154,27 @@ class ClientSession:
         writing = bool(self.connection.outbox.chunks)
         events = select.POLLIN | (select.POLLOUT if writing else 0)
         self._poll.register(self._sock, events)
-        wait = None
-        if deadline is not None:
-            wait = max(deadline.remaining(), 0)
         # poll takes a C int of milliseconds, and a caller's timeout may be longer.
-        ready = self._poll.poll(None if wait is None else min(wait, LONG_WAIT) * 1000)
-        if not ready:
-            if wait is not None and wait > LONG_WAIT:
-                return
+        wait = LONG_WAIT
+        if deadline is not None:
+            wait = min(wait, max(deadline.remaining(), 0))
+        if self._keepalive is not None:
+            wait = min(wait, self._keepalive.interval)
+        ready = self._poll.poll(wait * 1000)
+        if ready:
+            if ready[0][1] & ~select.POLLOUT:
+                self._read()
+        elif deadline is not None and deadline.remaining() <= 0:
             raise TimeoutError
-        if ready[0][1] & ~select.POLLOUT:
-            self._read()
+        elif self._keepalive is not None:
+            self._check_alive(self._keepalive)
+
+    def _check_alive(self, keepalive: Keepalive) -> None:
+        step = keepalive.check(self._received, now=time.monotonic())
+        if step is Step.GIVE_UP:
+            self.close(NO_ANSWER)
+        elif step is Step.PROBE:
+            self.connection.send_probe()
 
     def fail(self, stream: Stream, error: TtrpcError) -> None:
         """End a stream from this side; harmless if it has ended."""
@@ -217,6 +241,7 @@ class ClientSession:
         if not size:
             self.close("closed by the peer")
             return
+        self._received += size
         receive, fill = self._decoder.receive, self._decoder.fill
         for frame in receive(data) if buffer is None else fill(size):
             self.connection.receive_frame(frame)
