@@ -1,19 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """One container: its state, and the operations on it.
 
-Callers hold `lifecycle_lock` around the operations that change the state. Signals,
-waits, streams and look-ups never wait for that lock.
+The operations are steps of the container's `lifecycle`: callers begin them there.
 """
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import copy
 import logging
 import signal
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Final
@@ -23,14 +21,12 @@ from kata_agent.cgroup.cgroup import Cgroup
 from kata_agent.cgroup.kill import kill_until_empty
 from kata_agent.child import Child
 from kata_agent.container.bundle import Bundle
-from kata_agent.container.container_state import (
-    TRANSITIONS,
-    ContainerEvent,
-    ContainerState,
-)
+from kata_agent.container.container_state import ContainerEvent, ContainerState
 from kata_agent.container.diagnostic import read_diagnostic
+from kata_agent.container.ending import is_ending
 from kata_agent.container.hooks import RUN_BY_AGENT, run_hooks
 from kata_agent.container.launch import Start, launch_on_pipes, launch_on_terminal
+from kata_agent.container.lifecycle import Lifecycle
 from kata_agent.container.oom_score import set_oom_score
 from kata_agent.container.process import Process, ProcessState
 from kata_agent.container.process_table import ProcessTable
@@ -41,7 +37,6 @@ from kata_agent.container.stream_copies import StreamCopies
 from kata_agent.container.stream_ports import StreamPorts
 from kata_agent.container.stream_source import StreamSource
 from kata_agent.errors import Internal, InvalidArgument, InvalidState
-from kata_agent.interruption import Interruption
 from kata_agent.network.stats import read_network_stats
 from kata_agent.oci.process import Requested
 from kata_agent.oci.resources import UNLIMITED, merge_resources, pop_unlimited
@@ -59,6 +54,8 @@ log = logging.getLogger(__name__)
 
 _NO_LIMIT: Final = contextlib.nullcontext()
 
+KILLED: Final = 128 + signal.SIGKILL
+"""The exit code of a process that was killed."""
 FREEZE_TIMEOUT: Final = 5.0
 """Seconds for PauseContainer; a process in an uninterruptible sleep never freezes."""
 
@@ -81,9 +78,7 @@ class Container:
         copies: StreamCopies,
     ) -> None:
         self.id: Final = container_id
-        self.lifecycle_lock: Final = asyncio.Lock()
-        self._interruption = Interruption(f"container {container_id!r}")
-        self._state = ContainerState.CREATING
+        self.lifecycle: Final = Lifecycle(container_id, self._is_ending)
         self.processes: Final = ProcessTable(container_id)
         self.spec: Spec = {}
         self.requested = Requested()
@@ -108,9 +103,8 @@ class Container:
         self.owns_cgroup = False
         """Whether all processes of the cgroup are its own, to be killed with it."""
 
-    @property
-    def state(self) -> ContainerState:
-        return self._state
+    def _is_ending(self) -> bool:
+        return self._init is None or is_ending(self._proc, self._init.pid)
 
     @property
     def proc(self) -> Path:
@@ -131,41 +125,11 @@ class Container:
         """The pipe to which the container's hooks write."""
         return self._bundle.hook_output.path
 
-    def check(self, event: ContainerEvent) -> None:
-        """Raise unless the container's state has a transition for `event`.
-
-        Raises `InvalidArgument` for a removed container, otherwise `InvalidState`.
-        """
-        if self._state is ContainerState.REMOVED:
-            raise InvalidArgument(f"container {self.id!r}: not found")
-        if (self._state, event) not in TRANSITIONS:
-            raise InvalidState(
-                f"container {self.id!r}: cannot {event}, it is {self._state}"
-            )
-
-    @contextlib.asynccontextmanager
-    async def step(self, event: ContainerEvent) -> AsyncIterator[None]:
-        """Work on the container in the block, which its removal interrupts.
-
-        Raises `InvalidState` then, and what `check` raises.
-        """
-        self.check(event)
-        async with self._interruption.step(event):
-            yield
-
-    def interrupt(self) -> None:
-        """Interrupt what is under way, because the container is to be removed."""
-        self._interruption.begin()
-
-    def _advance(self, event: ContainerEvent) -> None:
-        self._state = TRANSITIONS.get((self._state, event), self._state)
-
     async def create(self, spec: Spec, streams: StreamPorts) -> None:
         """Have the runtime build the container from a spec that is already adapted.
 
         `streams` are the ports of the init's streams.
         """
-        self.check(ContainerEvent.CREATE)
         self.spec = spec
         self._poststart = spec.get("hooks", {}).pop(RUN_BY_AGENT, [])
         await uninterrupted(self._bundle.write, spec)
@@ -183,11 +147,11 @@ class Container:
                 )
             if (cwd := spec["process"]["cwd"]) != "/":
                 await self._check_directory(cwd, self._init)
-        self._advance(ContainerEvent.CREATE)
+        self.lifecycle.advance(ContainerEvent.CREATE)
         self._init.on_exit(self._init_ended)
 
     def _init_ended(self, exit_code: int) -> None:
-        self._advance(ContainerEvent.EXIT)
+        self.lifecycle.advance(ContainerEvent.EXIT)
         log.info(
             "container ended",
             extra={"container_id": self.id, "exit_code": exit_code},
@@ -220,7 +184,6 @@ class Container:
 
     async def start(self, on_oom: Callable[[], None] | None) -> None:
         """Execute the init's program; `on_oom` is called for each OOM kill."""
-        self.check(ContainerEvent.START)
         if on_oom is not None:
             # Before the first instruction, so that no kill is missed.
             self._stop_oom_watch = self.cgroup.watch_oom(on_oom)
@@ -230,14 +193,25 @@ class Container:
             assert self._init is not None
             self._trace_run(self.id, self._init)
             try:
-                with self._bundle.hook_output.drained():
-                    await self._runtime.start(self.id)
+                await self._start_program(self._init)
                 await self._run_poststart()
             except BaseException:
                 # A poststart hook fails after the program has begun.
                 await self.cgroup.kill()
                 raise
-        self._advance(ContainerEvent.START)
+        self.lifecycle.advance(ContainerEvent.START)
+
+    async def _start_program(self, init: Child) -> None:
+        try:
+            with self._bundle.hook_output.drained():
+                await self._runtime.start(self.id)
+        except Internal as error:
+            # An init whose program cannot be executed ends by itself.
+            if self._is_ending() and await init.wait() == KILLED:
+                raise InvalidState(
+                    f"container {self.id!r}: cannot start, it was killed ({error})"
+                ) from error
+            raise
 
     async def _run_poststart(self) -> None:
         if not self._poststart:
@@ -258,7 +232,6 @@ class Container:
 
     async def exec(self, exec_id: str, process: Spec, streams: StreamPorts) -> None:
         """Start another process, whose spec is already adapted."""
-        self.check(ContainerEvent.EXEC)
         if (cwd := process["cwd"]) != "/":
             cwd = await blocking(resolve_before, self.id, cwd, self.proc / "root")
 
@@ -327,7 +300,6 @@ class Container:
 
         Raises `InvalidState` also if the init ends meanwhile, and `Timeout`.
         """
-        self.check(ContainerEvent.PAUSE)
         with span(
             "cgroup.freeze", {semconv.CONTAINER_ID: self.id}, subsystem="container"
         ):
@@ -341,20 +313,18 @@ class Container:
                     f"container {self.id!r}: cannot {ContainerEvent.PAUSE}, "
                     f"it is {ContainerState.STOPPED}"
                 )
-        self._advance(ContainerEvent.PAUSE)
+        self.lifecycle.advance(ContainerEvent.PAUSE)
 
     async def resume(self) -> None:
         """Thaw a paused container."""
-        self.check(ContainerEvent.RESUME)
         with span(
             "cgroup.thaw", {semconv.CONTAINER_ID: self.id}, subsystem="container"
         ):
             await self.cgroup.thaw()
-        self._advance(ContainerEvent.RESUME)
+        self.lifecycle.advance(ContainerEvent.RESUME)
 
     async def update(self, resources: Spec) -> None:
         """Apply OCI resources; limits that they do not name stay."""
-        self.check(ContainerEvent.UPDATE)
         limits = copy.deepcopy(resources)
         for name in pop_unlimited(limits):
             await blocking(self.cgroup.remove_limit, name)
@@ -394,11 +364,11 @@ class Container:
                 self._proc, process.pid
             ):
                 number = signal.SIGKILL
-        if number == signal.SIGKILL and is_init and self._state.is_paused:
+        if number == signal.SIGKILL and is_init and self.lifecycle.state.is_paused:
             # In cgroup v1 it would otherwise die only when the container is resumed.
             await self.cgroup.kill()
         process.send_signal(number)
-        if number == signal.SIGKILL and not self._state.is_paused:
+        if number == signal.SIGKILL and not self.lifecycle.state.is_paused:
             await self.cgroup.thaw_nested(process.wait)
 
     async def kill(self) -> None:
@@ -413,10 +383,10 @@ class Container:
 
         The runtime runs inside `slot`, which limits how many run at once.
         """
-        if self._state is ContainerState.REMOVED:
+        if self.lifecycle.state is ContainerState.REMOVED:
             return
-        self.interrupt()
-        await self._interruption.wait_for_steps()
+        self.lifecycle.interrupt()
+        await self.lifecycle.wait_for_steps()
         with span(
             "container.kill", {semconv.CONTAINER_ID: self.id}, subsystem="container"
         ):
@@ -439,5 +409,5 @@ class Container:
             if self.owns_cgroup:
                 await self.cgroup.remove()
         await blocking(self._bundle.remove)
-        self._advance(ContainerEvent.REMOVE)
+        self.lifecycle.advance(ContainerEvent.REMOVE)
         self.processes.close()

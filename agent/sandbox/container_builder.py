@@ -17,7 +17,13 @@ from kata_agent.container.container import Container
 from kata_agent.container.container_state import ContainerEvent
 from kata_agent.container.stream_copies import StreamCopies
 from kata_agent.container.stream_ports import StreamPorts
-from kata_agent.errors import AgentError, AlreadyExists, InvalidArgument
+from kata_agent.errors import (
+    AgentError,
+    AlreadyExists,
+    Internal,
+    InvalidArgument,
+    Unavailable,
+)
 from kata_agent.oci.cdi import refuse_cdi_devices
 from kata_agent.oci.process import Requested
 from kata_agent.oci.spec import Spec
@@ -108,7 +114,7 @@ class ContainerBuilder:
             refuse_cdi_devices(container.id, spec)
             if pid is PidNamespace.SHARED:
                 await self._setup.namespaces.share_pid()
-            async with container.step(ContainerEvent.CREATE):
+            async with container.lifecycle.step(ContainerEvent.CREATE):
                 container.pci_addresses = await guest.devices.add(request.devices, spec)
                 await guest.storages.add(request.storages, container.id)
                 await self._prepare(container, request, spec, pid)
@@ -116,8 +122,17 @@ class ContainerBuilder:
                     await container.create(spec, streams)
                 if request.shared_mounts:
                     await share_mounts(request.shared_mounts, others, container)
-        except BaseException:
+        except BaseException as error:
             await self._undo(container)
+            if (
+                pid is PidNamespace.SHARED
+                and isinstance(error, Internal)
+                and not self._setup.namespaces.has_pid
+            ):
+                raise Unavailable(
+                    f"container {container.id!r}: not created, because the pause "
+                    "process of the shared pid namespace has ended"
+                ) from error
             raise
 
     async def _undo(self, container: Container) -> None:

@@ -4,6 +4,10 @@
 ipc and uts are made with the sandbox, pid when the first container asks for it. A bind
 mount pins each of them (man 7 namespaces), so that they outlive every container.
 Containers join these files, never those in the `/proc` of another container.
+
+A pid namespace ends with its PID 1, the pause process: the kernel kills every process
+in it and lets none begin (man 7 pid_namespaces). The containers that shared it are
+stopped then, by SIGKILL, and the next one that asks for it gets a new one.
 """
 
 from __future__ import annotations
@@ -11,6 +15,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import enum
+import logging
+import os
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -19,7 +25,8 @@ from typing import Final
 from kata_agent.blocking import blocking
 from kata_agent.boot.root import can_pivot_root
 from kata_agent.child import Child
-from kata_agent.errors import InvalidArgument
+from kata_agent.container.oom_score import set_oom_score
+from kata_agent.errors import InvalidArgument, Unavailable
 from kata_agent.linux.mount import MNT_DETACH, MS_BIND, mount, unmount
 from kata_agent.linux.namespace import (
     CLONE_NEWIPC,
@@ -34,6 +41,11 @@ from kata_agent.sandbox.pause import start_pause
 from kata_agent.system_paths import SystemPaths
 from kata_tracing.span import span
 
+log = logging.getLogger(__name__)
+
+PAUSE_OOM_SCORE: Final = -1000
+"""The pause process is never killed when memory runs out (man 5 proc), because all
+containers of its namespace would be killed with it."""
 HOSTNAME_LIMIT: Final = 64
 """Bytes (man 2 sethostname)."""
 _OWN: Final = ("mount", "cgroup", "user", "time")
@@ -92,11 +104,20 @@ class SandboxNamespaces:
         return file
 
     async def share_pid(self) -> None:
-        """Make the shared pid namespace, if there is none yet."""
+        """Make the shared pid namespace, if there is none yet or it has ended."""
         async with self._pid_lock:
-            if self._pause is None:
+            if not self.has_pid:
                 with span("namespace.share_pid", subsystem="sandbox"):
+                    await self._unpin(self._directory / "pid")
                     await self._start_pause()
+
+    @property
+    def has_pid(self) -> bool:
+        """Whether there is a shared pid namespace in which processes can begin."""
+        if self._pause is not None:
+            # Its exit may not have been collected yet.
+            self._pause.poll()
+        return self._pause is not None and self._pause.exit_code is None
 
     async def _start_pause(self) -> None:
         root = self._directory / "pause"
@@ -105,26 +126,46 @@ class SandboxNamespaces:
             pid = await blocking(
                 start_pause, root, pivot_root=can_pivot_root(self._paths)
             )
-            self._pause = self._reaper.adopt(pid)
+            pause = self._reaper.adopt(pid)
         root.rmdir()
         file = self._make_file("pid")
-        await blocking(mount, str(pid_namespace_of(pid, self._proc)), file, "", MS_BIND)
+        namespace = pid_namespace_of(pid, self._proc)
+        try:
+            await blocking(mount, str(namespace), file, "", MS_BIND)
+        except OSError as error:
+            pause.kill_tree()
+            raise Unavailable(f"pause process: not pinned: {error}") from error
         self._pinned.append(file)
+        set_oom_score(self._proc, pid, PAUSE_OOM_SCORE)
+        self._pause = pause
+        pause.on_exit(lambda exit_code: self._pause_ended(pause, exit_code))
+
+    def _pause_ended(self, pause: Child, exit_code: int) -> None:
+        if pause is self._pause:
+            log.error(
+                "pause process ended, and the containers of its pid namespace with it",
+                extra={"pid": pause.pid, "exit_code": exit_code},
+            )
+
+    async def _unpin(self, file: Path) -> None:
+        """Unpin one namespace; none is fine."""
+        if file in self._pinned:
+            self._pinned.remove(file)
+            await blocking(unmount, file, MNT_DETACH)
+            os.unlink(file)
 
     async def unpin(self) -> None:
         """Unpin the namespaces; each ends with its last process."""
         if self._pause is None and not self._pinned:
             return
         with span("namespace.unpin", subsystem="sandbox"):
-            if self._pause is not None:
+            pause, self._pause = self._pause, None
+            if pause is not None:
                 with contextlib.suppress(ProcessLookupError):
-                    self._pause.send_signal(signal.SIGKILL)
-                await self._pause.wait()
-                self._pause = None
+                    pause.send_signal(signal.SIGKILL)
+                await pause.wait()
             while self._pinned:
-                file = self._pinned.pop()
-                await blocking(unmount, file, MNT_DETACH)
-                file.unlink()
+                await self._unpin(self._pinned[-1])
 
     def apply(self, spec: Spec, *, pid: PidNamespace, unified: bool) -> None:
         """Rewrite a spec's namespaces; `unified` is whether the guest has cgroup v2.

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from kata_agent.blocking import blocking
@@ -177,8 +177,10 @@ class Sandbox:
         check_container_id(container_id)
         if self._state is not SandboxState.OPEN:
             raise InvalidState(f"container {container_id!r}: the sandbox is ending")
-        if container_id in self._containers:
-            raise AlreadyExists(f"container {container_id!r}: already exists")
+        if (existing := self._containers.get(container_id)) is not None:
+            # An id is free when nothing of it is left.
+            being = ", and is being removed" if existing in self._removals else ""
+            raise AlreadyExists(f"container {container_id!r}: already exists{being}")
         if not request.HasField("OCI"):
             raise InvalidArgument(f"container {container_id!r}: no OCI spec")
         self._guest.reserve.fill()
@@ -202,7 +204,7 @@ class Sandbox:
         *,
         agent_pid: bool,
     ) -> None:
-        async with container.lifecycle_lock:
+        async with container.lifecycle.lock:
             try:
                 await self._builder.build(
                     container,
@@ -227,8 +229,7 @@ class Sandbox:
 
         async def start() -> None:
             async with (
-                container.lifecycle_lock,
-                container.step(ContainerEvent.START),
+                container.lifecycle.change(ContainerEvent.START),
                 self._runtime_limit.slot(),
             ):
                 await container.start(on_oom)
@@ -239,30 +240,31 @@ class Sandbox:
         """Run another process in a container."""
         container = self.container(request.container_id)
         check_exec_id(container.id, request.exec_id)
-        container.check(ContainerEvent.EXEC)
+        container.lifecycle.check(ContainerEvent.EXEC)
         process = exec_to_oci(request.process)
         if "env" in process:
             process["env"] = translate(process["env"], container.pci_addresses)
-        await blocking(
-            prepare_exec,
-            process,
-            ExecTarget(
-                id=container.id,
-                init=container.spec["process"],
-                requested=container.requested,
-                root=container.proc / "root",
-            ),
-            string_user=request.string_user,
-            cgroup_files=self._builder.cgroup_files,
-            paths=self._guest.paths,
-        )
+        async with container.lifecycle.step(ContainerEvent.EXEC):
+            await blocking(
+                prepare_exec,
+                process,
+                ExecTarget(
+                    id=container.id,
+                    init=container.spec["process"],
+                    requested=container.requested,
+                    root=container.proc / "root",
+                ),
+                string_user=request.string_user,
+                cgroup_files=self._builder.cgroup_files,
+                paths=self._guest.paths,
+            )
         streams = StreamPorts(
             request.stdin_port, request.stdout_port, request.stderr_port
         )
 
         async def start() -> None:
             async with (
-                container.step(ContainerEvent.EXEC),
+                container.lifecycle.step(ContainerEvent.EXEC),
                 self._runtime_limit.slot(),
             ):
                 await container.exec(request.exec_id, process, streams)
@@ -272,12 +274,22 @@ class Sandbox:
     async def pause_container(self, container_id: str) -> None:
         """Freeze a container."""
         container = self.container(container_id)
-        await self._operations.complete(_in_order(container, container.pause))
+
+        async def pause() -> None:
+            async with container.lifecycle.change(ContainerEvent.PAUSE):
+                await container.pause()
+
+        await self._operations.complete(pause())
 
     async def resume_container(self, container_id: str) -> None:
         """Let a frozen container go on."""
         container = self.container(container_id)
-        await self._operations.complete(_in_order(container, container.resume))
+
+        async def resume() -> None:
+            async with container.lifecycle.change(ContainerEvent.RESUME):
+                await container.resume()
+
+        await self._operations.complete(resume())
 
     async def update_container(
         self, container_id: str, message: oci_pb2.LinuxResources
@@ -293,8 +305,7 @@ class Sandbox:
         async def update() -> None:
             # An update may be completed by the values that an earlier one has set.
             async with (
-                container.lifecycle_lock,
-                container.step(ContainerEvent.UPDATE),
+                container.lifecycle.change(ContainerEvent.UPDATE),
                 self._runtime_limit.slot(),
             ):
                 await blocking(
@@ -349,11 +360,11 @@ class Sandbox:
         return removal
 
     async def _remove(self, container: Container) -> None:
-        container.interrupt()
+        container.lifecycle.interrupt()
         reserve, storages = self._guest.reserve, self._guest.storages
         # What waits for one of its processes ends sooner when they are dead.
         await reserve.undo(container.kill)
-        async with container.lifecycle_lock:
+        async with container.lifecycle.lock:
             if self._containers.get(container.id) is not container:
                 # Its creation failed and was undone; the id may be that of another one.
                 return
@@ -369,13 +380,5 @@ class Sandbox:
         While there is something, another removal can take it away.
         """
         left = self._guest.storages.is_used_by(container.id)
-        if container.state is ContainerState.REMOVED and not left:
+        if container.lifecycle.state is ContainerState.REMOVED and not left:
             del self._containers[container.id]
-
-
-async def _in_order(
-    container: Container, operation: Callable[[], Awaitable[None]]
-) -> None:
-    """Do `operation` after the earlier ones that change the state of `container`."""
-    async with container.lifecycle_lock:
-        await operation()

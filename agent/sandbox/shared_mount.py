@@ -115,7 +115,7 @@ def _find(
         container for container in others if kubernetes_name(container.spec) == name
     ]
     found = found or [container for container in others if container.id == name]
-    running = [container for container in found if container.state not in ENDED]
+    running = [each for each in found if each.lifecycle.state not in ENDED]
     found = running or found
     return found[-1] if found else None
 

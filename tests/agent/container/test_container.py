@@ -101,7 +101,7 @@ async def test_an_init_that_dies_during_the_freeze_leaves_the_container_stopped(
             patch.setattr(container.cgroup, "freeze", die_and_freeze)
             with pytest.raises(InvalidState, match="cannot pause, it is stopped"):
                 await sandbox.pause_container("c1")
-        assert container.state is ContainerState.STOPPED
+        assert container.lifecycle.state is ContainerState.STOPPED
         with pytest.raises(InvalidState, match="its init does not run"):
             _ = container.proc
         with pytest.raises(InvalidState, match="cannot resume, it is stopped"):
@@ -126,7 +126,7 @@ async def test_an_init_that_dies_during_the_thaw_leaves_the_container_stopped(
         with monkeypatch.context() as patch:
             patch.setattr(container.cgroup, "thaw", thaw_and_die)
             await sandbox.resume_container("c1")
-        assert container.state is ContainerState.STOPPED
+        assert container.lifecycle.state is ContainerState.STOPPED
 
 
 @in_namespaces("v1", "v2")

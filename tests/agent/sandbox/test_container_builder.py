@@ -79,7 +79,7 @@ async def test_a_cgroup_above_or_below_or_of_another_container_is_refused(
         assert isinstance(storages, NoStorages)
         assert storages.removed == []
         assert container.cgroup.pids() == [pid]
-        assert container.state is ContainerState.RUNNING
+        assert container.lifecycle.state is ContainerState.RUNNING
         # Once it has gone, its cgroup is free.
         await sandbox.remove_container("c1")
         await sandbox.create_container(request_in("/kubepods.slice/cri/c1/inner"))

@@ -5,11 +5,13 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 from pathlib import Path
 
 import pytest
 
-from kata_agent.errors import InvalidArgument
+from kata_agent.errors import InvalidArgument, InvalidState
+from kata_agent.sandbox import namespaces as namespaces_module
 from kata_agent.sandbox.sandbox import Sandbox
 from kata_protos import agent_pb2
 from tests.helpers.domain import (
@@ -159,6 +161,56 @@ async def test_a_container_never_joins_a_namespace_of_its_own_kind(
         assert mine["ipc"] == os.stat("/run/sandbox-ns/ipc").st_ino
         assert mine["pid"] != agent["pid"]
         assert mine["mnt"] != agent["mnt"]
+
+
+@in_namespaces("v1", "v2")
+async def test_a_pause_process_that_dies_is_logged_and_made_anew(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with open_sandbox() as sandbox:
+        await sandbox.create(agent_pb2.CreateSandboxRequest(sandbox_pidns=True))
+        first = await started(sandbox, "c1", "sleep", "1000")
+        alone = container_request("c2", "sleep", "1000")
+        await sandbox.create_container(alone, agent_pid=True)
+        await sandbox.start_container("c2")
+        mounts = len(Path("/proc/self/mountinfo").read_text().splitlines())
+        for number in range(3):
+            os.kill(_pause(), signal.SIGKILL)
+            # As the kernel does: a pid namespace ends with its PID 1.
+            assert await first.processes.wait("") == 137
+            with pytest.raises(InvalidState, match="it is stopped|it is ending"):
+                await sandbox.exec_process(exec_request(first.id, "e1", "true"))
+            assert sandbox.container("c2").proc.exists()
+            await sandbox.remove_container(first.id)
+            first = await started(sandbox, "c1", "sleep", "1000")
+            pid = (await namespaces(sandbox, "c1"))["pid"]
+            assert pid == os.stat(f"/proc/{_pause()}/ns/pid").st_ino
+            logged = [r for r in caplog.records if "pause process" in r.message]
+            assert len(logged) == number + 1
+        assert len(Path("/proc/self/mountinfo").read_text().splitlines()) == mounts
+        await sandbox.destroy()
+        # The end of the sandbox ends it, and that is no fault.
+        assert len([r for r in caplog.records if "pause process" in r.message]) == 3
+
+
+@in_namespaces("v1")
+async def test_the_pause_process_is_the_last_to_be_killed_for_memory(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A test without CAP_SYS_RESOURCE cannot set a score that low.
+    monkeypatch.setattr(namespaces_module, "PAUSE_OOM_SCORE", 7)
+    async with open_sandbox() as sandbox:
+        await sandbox.create(agent_pb2.CreateSandboxRequest(sandbox_pidns=True))
+        assert Path(f"/proc/{_pause()}/oom_score_adj").read_text() == "7\n"
+
+
+def _pause() -> int:
+    (pause,) = [
+        int(path.parent.name)
+        for path in Path("/proc").glob("[0-9]*/comm")
+        if path.read_text() == "pause\n"
+    ]
+    return pause
 
 
 @in_namespaces("v1")

@@ -237,7 +237,7 @@ async def test_a_creation_that_was_given_up_is_removed(world: World) -> None:
 async def test_removal_honours_its_timeout_and_goes_on(world: World) -> None:
     async with open_sandbox() as sandbox:
         container = await started(sandbox, "c1", "sleep", "1000")
-        async with container.lifecycle_lock:
+        async with container.lifecycle.lock:
             with pytest.raises(Timeout, match="not removed within"):
                 await sandbox.remove_container("c1", 0.05)
             again = asyncio.create_task(sandbox.remove_container("c1"))
@@ -282,7 +282,7 @@ async def test_the_control_path_does_not_wait(world: World) -> None:
         stdin = processes.find("e0").stdio.input
         polls.append(asyncio.create_task(stdin.write(bytes(1 << 20))))
         # A removal that is stuck as well.
-        async with sandbox.container("full").lifecycle_lock:
+        async with sandbox.container("full").lifecycle.lock:
             removal = asyncio.create_task(sandbox.remove_container("full"))
             async with asyncio.timeout(30):
                 for number in range(50):
@@ -367,6 +367,35 @@ async def test_a_storage_that_cannot_be_released_keeps_no_container(
         with pytest.raises(OSError, match="busy"):
             await sandbox.remove_container("c1")
         assert sandbox.containers == []
+
+
+@in_namespaces("v1")
+async def test_an_id_is_free_when_nothing_of_it_is_left(world: World) -> None:
+    async with open_sandbox() as sandbox:
+        await started(sandbox, "c1", "sleep", "1000")
+        storages = sandbox._guest.storages
+        remove_for, begun, release = (
+            storages.remove_for,
+            asyncio.Event(),
+            asyncio.Event(),
+        )
+
+        async def slow(container_id: str) -> None:
+            begun.set()
+            await release.wait()
+            await remove_for(container_id)
+
+        storages.remove_for = slow  # type: ignore[method-assign]  # to be slow
+        removal = asyncio.create_task(sandbox.remove_container("c1"))
+        await begun.wait()
+        with pytest.raises(
+            AlreadyExists, match="'c1': already exists, and is being removed"
+        ):
+            await sandbox.create_container(container_request("c1", "true"))
+        release.set()
+        await removal
+        storages.remove_for = remove_for  # type: ignore[method-assign]  # as it was
+        assert await run(sandbox, "c1", "true") == (0, b"")
 
 
 @in_namespaces("v1")
