@@ -8,6 +8,8 @@ import contextlib
 import os
 from pathlib import Path
 
+from kata_agent.reserve import THREADS
+
 
 def traces() -> dict[str, object]:
     """Return all processes, descriptors, mounts, cgroups and files."""
@@ -26,7 +28,7 @@ def traces() -> dict[str, object]:
 
 async def quiet_traces() -> dict[str, object]:
     """Return the traces once the threads of earlier calls have ended."""
-    while len(os.listdir("/proc/self/task")) > 1:
+    while len(os.listdir("/proc/self/task")) > 1 + THREADS:
         await asyncio.sleep(0.001)
     return traces()
 
