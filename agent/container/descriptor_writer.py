@@ -6,10 +6,11 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+import select
 from collections.abc import Callable
 
 from kata_agent.container.pipe_size import BUSY_CHUNK, enlarge_busy_pipe
-from kata_agent.container.readiness import Readiness
+from kata_agent.container.readiness import Readiness, events
 from kata_agent.errors import Internal
 
 
@@ -56,7 +57,10 @@ class DescriptorWriter:
                 raise Internal("stdin: closed before everything was written")
             try:
                 rest = rest[os.write(self.fd, rest) :]
-            except BlockingIOError:
+            except BlockingIOError as error:
+                if events(self.fd) & select.POLLHUP:
+                    # A terminal that no process holds; its buffer is full for ever.
+                    raise Internal("stdin: no process reads it any more") from error
                 if self._grows and len(rest) >= BUSY_CHUNK:
                     self._grows = False
                     enlarge_busy_pipe(self.fd)

@@ -18,9 +18,11 @@ from __future__ import annotations
 
 import asyncio
 import os
+import select
 import termios
 from typing import Final
 
+from kata_agent.container.readiness import events
 from kata_agent.container.terminal_peer import TerminalPeer
 
 FIRST_LOOK: Final = 0.01
@@ -51,14 +53,16 @@ class EndOfFileKey:
             self._look()
 
     def _look(self) -> None:
+        if events(self._master) & select.POLLHUP:
+            # No process holds the terminal, and none ever will.
+            return
         try:
             if not self._peer.has_input:
                 self._press()
         except BlockingIOError:
             pass
         except (OSError, termios.error):
-            # No process holds the terminal, and none ever will.
-            return
+            return  # The terminal has been hung up just now.
         self._timer = asyncio.get_running_loop().call_later(self._interval, self._look)
         self._interval = min(2 * self._interval, LONGEST_LOOK)
 

@@ -26,7 +26,7 @@ import termios
 from typing import Final
 
 from kata_agent.container.pipe_size import BUSY_CHUNK, enlarge_busy_pipe
-from kata_agent.container.readiness import Readiness
+from kata_agent.container.readiness import Readiness, events
 
 LINGER: Final = 0.4
 """Seconds. Runtimes wait for the end of both outputs before `WaitProcess`, and expect
@@ -116,7 +116,7 @@ class Output:
     def _fix_end(self) -> None:
         if self._fd < 0:
             return
-        if not (self._put_back or _events(self._fd) & select.POLLIN):
+        if not (self._put_back or events(self._fd) & select.POLLIN):
             self.close()
             return
         is_terminal = os.isatty(self._fd)
@@ -127,7 +127,7 @@ class Output:
         """Close the stream if no process holds it and all of it has been read."""
         if self._fd < 0 or self._put_back:
             return
-        if _events(self._fd) == select.POLLHUP:
+        if events(self._fd) & (select.POLLIN | select.POLLHUP) == select.POLLHUP:
             self.close()
 
     def close(self) -> None:
@@ -140,16 +140,6 @@ class Output:
         os.close(self._fd)
         self._fd = self._readiness.fd = -1
         self._readiness.wake()
-
-
-def _events(fd: int) -> int:
-    """Return what poll(2) says: POLLIN for unread bytes, POLLHUP without a holder.
-
-    Of a terminal it also sees the bytes that are on their way inside of the kernel.
-    """
-    poll = select.poll()
-    poll.register(fd, select.POLLIN)
-    return dict(poll.poll(0)).get(fd, 0)
 
 
 def _unread(pipe: int) -> int:

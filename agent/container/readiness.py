@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import select
 from collections.abc import Callable
 
 
@@ -49,3 +50,14 @@ class Readiness:
         """Let the parked coroutine look again; without one, do nothing."""
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
+
+
+def events(fd: int) -> int:
+    """Return what poll(2) says of `fd`: POLLIN, POLLOUT, POLLHUP and so on.
+
+    Of a terminal, it also sees bytes on their way inside of the kernel. FIONREAD does
+    not.
+    """
+    poll = select.poll()
+    poll.register(fd, select.POLLIN | select.POLLOUT)
+    return dict(poll.poll(0)).get(fd, 0)

@@ -13,6 +13,7 @@ import logging
 import os
 import select
 
+from kata_agent.container.readiness import events
 from kata_agent.linux.terminal import open_peer
 
 log = logging.getLogger(__name__)
@@ -35,11 +36,9 @@ class TerminalPeer:
         """Whether a process would find input, or its end; False if it is not known."""
         if self._fd < 0:
             return False
-        poll = select.poll()
-        poll.register(self._fd, select.POLLIN)
-        events = dict(poll.poll(0)).get(self._fd, 0)
         # A terminal that was hung up (man 2 vhangup) is readable for ever.
-        return bool(events & select.POLLIN) and not events & select.POLLHUP
+        found = events(self._fd) & (select.POLLIN | select.POLLHUP)
+        return found == select.POLLIN
 
     def close(self) -> None:
         if self._fd >= 0:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+import time
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,16 @@ def receive_all(connection: socket.socket) -> bytes:
     return b"".join(chunks)
 
 
+def receive_slowly(connection: socket.socket) -> int:
+    """Return the number of bytes until the end."""
+    received = 0
+    while chunk := connection.recv(1 << 14):
+        received += len(chunk)
+        # A slow reader is one that takes time.
+        time.sleep(0.002)
+    return received
+
+
 def send_all(connection: socket.socket, data: bytes) -> None:
     connection.sendall(data)
     connection.shutdown(socket.SHUT_WR)
@@ -66,6 +77,22 @@ async def test_streams_flow_over_connections_that_the_host_made(
         await sending
         assert await container.init.wait() == 4
     await container.remove()
+
+
+async def test_a_slow_host_has_all_output_of_a_container_that_is_removed(
+    guest: VmGuest, client: AgentClient
+) -> None:
+    stdout, port = connect(guest.socket)
+    message = request(f"head -c {SIZE} /dev/zero")
+    message.stdout_port = port
+    with stdout:
+        await client.agent.create_container(message)
+        container = client.container(message.container_id)
+        await container.start()
+        receiving = asyncio.create_task(asyncio.to_thread(receive_slowly, stdout))
+        assert await container.init.wait() == 0
+        await container.remove()
+        assert await receiving == SIZE
 
 
 async def test_a_port_that_the_host_has_not_connected_from(client: AgentClient) -> None:

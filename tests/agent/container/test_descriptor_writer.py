@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import tty
 
 import pytest
 
@@ -55,3 +56,18 @@ async def test_a_closed_descriptor_takes_no_bytes() -> None:
     with pytest.raises(Internal, match="closed before everything was written"):
         await writer.write(b"x")
     os.close(reader)
+
+
+async def test_a_full_terminal_that_no_process_holds_takes_no_bytes() -> None:
+    master, slave = os.openpty()
+    tty.setraw(slave)
+    writer = DescriptorWriter(master)
+    writing = asyncio.create_task(writer.write(bytes(1 << 20)))
+    await asyncio.sleep(0)
+    assert not writing.done()
+    os.close(slave)
+    with pytest.raises(Internal, match="no process reads it"):
+        await asyncio.wait_for(writing, 30)
+    with pytest.raises(Internal, match="no process reads it"):
+        await writer.write(b"x")
+    writer.close()

@@ -6,12 +6,14 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import tty
 from collections.abc import Iterator
 
 import pytest
 
 from kata_agent.container.pipes import Pipes, open_pipes
 from kata_agent.container.process import Process, ProcessState
+from kata_agent.container.stdio import terminal_stdio
 from kata_agent.linux.spawn import Command
 from kata_agent.reaper import Reaper
 
@@ -90,3 +92,39 @@ async def test_output_that_is_not_read_survives_the_release(reaper: Reaper) -> N
     assert process.stdio.stderr.is_closed
     assert await process.stdio.stdout.read(10) == b"out\n"
     process.close()
+
+
+@pytest.mark.parametrize("waits_first", [False, True])
+async def test_output_that_is_written_just_before_the_exit_is_never_lost(
+    reaper: Reaper, waits_first: bool
+) -> None:
+    for number in range(250):
+        # An external program, so that its exit follows its write at once.
+        process = start(reaper, f"exec echo {number}")
+        if waits_first:
+            assert await process.wait() == 0
+            process.release()
+        output = b""
+        while chunk := await process.stdio.stdout.read(100):
+            output += chunk
+        assert output == b"%d\n" % number
+        assert await process.wait() == 0
+        process.close()
+
+
+async def test_the_last_output_on_a_terminal_is_never_lost(reaper: Reaper) -> None:
+    for number in range(100):
+        master, slave = os.openpty()
+        tty.setraw(slave)
+        stdio = terminal_stdio(master)
+        command = ["sh", "-c", f"exec echo {number}"]
+        child = reaper.spawn(Command(command, stdin=slave, stdout=slave, stderr=slave))
+        os.close(slave)
+        process = Process("e1", child, stdio)
+        assert await process.wait() == 0
+        process.release()
+        output = b""
+        while chunk := await stdio.stdout.read(100):
+            output += chunk
+        assert output == b"%d\n" % number
+        process.close()
