@@ -17,7 +17,9 @@ from typing import TYPE_CHECKING, Final
 
 from kata_agent.version import VERSION
 from kata_host.ctl.command_parser import CommandParser
-from kata_host.ctl.errors import RUN_FAILED, CommandError, EndedBySignal
+from kata_host.ctl.errors import RUN_FAILED, CommandError
+from kata_host.interrupted import Interrupted
+from kata_host.interruption import INTERRUPTION
 from kata_host.printable import printable
 from kata_host.starter import open_standard_streams
 
@@ -32,7 +34,6 @@ COMMANDS: Final = ("run", "exec", "ps", "cp", "call", "guest", "shell", "logs", 
 """Names of commands, of which each is a module of this package."""
 RUNNING: Final = frozenset({"run", "exec"})
 """Commands whose exit status is that of a program in a container."""
-INTERRUPTED: Final = 130
 PIPE_BROKEN: Final = 141
 
 EPILOG: Final = """\
@@ -50,11 +51,13 @@ Example, which starts a guest and runs a command in it:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; return the exit status."""
-    open_standard_streams()
-    # Ignored, it would make every child's exit status 0 (man 2 wait).
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    arguments = sys.argv[1:] if arguments is None else arguments
+    """Run one command; return the exit status.
+
+    Without `arguments`, this process is the program: its signals, streams and words.
+    """
+    if arguments is None:
+        arguments = sys.argv[1:]
+        _become_program()
     command = [name for name in arguments[:1] if name in COMMANDS]
     try:
         options = make_parser(command or COMMANDS).parse_args(arguments)
@@ -62,15 +65,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
     except CommandError as error:
         print(f"{PROGRAM}: {printable(str(error))}", file=sys.stderr)
-        is_ours = RUNNING & set(command) and not isinstance(error, EndedBySignal)
-        return RUN_FAILED if is_ours else error.status
-    except KeyboardInterrupt:
-        return INTERRUPTED
+        return RUN_FAILED if RUNNING & set(command) else error.status
+    except Interrupted as interrupted:
+        if interrupted.number is not signal.SIGINT:
+            print(f"{PROGRAM}: ended by {interrupted.number.name}", file=sys.stderr)
+        return 128 + interrupted.number
     except BrokenPipeError:
         # Python flushes standard output once more at its end, which must not fail.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return PIPE_BROKEN
     return status
+
+
+def _become_program() -> None:
+    INTERRUPTION.install()
+    open_standard_streams()
+    # Ignored, it would make every child's exit status 0 (man 2 wait).
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
 
 
 def make_parser(commands: Sequence[str] = COMMANDS) -> CommandParser:

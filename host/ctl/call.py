@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import re
 import sys
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from kata_host.ctl.arguments import add_connect_timeout, add_guest_option
 from kata_host.ctl.command_parser import seconds
 from kata_host.ctl.errors import CommandError, UsageError
+from kata_host.ctl.signals import run
 
 if TYPE_CHECKING:
     from kata_host.ctl.__main__ import Subparsers
@@ -67,7 +67,7 @@ def main(options: argparse.Namespace) -> int:
     if options.guest is None:
         raise UsageError("call: --guest is needed")
     request = _parse(method, _read(options.request))
-    response = asyncio.run(_call(options, method, request))
+    response = run(_call(options, method, request))
     print(_to_json(response))
     return 0
 

@@ -4,12 +4,12 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kata_host.ctl.arguments import add_connect_timeout, add_guest_option
 from kata_host.ctl.errors import UsageError
+from kata_host.ctl.signals import run
 
 if TYPE_CHECKING:
     from kata_host.ctl.__main__ import Subparsers
@@ -47,7 +47,7 @@ def main(options: argparse.Namespace) -> int:
     name = source.resolve().name if options.name is None else options.name.strip("/")
     if not name:
         raise UsageError(f"{str(source)!r}: needs a name in the guest")
-    print(asyncio.run(_copy(options, source, name)))
+    print(run(_copy(options, source, name)))
     return 0
 
 

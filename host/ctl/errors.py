@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import contextlib
-import signal
 from collections.abc import Iterator
 from typing import Final
 
@@ -25,14 +24,6 @@ class UsageError(CommandError):
     """The command line is wrong, independent of the state of any guest."""
 
     status = USAGE
-
-
-class EndedBySignal(CommandError):
-    """A signal ended the command."""
-
-    def __init__(self, message: str, number: signal.Signals) -> None:
-        super().__init__(message)
-        self.status = 128 + number
 
 
 @contextlib.contextmanager

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import signal
 from typing import TYPE_CHECKING
 
@@ -16,6 +15,7 @@ from kata_host.ctl.arguments import (
     check_process,
     requested_process,
 )
+from kata_host.ctl.signals import run
 
 if TYPE_CHECKING:
     from kata_host.ctl.__main__ import Subparsers
@@ -41,7 +41,7 @@ def add_parser(subparsers: Subparsers) -> None:
 
 def main(options: argparse.Namespace) -> int:
     check_process(options)
-    return asyncio.run(_exec(options))
+    return run(_exec(options))
 
 
 async def _exec(options: argparse.Namespace) -> int:

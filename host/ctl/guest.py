@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import contextlib
 import json
 import os
@@ -12,6 +11,7 @@ import select
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Final
 
@@ -23,7 +23,9 @@ from kata_host.ctl.errors import (
     guest_errors_as_command_errors,
 )
 from kata_host.ctl.ports import CONSOLE_PORT, LOG_PORT
+from kata_host.ctl.signals import run
 from kata_host.ctl.target import Target
+from kata_host.interruption import INTERRUPTION
 from kata_host.printable import printable
 
 if TYPE_CHECKING:
@@ -139,6 +141,7 @@ def _add_stop(verbs: Subparsers) -> None:
 
 def start_guest(options: argparse.Namespace) -> int:
     from kata_host.ctl.own_guest import ready_image
+    from kata_host.guest.leftovers import remove_leftovers
     from kata_host.guest.registry import check_name
     from kata_host.guest.start_request import StartRequest
 
@@ -148,6 +151,7 @@ def start_guest(options: argparse.Namespace) -> int:
             raise UsageError(f"option {word!r}: not one word")
     with guest_errors_as_command_errors():
         check_name(name)
+        remove_leftovers()
         if options.vm:
             ready_image()
     request = StartRequest(
@@ -157,20 +161,20 @@ def start_guest(options: argparse.Namespace) -> int:
         cpus=options.cpus,
         memory=options.memory,
     )
-    address = _start_holder(request)
-    try:
-        asyncio.run(_wait_for_agent(address))
-    except BaseException:
-        _stop(name)
-        raise
-    print(name, address)
+    with _started(request) as holder:
+        address = _address(holder)
+        run(_wait_for_agent(address))
+        print(name, address, flush=True)
+        _let_go(holder)
     return 0
 
 
 def list_guests(options: argparse.Namespace) -> int:
+    from kata_host.guest.leftovers import remove_leftovers
     from kata_host.guest.registry import find_all
 
     with guest_errors_as_command_errors():
+        remove_leftovers()
         found = list(find_all())
     if options.json:
         for entry, state in found:
@@ -188,11 +192,13 @@ def list_guests(options: argparse.Namespace) -> int:
 
 
 def stop_guests(options: argparse.Namespace) -> int:
+    from kata_host.guest.leftovers import remove_leftovers
     from kata_host.guest.registry import find_all
 
     if bool(options.names) == options.all:
         raise UsageError("guest stop: name guests, or say --all")
     with guest_errors_as_command_errors():
+        remove_leftovers()
         names = options.names or [entry.name for entry, _ in find_all()]
     failed = False
     for name in names:
@@ -216,31 +222,63 @@ def _fields(entry: GuestEntry, state: GuestState) -> dict[str, object]:
     }
 
 
-def _start_holder(request: StartRequest) -> str:
-    """Start the process that holds the guest; return the agent's address."""
-    holder = subprocess.Popen(
-        module_command("kata_host.guest.holder", json.dumps(asdict(request))),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        # A reader of our own standard error would otherwise wait for the guest's end.
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-        env=child_environment(),
-    )
+@contextlib.contextmanager
+def _started(request: StartRequest) -> Iterator[subprocess.Popen[bytes]]:
+    """Start the process that holds the guest; end both if the block fails."""
+    with INTERRUPTION.uninterrupted():
+        holder = subprocess.Popen(
+            module_command("kata_host.guest.holder", json.dumps(asdict(request))),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            # A reader of our own standard error would otherwise wait for the guest's
+            # end.
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+            env=child_environment(),
+        )
+    assert holder.stdin is not None
     assert holder.stdout is not None
-    with holder.stdout:
-        try:
-            line = holder.stdout.readline()
-        except BaseException:
-            holder.terminate()
+    try:
+        yield holder
+    except BaseException:
+        with INTERRUPTION.uninterrupted():
+            # At the end of its input the holder ends the guest.
+            holder.stdin.close()
             holder.wait()
-            raise
+            _forget_lost(request.name)
+        raise
+    finally:
+        holder.stdin.close()
+        holder.stdout.close()
+
+
+def _address(holder: subprocess.Popen[bytes]) -> str:
+    """Return the agent's address, once the guest runs. Raises `CommandError`."""
+    assert holder.stdout is not None
+    line = holder.stdout.readline()
     reply = json.loads(line) if line else {"error": "guest's holder was killed"}
     if "error" in reply:
-        holder.wait()
         raise CommandError(reply["error"])
     address: str = reply["address"]
     return address
+
+
+def _let_go(holder: subprocess.Popen[bytes]) -> None:
+    """Tell the holder that the guest is the user's from now on."""
+    assert holder.stdin is not None
+    with contextlib.suppress(BrokenPipeError):
+        holder.stdin.write(b"\n")
+        holder.stdin.flush()
+
+
+def _forget_lost(name: str) -> None:
+    """Remove the entry of a holder that was killed while it started the guest."""
+    from kata_host.guest.guest_entry import GuestState
+    from kata_host.guest.registry import GuestNotFound, find
+
+    with contextlib.suppress(GuestNotFound):
+        if find(name)[1] is GuestState.LOST:
+            _stop(name)
 
 
 async def _wait_for_agent(address: str) -> None:

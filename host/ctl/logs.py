@@ -14,6 +14,7 @@ from kata_host.ctl.arguments import add_connect_timeout, add_guest_argument
 from kata_host.ctl.command_parser import port
 from kata_host.ctl.errors import CommandError
 from kata_host.ctl.ports import LOG_PORT
+from kata_host.ctl.signals import run
 from kata_host.ctl.target import Target
 from kata_host.printable import printable
 
@@ -65,7 +66,7 @@ def add_parser(subparsers: Subparsers) -> None:
 
 
 def main(options: argparse.Namespace) -> int:
-    asyncio.run(_show(options))
+    run(_show(options))
     return 0
 
 

@@ -71,9 +71,15 @@ def ready_image() -> Image:
 
 @contextlib.contextmanager
 def _held(guest: Guest) -> Iterator[None]:
+    from kata_host.guest.guest import GuestError
+    from kata_host.guest.leftovers import remove_leftovers
+
     with contextlib.ExitStack() as stack:
         # Before the start, which an interrupt may end half-way.
         stack.callback(guest.stop)
+        # A registry that cannot be used is no matter of this guest, which is not in it.
+        with contextlib.suppress(GuestError):
+            remove_leftovers()
         with guest_errors_as_command_errors():
             guest.start()
         yield

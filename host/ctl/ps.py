@@ -4,10 +4,10 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 from typing import TYPE_CHECKING
 
 from kata_host.ctl.arguments import add_connect_timeout, add_guest_option
+from kata_host.ctl.signals import run
 from kata_host.printable import printable
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def add_parser(subparsers: Subparsers) -> None:
 
 
 def main(options: argparse.Namespace) -> int:
-    listed = asyncio.run(_list(options))
+    listed = run(_list(options))
     for line in listed.removesuffix("\n").split("\n"):
         print(printable(line))
     return 0

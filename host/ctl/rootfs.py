@@ -7,12 +7,12 @@ import contextlib
 import os
 import shutil
 import subprocess
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
 from kata_host.ctl.errors import CommandError
+from kata_host.scratch import Scratch
 
 DIRECTORIES: Final = ("bin", "dev", "etc", "home", "proc", "root", "sys", "tmp", "var")
 ETC: Final = {
@@ -44,8 +44,7 @@ def prepared(source: Path | None, scratch: Path | None = None) -> Iterator[Path]
         return
     with contextlib.ExitStack() as stack:
         if scratch is None:
-            directory = tempfile.TemporaryDirectory(prefix="kata-rootfs-")
-            scratch = Path(stack.enter_context(directory), "rootfs")
+            scratch = stack.enter_context(Scratch("rootfs")) / "rootfs"
         yield make_busybox(scratch) if source is None else _unpack(source, scratch)
 
 

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import contextlib
 import time
 import zlib
@@ -22,7 +21,7 @@ from kata_host.ctl.arguments import (
     requested_process,
 )
 from kata_host.ctl.errors import UsageError
-from kata_host.ctl.signals import ended_by_signals
+from kata_host.ctl.signals import run as run_loop
 
 if TYPE_CHECKING:
     from kata_host.client import AgentClient
@@ -101,7 +100,7 @@ def main(options: argparse.Namespace) -> int:
         rootfs = None
         if options.rootfs is not None or target.own_rootfs is None:
             rootfs = stack.enter_context(prepared(options.rootfs, target.scratch))
-        return asyncio.run(_run(options, target, rootfs, started))
+        return run_loop(_run(options, target, rootfs, started))
 
 
 @contextlib.contextmanager
@@ -126,8 +125,6 @@ async def _run(
 
     name = new_id()
     async with contextlib.AsyncExitStack() as stack:
-        # Until there is a process to pass the signals on to.
-        stack.enter_context(ended_by_signals())
         interceptors = []
         if options.trace:
             from kata_host.ctl.run_trace import RunTrace

@@ -18,7 +18,7 @@ from kata_host.ctl.command_parser import port
 from kata_host.ctl.errors import CommandError
 from kata_host.ctl.host_stream import STDIN, STDOUT, HostStream, write_chunks
 from kata_host.ctl.ports import CONSOLE_PORT
-from kata_host.ctl.signals import ended_by_signals
+from kata_host.ctl.signals import run
 from kata_host.ctl.target import Target
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def add_parser(subparsers: Subparsers) -> None:
 
 
 def main(options: argparse.Namespace) -> int:
-    asyncio.run(_shell(options))
+    run(_shell(options))
     return 0
 
 
@@ -63,7 +63,6 @@ async def _shell(options: argparse.Namespace) -> None:
             if on_terminal:
                 print("connected; Ctrl-] hangs up", file=sys.stderr)
                 stack.enter_context(terminal.raw(STDIN))
-            stack.enter_context(ended_by_signals("ended by "))
             try:
                 await _talk(connection, escape=ESCAPE if on_terminal else None)
             except ConnectionError as error:

@@ -4,40 +4,32 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import signal
-from collections.abc import Iterator
-from typing import Final
+from collections.abc import Coroutine
+from typing import Any, TypeVar
 
-from kata_host.ctl.errors import EndedBySignal
+from kata_host.interrupted import Interrupted
+from kata_host.interruption import INTERRUPTION
 
-ENDING: Final = (signal.SIGTERM, signal.SIGHUP)
+T = TypeVar("T")
 
 
-@contextlib.contextmanager
-def ended_by_signals(reason: str = "") -> Iterator[None]:
-    """Cancel this task at a SIGTERM or SIGHUP, and raise `EndedBySignal` afterwards.
+def run(work: Coroutine[Any, Any, T]) -> T:
+    """Run `work` in an event loop; return its result.
 
-    The error's text is `reason` and the signal's name.
+    A signal cancels it. After it has released all, `Interrupted` is raised.
     """
-    loop = asyncio.get_running_loop()
-    task = asyncio.current_task()
-    assert task is not None
-    received: list[signal.Signals] = []
-
-    def end(number: signal.Signals) -> None:
-        received.append(number)
-        task.cancel()
-
-    for number in ENDING:
-        loop.add_signal_handler(number, end, number)
     try:
-        yield
+        return asyncio.run(_cancelled_by_signal(work))
     except asyncio.CancelledError:
-        if not received:
+        if INTERRUPTION.received is None:
             raise
-        text = f"{reason}{received[0].name}"
-        raise EndedBySignal(text, received[0]) from None
-    finally:
-        for number in ENDING:
-            loop.remove_signal_handler(number)
+        raise Interrupted(INTERRUPTION.received) from None
+
+
+async def _cancelled_by_signal(work: Coroutine[Any, Any, T]) -> T:
+    loop = asyncio.get_running_loop()
+    task = asyncio.ensure_future(work)
+    # The handler runs between two instructions of any callback of the loop, so it
+    # changes nothing there itself.
+    with INTERRUPTION.instead(lambda: loop.call_soon_threadsafe(task.cancel)):
+        return await task

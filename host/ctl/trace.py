@@ -15,6 +15,7 @@ from kata_host.ctl.arguments import add_connect_timeout, add_guest_argument
 from kata_host.ctl.command_parser import port, seconds
 from kata_host.ctl.errors import CommandError, UsageError
 from kata_host.ctl.ports import TRACE_PORT
+from kata_host.ctl.signals import run
 from kata_host.ctl.target import Target
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def add_parser(subparsers: Subparsers) -> None:
 
 def main(options: argparse.Namespace) -> int:
     target = Target.of(options)
-    asyncio.run(_trace(target, _span_socket(target, options.port), options))
+    run(_trace(target, _span_socket(target, options.port), options))
     return 0
 
 

@@ -40,14 +40,23 @@ class HeldEntry:
         except FileNotFoundError:
             return False
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether the entry has never been written."""
+        return not os.fstat(self._fd).st_size
+
     def write(self, entry: GuestEntry) -> None:
         """Replace the content of the entry."""
         os.ftruncate(self._fd, 0)
         os.pwrite(self._fd, json.dumps(asdict(entry)).encode(), 0)
 
+    def remove_directory(self) -> None:
+        """Remove the guest's directory, and keep the entry."""
+        shutil.rmtree(self._directory, ignore_errors=True)
+
     def remove(self) -> None:
         """Remove the entry and the guest's directory."""
-        shutil.rmtree(self._directory, ignore_errors=True)
+        self.remove_directory()
         self._path.unlink(missing_ok=True)
 
     def close(self) -> None:

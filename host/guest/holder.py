@@ -3,8 +3,10 @@
 
     kata-agent-ctl guest start ──> holder ──> QEMU and backend, or a local guest
                                <── one line of JSON: {"address": ...} or {"error": ...}
+                               ──> one byte, once the guest is the user's
 
-The holder outlives the command that started it, in a session of its own. The holder
+The holder outlives the command that started it, in a session of its own. A command that
+ends before it has written that byte, in any way, takes the guest with it. The holder
 locks the guest's entry of the registry (`registry.py`), and the kernel releases that
 lock when the holder ends in any way.
 """
@@ -14,12 +16,11 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import shutil
 import signal
 import sys
+import threading
 import time
 from dataclasses import replace
-from types import FrameType
 from typing import Final
 
 from kata_host.guest import registry
@@ -27,26 +28,24 @@ from kata_host.guest.guest import Guest, GuestError
 from kata_host.guest.guest_entry import GuestEntry
 from kata_host.guest.held_entry import HeldEntry
 from kata_host.guest.start_request import StartRequest
+from kata_host.interrupted import Interrupted
+from kata_host.interruption import INTERRUPTION
 from kata_host.starter import forget_starter
 
 WAIT_SECONDS: Final = 3600.0
 """Seconds of one wait for the guest's end; a wait that expires is repeated."""
 
 
-class Stopped(Exception):
-    """SIGTERM or SIGINT has arrived."""
-
-
 def main() -> int:
     """Hold the guest of the request in argv; return the exit status."""
     forget_starter()
     request = StartRequest(**json.loads(sys.argv[1]))
-    signal.signal(signal.SIGTERM, _stop)
-    signal.signal(signal.SIGINT, _stop)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    INTERRUPTION.install()
+    threading.Thread(target=_watch_command, args=(os.dup(0),), daemon=True).start()
     try:
         hold(request)
-    except Stopped:
+    except Interrupted:
         return 0
     except (GuestError, OSError) as error:
         report(error=str(error))
@@ -57,29 +56,33 @@ def main() -> int:
 def hold(request: StartRequest) -> None:
     """Start the guest, report its address, and wait for its end.
 
-    Raises `GuestError`, `OSError` and `Stopped`.
+    Raises `GuestError`, `OSError` and `Interrupted`.
     """
     entry = GuestEntry(request.name, request.kind, pid=os.getpid(), started=time.time())
-    ending = None
-    with HeldEntry(request.name) as held:
-        try:
+    held = ending = None
+    try:
+        with INTERRUPTION.uninterrupted():
+            held = HeldEntry(request.name)
             held.write(entry)
-            # A holder that was killed leaves the directory of its guest behind.
-            shutil.rmtree(registry.directory_of(request.name), ignore_errors=True)
-            guest = to_guest(request)
-            with contextlib.ExitStack() as stack:
-                # Registered first, because a signal may interrupt the start.
-                stack.callback(guest.stop)
-                guest.start()
-                entry = replace(entry, address=guest.address)
-                held.write(entry)
-                report(address=guest.address)
-                while ending is None:
-                    ending = guest.ending(WAIT_SECONDS)
-            held.write(replace(entry, address="", ending=ending))
-        finally:
-            if ending is None:
-                held.remove()
+        # A holder that was killed leaves the directory of its guest behind.
+        held.remove_directory()
+        guest = to_guest(request)
+        with contextlib.ExitStack() as stack:
+            # Registered first, because a signal may interrupt the start.
+            stack.callback(guest.stop)
+            guest.start()
+            entry = replace(entry, address=guest.address)
+            held.write(entry)
+            report(address=guest.address)
+            while ending is None:
+                ending = guest.ending(WAIT_SECONDS)
+        held.write(replace(entry, address="", ending=ending))
+    finally:
+        with INTERRUPTION.uninterrupted():
+            if held is not None:
+                if ending is None:
+                    held.remove()
+                held.close()
 
 
 def to_guest(request: StartRequest) -> Guest:
@@ -113,11 +116,11 @@ def report(**words: str) -> None:
         os.dup2(null, fd)
 
 
-def _stop(number: int, frame: FrameType | None) -> None:
-    # Ignored from now on, because a second signal would interrupt the clean-up.
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    raise Stopped
+def _watch_command(fd: int) -> None:
+    """End this process if the command ends before it says that it has the guest."""
+    if not os.read(fd, 1):
+        os.kill(os.getpid(), signal.SIGTERM)
+    os.close(fd)
 
 
 if __name__ == "__main__":

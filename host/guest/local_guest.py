@@ -21,6 +21,8 @@ from kata_host.child import PACKAGES, module_command
 from kata_host.guest.console import last_lines
 from kata_host.guest.guest import AGENT_PORT, GuestError
 from kata_host.guest.local_settings import LocalSettings
+from kata_host.interruption import INTERRUPTION
+from kata_host.scratch import Scratch
 
 SOCKET_NAME: Final = "guest.sock"
 CONSOLE_NAME: Final = "console.log"
@@ -60,8 +62,12 @@ class LocalGuest:
         parameters: Sequence[str] = (),
         echo: bool = False,
     ) -> None:
+        self._scratch: Scratch | None = None
+        if directory is None:
+            self._scratch = _new_scratch()
+            directory = self._scratch.path
         # Absolute, because the guest's current directory is another one.
-        self.directory = directory.absolute() if directory else _new_directory()
+        self.directory = directory.absolute()
         self._command = list(command)
         self._environment = dict(environment or {})
         self._cgroup = cgroup
@@ -90,31 +96,41 @@ class LocalGuest:
     def start(self) -> None:
         self._check()
         try:
-            self.directory.mkdir(mode=0o700, exist_ok=True)
-            console = self.directory / CONSOLE_NAME
-            flags = os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC
-            self._console = os.open(console, flags, 0o600)
-            cmdline = self.directory / CMDLINE_NAME
-            cmdline.write_text(" ".join(self._parameters) + "\n")
+            with INTERRUPTION.uninterrupted():
+                self._process = _spawn_supervisor(self._prepare())
+            line = self._read_status()
         except OSError as error:
+            self.stop()
             raise GuestError(f"local guest {self.directory}: {error}") from error
-        self._process = _spawn_supervisor(
-            LocalSettings(
-                directory=os.fspath(self.directory),
-                socket_path=os.fspath(self.socket),
-                command=self._command,
-                environment=self._agent_environment(),
-                cgroup=self._cgroup,
-                shared=self._shared,
-                console=None if self._echo else os.fspath(console),
-                cmdline=os.fspath(cmdline),
-            )
-        )
-        line = self._read_status()
+        except BaseException:
+            self.stop()
+            raise
         if line != "ready":
             self.stop()
             reason = line.partition(": ")[2] or "supervisor was killed"
             raise GuestError(reason)
+
+    def _prepare(self) -> LocalSettings:
+        """Make the guest's directory and the files in it. Raises `OSError`."""
+        if self._scratch is None:
+            self.directory.mkdir(mode=0o700, exist_ok=True)
+        else:
+            self._scratch.make()
+        console = self.directory / CONSOLE_NAME
+        flags = os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC
+        self._console = os.open(console, flags, 0o600)
+        cmdline = self.directory / CMDLINE_NAME
+        cmdline.write_text(" ".join(self._parameters) + "\n")
+        return LocalSettings(
+            directory=os.fspath(self.directory),
+            socket_path=os.fspath(self.socket),
+            command=self._command,
+            environment=self._agent_environment(),
+            cgroup=self._cgroup,
+            shared=self._shared,
+            console=None if self._echo else os.fspath(console),
+            cmdline=os.fspath(cmdline),
+        )
 
     def ending(self, timeout: float = 0) -> str | None:
         """Return how the guest ended; wait for its end for up to `timeout` seconds."""
@@ -134,22 +150,29 @@ class LocalGuest:
         return last_lines(self._console, lines)
 
     def stop(self) -> None:
+        with INTERRUPTION.uninterrupted():
+            self._stop_supervisor()
+            if self._console is not None:
+                os.close(self._console)
+                self._console = None
+            if self._scratch is not None:
+                self._scratch.remove()
+
+    def _stop_supervisor(self) -> None:
         process, self._process = self._process, None
-        if process is not None:
-            assert process.stdin is not None
-            assert process.stdout is not None
-            process.stdin.close()
-            try:
-                process.wait(STOP_TIMEOUT)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-            process.stdout.close()
-            if process.returncode < 0:
-                self._clean_up()
-        if self._console is not None:
-            os.close(self._console)
-            self._console = None
+        if process is None:
+            return
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.close()
+        try:
+            process.wait(STOP_TIMEOUT)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        process.stdout.close()
+        if process.returncode < 0:
+            self._clean_up()
 
     def __enter__(self) -> Self:
         self.start()
@@ -208,12 +231,11 @@ def _own_directories() -> list[str]:
     return [directory for directory in directories if os.path.isdir(directory)]
 
 
-def _new_directory() -> Path:
-    """Return a new path that is short enough for unix sockets."""
-    name = f"kata-local-{os.urandom(6).hex()}"
-    preferred = Path(os.environ.get("TMPDIR", "/tmp"), name)
-    fits = len(os.fsencode(preferred / SOCKET_NAME)) <= SOCKET_PATH_LIMIT
-    return preferred if fits else Path("/tmp", name)
+def _new_scratch() -> Scratch:
+    """Return a directory whose path is short enough for unix sockets."""
+    scratch = Scratch("local")
+    fits = len(os.fsencode(scratch.path / SOCKET_NAME)) <= SOCKET_PATH_LIMIT
+    return scratch if fits else Scratch("local", Path("/tmp"))
 
 
 def _supervisor_command() -> list[str]:

@@ -34,19 +34,23 @@ class GuestNotFound(GuestError):
     """The registry has no guest of that name."""
 
 
+def runtime_path() -> Path:
+    """Return the path of the directory of all entries, which may not exist yet."""
+    base = os.environ.get("XDG_RUNTIME_DIR", "")
+    # A relative path is invalid and ignored (XDG Base Directory Specification).
+    if os.path.isabs(base):
+        return Path(base, "kata-agent")
+    if os.geteuid() == 0:
+        return Path("/run/kata-agent-guests")
+    return Path(f"/tmp/kata-agent-{os.geteuid()}")
+
+
 def runtime_directory() -> Path:
     """Return the directory of all entries; make it if it does not exist.
 
     Raises `GuestError` if another user owns the directory or can write to it.
     """
-    base = os.environ.get("XDG_RUNTIME_DIR", "")
-    # A relative path is invalid and ignored (XDG Base Directory Specification).
-    if os.path.isabs(base):
-        directory = Path(base, "kata-agent")
-    elif os.geteuid() == 0:
-        directory = Path("/run/kata-agent-guests")
-    else:
-        directory = Path(f"/tmp/kata-agent-{os.geteuid()}")
+    directory = runtime_path()
     try:
         directory.mkdir(mode=0o700, exist_ok=True)
         status = directory.lstat()

@@ -21,7 +21,6 @@ import re
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
@@ -31,6 +30,9 @@ from kata_host.guest.image.agent import HOME, PROGRAM
 from kata_host.guest.image.progress import Progress
 from kata_host.guest.image.python import VERSION
 from kata_host.guest.image.store import Image
+from kata_host.interrupted import Interrupted
+from kata_host.interruption import INTERRUPTION
+from kata_host.scratch import Scratch
 
 PACKAGING: Final = Path(__file__).parent / "packaging"
 """A link in a clone, a folder of the wheel."""
@@ -59,13 +61,23 @@ _SAME_TAR: Final = ("--sort=name", "--owner=0", "--group=0", "--numeric-owner")
 
 
 def make(image: Image, target: Path) -> None:
-    """Write the tarball, compressed as the suffix says (`.tar.zst`)."""
-    with tempfile.TemporaryDirectory(prefix="kata-tarball-") as directory:
-        root = Path(directory, "root")
+    """Write the tarball, compressed as the suffix says (`.tar.zst`).
+
+    The file is whole, or as it was before.
+    """
+    with Scratch("tarball") as directory:
+        root = directory / "root"
         lay_out(image, root)
         time = f"--mtime=@{image.manifest['source_date_epoch']}"
-        command = ["tar", "-c", "--auto-compress", f"--file={target}", *_SAME_TAR, time]
+        packed = directory / target.name
+        command = ["tar", "-c", "--auto-compress", f"--file={packed}", *_SAME_TAR, time]
         subprocess.run([*command, f"--directory={root}", "usr"], check=True)
+        with INTERRUPTION.uninterrupted():
+            # The same name each time, so that the next run replaces what is left of one
+            # that was killed.
+            new = target.with_name(f".{target.name}.new")
+            shutil.copyfile(packed, new)
+            new.replace(target)
 
 
 def lay_out(image: Image, root: Path) -> None:
@@ -152,12 +164,15 @@ def main() -> int:
         "file", type=Path, help="the file to write, such as kata-agent.tar.zst"
     )
     arguments = parser.parse_args()
+    INTERRUPTION.install()
     progress = Progress()
     try:
         # The tarball holds the image's sources, so the image must be current.
         image = build.ensure_current(progress)
         with progress.step("tarball"):
             make(image, arguments.file)
+    except Interrupted as interrupted:
+        return 128 + interrupted.number
     except (OSError, subprocess.CalledProcessError) as error:
         print(f"guest tarball: {error}", file=sys.stderr)
         return 1

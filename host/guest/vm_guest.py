@@ -16,7 +16,6 @@ import select
 import shutil
 import socket
 import subprocess
-import tempfile
 import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -28,6 +27,8 @@ from kata_host.guest.guest import AGENT_PORT, GuestError
 from kata_host.guest.image.store import Image, cache
 from kata_host.guest.vm_accelerator import choose_accelerator
 from kata_host.guest.vm_command import Machine, Sockets, qemu_command
+from kata_host.interruption import INTERRUPTION
+from kata_host.scratch import Scratch
 
 BOOT_TIMEOUT: Final = 60.0
 """Seconds until the agent must listen."""
@@ -56,7 +57,11 @@ class VmGuest:
         initrd: Path | None = None,
         ready_port: int = AGENT_PORT,
     ) -> None:
-        self.directory = directory or Path(tempfile.mkdtemp(prefix="kata-guest-"))
+        self._scratch: Scratch | None = None
+        if directory is None:
+            self._scratch = Scratch("guest")
+            directory = self._scratch.path
+        self.directory = directory.absolute()
         self.machine = machine or Machine()
         self.sockets = Sockets(self.directory)
         self._image = image
@@ -81,7 +86,11 @@ class VmGuest:
         listens after a minute; nothing is left of the VM then.
         """
         self.launch()
-        self.wait_until_ready()
+        try:
+            self.wait_until_ready()
+        except BaseException:
+            self.stop()
+            raise
 
     def launch(self) -> None:
         """Start the backend and QEMU without waiting for the kernel or the agent.
@@ -90,11 +99,14 @@ class VmGuest:
         Raises `GuestError`.
         """
         try:
-            self.directory.mkdir(mode=0o700, exist_ok=True)
             if len(os.fsencode(self.socket)) > _SUN_PATH_LIMIT:
                 raise GuestError(f"{self.socket}: path too long for a unix socket")
-            self._backend = self._start_backend()
-            self._qemu = self._start_qemu()
+            if self._scratch is None:
+                self.directory.mkdir(mode=0o700, exist_ok=True)
+            else:
+                self._scratch.make()
+            self._start_backend()
+            self._start_qemu()
             # QEMU makes this socket last.
             while not self.sockets.qmp.exists() and self.ending() is None:
                 time.sleep(RETRY_INTERVAL)
@@ -169,15 +181,19 @@ class VmGuest:
             return []
 
     def stop(self) -> None:
-        for process in (self._qemu, self._backend):
-            if process is None:
-                continue
-            process.kill()
-            process.wait()
-            if process.stdout is not None:
-                process.stdout.close()
-        self._qemu = self._backend = None
-        shutil.rmtree(self.directory, ignore_errors=True)
+        with INTERRUPTION.uninterrupted():
+            for process in (self._qemu, self._backend):
+                if process is None:
+                    continue
+                process.kill()
+                process.wait()
+                if process.stdout is not None:
+                    process.stdout.close()
+            self._qemu = self._backend = None
+            if self._scratch is None:
+                shutil.rmtree(self.directory, ignore_errors=True)
+            else:
+                self._scratch.remove()
 
     def __enter__(self) -> Self:
         self.start()
@@ -191,22 +207,20 @@ class VmGuest:
             raise GuestError(f"vm {self.directory}: not started")
         return self._qemu
 
-    def _start_backend(self) -> subprocess.Popen[bytes]:
+    def _start_backend(self) -> None:
         arguments = [str(self.sockets.vhost), str(self.sockets.hybrid)]
-        with self._diagnostic_file() as log:
-            backend = _spawn(
+        with self._diagnostic_file() as log, INTERRUPTION.uninterrupted():
+            self._backend = _spawn(
                 module_command("kata_host.guest.vsock", *arguments),
                 stdout=subprocess.PIPE,
                 stderr=log,
                 env=child_environment(),
             )
-        assert backend.stdout is not None
-        if backend.stdout.readline() != b"ready\n":
-            backend.wait()
-            backend.stdout.close()
+        assert self._backend.stdout is not None
+        if self._backend.stdout.readline() != b"ready\n":
+            self._backend.wait()
             reason = "\n".join(self._diagnostics())
             raise GuestError(f"vm {self.directory}: vsock backend: {reason}")
-        return backend
 
     def _command(self) -> list[str]:
         return qemu_command(
@@ -218,12 +232,12 @@ class VmGuest:
             accelerator=choose_accelerator(self._image.kernel, cache()),
         )
 
-    def _start_qemu(self) -> subprocess.Popen[bytes]:
+    def _start_qemu(self) -> None:
         arguments = self._command()
         if shutil.which(arguments[0]) is None:
             raise GuestError(f"{arguments[0]}: not found (package qemu-system-x86)")
-        with self._diagnostic_file() as log:
-            return _spawn(arguments, stdout=log, stderr=log)
+        with self._diagnostic_file() as log, INTERRUPTION.uninterrupted():
+            self._qemu = _spawn(arguments, stdout=log, stderr=log)
 
     def _backend_ended_in_order(self) -> bool:
         return self._backend is not None and self._backend.poll() == 0
@@ -264,8 +278,10 @@ class VmGuest:
 
 def _spawn(arguments: list[str], **options: Any) -> subprocess.Popen[bytes]:
     """Start a process that the kernel kills when this thread ends."""
+    # A process that ended before setpriv asked for the signal sends none.
+    unless_orphan = ["sh", "-c", '[ "$PPID" = "$0" ] && exec "$@"', str(os.getpid())]
     return subprocess.Popen(
-        ["setpriv", "--pdeathsig", "KILL", "--", *arguments],
+        ["setpriv", "--pdeathsig", "KILL", "--", *unless_orphan, *arguments],
         stdin=subprocess.DEVNULL,
         start_new_session=True,
         **options,

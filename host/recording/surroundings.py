@@ -22,7 +22,6 @@ import asyncio
 import os
 import re
 import stat
-import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final, TypeGuard
@@ -32,6 +31,7 @@ from google.protobuf.message import Message
 from kata_host.client.upload import SHARED, upload
 from kata_host.ctl.rootfs import make_busybox
 from kata_host.recording.redaction import FILLER
+from kata_host.scratch import Scratch
 from kata_protos import agent_pb2
 from kata_protos.agent_ttrpc import AgentServiceClient
 from ttrpc.aio import Client
@@ -164,8 +164,8 @@ class Surroundings(Companion):
 
     async def _bring_rootfs(self, target: str) -> None:
         given = os.environ.get(ROOTFS_VARIABLE)
-        with tempfile.TemporaryDirectory(prefix="kata-replay-") as directory:
-            source = Path(given) if given else make_busybox(Path(directory, "rootfs"))
+        with Scratch("replay") as directory:
+            source = Path(given) if given else make_busybox(directory / "rootfs")
             try:
                 await upload(self._agent, source, target)
             except* TtrpcError as group:

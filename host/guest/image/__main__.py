@@ -12,6 +12,8 @@ from kata_host.guest.image.apt import AptError
 from kata_host.guest.image.progress import Progress
 from kata_host.guest.image.python import PipError
 from kata_host.guest.kernel import KernelError
+from kata_host.interrupted import Interrupted
+from kata_host.interruption import INTERRUPTION
 
 
 def main() -> int:
@@ -25,9 +27,12 @@ def main() -> int:
         help="build only if this version of the builder has no image yet",
     )
     arguments = parser.parse_args()
+    INTERRUPTION.install()
     make = build.ensure if arguments.if_missing else build.build
     try:
         image = make(Progress())
+    except Interrupted as interrupted:
+        return 128 + interrupted.number
     except (AptError, PipError, KernelError, OSError) as error:
         print(f"guest image: {error}", file=sys.stderr)
         return 1

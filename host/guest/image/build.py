@@ -62,6 +62,9 @@ class _Builder:
         self._cache = store.cache()
 
     def run(self) -> store.Image:
+        for left in self._cache.glob("build-*"):
+            # Of a builder that was killed, because this one holds the lock.
+            shutil.rmtree(left, ignore_errors=True)
         work = Path(tempfile.mkdtemp(prefix="build-", dir=self._cache))
         work.chmod(0o755)
         # The modes of new files depend on the umask, and are part of the image.

@@ -15,7 +15,6 @@ import hashlib
 import json
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -26,6 +25,7 @@ from kata_host.guest.image import agent, tree
 from kata_host.guest.image.cpio import CpioArchive
 from kata_host.guest.image.initrd import SOURCE
 from kata_host.guest.image.python import VERSION
+from kata_host.scratch import Scratch
 
 PARTS: Final = ("vmlinux", "initrd", "root.erofs")
 KEPT: Final = 3
@@ -82,11 +82,11 @@ class Image:
 
     def source_archive(self) -> bytes:
         """Return a cpio archive with our packages as they are now, compiled."""
-        with tempfile.TemporaryDirectory(prefix="kata-agent-") as directory:
-            source = Path(directory) / agent.HOME / "source"
+        with Scratch("source") as directory:
+            source = directory / agent.HOME / "source"
             agent.copy_source(source)
             tree.compile_python(
-                self.tree, VERSION, {source: (2,)}, compiled_root=Path(directory)
+                self.tree, VERSION, {source: (2,)}, compiled_root=directory
             )
             archive = CpioArchive()
             archive.add_tree(source, SOURCE)

@@ -105,7 +105,8 @@ def test_a_long_line_has_its_values_cut() -> None:
 
 
 def test_control_characters_are_escaped() -> None:
-    record = logging.makeLogRecord({"msg": "m", "error": "a\nb\x1b\x7f\u2028"})
+    fields = {"name": "kata_agent", "msg": "m", "error": "a\nb\x1b\x7f\u2028"}
+    record = logging.makeLogRecord(fields)
     line = JsonFormatter().format(record)
     assert line.isascii()
     assert r"a\nb\u001b" in line

@@ -1,13 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
-import signal
-
 import pytest
 
 from kata_host.ctl.errors import (
     CommandError,
-    EndedBySignal,
     UsageError,
     guest_errors_as_command_errors,
 )
@@ -17,7 +14,6 @@ from kata_host.guest.guest import GuestError
 def test_each_error_has_its_exit_status() -> None:
     assert CommandError("x").status == 1
     assert UsageError("x").status == 2
-    assert EndedBySignal("x", signal.SIGTERM).status == 143
 
 
 @pytest.mark.parametrize("error", [GuestError("guest 'a': gone"), OSError("gone")])

@@ -36,6 +36,9 @@ class Guest:
         os.mkdir(self.directory)
         if os.environ.get("FAILS"):
             raise GuestError("guest: cannot start")
+        if os.environ.get("HANGS"):
+            print('{"starting": true}', flush=True)
+            os.read(int(os.environ["END"]), 1)
 
     def ending(self, timeout):
         # Ends when the test closes its end of the pipe.
@@ -61,6 +64,7 @@ class Holder:
         request = json.dumps(asdict(StartRequest("one", "local")))
         self.process = subprocess.Popen(
             [sys.executable, "-P", "-c", PROGRAM, request],
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
             pass_fds=[reader],
@@ -74,6 +78,12 @@ class Holder:
         os.close(reader)
         assert self.process.stdout is not None
         self.report = json.loads(self.process.stdout.readline())
+
+    def let_go(self) -> None:
+        """Tell it that the guest is the user's, and end as the command does."""
+        assert self.process.stdin is not None
+        self.process.stdin.write("\n")
+        self.process.stdin.close()
 
     def end_guest(self) -> None:
         os.close(self._writer)
@@ -121,6 +131,31 @@ def test_a_signal_stops_the_guest_and_removes_the_entry(
     assert holder.stopped.read_text() == str(registry.directory_of("one"))
     with pytest.raises(registry.GuestNotFound):
         registry.find("one")
+
+
+@pytest.mark.parametrize("starting", ["1", ""])
+def test_a_command_that_ends_too_soon_takes_the_guest_with_it(
+    tmp_path: Path, starting: str
+) -> None:
+    """While the guest starts, and before the command says that it has the guest."""
+    holder = Holder(tmp_path, HANGS=starting)
+    assert holder.process.stdin is not None
+    holder.process.stdin.close()
+    assert holder.process.wait(TIMEOUT) == 0
+    assert holder.stopped.exists()
+    assert not registry.directory_of("one").exists()
+    with pytest.raises(registry.GuestNotFound):
+        registry.find("one")
+    holder.process.stdin = None
+    holder.close()
+
+
+def test_a_guest_that_is_the_users_outlives_the_command(holder: Holder) -> None:
+    holder.let_go()
+    holder.process.stdin = None
+    with pytest.raises(subprocess.TimeoutExpired):
+        holder.process.wait(0.2)
+    assert registry.find("one")[1] is GuestState.RUNNING
 
 
 def test_the_end_of_a_terminal_does_not_stop_the_guest(holder: Holder) -> None:

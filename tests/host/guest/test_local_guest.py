@@ -356,10 +356,16 @@ def test_a_path_too_long_for_sockets_is_an_error(tmp_path: Path) -> None:
 def test_a_long_temporary_directory_is_not_used(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setenv("TMPDIR", "/tmp/short")
-    assert new_guest().directory.parent == Path("/tmp/short")
-    monkeypatch.setenv("TMPDIR", "/tmp/" + "x" * 100)
+    short = Path(f"/tmp/short-{os.getpid()}")
+    short.mkdir()
+    monkeypatch.setenv("TMPDIR", str(short))
+    assert new_guest().directory.parent == short
+    long = short / ("x" * 100)
+    long.mkdir()
+    monkeypatch.setenv("TMPDIR", str(long))
     assert new_guest().directory.parent == Path("/tmp")
+    long.rmdir()
+    short.rmdir()
 
 
 def test_a_local_guest_needs_root(monkeypatch: pytest.MonkeyPatch) -> None:
