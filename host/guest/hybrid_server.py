@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import select
 import socket
+import time
 from pathlib import Path
 from typing import Final
 
@@ -19,6 +20,8 @@ from kata_host.guest.hybrid_connection import Connect, HybridConnection
 
 CHUNK: Final = 256 * 1024
 """Bytes of one read."""
+ACCEPT_PAUSE: Final = 0.1
+"""Seconds before clients are accepted again when no descriptor was left."""
 
 _EDGES: Final = select.EPOLLIN | select.EPOLLOUT | select.EPOLLRDHUP | select.EPOLLET
 _GONE: Final = select.EPOLLHUP | select.EPOLLERR
@@ -35,6 +38,9 @@ class HybridServer:
         self._connections: dict[int, HybridConnection] = {}
         """By descriptor: a connection stands here once for each of its two sides."""
         self._busy: set[HybridConnection] = set()
+        self._accept_at: float | None = None
+        """The time (`time.monotonic`) before which no client is accepted, because there
+        were no descriptors."""
         self._listener = socket.socket(
             socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK
         )
@@ -53,13 +59,23 @@ class HybridServer:
         return self._epoll.fileno()
 
     @property
-    def busy(self) -> bool:
-        """Whether `turn` has work left even if `fileno` is not readable."""
-        return bool(self._busy)
+    def patience(self) -> float | None:
+        """Seconds after which `turn` has work even if `fileno` is not readable."""
+        if self._busy:
+            return 0
+        if self._accept_at is None:
+            return None
+        return max(0.0, self._accept_at - time.monotonic())
 
     def turn(self, timeout: float | None = None) -> None:
         """Wait for up to `timeout` seconds (None: no limit) and serve ready sockets."""
-        events = self._epoll.poll(0 if self._busy else timeout)
+        patience = self.patience
+        if patience is not None and (timeout is None or patience < timeout):
+            timeout = patience
+        events = self._epoll.poll(timeout)
+        if self._accept_at is not None and time.monotonic() >= self._accept_at:
+            self._accept_at = None
+            self._epoll.register(self._listener, select.EPOLLIN)
         ready, self._busy = self._busy, set()
         for fd, event in events:
             connection = self._connections.get(fd)
@@ -91,6 +107,11 @@ class HybridServer:
             try:
                 client, _ = self._listener.accept()
             except BlockingIOError:
+                return
+            except OSError:
+                # Most likely no descriptor is left; other connections will end.
+                self._accept_at = time.monotonic() + ACCEPT_PAUSE
+                self._epoll.unregister(self._listener)
                 return
             client.setblocking(False)
             if len(set(self._connections.values())) >= CONNECTIONS_LIMIT:

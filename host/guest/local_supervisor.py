@@ -200,7 +200,8 @@ def _serve(server: HybridServer, endings: list[int]) -> None:
     for fd in endings:
         poll.register(fd, select.POLLIN)
     while True:
-        ready = poll.poll(0 if server.busy else None)
+        patience = server.patience
+        ready = poll.poll(None if patience is None else patience * 1000)
         if any(fd in endings for fd, _ in ready):
             return
         server.turn(0)

@@ -5,8 +5,10 @@ from __future__ import annotations
 
 import logging
 import os
+import resource
 import select
 import socket
+import time
 from pathlib import Path
 from typing import Final
 
@@ -25,6 +27,8 @@ from kata_host.guest.vsock.vhost_user_message import config_space
 
 RETRY_INTERVAL: Final = 0.01
 """Seconds between two attempts to connect to a listener with a full backlog."""
+ACCEPT_PAUSE: Final = 0.1
+"""Seconds before clients are accepted again when no descriptor was left."""
 PACKETS_PER_TURN: Final = 256
 """Packets of the guest that are taken before the clients have their turn."""
 
@@ -44,7 +48,13 @@ class Backend:
         self._base = base
         self._listener = listener
         self._poller = Poller()
-        self._device = Device(guest_cid, self._connect_host, self._poller)
+        # A half of the descriptors, so that clients always have some.
+        descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        limit = min(CONNECTIONS_LIMIT, descriptors // 2)
+        self._device = Device(guest_cid, self._connect_host, self._poller, limit)
+        self._accept_at: float | None = None
+        """The time (`time.monotonic`) before which no client is accepted, because there
+        were no descriptors."""
         self._vhost = VhostUser(
             vhost,
             config_space(guest_cid),
@@ -57,7 +67,7 @@ class Backend:
         self._has_offers = False
         """Whether the guest may have offered packets that are not taken yet."""
         self._poller.watch(vhost.fileno(), select.EPOLLIN, self._handle_qemu)
-        self._poller.watch(listener.fileno(), select.EPOLLIN, self._handle_listener)
+        self._watch_listener()
 
     def run(self) -> None:
         """Serve until QEMU closes its socket.
@@ -67,6 +77,8 @@ class Backend:
         """
         while self._serving:
             self._poller.turn(self._timeout())
+            if self._accept_at is not None and time.monotonic() >= self._accept_at:
+                self._watch_listener()
             if self._device.has_pending:
                 self._device.retry_pending()
             self._take_packets()
@@ -76,7 +88,8 @@ class Backend:
         ring = self._vhost.rings[TRANSMIT_QUEUE]
         if self._has_offers and ring.is_running and not self._device.is_congested:
             return 0
-        return RETRY_INTERVAL if self._device.has_pending else None
+        waits = self._device.has_pending or self._accept_at is not None
+        return RETRY_INTERVAL if waits else None
 
     def _handle_qemu(self, events: int) -> None:
         try:
@@ -171,10 +184,23 @@ class Backend:
             raise
         return connection
 
+    def _watch_listener(self) -> None:
+        self._accept_at = None
+        self._poller.watch(
+            self._listener.fileno(), select.EPOLLIN, self._handle_listener
+        )
+
     def _handle_listener(self, events: int) -> None:
-        client, _ = self._listener.accept()
+        try:
+            client, _ = self._listener.accept()
+        except OSError as error:
+            # Most likely no descriptor is left; other connections will end.
+            log.warning("clients wait: %s", error)
+            self._poller.unwatch(self._listener.fileno())
+            self._accept_at = time.monotonic() + ACCEPT_PAUSE
+            return
         client.setblocking(False)
-        if len(self._newcomers) >= CONNECTIONS_LIMIT:
+        if len(self._newcomers) + self._device.clients >= CONNECTIONS_LIMIT:
             client.close()
             return
         self._newcomers.add(client)

@@ -16,7 +16,11 @@ from collections.abc import Callable, Sequence
 from itertools import count
 from typing import Final, TypeAlias
 
-from kata_host.guest.hybrid_command import FIRST_HOST_PORT, format_ok
+from kata_host.guest.hybrid_command import (
+    CONNECTIONS_LIMIT,
+    FIRST_HOST_PORT,
+    format_ok,
+)
 from kata_host.guest.vsock.buffers import cut
 from kata_host.guest.vsock.connection import Connection, ConnectionState, Key, Violation
 from kata_host.guest.vsock.endpoint import Endpoint
@@ -51,8 +55,24 @@ Raises `OSError` if nothing listens there, `BlockingIOError` if its backlog is f
 class Device:
     """The connections of one guest. No method blocks."""
 
-    def __init__(self, guest_cid: int, connect: Connect, poller: Poller) -> None:
+    def __init__(
+        self,
+        guest_cid: int,
+        connect: Connect,
+        poller: Poller,
+        limit: int = CONNECTIONS_LIMIT,
+    ) -> None:
+        """Serve the guest `guest_cid`.
+
+        `limit` is the number of connections that the guest may open at a time. Those of
+        clients count by themselves, so that a guest cannot keep clients out.
+        """
         self._guest_cid = guest_cid
+        self._limit = limit
+        self._open: set[Endpoint] = set()
+        """The guest's connections whose sockets are not closed: all that cost
+        descriptors, also those that the guest has reset while the host still reads."""
+        self._clients: set[Endpoint] = set()
         self._connect = connect
         self._poller = poller
         self._host_ports = count(FIRST_HOST_PORT)
@@ -74,11 +94,18 @@ class Device:
         """Whether the guest must read packets before more of its own are taken."""
         return len(self._replies) >= REPLIES_LIMIT
 
+    @property
+    def clients(self) -> int:
+        """Number of open connections of clients."""
+        return len(self._clients)
+
     def connect(self, host: socket.socket, guest_port: int) -> None:
         """Open a connection from a client, on socket `host`, to a port of the guest."""
         key = Key(next(self._host_ports), guest_port)
         connection = Connection(key, ConnectionState.REQUESTED)
-        self._add(Endpoint(connection, host))
+        endpoint = Endpoint(connection, host)
+        self._clients.add(endpoint)
+        self._add(endpoint)
         self._reply(connection, Operation.REQUEST)
 
     # --- from the guest ---
@@ -97,6 +124,10 @@ class Device:
             self._reply(Connection(key, ConnectionState.CLOSED), Operation.RST)
 
     def _accept(self, key: Key, header: Header) -> None:
+        if len(self._open) + len(self._pending) >= self._limit:
+            log.debug("%s: the guest has %d connections", key, self._limit)
+            self._reply(Connection(key, ConnectionState.CLOSED), Operation.RST)
+            return
         connection = Connection(key, ConnectionState.OPEN)
         connection.credit.guest_buffer = header.buf_alloc
         connection.credit.guest_taken = header.fwd_cnt
@@ -107,13 +138,15 @@ class Device:
             host = self._connect(connection.key.host_port)
         except BlockingIOError:
             # The backlog is full, and no event tells when it has room again.
-            if time.monotonic() < deadline and len(self._pending) < REPLIES_LIMIT:
+            if time.monotonic() < deadline:
                 self._pending.append((connection, deadline))
                 return
         except OSError:
             log.debug("%s: nothing listens", connection.key)
         else:
-            self._add(Endpoint(connection, host))
+            endpoint = Endpoint(connection, host)
+            self._open.add(endpoint)
+            self._add(endpoint)
             self._reply(connection, Operation.RESPONSE)
             return
         self._reply(Connection(connection.key, ConnectionState.CLOSED), Operation.RST)
@@ -280,3 +313,5 @@ class Device:
         if not endpoint.closed:
             self._poller.unwatch(endpoint.fileno())
             endpoint.close()
+            self._open.discard(endpoint)
+            self._clients.discard(endpoint)

@@ -8,6 +8,7 @@ import os
 import select
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,8 +16,13 @@ import pytest
 
 from kata_host.guest import hybrid_server
 from kata_host.guest.hybrid_server import HybridServer
+from tests.helpers.descriptors import used_up
 
 PORT = 1024
+
+
+def _milliseconds(seconds: float | None) -> float | None:
+    return None if seconds is None else seconds * 1000
 
 
 class Running:
@@ -50,7 +56,7 @@ class Running:
         poll.register(self._stop, select.POLLIN)
         poll.register(self.server, select.POLLIN)
         while True:
-            ready = poll.poll(0 if self.server.busy else None)
+            ready = poll.poll(_milliseconds(self.server.patience))
             if any(fd == self._stop for fd, _ in ready):
                 return
             self.server.turn(0)
@@ -269,6 +275,33 @@ def test_connections_over_the_limit_are_closed(
     for client, guest in pairs:
         client.close()
         guest.close()
+
+
+def test_without_descriptors_clients_wait_and_the_server_rests(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hybrid_server, "ACCEPT_PAUSE", 0.02)
+    turns = []
+    accept = running.server._accept
+    monkeypatch.setattr(
+        running.server, "_accept", lambda: (turns.append(time.monotonic()), accept())
+    )
+    client, guest = running.pair()
+    waiting = socket.socket(socket.AF_UNIX)
+    with client, guest, waiting:
+        turns.clear()
+        with used_up():
+            waiting.connect(str(running.path))
+            # Those that are connected are served, and some time passes.
+            while len(turns) < 3:
+                client.sendall(b"ping")
+                assert guest.recv(4) == b"ping"
+            elapsed = turns[-1] - turns[0]
+        assert elapsed > 0.9 * 2 * hybrid_server.ACCEPT_PAUSE
+        waiting.sendall(b"CONNECT %d\n" % PORT)
+        waiting.settimeout(10)
+        assert waiting.recv(3) == b"OK "
+        running.guest.accept()[0].close()
 
 
 def test_the_socket_of_another_server_is_not_taken(running: Running) -> None:

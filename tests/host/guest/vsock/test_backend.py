@@ -11,9 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from kata_host.guest.vsock import backend
 from kata_host.guest.vsock.backend import Backend
 from kata_host.guest.vsock.packet import HOST_CID, Header, Operation, Shutdown
 from kata_host.guest.vsock.virtqueue import VirtqueueError
+from tests.helpers.descriptors import used_up
 from tests.helpers.virtio import CID, Driver, Qemu, SharedMemory
 
 GUEST_PORT = 1024
@@ -187,3 +189,23 @@ def test_a_broken_ring_ends_the_backend(running: Running) -> None:
 def test_the_end_of_qemu_is_the_end_of_the_backend(running: Running) -> None:
     running.ours.close()
     assert running.wait_for_error() is None
+
+
+def test_without_descriptors_clients_wait_and_the_backend_rests(
+    running: Running, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(backend, "ACCEPT_PAUSE", 0.02)
+    client, port = running.connect()
+    waiting = socket.socket(socket.AF_UNIX)
+    with client, waiting:
+        with used_up():
+            waiting.connect(str(running.path))
+            while len(caplog.messages) < 3:
+                running.send(Operation.RW, b"ping", host_port=port)
+                assert client.recv(4) == b"ping"
+        assert all("Too many open files" in message for message in caplog.messages)
+        times = [record.created for record in caplog.records]
+        assert times[-1] - times[0] > 0.9 * 0.02 * (len(times) - 1)
+        waiting.sendall(b"CONNECT %d\n" % GUEST_PORT)
+        while running.driver.receive()[0].operation != Operation.REQUEST:
+            pass

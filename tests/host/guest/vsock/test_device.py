@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+from kata_host.guest.hybrid_command import CONNECTIONS_LIMIT as LIMIT
 from kata_host.guest.vsock import device as device_module
 from kata_host.guest.vsock.credit import BUFFER_SIZE, UPDATE_AFTER
 from kata_host.guest.vsock.device import Device
@@ -158,6 +160,64 @@ def test_a_port_of_the_host_without_a_listener_is_reset(guest: Guest) -> None:
     guest.refusal = FileNotFoundError()
     guest.send(Operation.REQUEST)
     assert guest.operations() == [Operation.RST]
+
+
+def connect_from_guest(guest: Guest, port: int) -> Operation:
+    guest.send(Operation.REQUEST, src_port=port)
+    (operation,) = guest.operations()
+    return operation
+
+
+def test_the_guest_may_open_so_many_connections_and_no_more(guest: Guest) -> None:
+    """Firecracker's number, and its answer."""
+    assert LIMIT == 1023
+    for port in range(LIMIT):
+        assert connect_from_guest(guest, port) == Operation.RESPONSE
+    dialled = len(guest.dialled)
+    for port in range(LIMIT, LIMIT + 10):
+        assert connect_from_guest(guest, port) == Operation.RST
+    assert len(guest.dialled) == dialled
+    # Clients are not kept out, and the end of one makes room for another.
+    host, _ = guest.socket_pair()
+    guest.device.connect(host, GUEST_PORT)
+    assert guest.operations() == [Operation.REQUEST]
+    guest.send(Operation.SHUTDOWN, src_port=0, flags=Shutdown.BOTH)
+    assert guest.operations() == [Operation.RST]
+    assert connect_from_guest(guest, LIMIT) == Operation.RESPONSE
+    assert connect_from_guest(guest, LIMIT + 1) == Operation.RST
+
+
+def test_connections_that_the_guest_resets_count_while_the_host_reads(
+    guest: Guest,
+) -> None:
+    """Each keeps a descriptor and bytes; otherwise a guest could make any number."""
+    guest.device = Device(CID, guest._connect, guest.poller, limit=3)
+    for port in range(3):
+        assert connect_from_guest(guest, port) == Operation.RESPONSE
+        # More than the host's socket takes.
+        for _ in range(8):
+            guest.send(Operation.RW, b"x" * 32768, src_port=port)
+        guest.send(Operation.RST, src_port=port)
+        guest.operations()
+    assert connect_from_guest(guest, 3) == Operation.RST
+    guest.accepted[0].close()
+    guest.poller.turn(0)
+    assert connect_from_guest(guest, 3) == Operation.RESPONSE
+
+
+def test_connections_that_wait_for_a_full_backlog_count(guest: Guest) -> None:
+    guest.device = Device(CID, guest._connect, guest.poller, limit=3)
+    guest.refusal = BlockingIOError()
+    for port in range(5):
+        guest.send(Operation.REQUEST, src_port=port)
+    assert guest.operations() == [Operation.RST] * 2
+
+
+def test_a_connection_without_a_descriptor_is_reset(guest: Guest) -> None:
+    guest.refusal = OSError(errno.EMFILE, "Too many open files")
+    assert connect_from_guest(guest, 1) == Operation.RST
+    guest.refusal = None
+    assert connect_from_guest(guest, 1) == Operation.RESPONSE
 
 
 def test_a_full_backlog_is_tried_again(guest: Guest) -> None:
