@@ -14,6 +14,7 @@ import contextvars
 import errno
 import os
 from collections.abc import Callable
+from functools import partial
 from typing import ParamSpec, TypeVar
 
 P = ParamSpec("P")
@@ -28,32 +29,44 @@ async def blocking(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) 
     """
     loop = asyncio.get_running_loop()
     future: asyncio.Future[T] = loop.create_future()
-
-    def settle(result: T | None, error: BaseException | None) -> None:
-        if future.done():
-            return
-        if error is not None:
-            future.set_exception(error)
-        else:
-            future.set_result(result)  # type: ignore[arg-type]  # T may be None
-
-    def run() -> None:
-        result: T | None = None
-        error: BaseException | None = None
-        try:
-            result = function(*args, **kwargs)
-        except BaseException as exc:
-            error = exc
-        try:
-            loop.call_soon_threadsafe(settle, result, error)
-        except RuntimeError:
-            # The loop was closed while the call hung, so no caller waits any more.
-            return
-
+    call = partial(function, *args, **kwargs)
     # Spans that begin in the thread are children of the caller's span.
-    context = contextvars.copy_context()
-    start_thread(context.run, run)
-    return await future
+    start_thread(contextvars.copy_context().run, _run, call, loop, future)
+    try:
+        return await future
+    finally:
+        # An error has this frame, which would have the error by its future: all the
+        # objects of these frames would stay until the next garbage collection.
+        del future
+
+
+def _run(
+    call: Callable[[], T], loop: asyncio.AbstractEventLoop, future: asyncio.Future[T]
+) -> None:
+    result: T | None = None
+    error: BaseException | None = None
+    try:
+        result = call()
+    except BaseException as exc:
+        error = exc
+    try:
+        loop.call_soon_threadsafe(_settle, future, result, error)
+    except RuntimeError:
+        # The loop was closed while the call hung, so no caller waits any more.
+        return
+    finally:
+        del error, future
+
+
+def _settle(
+    future: asyncio.Future[T], result: T | None, error: BaseException | None
+) -> None:
+    if future.done():
+        return
+    if error is not None:
+        future.set_exception(error)
+    else:
+        future.set_result(result)  # type: ignore[arg-type]  # T may be None
 
 
 def start_thread(function: Callable[..., object], *args: object) -> None:

@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 import errno
-from typing import Final
+import os
+from typing import Final, NamedTuple
 
 _RESOURCES: Final = {
     errno.EMFILE: "the agent has no free file descriptor",
@@ -19,10 +20,22 @@ _RESOURCES: Final = {
 descriptors to be ready."""
 
 
-def exhausted_resource(error: BaseException) -> str | None:
-    """Return what `error` says the guest has run out of; None for any other error."""
-    if isinstance(error, MemoryError):
-        return _RESOURCES[errno.ENOMEM]
-    if isinstance(error, OSError):
-        return _RESOURCES.get(error.errno or 0)
+class Exhaustion(NamedTuple):
+    """What the guest has run out of."""
+
+    resource: str
+    kernel_words: str
+    """The kernel's words for it, which an error's text may have."""
+
+
+def find_exhaustion(error: BaseException) -> Exhaustion | None:
+    """Return what the guest has run out of, says `error` or an error that caused it."""
+    cause: BaseException | None = error
+    while cause is not None:
+        number = cause.errno if isinstance(cause, OSError) else None
+        if isinstance(cause, MemoryError):
+            number = errno.ENOMEM
+        if number in _RESOURCES:
+            return Exhaustion(_RESOURCES[number], os.strerror(number))
+        cause = cause.__cause__
     return None

@@ -80,12 +80,13 @@ class Reaper:
             pid = spawn(command)
         except FileNotFoundError as error:
             raise NotFound(f"program {command.executable!r}: not found") from error
-        return self._watch(pid, open_pidfd(pid), leads_session=command.new_session)
+        return self._watch(pid, _pidfd_of(pid), leads_session=command.new_session)
 
     def adopt(self, pid: int) -> Child:
         """Register a child of the agent, or an orphan that was reaped just now.
 
-        Raises `ProcessLookupError` for any other pid.
+        Raises `ProcessLookupError` for any other pid, and `OSError` for a child that
+        cannot be watched, which is killed.
         """
         if pid in self._orphans:
             child = Child(pid, -1, self._loop, self._forget)
@@ -93,13 +94,11 @@ class Reaper:
             return child
         if pid in self._children:
             raise ProcessLookupError(f"process {pid} is known already")
-        pidfd = open_pidfd(pid)
         try:
-            os.waitid(os.P_PIDFD, pidfd, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+            os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
         except ChildProcessError as error:
-            os.close(pidfd)
             raise ProcessLookupError(f"process {pid} is no child") from error
-        return self._watch(pid, pidfd)
+        return self._watch(pid, _pidfd_of(pid))
 
     def _watch(self, pid: int, pidfd: int, *, leads_session: bool = False) -> Child:
         child = Child(pid, pidfd, self._loop, self._forget, leads_session=leads_session)
@@ -187,3 +186,13 @@ class Reaper:
 
     def _forget(self, child: Child) -> None:
         self._children.pop(child.pid, None)
+
+
+def _pidfd_of(child: int) -> int:
+    """Return a pidfd; without one, kill the child, because nobody would own it."""
+    try:
+        return open_pidfd(child)
+    except OSError as error:
+        if not isinstance(error, ProcessLookupError):
+            os.kill(child, signal.SIGKILL)
+        raise

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import _thread
 import asyncio
+import contextlib
 import os
 from collections.abc import Awaitable, Callable
 from typing import Final
 
 from kata_agent.blocking import start_thread
 from kata_agent.errors import ResourceExhausted
-from kata_agent.exhaustion import exhausted_resource
+from kata_agent.exhaustion import find_exhaustion
 
 DESCRIPTORS: Final = 16
 """The removal of a container has about half as many open at once."""
@@ -40,6 +41,9 @@ class Reserve:
         """Take what is missing. Raises `OSError` if the guest does not have it."""
         if self._in_use.locked():
             raise ResourceExhausted("the agent needs all of its reserve to clean up")
+        self._take()
+
+    def _take(self) -> None:
         while len(self._descriptors) < DESCRIPTORS:
             flags = os.O_PATH | os.O_CLOEXEC
             self._descriptors.append(os.open("/", flags))
@@ -66,15 +70,24 @@ class Reserve:
             await step()
             return
         except Exception as error:
-            if not exhausted_resource(error):
+            if not find_exhaustion(error):
                 raise
         async with self._in_use:
             self.release()
-            for pause in RETRIES:
-                await asyncio.sleep(pause)
-                try:
-                    await step()
-                    return
-                except Exception as error:
-                    if pause == RETRIES[-1] or not exhausted_resource(error):
-                        raise
+            try:
+                await _retry(step)
+            finally:
+                # Or the next `fill` does it, before anything else is made.
+                with contextlib.suppress(OSError):
+                    self._take()
+
+
+async def _retry(step: Callable[[], Awaitable[object]]) -> None:
+    for pause in RETRIES:
+        await asyncio.sleep(pause)
+        try:
+            await step()
+            return
+        except Exception as error:
+            if pause == RETRIES[-1] or not find_exhaustion(error):
+                raise

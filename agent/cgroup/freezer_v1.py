@@ -11,6 +11,7 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Final
 
@@ -81,12 +82,12 @@ class FreezerV1:
 
     def thaw_all(self) -> None:
         """Let every process go on, whichever cgroup of the tree was frozen."""
-        for directory in tree.walk(self._directory):
-            # Each write goes through all cgroups below.
-            if (
-                tree.read_file(directory, "freezer.self_freezing") or ""
-            ).strip() == "1":
-                tree.write_file(directory, "freezer.state", "THAWED")
+        with closing(tree.walk(self._directory)) as directories:
+            for directory in directories:
+                own = tree.read_file(directory, "freezer.self_freezing") or ""
+                if own.strip() == "1":
+                    # Each write goes through all cgroups below.
+                    tree.write_file(directory, "freezer.state", "THAWED")
 
     def _set(self, state: str) -> None:
         try:

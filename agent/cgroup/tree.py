@@ -12,7 +12,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -21,11 +21,12 @@ from kata_agent.cgroup.files import GONE
 _DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
-def walk(top: Path) -> Iterator[int]:
+def walk(top: Path) -> Generator[int]:
     """Yield a descriptor of each cgroup, children before their parents.
 
-    The descriptor is closed by the next step. A cgroup that goes meanwhile is left out,
-    and so may be one that comes meanwhile. Raises `OSError`.
+    The descriptor is closed by the next step, and by the end of the walk: a caller that
+    may fail in between closes the walk. A cgroup that goes meanwhile is left out, and
+    so may be one that comes meanwhile. Raises `OSError`.
     """
     try:
         here = os.open(top, _DIRECTORY)
@@ -98,14 +99,16 @@ def pids(top: Path) -> list[int]:
     The kernel writes 0 for a process outside of our pid namespace; those are left out.
     """
     found: set[int] = set()
-    for directory in walk(top):
-        found.update(_pids_of(directory))
+    with contextlib.closing(walk(top)) as directories:
+        for directory in directories:
+            found.update(_pids_of(directory))
     return sorted(found - {0})
 
 
 def has_processes(top: Path) -> bool:
     """Tell whether `pids` would find one."""
-    return any(any(_pids_of(directory)) for directory in walk(top))
+    with contextlib.closing(walk(top)) as directories:
+        return any(any(_pids_of(directory)) for directory in directories)
 
 
 def _pids_of(directory: int) -> Iterator[int]:
@@ -138,8 +141,10 @@ def remove(top: Path) -> bool:
     Raises `OSError` for another reason than processes or cgroups in it.
     """
     in_use = 0
-    for directory in walk(top):
-        in_use += sum(not _remove(name, directory) for name in _children(directory))
+    with contextlib.closing(walk(top)) as directories:
+        for directory in directories:
+            names = _children(directory)
+            in_use += sum(not _remove(name, directory) for name in names)
     return not in_use and _remove(os.fspath(top), None)
 
 

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import fcntl
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -71,7 +70,7 @@ class Stdio:
 def terminal_stdio(master: int) -> Stdio:
     """Return the streams of the terminal whose master is `master`, and own it.
 
-    Raises `OSError`; then `master` is closed.
+    Raises `OSError`; then `master` is still the caller's.
     """
     peer = TerminalPeer(master)
     try:
@@ -79,6 +78,5 @@ def terminal_stdio(master: int) -> Stdio:
         stdin = TerminalInput(fcntl.fcntl(master, fcntl.F_DUPFD_CLOEXEC, 3), peer)
     except BaseException:
         peer.close()
-        os.close(master)
         raise
     return Stdio(stdin, Output(master), None, stdin.resize, peer)

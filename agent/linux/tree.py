@@ -7,9 +7,11 @@ deeper than any stack and replace a directory by a link at any moment.
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Generator
+from contextlib import closing
 
 from kata_agent.linux.beneath import opened, proc_path
 from kata_agent.linux.openat2 import (
@@ -20,15 +22,17 @@ from kata_agent.linux.openat2 import (
 )
 
 INSIDE = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV
+_REPLACED = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EXDEV)
 SETGID_DIRECTORY = stat.S_ISGID | 0o110
 """Mode bits of a group's directory: its members enter it, and new files are its."""
 
 
-def walk(root: int) -> Iterator[tuple[str, int]]:
+def walk(root: int) -> Generator[tuple[str, int]]:
     """Yield `(path, descriptor)` of every entry below `root`, parents first.
 
     A descriptor is `O_PATH`, is of the link itself for a symlink, and is valid until
-    the next step. Other file systems mounted inside are left out.
+    the next step. A caller that may fail in between closes the walk. Other file systems
+    mounted inside are left out.
     """
     directories = [""]
     while directories:
@@ -37,8 +41,8 @@ def walk(root: int) -> Iterator[tuple[str, int]]:
             directory = openat2(
                 root, path or ".", os.O_RDONLY | os.O_DIRECTORY, resolve=INSIDE
             )
-        except OSError:
-            if not path:
+        except OSError as error:
+            if not path or error.errno not in _REPLACED:
                 raise
             # Since the listing it was removed, replaced or mounted on: leave it.
             continue
@@ -66,8 +70,9 @@ def set_group(root: int, group: int, *, read_only: bool) -> None:
     """
     bits = 0o440 if read_only else 0o660
     _give(root, group, bits)
-    for _, entry in walk(root):
-        _give(entry, group, bits)
+    with closing(walk(root)) as entries:
+        for _, entry in entries:
+            _give(entry, group, bits)
 
 
 def has_group(root: int, group: int, *, read_only: bool) -> bool:

@@ -4,12 +4,11 @@
 from __future__ import annotations
 
 import errno
-import os
 from typing import Final
 
 from kata_agent.errors import AgentError
 from kata_agent.excerpt import excerpt
-from kata_agent.exhaustion import exhausted_resource
+from kata_agent.exhaustion import find_exhaustion
 from ttrpc.codes import Code
 from ttrpc.errors import StatusError
 
@@ -38,12 +37,24 @@ def to_status(error: BaseException) -> StatusError:
 
 
 def _describe(error: BaseException) -> tuple[Code, str]:
+    code, text = _code_and_text(error)
+    exhaustion = find_exhaustion(error)
+    if exhaustion is not None and code is not Code.RESOURCE_EXHAUSTED:
+        code = Code.RESOURCE_EXHAUSTED
+        if exhaustion.kernel_words in text:
+            text = text.replace(exhaustion.kernel_words, exhaustion.resource)
+        else:
+            text = f"{text}: {exhaustion.resource}" if text else exhaustion.resource
+    return code, text
+
+
+def _code_and_text(error: BaseException) -> tuple[Code, str]:
     if isinstance(error, AgentError):
         return error.code, str(error)
-    if resource := exhausted_resource(error):
-        return Code.RESOURCE_EXHAUSTED, _name_resource(error, resource)
     if isinstance(error, OSError):
         return _ERRNO_CODES.get(error.errno or 0, Code.INTERNAL), _reason(error)
+    if isinstance(error, MemoryError):
+        return Code.INTERNAL, str(error)
     return Code.INTERNAL, f"unexpected {type(error).__name__}: {error}"
 
 
@@ -51,13 +62,3 @@ def _reason(error: OSError) -> str:
     """Return the message: the file first, as in all messages, and no number."""
     reason = error.strerror or str(error)
     return reason if error.filename is None else f"{error.filename!r}: {reason}"
-
-
-def _name_resource(error: BaseException, resource: str) -> str:
-    """Return the message with `resource` in place of the kernel's words for it."""
-    if not isinstance(error, OSError) or error.errno is None:
-        return resource
-    reason, words = _reason(error), os.strerror(error.errno)
-    return (
-        reason.replace(words, resource) if words in reason else f"{reason}: {resource}"
-    )

@@ -12,8 +12,8 @@ from typing import Any, Final
 
 from google.protobuf.message import Message
 
-from kata_agent.errors import AgentError, InvalidArgument, ResourceExhausted
-from kata_agent.exhaustion import exhausted_resource
+from kata_agent.errors import InvalidArgument, ResourceExhausted
+from kata_agent.exhaustion import find_exhaustion
 from kata_agent.rpc.status import to_status
 
 _NUL: Final = ("embedded null byte", "embedded null character")
@@ -25,9 +25,10 @@ def with_subject(error: Exception, request: Any) -> Exception:
     if isinstance(error, ValueError) and str(error) in _NUL:
         fields = ", ".join(_fields_with_nul(request, "")) or "a path"
         return InvalidArgument(f"{fields}: a NUL character")
-    if exhausted_resource(error) and not isinstance(error, AgentError):
+    if find_exhaustion(error) and not isinstance(error, ResourceExhausted):
         text = to_status(error).message
-        if container_id := getattr(request, "container_id", ""):
+        container_id = getattr(request, "container_id", "")
+        if container_id and not text.startswith("container "):
             text = f"container {container_id!r}: {text}"
         return ResourceExhausted(text)
     return error

@@ -140,7 +140,7 @@ class ContainerBuilder:
         guest = self._guest
         try:
             await guest.reserve.undo(container.remove)
-            await guest.reserve.undo(lambda: guest.storages.remove_for(container.id))
+            await guest.reserve.undo(lambda: guest.storages.take_back(container.id))
         except (AgentError, OSError) as error:
             log.error(
                 "failed creation not undone",

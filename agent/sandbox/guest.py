@@ -34,7 +34,11 @@ class Storages(Protocol):
         ...
 
     async def remove_for(self, container_id: str) -> None:
-        """Release a container's storages, also after a failed `add`."""
+        """Release a container's storages."""
+        ...
+
+    async def take_back(self, container_id: str) -> None:
+        """Release the storages of a container whose creation has failed."""
         ...
 
     def is_used_by(self, container_id: str) -> bool:

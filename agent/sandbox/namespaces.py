@@ -70,6 +70,8 @@ class SandboxNamespaces:
         self._directory = paths.namespaces
         self._proc = paths.proc
         self._reaper = reaper
+        self._files: list[Path] = []
+        """Those that were made to pin a namespace."""
         self._pinned: list[Path] = []
         self._pause: Child | None = None
         self._pid_lock = asyncio.Lock()
@@ -100,6 +102,7 @@ class SandboxNamespaces:
     def _make_file(self, name: str) -> Path:
         self._directory.mkdir(mode=0o755, parents=True, exist_ok=True)
         file = self._directory / name
+        self._files.append(file)
         file.touch(mode=0o444)
         return file
 
@@ -108,7 +111,7 @@ class SandboxNamespaces:
         async with self._pid_lock:
             if not self.has_pid:
                 with span("namespace.share_pid", subsystem="sandbox"):
-                    await self._unpin(self._directory / "pid")
+                    await self._end_pause()
                     await self._start_pause()
 
     @property
@@ -117,28 +120,30 @@ class SandboxNamespaces:
         if self._pause is not None:
             # Its exit may not have been collected yet.
             self._pause.poll()
-        return self._pause is not None and self._pause.exit_code is None
+        is_pinned = self._directory / "pid" in self._pinned
+        return is_pinned and self._pause is not None and self._pause.exit_code is None
 
     async def _start_pause(self) -> None:
         root = self._directory / "pause"
         root.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with self._reaper.expecting():
-            pid = await blocking(
-                start_pause, root, pivot_root=can_pivot_root(self._paths)
-            )
-            pause = self._reaper.adopt(pid)
-        root.rmdir()
-        file = self._make_file("pid")
-        namespace = pid_namespace_of(pid, self._proc)
         try:
+            with self._reaper.expecting():
+                pid = await blocking(
+                    start_pause, root, pivot_root=can_pivot_root(self._paths)
+                )
+                pause = self._pause = self._reaper.adopt(pid)
+        finally:
+            root.rmdir()
+        pause.on_exit(lambda exit_code: self._pause_ended(pause, exit_code))
+        try:
+            set_oom_score(self._proc, pid, PAUSE_OOM_SCORE)
+            file = self._make_file("pid")
+            namespace = pid_namespace_of(pid, self._proc)
             await blocking(mount, str(namespace), file, "", MS_BIND)
         except OSError as error:
-            pause.kill_tree()
+            await self._end_pause()
             raise Unavailable(f"pause process: not pinned: {error}") from error
         self._pinned.append(file)
-        set_oom_score(self._proc, pid, PAUSE_OOM_SCORE)
-        self._pause = pause
-        pause.on_exit(lambda exit_code: self._pause_ended(pause, exit_code))
 
     def _pause_ended(self, pause: Child, exit_code: int) -> None:
         if pause is self._pause:
@@ -147,25 +152,33 @@ class SandboxNamespaces:
                 extra={"pid": pause.pid, "exit_code": exit_code},
             )
 
+    async def _end_pause(self) -> None:
+        """End the pause process and its namespace; none is fine."""
+        pause, self._pause = self._pause, None
+        if pause is not None:
+            with contextlib.suppress(ProcessLookupError):
+                pause.send_signal(signal.SIGKILL)
+            await pause.wait()
+        await self._unpin(self._directory / "pid")
+
     async def _unpin(self, file: Path) -> None:
         """Unpin one namespace; none is fine."""
         if file in self._pinned:
-            self._pinned.remove(file)
             await blocking(unmount, file, MNT_DETACH)
-            os.unlink(file)
+            self._pinned.remove(file)
+        if file in self._files:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(file)
+            self._files.remove(file)
 
     async def unpin(self) -> None:
         """Unpin the namespaces; each ends with its last process."""
-        if self._pause is None and not self._pinned:
+        if self._pause is None and not self._files:
             return
         with span("namespace.unpin", subsystem="sandbox"):
-            pause, self._pause = self._pause, None
-            if pause is not None:
-                with contextlib.suppress(ProcessLookupError):
-                    pause.send_signal(signal.SIGKILL)
-                await pause.wait()
-            while self._pinned:
-                await self._unpin(self._pinned[-1])
+            await self._end_pause()
+            while self._files:
+                await self._unpin(self._files[-1])
 
     def apply(self, spec: Spec, *, pid: PidNamespace, unified: bool) -> None:
         """Rewrite a spec's namespaces; `unified` is whether the guest has cgroup v2.

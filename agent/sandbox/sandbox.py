@@ -93,7 +93,7 @@ class Sandbox:
                 raise AlreadyExists(f"sandbox {self.id!r}: it has containers already")
             self._guest.reserve.fill()
             # Kata's runtimes may create the sandbox again; the setup starts over then.
-            await self._setup.take_down()
+            await self._guest.reserve.undo(self._setup.take_down)
             await self._setup.set_up(request)
             self.id = request.sandbox_id
             self.destroyed.clear()
@@ -138,7 +138,7 @@ class Sandbox:
                 await self._builder.copies.finish()
                 # First, because these files would keep the shared directory busy.
                 await blocking(self.files.discard_partial)
-                await self._setup.take_down()
+                await self._guest.reserve.undo(self._setup.take_down)
                 for container in self.containers:
                     self._forget_if_gone(container)
             finally:

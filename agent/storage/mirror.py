@@ -16,7 +16,7 @@ import errno
 import itertools
 import os
 import stat
-from contextlib import suppress
+from contextlib import closing, suppress
 from typing import Final
 
 from kata_agent.errors import AgentError
@@ -130,18 +130,19 @@ def _survey(source: int) -> dict[str, FileState]:
     """
     found = {}
     entries = size = 0
-    for path, entry in walk(source):
-        state = FileState.read(entry)
-        if stat.S_ISDIR(state.mode):
+    with closing(walk(source)) as walked:
+        for path, entry in walked:
+            state = FileState.read(entry)
+            if stat.S_ISDIR(state.mode):
+                found[path] = state
+                continue
+            if not stat.S_ISREG(state.mode) and not stat.S_ISLNK(state.mode):
+                continue
             found[path] = state
-            continue
-        if not stat.S_ISREG(state.mode) and not stat.S_ISLNK(state.mode):
-            continue
-        found[path] = state
-        entries += 1
-        size += state.size
-        if entries > MAX_ENTRIES or size > MAX_BYTES:
-            raise TooLarge(f"more than {MAX_ENTRIES} files or {MAX_BYTES} bytes")
+            entries += 1
+            size += state.size
+            if entries > MAX_ENTRIES or size > MAX_BYTES:
+                raise TooLarge(f"more than {MAX_ENTRIES} files or {MAX_BYTES} bytes")
     return found
 
 

@@ -47,6 +47,8 @@ class _Entry:
     """Held while the storage is put in place or removed."""
     users: set[str | None] = field(default_factory=set)
     """Container ids; None is the sandbox."""
+    made_for: str | None = None
+    """The user that the storage was put in place for."""
     is_in_place: bool = False
     cleanup: AsyncUndo = field(default_factory=AsyncUndo)
     """Takes away what there is, also of a storage that was put in place or removed in
@@ -127,13 +129,24 @@ class Storages:
 
         Goes on after a failure, and raises the first one at the end.
         """
-        await self._release_all(
-            [
-                (point, container_id)
-                for point, entry in self._entries.items()
-                if container_id in entry.users
-            ]
-        )
+        await self._release_all(self._uses_of(container_id))
+
+    async def take_back(self, container_id: str) -> None:
+        """Release the storages of a container whose creation has failed.
+
+        Lasting ones that were put in place for it go too. Errors as in `remove_for`.
+        """
+        uses = self._uses_of(container_id)
+        made = [use for use in uses if self._entries[use[0]].made_for == container_id]
+        await self._release_all(made, even_lasting=True)
+        await self._release_all(self._uses_of(container_id))
+
+    def _uses_of(self, container_id: str) -> list[tuple[MountPoint, str | None]]:
+        return [
+            (point, container_id)
+            for point, entry in self._entries.items()
+            if container_id in entry.users
+        ]
 
     def is_used_by(self, container_id: str) -> bool:
         """Tell whether a container uses a storage, or parts of one are left of it."""
@@ -177,7 +190,7 @@ class Storages:
         """
         # What an earlier use has left.
         await self._reserve.undo(entry.cleanup.close)
-        entry.users = {user}
+        entry.users, entry.made_for = {user}, user
         try:
             await self._call_driver(storage, user, entry.cleanup)
         except BaseException:

@@ -4,7 +4,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import gc
 import threading
+import weakref
 
 import pytest
 
@@ -86,3 +89,27 @@ def test_a_result_after_the_loop_has_closed_is_dropped() -> None:
     release.set()
     # pytest reports a thread that failed.
     assert ended.wait(10)
+
+
+async def test_a_failed_call_keeps_nothing_alive() -> None:
+    """What its frames own (an open walk, say) is not left to the garbage collector."""
+    owned: list[weakref.ref[object]] = []
+
+    class Owned:
+        pass
+
+    def fail() -> None:
+        mine = Owned()
+        owned.append(weakref.ref(mine))
+        raise OSError("no")
+
+    gc.disable()
+    try:
+        with contextlib.suppress(OSError):
+            await blocking(fail)
+        async with asyncio.timeout(10):
+            # The thread ends a moment after the call.
+            while owned[0]() is not None:
+                await asyncio.sleep(0)
+    finally:
+        gc.enable()

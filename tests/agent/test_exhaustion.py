@@ -7,7 +7,8 @@ import errno
 
 import pytest
 
-from kata_agent.exhaustion import exhausted_resource
+from kata_agent.errors import Internal
+from kata_agent.exhaustion import find_exhaustion
 
 
 @pytest.mark.parametrize(
@@ -28,10 +29,19 @@ from kata_agent.exhaustion import exhausted_resource
         ),
     ],
 )
-def test_an_exhausted_resource_is_named(error: Exception) -> None:
-    assert exhausted_resource(error)
+def test_an_find_exhaustion_is_named(error: Exception) -> None:
+    assert find_exhaustion(error)
+
+
+def test_an_error_that_was_caused_by_it_tells_too() -> None:
+    error = Internal("file '/x': not read")
+    error.__cause__ = OSError(errno.EMFILE, "x")
+    assert find_exhaustion(error) == (
+        "the agent has no free file descriptor",
+        "Too many open files",
+    )
 
 
 @pytest.mark.parametrize("error", [OSError(), OSError(errno.EIO, "x"), ValueError()])
 def test_any_other_error_is_none(error: Exception) -> None:
-    assert exhausted_resource(error) is None
+    assert find_exhaustion(error) is None

@@ -46,6 +46,9 @@ class NoStorages:
     async def remove_for(self, container_id: str) -> None:
         self.removed.append(container_id)
 
+    async def take_back(self, container_id: str) -> None:
+        await self.remove_for(container_id)
+
     def is_used_by(self, container_id: str) -> bool:
         return False
 

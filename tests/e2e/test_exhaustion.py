@@ -1,0 +1,193 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A guest that runs out of something loses nothing and leaves nothing.
+
+Every call for a descriptor, a thread, a process or space fails once, in turn, with and
+without the calls after it; then real limits are reached.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from bench.stage import Footprint, Stage, footprint, open_stage
+from kata_host.client.spec import default_process, writable_layer
+from kata_protos import agent_pb2
+from tests.helpers import failing_agent
+from tests.helpers.failing_agent import KINDS, Failures
+from ttrpc.codes import Code
+from ttrpc.errors import StatusError
+
+SHARED = "/run/kata-containers/shared/containers"
+PATIENCE = 30.0
+Operation = Callable[[Stage, str], Awaitable[None]]
+
+
+async def create(stage: Stage, name: str) -> None:
+    """Storages of three kinds, a bundle, a cgroup, pipes, a runtime."""
+    layer, root = writable_layer(name, str(stage.rootfs))
+    base = f"/run/kata-containers/sandbox/{name}"
+    storages = [
+        layer,
+        agent_pb2.Storage(
+            driver="ephemeral", fstype="tmpfs", mount_point=f"{base}-memory"
+        ),
+        agent_pb2.Storage(driver="local", mount_point=f"{base}-local"),
+        agent_pb2.Storage(
+            driver="bind", source=str(stage.rootfs), mount_point=f"{base}-bind"
+        ),
+    ]
+    spec = stage.spec(name, "sleep", "1000", rootfs=root)
+    await stage.client.create_container(name, spec, storages, share_pids=True)
+
+
+async def start(stage: Stage, name: str) -> None:
+    await create(stage, name)
+    await stage.client.container(name).start()
+
+
+async def execute(stage: Stage, name: str) -> None:
+    process = default_process(["true"], terminal=name.endswith("t"))
+    executed = await stage.client.container("old").exec(name, process)
+    await executed.communicate()
+
+
+async def copy_file(stage: Stage, name: str) -> None:
+    await stage.client.agent.copy_file(
+        agent_pb2.CopyFileRequest(
+            path=f"{SHARED}/{name}/a/b", file_size=1, data=b"x", file_mode=0o100644
+        )
+    )
+
+
+async def create_sandbox(stage: Stage, name: str) -> None:
+    """Namespaces, name servers, a pause process, storages of the sandbox."""
+    memory = agent_pb2.Storage(
+        driver="ephemeral",
+        fstype="tmpfs",
+        mount_point="/run/kata-containers/sandbox/shm",
+    )
+    await stage.client.agent.create_sandbox(
+        agent_pb2.CreateSandboxRequest(
+            sandbox_id=name,
+            hostname="host",
+            dns=["nameserver 127.0.0.1"],
+            sandbox_pidns=True,
+            storages=[memory],
+        )
+    )
+
+
+async def remove(stage: Stage, name: str) -> None:
+    await stage.client.container(name).remove()
+
+
+@contextlib.asynccontextmanager
+async def open_failing(directory: Path) -> AsyncIterator[tuple[Stage, Failures]]:
+    failures = Failures(directory / "failures")
+    program = [sys.executable, failing_agent.__file__, str(failures.file)]
+    async with open_stage(program) as stage:
+        yield stage, failures
+
+
+async def until_same(
+    stage: Stage, before: Footprint, lasting: Sequence[str] = ()
+) -> None:
+    """Wait until the agent's footprint is `before`: threads and processes end late.
+
+    Mounts with a name of `lasting` do not count.
+    """
+    for _ in range(200):
+        now = footprint(stage.guest)
+        mounts = [
+            point for point in now.mounts if not any(name in point for name in lasting)
+        ]
+        now = replace(now, threads=before.threads, mounts=mounts)
+        if now == before:
+            return
+        await asyncio.sleep(0.02)
+    for name in before.__slots__:
+        assert getattr(now, name) == getattr(before, name), name
+
+
+async def removed(stage: Stage, name: str) -> None:
+    """Remove a container, if there is one."""
+    with contextlib.suppress(StatusError):
+        await stage.client.container(name).remove()
+
+
+async def every_failure(
+    stage: Stage, failures: Failures, operation: Operation, kind: str, count: int
+) -> AsyncIterator[tuple[str, bool]]:
+    """Let `count` calls of a kind fail in an operation: the first ones, then the next.
+
+    Yields the name of each operation, and whether that failed too.
+    """
+    for number in range(1000):
+        name = f"{kind}-{count}-{number}{'t' if number % 2 else ''}"
+        if operation is remove:
+            await start(stage, name)
+        failures.plan(kind, number, count)
+        error: StatusError | None = None
+        try:
+            async with asyncio.timeout(PATIENCE):
+                await operation(stage, name)
+        except StatusError as raised:
+            error = raised
+        if not failures.stop():
+            yield name, False
+            return
+        if error is not None:
+            assert error.code is Code.RESOURCE_EXHAUSTED, error
+            assert "has no free" in error.message or "no space" in error.message
+        yield name, error is not None
+    raise AssertionError("the failures have no end")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "operation", [create, start, execute, copy_file, remove], ids=lambda it: it.__name__
+)
+async def test_whatever_fails_leaves_nothing(
+    tmp_path: Path, operation: Operation
+) -> None:
+    async with open_failing(tmp_path) as (stage, failures):
+        await stage.started("old", "sleep", "1000")
+        await start(stage, "warm")
+        await execute(stage, "warm-t")
+        await remove(stage, "warm")
+        before = footprint(stage.guest)
+        lasting = []
+        for kind, count in itertools.product(KINDS, (1, 4)):
+            async for name, failed in every_failure(
+                stage, failures, operation, kind, count
+            ):
+                await removed(stage, name)
+                if not failed and operation is copy_file:
+                    before = footprint(stage.guest)
+                if not failed or operation in (start, remove):
+                    # Ephemeral storages stay until the sandbox ends.
+                    lasting.append(f"/{name}-")
+                await until_same(stage, before, lasting)
+
+
+@pytest.mark.slow
+async def test_a_sandbox_is_made_whole_or_not_at_all(tmp_path: Path) -> None:
+    async with open_failing(tmp_path) as (stage, failures):
+        await create_sandbox(stage, "warm")
+        with pytest.raises(StatusError):
+            await stage.client.create_sandbox("x" * 65, hostname="x" * 65)
+        before = footprint(stage.guest)
+        for kind, count in itertools.product(KINDS, (1, 4)):
+            async for _, failed in every_failure(
+                stage, failures, create_sandbox, kind, count
+            ):
+                if failed:
+                    await until_same(stage, before)
