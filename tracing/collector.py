@@ -8,6 +8,7 @@ they are for the sender thread.
 from __future__ import annotations
 
 import enum
+import math
 import socket
 import time
 from collections.abc import Callable
@@ -124,7 +125,10 @@ class Collector:
                 Outcome.TAKEN, status, rejected=self._encoding.rejected(message.body)
             )
         if status in TRY_AGAIN:
-            after = parse_retry_after(message.headers.get("retry-after", ""))
+            headers = message.headers
+            after = parse_retry_after(
+                headers.get("retry-after", ""), headers.get("date", "")
+            )
             return CollectorResponse(Outcome.TRY_AGAIN, status, retry_after=after)
         return CollectorResponse(Outcome.REFUSED, status)
 
@@ -133,19 +137,37 @@ class _ClosedEarly(OSError):
     """The connection ended before the first byte of a response."""
 
 
-def parse_retry_after(value: str) -> float | None:
+def parse_retry_after(value: str, date: str = "") -> float | None:
     """Return the seconds of a Retry-After, at most `MAX_RETRY_AFTER`.
 
-    None for a value that is no number of seconds. A date, the other form of the header,
-    would compare the host's clock with the guest's.
+    A number of seconds, or a date, which counts from `date`, the Date of the same
+    response: no clock of the guest is compared with the collector's (RFC 9110, 10.2.3).
+    None for any other value, and for a date without a Date.
     """
     try:
         seconds = float(value)
     except ValueError:
-        return None
+        seconds = _seconds_between(date, value)
     if not seconds >= 0:  # Also true of NaN.
         return None
     return min(seconds, MAX_RETRY_AFTER)
+
+
+def _seconds_between(first: str, last: str) -> float:
+    """Return the seconds from one HTTP date to another, NaN if one is none.
+
+    A date that is past counts as now.
+    """
+    # Imported here, because most guests never need it.
+    from email.utils import mktime_tz, parsedate_tz
+
+    start, end = map(parsedate_tz, (first, last))
+    if start is None or end is None:
+        return math.nan
+    try:
+        return max(0, mktime_tz(end) - mktime_tz(start))
+    except (OverflowError, ValueError):
+        return math.nan  # Such as the 99th of a month.
 
 
 def _left(deadline: float) -> float:

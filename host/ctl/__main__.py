@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 
 from kata_agent.version import VERSION
 from kata_host.ctl.command_parser import CommandParser
-from kata_host.ctl.errors import RUN_FAILED, CommandError
+from kata_host.ctl.errors import CommandError
 from kata_host.interrupted import Interrupted
 from kata_host.interruption import INTERRUPTION
 from kata_host.printable import printable
@@ -39,8 +39,9 @@ PIPE_BROKEN: Final = 141
 EPILOG: Final = """\
 The exit status is 0 when the command succeeded, 1 when it failed, and 2 when the
 command line was wrong. `run` and `exec` return the status of the program in the
-container, or 128+n when signal n ended that program, and 125 when they failed
-themselves or their command line was wrong. One line on standard error gives the reason.
+container, or 128+n when signal n ended that program, 127 when the container has no
+such program, 126 when it cannot be executed, and 125 when they failed themselves or
+their command line was wrong. One line on standard error gives the reason.
 
 Example, which starts a guest and runs a command in it:
 
@@ -65,7 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
     except CommandError as error:
         print(f"{PROGRAM}: {printable(str(error))}", file=sys.stderr)
-        return RUN_FAILED if RUNNING & set(command) else error.status
+        return error.run_status if RUNNING & set(command) else error.status
     except Interrupted as interrupted:
         if interrupted.number is not signal.SIGINT:
             print(f"{PROGRAM}: ended by {interrupted.number.name}", file=sys.stderr)

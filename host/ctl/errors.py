@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Iterator
 from typing import Final
 
@@ -12,12 +13,36 @@ USAGE: Final = 2
 RUN_FAILED: Final = 125
 """The status of `run` and `exec` for a failure and for wrong usage, as docker has it:
 the other statuses are those of the program in the container."""
+NOT_EXECUTABLE: Final = 126
+NOT_FOUND: Final = 127
+"""Those for a program that cannot be executed, or is not in the container."""
+
+_NOT_FOUND: Final = re.compile(
+    r": (?:create|exec) failed: (?:the file .* was not found \(|.*exec: \"\": )"
+)
+_NOT_EXECUTABLE: Final = re.compile(
+    r": (?:create|exec) failed: (?:open executable: |.*exec: \"[^\"]*\": )"
+)
+"""How the agent tells what crun and runc say."""
 
 
 class CommandError(Exception):
     """The command failed; the message is the one line that the user sees."""
 
     status: int = FAILED
+    run_status: int = RUN_FAILED
+    """The status of a command that otherwise has that of a program."""
+
+
+class ProgramError(CommandError):
+    """The agent answered a request to run a program with an error."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        if _NOT_FOUND.search(message):
+            self.run_status = NOT_FOUND
+        elif _NOT_EXECUTABLE.search(message):
+            self.run_status = NOT_EXECUTABLE
 
 
 class UsageError(CommandError):

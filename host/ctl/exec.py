@@ -28,7 +28,8 @@ def add_parser(subparsers: Subparsers) -> None:
         usage="%(prog)s --guest GUEST [options] CONTAINER -- COMMAND [ARG...]",
         description="Run a command in a container that runs already. Standard input "
         "and output, signals and the exit status are those of the command: 128+n when "
-        "signal n ended it, 125 when the guest or the agent failed.",
+        "signal n ended it, 127 when it was not found, 126 when it cannot be executed, "
+        "125 when the guest or the agent failed.",
         epilog="Example:\n\n  kata-agent-ctl exec -it --guest one c1 -- sh",
     )
     add_guest_option(parser, required=True)

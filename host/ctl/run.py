@@ -36,8 +36,9 @@ def add_parser(subparsers: Subparsers) -> None:
         usage="%(prog)s [options] -- COMMAND [ARG...]",
         description="Run a command in a new container, in a guest of its own by "
         "default, and remove both afterwards. Standard input and output, signals and "
-        "the exit status are those of the command: 128+n when signal n ended it, 125 "
-        "when the guest or the agent failed.",
+        "the exit status are those of the command: 128+n when signal n ended it, 127 "
+        "when it was not found, 126 when it cannot be executed, 125 when the guest or "
+        "the agent failed.",
         epilog="Example:\n\n  echo hi | kata-agent-ctl run -i --local -- cat",
     )
     where = parser.add_mutually_exclusive_group()

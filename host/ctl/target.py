@@ -9,7 +9,7 @@ import contextlib
 from collections.abc import AsyncIterator, Awaitable, Sequence
 from typing import TYPE_CHECKING, Final, Self
 
-from kata_host.ctl.errors import CommandError, UsageError
+from kata_host.ctl.errors import CommandError, ProgramError, UsageError
 
 if TYPE_CHECKING:
     import socket
@@ -124,7 +124,8 @@ class Target:
             if ending is not None:
                 words = ["guest ended", ending, *self.guest.console_tail(1)]
                 return CommandError(": ".join(words))
-        return CommandError(str(error) or type(error).__name__)
+        text = str(error) or type(error).__name__
+        return (ProgramError if isinstance(error, StatusError) else CommandError)(text)
 
 
 def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:

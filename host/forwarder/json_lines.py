@@ -11,6 +11,7 @@ import asyncio
 import base64
 import json
 import logging
+import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final, Self
@@ -27,6 +28,8 @@ from kata_host.forwarder.sink import TAKEN, BatchResponse
 log = logging.getLogger(__name__)
 
 IDS: Final = ("traceId", "spanId", "parentSpanId")
+FILE_MODE: Final = 0o600
+"""Of a new file; that of a file which is there already stays."""
 MAX_SIZE: Final = 1 << 30
 """Bytes of the file, because guests must not fill the host's disk."""
 
@@ -38,7 +41,9 @@ class JsonLines:
         """Open `path` to append to it. Raises `OSError`."""
         self._path = path
         self._max_size = max_size
-        self._file = path.open("a", encoding="utf-8")
+        # For its owner alone: names of containers and errors are in spans.
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
+        self._file = open(os.open(path, flags, FILE_MODE), "a", encoding="utf-8")
         # A hostile batch takes seconds to decode, so a thread does it; and memory, so
         # one thread does it.
         self._decoder = ThreadPoolExecutor(max_workers=1)

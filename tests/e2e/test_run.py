@@ -136,8 +136,19 @@ def test_options_of_the_command_are_the_commands(ctl: Ctl) -> None:
 # --- failures ---
 
 
-def test_a_missing_program_is_named(ctl: Ctl) -> None:
-    assert_one_line(ctl("run", "--", "/no/such/program"), "/no/such/program")
+@pytest.mark.parametrize(
+    ("program", "status", "words"),
+    [
+        ("/no/such/program", 127, "the file /no/such/program was not found"),
+        ("nosuch", 127, "the file nosuch was not found"),
+        ("/etc/passwd", 126, "Permission denied"),
+        ("/etc", 126, "open executable"),
+    ],
+)
+def test_a_program_that_cannot_be_run_is_named_with_dockers_status(
+    ctl: Ctl, program: str, status: int, words: str
+) -> None:
+    assert_one_line(ctl("run", "--", program), words, status)
 
 
 def test_a_missing_rootfs_is_named(ctl: Ctl) -> None:

@@ -157,3 +157,45 @@ def test_a_retry_after_is_seconds_and_bounded(
     value: str, seconds: float | None
 ) -> None:
     assert parse_retry_after(value) == seconds
+
+
+NOON = "Sun, 06 Nov 1994 12:00:00 GMT"
+
+
+@pytest.mark.parametrize(
+    ("value", "date", "seconds"),
+    [
+        ("Sun, 06 Nov 1994 12:00:04 GMT", NOON, 4),
+        ("Sunday, 06-Nov-94 12:00:04 GMT", NOON, 4),
+        ("Sun Nov  6 12:00:04 1994", NOON, 4),
+        ("Mon, 07 Nov 1994 12:00:00 GMT", NOON, 30),
+        (NOON, NOON, 0),
+        ("Sun, 06 Nov 1994 11:59:00 GMT", NOON, 0),
+        ("Sun, 06 Nov 1994 12:00:04 GMT", "", None),
+        ("Sun, 06 Nov 1994 12:00:04 GMT", "yesterday", None),
+        ("Sun, 99 Nov 1994 12:00:04 GMT", NOON, 30),
+        ("Sun, 06 Nov 99999999999999999999 12:00:04 GMT", NOON, None),
+        ("soon", NOON, None),
+    ],
+)
+def test_a_retry_after_that_is_a_date_counts_from_the_responses_own_date(
+    value: str, date: str, seconds: float | None
+) -> None:
+    """The three forms of RFC 9110, 5.6.7, whatever the guest's clock says."""
+    assert parse_retry_after(value, date) == seconds
+
+
+def test_the_date_of_a_response_is_read_with_its_retry_after(
+    fake: FakeCollector, collector: Collector
+) -> None:
+    headers = {"Retry-After": "Sun, 06 Nov 1994 12:00:07 GMT", "Date": NOON}
+    fake.answers = [format_response(503, "Busy", headers)]
+    assert collector.post(b"body", 10).retry_after == 7
+
+
+def test_any_number_of_interim_responses_may_come_first(
+    fake: FakeCollector, collector: Collector
+) -> None:
+    interim = b"HTTP/1.1 103 Early Hints\r\n\r\n" * 5000
+    fake.answers = [interim + OK]
+    assert collector.post(b"body", 10).outcome is Outcome.TAKEN

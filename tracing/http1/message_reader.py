@@ -36,6 +36,13 @@ class MessageReader:
         Call it with b"" for the next one. Raises `HttpError`.
         """
         self._buffer += data
+        # An interim response comes before the final one, and any number of them may.
+        while (message := self._take_message()) is not None:
+            if not self._response or message.status >= 200:
+                break
+        return message
+
+    def _take_message(self) -> HttpMessage | None:
         if self._head is None:
             end = self._buffer.find(CRLF + CRLF)
             if end > MAX_HEAD or (end < 0 and len(self._buffer) > MAX_HEAD):
@@ -50,10 +57,7 @@ class MessageReader:
         if body is None:
             return None
         (start_line, headers), self._head = self._head, None
-        message = HttpMessage(start_line, headers, body)
-        if self._response and message.status < 200:
-            return self.feed(b"")  # An interim response; the final one follows.
-        return message
+        return HttpMessage(start_line, headers, body)
 
     def end(self) -> HttpMessage:
         """Take the end of the stream, which ends a response without a length.

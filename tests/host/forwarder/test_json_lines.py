@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +60,20 @@ async def test_each_batch_is_a_line_at_the_end_of_the_file(tmp_path: Path) -> No
     first, *lines = path.read_text().splitlines()
     assert first == "{}"
     assert [spans_in(line)[0]["name"] for line in lines] == ["one", "two\nlines"]
+
+
+def test_the_file_is_its_owners_alone(tmp_path: Path) -> None:
+    mask = os.umask(0)
+    try:
+        JsonLines(tmp_path / "new").close()
+    finally:
+        os.umask(mask)
+    assert (tmp_path / "new").stat().st_mode & 0o777 == 0o600
+    # A file that is there keeps the mode that its owner has given to it.
+    (tmp_path / "old").touch()
+    (tmp_path / "old").chmod(0o640)
+    JsonLines(tmp_path / "old").close()
+    assert (tmp_path / "old").stat().st_mode & 0o777 == 0o640
 
 
 async def test_a_batch_that_is_not_otlp_is_refused(tmp_path: Path) -> None:

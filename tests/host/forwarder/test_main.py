@@ -2,6 +2,7 @@
 """The forwarder as a program, with a real collector and with a file."""
 
 import json
+import stat
 import subprocess
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
@@ -87,6 +88,8 @@ async def test_a_file_gets_lines_of_json(tmp_path: Path) -> None:
         await tracing.start("collated")
         await emit(tracing, 0, 2)
         await tracing.stop()
+    # Names of containers and errors are in spans.
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
     lines = [json.loads(line) for line in file.read_text().splitlines()]
     found = [
         it

@@ -26,8 +26,9 @@ def test_every_field_is_encoded() -> None:
     assert call.span_id == step.parent_span_id == 0xFEDCBA9876543210.to_bytes(8)
     assert call.parent_span_id == 0xF0.to_bytes(8)
     assert (call.trace_state, step.trace_state) == ("vendor=x", "")
-    # has_is_remote and is_remote; bits of trace.proto's SpanFlags.
-    assert (call.flags & 0x300, step.flags & 0x300) == (0x300, 0x100)
+    # has_is_remote and is_remote, bits of trace.proto's SpanFlags, and W3C's sampled.
+    assert (call.flags, step.flags) == (0x301, 0x101)
+    assert [link.flags for link in call.links] == [0x101]
     assert (call.kind, step.kind) == (call.SPAN_KIND_SERVER, call.SPAN_KIND_INTERNAL)
     assert call.status.code == call.status.STATUS_CODE_ERROR
     assert step.status.code == call.status.STATUS_CODE_UNSET
