@@ -23,6 +23,10 @@ from kata_protos import agent_pb2
 class Storages(Protocol):
     """Mounts that the host asks for: `kata_agent.storage.storages.Storages`."""
 
+    def claim_bundle(self, container_id: str) -> None:
+        """Keep other containers' storages out of a bundle, until `remove_for`."""
+        ...
+
     async def add(
         self, messages: Sequence[agent_pb2.Storage], container_id: str | None
     ) -> list[str]:

@@ -24,6 +24,7 @@ from kata_agent.linux.beneath import (
     open_directory,
     open_parent,
     opened,
+    proc_path,
     remove_directories,
 )
 from kata_agent.linux.openat2 import open_beneath
@@ -67,6 +68,8 @@ class MountPoint:
     def opened_parent(self) -> Iterator[int]:
         """Open the directory around the mount point. Raises as `opened` does."""
         with self.opened_root() as root, opened(open_parent(root, self.path)) as parent:
+            if "/" in self.path:
+                self.check_directory(root, parent)
             yield parent
 
     @contextmanager
@@ -76,7 +79,20 @@ class MountPoint:
             self.opened_root() as root,
             opened(open_beneath(root, self.path, flags)) as entry,
         ):
+            self.check_directory(root, entry)
             yield entry
+
+    def check_directory(self, root: int, entry: int) -> None:
+        """Raise `InvalidArgument` unless `entry` is in the path's first directory.
+
+        A symlink that a container has planted may lead to a directory of the root that
+        is another container's.
+        """
+        inside = os.path.relpath(*(os.readlink(proc_path(fd)) for fd in (entry, root)))
+        if inside.partition("/")[0] != self.path.partition("/")[0]:
+            raise InvalidArgument(
+                f"path {str(self)!r}: leads to {f'{self.root}/{inside}'!r}"
+            )
 
 
 def parse_mount_point(paths: SystemPaths, text: str) -> MountPoint:
@@ -122,11 +138,20 @@ def make_mount_point(
     undo.callback(_remove_empty, point, made)
     with point.opened_root() as root:
         if directory:
-            return make_directories(root, point.path, made, mode=mode)
-        os.close(make_directories(root, os.path.dirname(point.path), made))
-        entry, new = make_file(root, point.path)
-        if new:
-            undo.callback(_remove_file, point)
+            entry = make_directories(root, point.path, made, mode=mode)
+        else:
+            parent = make_directories(root, os.path.dirname(point.path), made)
+            with opened(parent):
+                if "/" in point.path:
+                    point.check_directory(root, parent)
+            entry, new = make_file(root, point.path)
+            if new:
+                undo.callback(_remove_file, point)
+        try:
+            point.check_directory(root, entry)
+        except BaseException:
+            os.close(entry)
+            raise
         return entry
 
 

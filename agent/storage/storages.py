@@ -22,6 +22,7 @@ from kata_agent.linux.mount import MS_REMOUNT
 from kata_agent.linux.mount_options import parse_options
 from kata_agent.reaper import Reaper
 from kata_agent.reserve import Reserve
+from kata_agent.storage.bundle_claims import BundleClaims
 from kata_agent.storage.driver_context import DriverContext
 from kata_agent.storage.group import split_group
 from kata_agent.storage.huge_pages import HugePages
@@ -77,8 +78,17 @@ class Storages:
         self._huge_pages = HugePages(hotplug.paths)
         self._entries: dict[MountPoint, _Entry] = {}
         """In the order in which they were put in place."""
+        self._claims = BundleClaims(self._paths)
         self._warned: set[tuple[str, str]] = set()
         """The drivers, and names of their options, that were warned of."""
+
+    def claim_bundle(self, container_id: str) -> None:
+        """Let no storage but its own be in a container's bundle, until `remove_for`.
+
+        Raises `InvalidArgument` if there is one.
+        """
+        used = [(point, entry.users) for point, entry in self._entries.items()]
+        self._claims.claim(container_id, used)
 
     async def add(
         self, messages: Sequence[Storage], container_id: str | None
@@ -130,6 +140,7 @@ class Storages:
         Goes on after a failure, and raises the first one at the end.
         """
         await self._release_all(self._uses_of(container_id))
+        self._claims.release(container_id)
 
     async def take_back(self, container_id: str) -> None:
         """Release the storages of a container whose creation has failed.
@@ -139,7 +150,7 @@ class Storages:
         uses = self._uses_of(container_id)
         made = [use for use in uses if self._entries[use[0]].made_for == container_id]
         await self._release_all(made, even_lasting=True)
-        await self._release_all(self._uses_of(container_id))
+        await self.remove_for(container_id)
 
     def _uses_of(self, container_id: str) -> list[tuple[MountPoint, str | None]]:
         return [
@@ -166,6 +177,7 @@ class Storages:
     async def _add(self, storage: Storage, user: str | None) -> _Use:
         """Add a user to a mount point; the first one puts the storage in place."""
         point = parse_mount_point(self._paths, storage.mount_point)
+        self._claims.check(point, user)
         is_lasting = storage.shared or handlers()[storage.driver].is_lasting
         while True:
             entry = self._entries.setdefault(point, _Entry(is_lasting))

@@ -35,6 +35,9 @@ class NoStorages:
     def __init__(self) -> None:
         self.removed: list[str] = []
 
+    def claim_bundle(self, container_id: str) -> None:
+        return
+
     async def add(
         self, messages: Sequence[agent_pb2.Storage], container_id: str | None
     ) -> list[str]:

@@ -146,8 +146,35 @@ def test_a_symlink_out_of_the_sandbox_is_refused(
 
 
 def test_a_symlink_inside_is_followed(paths: SystemPaths) -> None:
-    (paths.sandbox / "real").mkdir()
-    (paths.sandbox / "link").symlink_to("real")
+    (paths.sandbox / "shared/real").mkdir(parents=True)
+    (paths.sandbox / "shared/link").symlink_to("real")
     with closing(Undo()) as undo:
-        make(point_at(paths, "link/a"), undo)
-        assert (paths.sandbox / "real/a").is_dir()
+        make(point_at(paths, "shared/link/a"), undo)
+        assert (paths.sandbox / "shared/real/a").is_dir()
+
+
+@pytest.mark.parametrize("directory", [True, False])
+def test_a_symlink_to_another_container_is_refused(
+    paths: SystemPaths, directory: bool
+) -> None:
+    (paths.sandbox / "c1").mkdir()
+    (paths.sandbox / "shared").mkdir()
+    (paths.sandbox / "shared/link").symlink_to("../c1")
+    with (
+        closing(Undo()) as undo,
+        pytest.raises(InvalidArgument, match="leads to '.*/c1/a"),
+    ):
+        make(point_at(paths, "shared/link/a/b"), undo, directory=directory)
+    assert list((paths.sandbox / "c1").iterdir()) == []
+
+
+def test_a_symlink_that_comes_later_takes_nothing_of_another_container_away(
+    paths: SystemPaths,
+) -> None:
+    with closing(Undo()) as undo:
+        make(point_at(paths, "shared/a/file"), undo, directory=False)
+        (paths.sandbox / "shared/a").rename(paths.sandbox / "shared/b")
+        (paths.sandbox / "shared/a").symlink_to("../c1")
+        (paths.sandbox / "c1").mkdir()
+        (paths.sandbox / "c1/file").touch()
+    assert (paths.sandbox / "c1/file").exists()

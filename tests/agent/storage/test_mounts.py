@@ -160,12 +160,12 @@ async def test_a_dangling_symlink_makes_nothing(world: World) -> None:
 @in_namespaces("v2")
 async def test_a_symlink_that_stays_inside_is_followed_and_undone(world: World) -> None:
     async with open_storages() as storages:
-        (SANDBOX / "v1").mkdir()
-        (SANDBOX / "current").symlink_to("v1")
-        await storages.add([memory(SANDBOX / "current/volume")], None)
-        assert f"{SANDBOX}/v1/volume" in mount_points()
+        (SANDBOX / "shared/v1").mkdir(parents=True)
+        (SANDBOX / "shared/current").symlink_to("v1")
+        await storages.add([memory(SANDBOX / "shared/current/volume")], None)
+        assert f"{SANDBOX}/shared/v1/volume" in mount_points()
         await storages.remove_all()
-        assert f"{SANDBOX}/v1/volume" not in mount_points()
+        assert f"{SANDBOX}/shared/v1/volume" not in mount_points()
 
 
 @in_namespaces("v2")

@@ -315,3 +315,22 @@ async def test_a_driver_option_without_effect_is_warned_of_once(
 def test_the_options_of_every_disk_driver_are_known(driver_name: str) -> None:
     """The Go runtime sends `create_filesystem` for scratch disks."""
     assert "create_filesystem" in HANDLERS[driver_name].driver_options
+
+
+async def test_no_storage_is_in_the_bundle_of_another_container(
+    storages: Storages, driver: Driver, sysfs: Sysfs
+) -> None:
+    storages.claim_bundle("c1")
+    (inside,) = make(sysfs, "c1/rootfs")
+    for user in ("c2", None):
+        with pytest.raises(InvalidArgument, match="in the bundle of container 'c1'"):
+            await storages.add([inside], user)
+    assert driver.log == []
+    await storages.add([inside], "c1")
+    # The storage that is there already is not shared either.
+    with pytest.raises(InvalidArgument, match="in the bundle of container 'c1'"):
+        await storages.add([inside], "c2")
+    await storages.remove_for("c1")
+    await storages.add([inside], "c2")
+    with pytest.raises(InvalidArgument, match="'c1': in its bundle is storage"):
+        storages.claim_bundle("c1")
