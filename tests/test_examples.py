@@ -12,10 +12,21 @@ from pathlib import Path
 from typing import Final
 
 import pytest
+from google.protobuf.empty_pb2 import Empty
+from google.protobuf.wrappers_pb2 import (
+    BytesValue,
+    Int32Value,
+    StringValue,
+    UInt64Value,
+)
 
+from bench.ttrpc.peers import python_peer
 from kata_host.guest.local_guest import LocalGuest
 from tests.helpers.namespace import require_root
+from tests.helpers.peer import ECHO, SECOND
 from tests.helpers.source_tree import ROOT
+from ttrpc import Method, Raw, StatusError
+from ttrpc.sync import Client
 
 EXAMPLES: Final = ROOT / "examples"
 SERVICE: Final = EXAMPLES / "ttrpc_service"
@@ -110,6 +121,62 @@ def test_a_service_of_ones_own_is_called_with_asyncio(words: str) -> None:
 
 def test_a_service_of_ones_own_is_called_by_a_script(words: str) -> None:
     assert run(SERVICE / "script.py", words) == ["words: 3", "word: a", "word: stream"]
+
+
+@pytest.fixture
+def proxy(tmp_path: Path) -> Iterator[str]:
+    """The address of the proxy example, in front of the server of `peer.v1`."""
+    front, back = (f"{tmp_path}/{name}.sock" for name in ("front", "back"))
+    with python_peer(back):
+        server = subprocess.Popen(
+            [sys.executable, "ttrpc_proxy.py", f"unix://{front}", f"unix://{back}"],
+            cwd=EXAMPLES,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        with server:
+            assert server.stdout is not None
+            assert server.stdout.readline() == f"serving unix://{front}\n"
+            yield front
+            server.terminate()
+            assert server.wait(PATIENCE) == 0
+            assert "/peer.v1.Echo/Echo OK\n" in server.stdout.readlines()
+
+
+def test_a_proxy_passes_calls_of_every_kind_on(proxy: str) -> None:
+    hi = BytesValue(value=b"hi")
+    with Client.connect(f"unix://{proxy}", timeout=PATIENCE) as client:
+        assert client.call(ECHO["Echo"], hi) == hi
+        pairs = [("key", "a"), ("key", "b")]
+        key = StringValue(value="key")
+        assert client.call(ECHO["Metadata"], key, metadata=pairs).value == "a,b"
+        left = client.call(ECHO["Deadline"], Empty(), timeout=600).value
+        assert 0 < left < 600 * SECOND
+        with pytest.raises(StatusError) as caught:
+            client.call(ECHO["FailDetails"], Int32Value(value=5))
+        assert str(caught.value) == "NOT_FOUND: failed with 5"
+        detail = caught.value.detail(StringValue)
+        assert detail == StringValue(value="detail")
+        with pytest.raises(StatusError, match="^UNIMPLEMENTED: service a.B$"):
+            client.call(Method.raw("a.B", "C"), Raw())
+        with client.open_stream(ECHO["EchoStream"]) as stream:
+            for _ in range(3):
+                stream.send(hi)
+                assert stream.recv() == hi
+            stream.close_send()
+            assert stream.recv() is None
+        with client.open_stream(ECHO["Upload"]) as stream:
+            stream.send(hi)
+            assert stream.response() == UInt64Value(value=1 << 32 | 2)
+        with client.open_stream(ECHO["Upload"]) as stream:
+            assert stream.response() == UInt64Value()
+        wanted = UInt64Value(value=3 << 32 | 1)
+        with client.open_stream(ECHO["Download"], wanted) as stream:
+            assert list(stream) == 3 * [BytesValue(value=b"\0")]
+        with client.open_stream(ECHO["FailStream"], UInt64Value(value=1)) as stream:
+            assert stream.recv() == StringValue(value="0")
+            with pytest.raises(StatusError, match="^ABORTED: enough$"):
+                stream.recv()
 
 
 def test_the_stubs_are_what_the_plugin_makes(tmp_path: Path) -> None:

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from ttrpc.interceptor import Interceptor, Proceed
     from ttrpc.limits import Limits
     from ttrpc.metadata import Metadata
+    from ttrpc.raw import Raw
     from ttrpc.service import Cardinality, Method, Service
     from ttrpc.status import to_status
     from ttrpc.stream_watcher import StreamWatcher
@@ -63,6 +64,7 @@ _MODULES = {
     "ttrpc.interceptor": ("Interceptor", "Proceed"),
     "ttrpc.limits": ("Limits",),
     "ttrpc.metadata": ("Metadata",),
+    "ttrpc.raw": ("Raw",),
     "ttrpc.service": ("Cardinality", "Method", "Service"),
     "ttrpc.status": ("to_status",),
     "ttrpc.stream_watcher": ("StreamWatcher",),
@@ -91,6 +93,7 @@ __all__ = [
     "PeerCredentials",
     "Proceed",
     "ProtocolError",
+    "Raw",
     "RemoteProtocolError",
     "ServerClosed",
     "Service",

@@ -16,6 +16,7 @@ from ttrpc.codes import Code
 from ttrpc.deadline import Deadline, checked_deadline, checked_timeout
 from ttrpc.errors import RemoteProtocolError, StatusError
 from ttrpc.metadata import MetadataLike, pairs_of
+from ttrpc.raw import Raw
 from ttrpc.service import Cardinality, Method
 
 
@@ -92,7 +93,7 @@ def check_opening(method: Method[Any, Any], request: object) -> None:
 
 
 def check_message(
-    method: Method[Any, Any], message: object, expected: type[Message]
+    method: Method[Any, Any], message: object, expected: type[Message | Raw]
 ) -> None:
     """Raise TypeError unless `message` is one of the expected type.
 
@@ -100,7 +101,9 @@ def check_message(
     """
     if isinstance(message, expected):
         return
-    name = expected.DESCRIPTOR.full_name
+    name = "ttrpc.Raw"
+    if issubclass(expected, Message):
+        name = expected.DESCRIPTOR.full_name
     if not isinstance(message, Message) or message.DESCRIPTOR.full_name != name:
         kind = type(message).__name__
         raise TypeError(f"{method.full_method}: {kind} is not {name}")
@@ -146,14 +149,14 @@ def timed_out(context: CallContext) -> StatusError:
     )
 
 
-def parse_response(method: Method[Any, Any], payload: bytes) -> Message:
+def parse_response(method: Method[Any, Any], payload: bytes) -> Message | Raw:
     """Return the response of a unary call.
 
     Raises:
         RemoteProtocolError: `payload` is not a message of the response type.
     """
     try:
-        response: Message = method.response_type.FromString(payload)
+        response: Message | Raw = method.response_type.FromString(payload)
     except DecodeError as exc:
         raise RemoteProtocolError(
             f"{method.full_method}: response is not protobuf: {exc}"

@@ -264,7 +264,10 @@ class ClientConnection:
             self._fail(stream, error)
             return
         self._end(stream)
-        if response or stream.method.cardinality is Cardinality.STREAM_UNARY:
+        method = stream.method
+        if method.is_raw and method.cardinality.server_streaming:
+            stream.answer = response
+        elif response or method.cardinality is Cardinality.STREAM_UNARY:
             self._events.message_received(stream, response)
         self._events.stream_ended(stream, None)
 

@@ -11,8 +11,10 @@ from google.protobuf.message import Message
 
 from ttrpc.bound_service import BoundService, Handler, is_coroutine
 from ttrpc.call_context import CallContext
+from ttrpc.frame import REMOTE_CLOSED, REMOTE_OPEN
 from ttrpc.interceptor import Interceptor, Proceed, chain
-from ttrpc.request_decoder import RequestDecoder
+from ttrpc.raw import Raw
+from ttrpc.request_decoder import RequestDecoder, UnknownMethod
 from ttrpc.service import Cardinality, Method
 
 
@@ -26,18 +28,26 @@ class Route:
     """The handler, if it can be called directly when a request is received."""
     proceed: Proceed
     """Awaits the interceptors and the handler."""
-    decode: Callable[[Any], Message]
+    decode: Callable[[Any], Message | Raw]
     """Parses a payload, bytes or a memoryview, as the request."""
-    response_type: type[Message]
+    response_type: type[Message | Raw]
 
 
 class Routes:
     """The routes of one server; its connections share them."""
 
     def __init__(
-        self, services: Iterable[BoundService], interceptors: Sequence[Interceptor] = ()
+        self,
+        services: Iterable[BoundService],
+        interceptors: Sequence[Interceptor] = (),
+        fallback: Handler | None = None,
     ) -> None:
-        """Raises ValueError when two services have one name, or a handler no method."""
+        """Take the handlers, and one for the methods that have none.
+
+        Raises ValueError when two services have one name, or a handler no method.
+        """
+        self._interceptors = interceptors
+        self._fallback = fallback
         table: dict[tuple[str, str], Route] = {}
         names: set[str] = set()
         for bound in services:
@@ -53,6 +63,21 @@ class Routes:
         self.service_names = frozenset(names)
         self.decode = RequestDecoder(table).decode
         """Takes the body of a Request; see `RequestDecoder.decode`."""
+
+    def fallback(self, unknown: UnknownMethod, flags: int) -> Route | None:
+        """Return the route of a method without a handler, None if there is none.
+
+        The flags of its Request tell which sides stream, as far as a client tells.
+        """
+        if self._fallback is None:
+            return None
+        cardinality = Cardinality.UNARY_UNARY
+        if flags & REMOTE_OPEN:
+            cardinality = Cardinality.STREAM_STREAM
+        elif flags & REMOTE_CLOSED:
+            cardinality = Cardinality.UNARY_STREAM
+        method = Method.raw(unknown.service, unknown.method, cardinality)
+        return _route(method, self._fallback, self._interceptors)
 
 
 def _route(
@@ -70,7 +95,7 @@ def _route(
     )
 
 
-def _awaitable(handler: Handler, response_type: type[Message]) -> Proceed:
+def _awaitable(handler: Handler, response_type: type[Message | Raw]) -> Proceed:
     async def proceed(request: Any, context: CallContext) -> Any:
         response = handler(request, context)
         if type(response) is response_type:

@@ -140,16 +140,23 @@ class ServerConnection:
             self.refuse(stream_id, error)
             return
         if isinstance(route, UnknownMethod):
-            known = route.service in self._routes.service_names
-            message = f"method {route.method}" if known else f"service {route.service}"
-            self.refuse(stream_id, StatusError(Code.UNIMPLEMENTED, message))
-        elif route.is_unary:
+            found = self._routes.fallback(route, flags)
+            if found is None:
+                self._refuse_unknown(stream_id, route)
+                return
+            route = found
+        if route.is_unary:
             # The flags of a unary request have no meaning.
             self._events.call_received(
                 stream_id, route, payload, timeout_nano, metadata
             )
         else:
             self._open_stream(stream_id, flags, route, payload, timeout_nano, metadata)
+
+    def _refuse_unknown(self, stream_id: int, unknown: UnknownMethod) -> None:
+        known = unknown.service in self._routes.service_names
+        message = f"method {unknown.method}" if known else f"service {unknown.service}"
+        self.refuse(stream_id, StatusError(Code.UNIMPLEMENTED, message))
 
     def _open_stream(
         self,

@@ -15,12 +15,13 @@ from google.protobuf.message_factory import GetMessageClass
 
 from ttrpc.codes import Code
 from ttrpc.errors import StatusError
+from ttrpc.raw import Raw
 
 if TYPE_CHECKING:
     from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 
-RequestT = TypeVar("RequestT", bound=Message)
-ResponseT = TypeVar("ResponseT", bound=Message)
+RequestT = TypeVar("RequestT", bound=Message | Raw)
+ResponseT = TypeVar("ResponseT", bound=Message | Raw)
 
 
 class Cardinality(enum.Enum):
@@ -63,6 +64,25 @@ class Method(Generic[RequestT, ResponseT]):
     def python_name(self) -> str:
         """The handler's name, `create_container`."""
         return python_name(self.name)
+
+    @property
+    def is_raw(self) -> bool:
+        """Whether the response is bytes.
+
+        Where a raw method's server streams, it may as well end the stream with one
+        response: a program that knows no .proto file cannot know which.
+        """
+        return self.response_type is Raw
+
+    @classmethod
+    def raw(
+        cls,
+        service: str,
+        name: str,
+        cardinality: Cardinality = Cardinality.UNARY_UNARY,
+    ) -> Method[Raw, Raw]:
+        """Make a method whose messages are bytes, from its names alone."""
+        return Method(name, service, cardinality, Raw, Raw)
 
     @classmethod
     def from_descriptor(cls, descriptor: MethodDescriptor) -> Method[Any, Any]:

@@ -4,13 +4,16 @@
 from __future__ import annotations
 
 from ttrpc.codes import Code
-from ttrpc.errors import StatusError
+from ttrpc.errors import Closed, StatusError
 
 
 def to_status(error: BaseException) -> StatusError:
     """Return the status of an exception; a server may have a mapping of its own."""
     if isinstance(error, StatusError):
         return error
+    if isinstance(error, Closed):
+        # Of a call that the handler has made itself.
+        return StatusError(error.code, str(error))
     if isinstance(error, TimeoutError):
         return StatusError(Code.DEADLINE_EXCEEDED, str(error))
     if isinstance(error, NotImplementedError):

@@ -50,7 +50,7 @@ TRANSITIONS: Final = {
 class Stream:
     """One streaming call, on either side."""
 
-    __slots__ = ("can_receive", "can_send", "method", "state", "stream_id")
+    __slots__ = ("answer", "can_receive", "can_send", "method", "state", "stream_id")
 
     def __init__(self, stream_id: int, method: Method[Any, Any]) -> None:
         self.stream_id = stream_id
@@ -58,6 +58,9 @@ class Stream:
         self.state = StreamState.OPEN
         self.can_send = True
         self.can_receive = True
+        self.answer: bytes | None = None
+        """On a client: the response that ended the stream of a raw method whose server
+        might have streamed."""
 
     def advance(self, event: StreamEvent) -> None:
         """Take the transition of `event`."""

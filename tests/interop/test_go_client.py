@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -13,7 +14,8 @@ from typing import Final
 import pytest
 
 from bench.ttrpc.peers import GO, OURS, python_peer
-from tests.helpers.interop import SOURCES, go_peer
+from tests.helpers.interop import ROOT, SOURCES, go_peer
+from ttrpc.sync import Client
 
 pytestmark = [pytest.mark.interop, pytest.mark.timeout(300)]
 
@@ -31,6 +33,9 @@ FAULTS_OF_GO: Final = {
 
 DIFFERENCES: Final = {"code_unknown": "code: got Unknown, want Code(99)"}
 """Go passes any number on; ours sends UNKNOWN, because ttrpc-rust takes 99 for OK."""
+
+NOT_PASSED_ON: Final = ("close_cancels", "stream_close_cancels")
+"""The protocol cannot cancel a call, so a proxy cannot pass on that its client left."""
 
 
 @pytest.fixture(scope="module")
@@ -72,3 +77,22 @@ def test_go_server(scenario: str, servers: dict[str, str], go_programs: Path) ->
     """The scenarios ask for the behaviour of Go's own server."""
     error = play(go_programs, servers[GO], scenario)[scenario]
     assert bool(error) == (scenario in FAULTS_OF_GO), error
+
+
+def test_a_proxy_of_ours(go_programs: Path, servers: dict[str, str]) -> None:
+    """The proxy example in front of our server, which it knows nothing of."""
+    front = str(Path(servers[OURS]).with_name("proxy.sock"))
+    process = subprocess.Popen(
+        [
+            *(sys.executable, "ttrpc_proxy.py"),
+            *(f"unix://{front}", f"unix://{servers[OURS]}"),
+        ],
+        cwd=ROOT / "examples",
+        stdout=subprocess.DEVNULL,
+    )
+    with process:
+        Client.connect(f"unix://{front}", timeout=60).close()
+        names = [name for name in SCENARIOS if name not in NOT_PASSED_ON]
+        outcomes = play(go_programs, front, *names)
+        process.terminate()
+    assert outcomes == {name: DIFFERENCES.get(name, "") for name in names}

@@ -10,8 +10,10 @@ from tests.helpers.peer import ECHO
 from ttrpc.bound_service import BoundService, Handler
 from ttrpc.call_context import CallContext
 from ttrpc.envelope_pb2 import Request
+from ttrpc.frame import NO_DATA, REMOTE_CLOSED, REMOTE_OPEN
+from ttrpc.request_decoder import UnknownMethod
 from ttrpc.routes import Route, Routes
-from ttrpc.service import Service
+from ttrpc.service import Cardinality, Method, Service
 
 SERVICE = Service("peer.v1.Echo", ECHO)
 CONTEXT = CallContext(ECHO["Echo"])
@@ -75,3 +77,27 @@ def test_a_handler_serves_a_method_of_its_service() -> None:
     bound = BoundService(Service("a.B", {}), {"C": plain})
     with pytest.raises(ValueError, match="^service 'a.B': has no method C$"):
         Routes([bound])
+
+
+@pytest.mark.parametrize(
+    ("flags", "cardinality"),
+    [
+        (0, Cardinality.UNARY_UNARY),
+        (REMOTE_CLOSED, Cardinality.UNARY_STREAM),
+        (REMOTE_OPEN, Cardinality.STREAM_STREAM),
+        (REMOTE_OPEN | NO_DATA, Cardinality.STREAM_STREAM),
+    ],
+)
+def test_the_fallback_serves_what_no_handler_serves(
+    flags: int, cardinality: Cardinality
+) -> None:
+    unknown = UnknownMethod("a.B", "C")
+    found = Routes([], fallback=plain).fallback(unknown, flags)
+    assert found is not None
+    assert found.method == Method.raw("a.B", "C", cardinality)
+    assert found.is_unary is (cardinality is Cardinality.UNARY_UNARY)
+    assert found.inline is plain
+
+
+def test_without_a_fallback_there_is_none() -> None:
+    assert Routes([]).fallback(UnknownMethod("a.B", "C"), 0) is None

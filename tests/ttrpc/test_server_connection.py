@@ -334,3 +334,18 @@ def test_the_end_of_the_connection_ends_its_streams(server: Server) -> None:
     assert all(stream.is_closed for stream in streams)
     assert not server.connection.streams
     assert not server.sent
+
+
+def test_a_call_that_no_handler_gets_is_refused_whatever_its_kind(
+    server: Server,
+) -> None:
+    error = StatusError(Code.UNAVAILABLE, "closing")
+    server.request(1, "Echo")
+    server.request(3, "EchoStream")
+    server.connection.refuse(1, error)
+    server.connection.refuse(3, error)
+    assert [stream_id for stream_id, *_ in server.sent] == [1, 3]
+    assert server.recorder.streams[3].is_closed
+    counts = server.connection.counts
+    assert (counts.started, counts.refused) == (2, 2)
+    assert counts.failed == {Code.UNAVAILABLE: 2}

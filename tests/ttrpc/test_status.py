@@ -4,7 +4,7 @@ from __future__ import annotations
 import pytest
 
 from ttrpc.codes import Code
-from ttrpc.errors import OversizedMessage, StatusError
+from ttrpc.errors import Closed, OversizedMessage, StatusError
 from ttrpc.status import to_status
 
 
@@ -12,6 +12,7 @@ from ttrpc.status import to_status
     ("error", "code", "message"),
     [
         (TimeoutError("late"), Code.DEADLINE_EXCEEDED, "late"),
+        (Closed("gone"), Code.UNAVAILABLE, "gone"),
         (NotImplementedError("no"), Code.UNIMPLEMENTED, "no"),
         (ValueError("bad"), Code.UNKNOWN, "bad"),
         (ValueError(), Code.UNKNOWN, "ValueError"),

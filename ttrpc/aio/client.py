@@ -33,6 +33,7 @@ from ttrpc.errors import Closed
 from ttrpc.interceptor import Interceptor, chain
 from ttrpc.limits import Limits
 from ttrpc.metadata import MetadataLike
+from ttrpc.raw import Raw
 from ttrpc.service import Method, RequestT, ResponseT
 from ttrpc.socket_check import check_connected
 
@@ -230,7 +231,9 @@ class Client:
             metadata=metadata,
         )
 
-    async def _invoke(self, request: Message, context: CallContext) -> Message:
+    async def _invoke(
+        self, request: Message | Raw, context: CallContext
+    ) -> Message | Raw:
         method = context.method
         payload = request.SerializeToString()
         deadline = context.deadline
@@ -250,14 +253,14 @@ class Client:
         return parse_response(method, answer)
 
     async def _open_checked(
-        self, request: Message | None, context: CallContext
+        self, request: Message | Raw | None, context: CallContext
     ) -> ClientStream[Any, Any]:
         stream = await self._open(request, context)
         check_intercepted_stream(context, stream)
         return cast("ClientStream[Any, Any]", stream)
 
     async def _open_now(
-        self, request: Message | None, context: CallContext
+        self, request: Message | Raw | None, context: CallContext
     ) -> ClientStream[Any, Any]:
         payload = b"" if request is None else request.SerializeToString()
         try:

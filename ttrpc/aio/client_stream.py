@@ -9,6 +9,7 @@ from google.protobuf.message import DecodeError
 
 from ttrpc.aio.reader import Reader
 from ttrpc.client_call import check_message, missing_response, unreadable_message
+from ttrpc.raw import Raw
 from ttrpc.service import RequestT, ResponseT
 from ttrpc.stream_watcher import StreamWatcher, tell_end
 
@@ -98,6 +99,15 @@ class ClientStream(Reader[ResponseT], Generic[RequestT, ResponseT]):
         if response is None:
             raise missing_response(self._stream.method)
         return response
+
+    @property
+    def answer(self) -> Raw | None:
+        """The response that ended a stream of a raw method, once `recv` has no more.
+
+        None if the server streamed, or for another method: there it is a message.
+        """
+        answer = self._stream.answer
+        return None if answer is None else Raw(answer)
 
     def close(self) -> None:
         """Abandon the stream; harmless if it has ended."""

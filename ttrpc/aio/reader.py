@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from google.protobuf.message import DecodeError, Message
 
+from ttrpc.raw import Raw
 from ttrpc.stream_watcher import StreamWatcher, watched
 
 if TYPE_CHECKING:
     from ttrpc.aio.inbox import Inbox
 
-MessageT = TypeVar("MessageT", bound=Message)
+MessageT = TypeVar("MessageT", bound=Message | Raw)
 
 
 class Reader(Generic[MessageT]):
@@ -23,7 +24,8 @@ class Reader(Generic[MessageT]):
 
     def __init__(self, inbox: Inbox, message_type: type[MessageT]) -> None:
         self._inbox = inbox
-        self._parse: Callable[[Any], MessageT] = message_type.FromString
+        parse: Any = message_type.FromString
+        self._parse: Callable[[Any], MessageT] = parse
         self._watchers: tuple[StreamWatcher, ...] = ()
 
     def watch(self, watcher: StreamWatcher) -> None:

@@ -20,7 +20,7 @@ from ttrpc.aio.served_connection import CANCEL_TIMEOUT, ServedConnection
 from ttrpc.aio.server_session import ServerSession
 from ttrpc.aio.serving import Serving
 from ttrpc.aio.stop_signals import stop_signals
-from ttrpc.bound_service import BoundService, is_coroutine
+from ttrpc.bound_service import BoundService, Handler, is_coroutine
 from ttrpc.call_context import Peer
 from ttrpc.call_counts import CallCounts
 from ttrpc.codes import Code
@@ -55,6 +55,7 @@ class Server:
         services: Iterable[BoundService],
         *,
         interceptors: Sequence[Interceptor] = (),
+        fallback: Handler | None = None,
         status_of: Callable[[BaseException], StatusError] = to_status,
         limits: Limits | None = None,
         authorize: Callable[[Peer], bool] | None = None,
@@ -66,6 +67,9 @@ class Server:
 
         Args:
             interceptors: Wrapped around every call; the first is outermost.
+            fallback: Handler of the methods that have none. Its messages are `Raw`, and
+                `context.method` has the names. Where a client streams, the server may
+                stream or return one response; the client has to know which.
             status_of: Maps an exception of a handler to the status for the caller.
             limits: Bounds the memory that peers can make this server use.
             authorize: Returns True for a peer that may connect; after any other result
@@ -92,7 +96,7 @@ class Server:
         idle_timeout = checked_period("idle_timeout", idle_timeout)
         limits = limits or Limits()
         self._serving = Serving(
-            Routes(services, interceptors),
+            Routes(services, interceptors, fallback),
             limits,
             status_of,
             held=Quota(limits.held),

@@ -250,6 +250,8 @@ class ServerSession:
             response = await proceed(handle, context)
             if not context.method.cardinality.server_streaming:
                 answer = _serialized(response, context)
+            elif response is not None and context.method.is_raw:
+                answer = _serialized(response, context)
             elif response is not None:
                 raise _wrong_result(response, "None, because the server streams")
         except BaseException as exc:

@@ -29,6 +29,7 @@ from ttrpc.errors import Closed
 from ttrpc.interceptor import chain
 from ttrpc.limits import Limits
 from ttrpc.metadata import MetadataLike
+from ttrpc.raw import Raw
 from ttrpc.service import Method, RequestT, ResponseT
 from ttrpc.socket_check import check_connected
 from ttrpc.sync.client_session import ClientSession
@@ -177,7 +178,7 @@ class Client:
             metadata=metadata,
         )
 
-    def _invoke(self, request: Message, context: CallContext) -> Message:
+    def _invoke(self, request: Message | Raw, context: CallContext) -> Message | Raw:
         method = context.method
         payload = request.SerializeToString()
         try:
@@ -192,7 +193,7 @@ class Client:
         return parse_response(method, answer)
 
     def _open_now(
-        self, request: Message | None, context: CallContext
+        self, request: Message | Raw | None, context: CallContext
     ) -> ClientStream[Any, Any]:
         payload = b"" if request is None else request.SerializeToString()
         try:

@@ -15,6 +15,7 @@ from ttrpc.client_call import (
     unreadable_message,
 )
 from ttrpc.errors import Closed
+from ttrpc.raw import Raw
 from ttrpc.service import RequestT, ResponseT
 from ttrpc.stream_watcher import StreamWatcher, tell_end, watched
 
@@ -113,6 +114,15 @@ class ClientStream(Generic[RequestT, ResponseT]):
 
     def __iter__(self) -> Iterator[ResponseT]:
         return iter(self.recv, None)
+
+    @property
+    def answer(self) -> Raw | None:
+        """The response that ended a stream of a raw method, once `recv` has no more.
+
+        None if the server streamed, or for another method: there it is a message.
+        """
+        answer = self._stream.answer
+        return None if answer is None else Raw(answer)
 
     def close(self) -> None:
         """Abandon the stream; harmless if it has ended."""
