@@ -4,9 +4,10 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -19,17 +20,27 @@ CHUNK: Final = 1 << 20
 """Bytes of a file in one message, as the Kata runtime has it."""
 IN_FLIGHT: Final = 16
 """Files that are copied at the same time."""
+COPIED: Final = (stat.S_IFDIR, stat.S_IFLNK, stat.S_IFREG)
+"""Kinds of files that CopyFile knows."""
 DIRECTORY_MODE: Final = 0o755
 """Mode of directories that the agent makes on the way to a file."""
 
 
-async def upload(agent: AgentServiceClient, source: Path, target: str) -> None:
+async def upload(
+    agent: AgentServiceClient, source: Path, target: str
+) -> Sequence[Path]:
     """Copy the tree at `source` to `target`, a path in the guest below `SHARED`.
 
-    Owners, modes and symbolic links are kept; sockets, fifos and device nodes are left
-    out. Raises `OSError`, and a group of `StatusError` if the agent refuses files.
+    Owners, modes and symbolic links are kept. Returns the files that are left out:
+    sockets, fifos and device nodes, which CopyFile does not know.
+
+    Raises `OSError` before the first copy for a directory that cannot be read and for a
+    name that is not UTF-8, and a group of `OSError` and `StatusError` for files that
+    cannot be read or that the agent refuses.
     """
     limit = asyncio.Semaphore(IN_FLIGHT)
+    left_out = []
+    found = list(_walk(source, target))
 
     async def copy(path: Path, status: os.stat_result, name: str) -> None:
         async with limit:
@@ -37,12 +48,15 @@ async def upload(agent: AgentServiceClient, source: Path, target: str) -> None:
                 await agent.copy_file(request)
 
     async with asyncio.TaskGroup() as group:
-        for path, status, name in _walk(source, target):
-            if stat.S_ISDIR(status.st_mode):
+        for path, status, name in found:
+            if stat.S_IFMT(status.st_mode) not in COPIED:
+                left_out.append(path)
+            elif stat.S_ISDIR(status.st_mode):
                 # First, or the agent would make it for its entries with another mode.
                 await copy(path, status, name)
             else:
                 group.create_task(copy(path, status, name))
+    return left_out
 
 
 def _walk(source: Path, target: str) -> Iterator[tuple[Path, os.stat_result, str]]:
@@ -51,10 +65,24 @@ def _walk(source: Path, target: str) -> Iterator[tuple[Path, os.stat_result, str
     yield source, source.lstat(), target
     if not source.is_dir() or source.is_symlink():
         return
-    for directory, directories, files in os.walk(source):
+    for directory, directories, files in os.walk(source, onerror=_raise):
         for entry in (*directories, *files):
             path = Path(directory, entry)
+            _check_name(path)
             yield path, path.lstat(), f"{target}/{path.relative_to(source)}"
+
+
+def _raise(error: OSError) -> None:
+    raise error
+
+
+def _check_name(path: Path) -> None:
+    """Raise `OSError` for a name that no message can hold."""
+    name = os.fsencode(path)
+    try:
+        name.decode()
+    except UnicodeDecodeError:
+        raise OSError(errno.EILSEQ, "name is not UTF-8", name) from None
 
 
 def _requests(
@@ -77,7 +105,7 @@ def _requests(
     elif stat.S_ISLNK(status.st_mode):
         link = os.fsencode(os.readlink(path))
         yield request(link, 0, len(link))
-    elif stat.S_ISREG(status.st_mode):
+    else:
         with open(path, "rb") as file:
             # The present size, because the last chunk must end exactly there.
             size = os.fstat(file.fileno()).st_size

@@ -96,7 +96,17 @@ def check_process(options: argparse.Namespace) -> None:
         raise UsageError("no command to run")
     if not options.cwd.startswith("/"):
         raise UsageError(f"--cwd '{options.cwd}': not an absolute path")
-    environment_of(options.env)
+    environment = environment_of(options.env)
+    for word in (*options.command, options.cwd, *environment, *environment.values()):
+        if not is_text(word):
+            # The agent's API has text only.
+            raise UsageError(f"{os.fsencode(word)!r}: not UTF-8")
+
+
+def is_text(word: str) -> bool:
+    """Return whether a word of the command line is UTF-8."""
+    # Python keeps other bytes of an argument as surrogates (PEP 383).
+    return not any("\ud800" <= character <= "\udfff" for character in word)
 
 
 def environment_of(arguments: list[str]) -> dict[str, str]:

@@ -4,12 +4,15 @@
 from __future__ import annotations
 
 import argparse
+import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kata_host.ctl.arguments import add_connect_timeout, add_guest_option
-from kata_host.ctl.errors import UsageError
+from kata_host.ctl.arguments import add_connect_timeout, add_guest_option, is_text
+from kata_host.ctl.errors import CommandError, UsageError
 from kata_host.ctl.signals import run
+from kata_host.printable import printable
 
 if TYPE_CHECKING:
     from kata_host.ctl.__main__ import Subparsers
@@ -21,7 +24,8 @@ def add_parser(subparsers: Subparsers) -> None:
         help="copy a file or a directory into a guest",
         usage="%(prog)s --guest GUEST [options] SOURCE [NAME]",
         description="Copy a file or a directory of the host into a guest, with owners, "
-        "modes and symbolic links, and print its path in the guest. The copy is below "
+        "modes and symbolic links, and print its path in the guest. Sockets, fifos and "
+        "device nodes are left out, and named on standard error. The copy is below "
         "/run/kata-containers/shared/containers, the only directory that an agent lets "
         "the host write to; a container sees it if a mount of the container's spec "
         "says so.",
@@ -47,6 +51,8 @@ def main(options: argparse.Namespace) -> int:
     name = source.resolve().name if options.name is None else options.name.strip("/")
     if not name:
         raise UsageError(f"{str(source)!r}: needs a name in the guest")
+    if not is_text(name):
+        raise UsageError(f"{os.fsencode(name)!r}: name is not UTF-8")
     print(run(_copy(options, source, name)))
     return 0
 
@@ -57,5 +63,10 @@ async def _copy(options: argparse.Namespace, source: Path, name: str) -> str:
 
     target = f"{SHARED}/{name}"
     async with Target.of(options).client() as client:
-        await upload(client.agent, source, target)
+        left_out = await upload(client.agent, source, target)
+    if source in left_out:
+        raise CommandError(f"{source}: not a file, a directory or a symbolic link")
+    for path in left_out:
+        text = printable(f"left out, as it is no file: {path}")
+        print(f"kata-agent-ctl: {text}", file=sys.stderr)
     return target

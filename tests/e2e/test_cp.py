@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from pathlib import Path
 
 from kata_host.client import AgentClient
@@ -58,3 +59,44 @@ def test_a_name_outside_is_refused_by_the_agent(
     assert failed.returncode == 1
     (line,) = failed.stderr.splitlines()
     assert "INVALID_ARGUMENT" in line or "PERMISSION_DENIED" in line
+
+
+def test_files_that_cannot_be_copied_are_named(
+    ctl: Ctl, guest: LocalGuest, tmp_path: Path
+) -> None:
+    tree = tmp_path / "tree"
+    tree.mkdir()
+    os.mkfifo(tree / "fi\nfo")
+    (tree / "file").touch()
+    ran = ctl("cp", "--guest", guest.address, str(tree))
+    assert ran.returncode == 0
+    (line,) = ran.stderr.splitlines()
+    assert line == f"kata-agent-ctl: left out, as it is no file: {tree}/fi\\nfo"
+    os.mkfifo(tmp_path / "alone")
+    ran = ctl("cp", "--guest", guest.address, str(tmp_path / "alone"))
+    assert (ran.stdout, ran.returncode) == ("", 1)
+    assert f"{tmp_path}/alone: not a file" in ran.stderr
+
+
+def test_a_name_that_is_not_utf_8_is_named(
+    ctl: Ctl, guest: LocalGuest, tmp_path: Path
+) -> None:
+    bad = tmp_path / "tree" / os.fsdecode(b"bad\xff")
+    bad.parent.mkdir()
+    bad.touch()
+    for source, words in ((bad.parent, "tree/bad\\xff"), (bad, "bad\\xff")):
+        ran = ctl("cp", "--guest", guest.address, str(source))
+        assert (ran.stdout, ran.returncode) == ("", 1 if source != bad else 2)
+        (line,) = ran.stderr.splitlines()
+        assert words in line
+        assert "not UTF-8" in line
+    # Under another name its content can be copied.
+    assert ctl("cp", "--guest", guest.address, str(bad), "good").returncode == 0
+
+
+def test_a_word_of_a_command_that_is_not_utf_8_is_named(ctl: Ctl) -> None:
+    bad = os.fsdecode(b"bad\xff")
+    for words in (("--", bad), ("--env", f"A={bad}", "--", "true")):
+        ran = ctl("run", *words)
+        assert (ran.stdout, ran.returncode) == ("", 125)
+        assert ran.stderr == "kata-agent-ctl: b'bad\\xff': not UTF-8\n"

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import errno
 import os
+import socket
 import stat
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -74,7 +76,7 @@ def tree(tmp_path: Path) -> Path:
 async def test_a_tree_arrives_whole(
     agent: AgentServiceClient, copies: Copies, tree: Path
 ) -> None:
-    await upload(agent, tree, "/t")
+    assert await upload(agent, tree, "/t") == [tree / "fifo"]
     for name in ("bin/small", "bin/empty", "bin/deep/big"):
         assert copies.content(f"/t/{name}") == (tree / name).read_bytes()
     assert copies.content("/t/link") == b"bin/small"
@@ -106,4 +108,39 @@ async def test_a_single_file_is_copied_too(
 async def test_a_refusal_ends_the_upload(agent: AgentServiceClient, tree: Path) -> None:
     (tree / "refused").touch()
     with pytest.RaisesGroup(StatusError):
+        await upload(agent, tree, "/t")
+
+
+async def test_what_copyfile_does_not_know_is_returned(
+    agent: AgentServiceClient, copies: Copies, tree: Path
+) -> None:
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(tree / "socket"))
+    left_out = await upload(agent, tree, "/t")
+    assert sorted(left_out) == [tree / "fifo", tree / "socket"]
+    assert await upload(agent, tree / "fifo", "/fifo") == [tree / "fifo"]
+    assert not {"/t/fifo", "/t/socket", "/fifo"} & set(copies.names())
+
+
+async def test_a_name_that_is_not_utf_8_is_named(
+    agent: AgentServiceClient, tree: Path
+) -> None:
+    (tree / "bin" / os.fsdecode(b"bad\xff")).touch()
+    with pytest.raises(OSError, match="name is not UTF-8") as raised:
+        await upload(agent, tree, "/t")
+    assert raised.value.filename == os.fsencode(tree) + b"/bin/bad\xff"
+
+
+async def test_a_directory_that_cannot_be_read_is_an_error(
+    agent: AgentServiceClient, tree: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scandir = os.scandir
+
+    def refuse(path: str) -> object:
+        if path.endswith("deep"):
+            raise PermissionError(errno.EACCES, "Permission denied", path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    with pytest.raises(PermissionError, match="deep"):
         await upload(agent, tree, "/t")
