@@ -25,6 +25,7 @@ PAGES: Final = {
     "TRACING.md": "tracing.md",
     "bench/README.md": "benchmarks.md",
     "examples/README.md": "examples.md",
+    "examples/containerd/README.md": "examples-containerd.md",
     "tests/conformance/README.md": "conformance.md",
 }
 """Files of the repository and their pages in the site."""
@@ -59,7 +60,9 @@ def on_page_markdown(
             return match[0]
         path = posixpath.normpath(posixpath.join(folder, target))
         if path.startswith("examples/") and path not in PAGES:
-            return f"[{text}](#{anchor_of(Path(path).name)})"
+            listed = posixpath.relpath("examples.md", posixpath.dirname(name))
+            page_of_it = "" if name == "examples.md" else listed
+            return f"[{text}]({page_of_it}#{anchor_of(Path(path).name)})"
         if path in PAGES:
             found = PAGES[path]
         elif path.startswith("docs/") and path.endswith(".md"):
