@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -27,6 +28,18 @@ def create_container_requests() -> dict[str, agent_pb2.CreateContainerRequest]:
         for session in SESSIONS
         for number, request in enumerate(_requests(session), start=1)
     }
+
+
+def commands() -> set[str]:
+    """Return the words of all command lines; some are names of programs."""
+    words: set[str] = set()
+    for session in SESSIONS:
+        for line in session.read_text().splitlines():
+            request = json.loads(line).get("req", {})
+            process = request.get("process") or request.get("OCI", {}).get("Process")
+            for argument in (process or {}).get("Args", ()):
+                words.update(re.split(r"\W+", argument))
+    return words
 
 
 def joined_sessions() -> str:
