@@ -13,7 +13,7 @@ from typing import Final, Self
 
 from ttrpc.address import Address
 from ttrpc.aio.idle_watch import IdleWatch
-from ttrpc.aio.listen import listen
+from ttrpc.aio.listen import BACKLOG, listen
 from ttrpc.aio.listener import Listener
 from ttrpc.aio.peer import peer_of
 from ttrpc.aio.served_connection import CANCEL_TIMEOUT, ServedConnection
@@ -152,16 +152,30 @@ class Server:
             bytes_sent=serving.bytes_sent + sum(t.sent for t in transports),
         )
 
-    async def listen(self, where: Address | str | socket.socket) -> None:
+    async def listen(
+        self,
+        where: Address | str | socket.socket,
+        *,
+        mode: int | None = None,
+        owner: tuple[int, int] | None = None,
+        backlog: int = BACKLOG,
+    ) -> None:
         """Serve an address, or a socket that listens already.
 
         Returns when connections are accepted. The server owns the socket from now on.
         In the end the server removes the file of a unix socket if it made that file.
 
+        Args:
+            mode: Permissions of a unix socket's file, 0o660 for example; who may write
+                it may connect. None takes the umask.
+            owner: User id and group id of that file; -1 keeps one as it is.
+            backlog: Connections that may wait to be accepted.
+
         Raises:
             ServerClosed: after `shutdown` or `close`.
             ValueError: `where` is not an address to listen on, or not a stream socket
-                that listens, without TLS.
+                that listens, without TLS; or there is no file of ours for `mode` or
+                `owner`.
             OSError: the address is in use, or this process may not use it.
         """
         if self._closed:
@@ -169,11 +183,14 @@ class Server:
                 where.close()
             raise ServerClosed("server: closed")
         if isinstance(where, socket.socket):
+            if mode is not None or owner is not None:
+                raise ValueError("socket: mode and owner are for addresses")
             check_listening(where)
             sock, owns_file = where, False
             sock.setblocking(False)
         else:
-            sock, owns_file = listen(where), True
+            sock = listen(where, mode=mode, owner=owner, backlog=backlog)
+            owns_file = True
         self._listeners.append(
             Listener(sock, accepted=self._serve, owns_file=owns_file)
         )
