@@ -130,6 +130,12 @@ fuzz: $(READY) ## Fuzz the readers of sockets for a minute
 	PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --editable ./ttrpc --editable '.[fuzz]'
 	$(BIN)/python -m fuzz.frames -max_total_time=60
 
+.PHONY: soak soak-minute
+soak: $(BENCH_READY) ## Load local guests for half an hour: nothing may grow
+	$(BENCH)/bin/python -m bench.soak --write
+soak-minute: $(BENCH_READY) ## The same for a minute, as CI does
+	$(BENCH)/bin/python -m bench.soak --seconds 60
+
 # The benchmarks run on Debian's Python, as the guest does, whatever PYTHON is.
 $(BENCH_READY): $(READY)
 	@test -x $(BENCH)/bin/python || $(GUEST_PYTHON) -m venv $(BENCH)

@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from kata_host.child import module_command
 from kata_host.client import AgentClient, GuestContainer
@@ -60,11 +61,15 @@ class Stage:
 @contextlib.asynccontextmanager
 async def open_stage(
     command: Sequence[str] = (*module_command("kata_agent"),),
+    **options: Any,
 ) -> AsyncIterator[Stage]:
-    """Start a guest whose agent is `command`, with a sandbox, for the `with` block."""
+    """Start a guest whose agent is `command`, with a sandbox, for the `with` block.
+
+    `options` are those of `LocalGuest`.
+    """
     with tempfile.TemporaryDirectory(prefix="bench-") as name:
         rootfs = make_busybox(Path(name) / "rootfs")
-        with LocalGuest(Path(name) / "guest", command=command) as guest:
+        with LocalGuest(Path(name) / "guest", command=command, **options) as guest:
             address = f"unix://{guest.socket}.d/{AGENT_PORT}"
             async with AgentClient.connect(address) as client:
                 await client.create_sandbox("bench", share_pids=False)
