@@ -126,9 +126,10 @@ docs: debian-docs $(READY) ## Build the documentation as a site, into site/
 # --- measure ---
 
 .PHONY: fuzz
-fuzz: $(READY) ## Fuzz the readers of sockets for a minute
+fuzz: $(READY) ## Fuzz the readers of sockets for a minute, the API for half of one
 	PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --editable ./ttrpc --editable '.[fuzz]'
 	$(BIN)/python -m fuzz.frames -max_total_time=60
+	$(BIN)/python -m fuzz.requests --seconds 30
 
 .PHONY: soak soak-minute
 soak: $(BENCH_READY) ## Load local guests for half an hour: nothing may grow

@@ -76,10 +76,15 @@ class Reaper:
 
     def spawn(self, command: Command) -> Child:
         """Start a program. Raises `NotFound` if there is none of that name."""
+        # The number of the pidfd is taken first, because a program that cannot be
+        # watched would have to be killed half-way.
+        place = os.open("/", os.O_PATH | os.O_CLOEXEC)
         try:
             pid = spawn(command)
         except FileNotFoundError as error:
             raise NotFound(f"program {command.executable!r}: not found") from error
+        finally:
+            os.close(place)
         return self._watch(pid, _pidfd_of(pid), leads_session=command.new_session)
 
     def adopt(self, pid: int) -> Child:

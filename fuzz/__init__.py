@@ -1,2 +1,3 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Coverage-guided fuzzing of ttrpc; run `python -m fuzz.frames`."""
+"""Fuzzing: of ttrpc, guided by coverage (`python -m fuzz.frames`), and of the agent's
+API in a local guest (`python -m fuzz.requests`)."""

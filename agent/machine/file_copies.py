@@ -46,6 +46,12 @@ DIRECTORY_MODE: Final = 0o755
 """The mode of new parent directories when the request gives none."""
 
 
+HIGHEST_ID: Final = (1 << 32) - 2
+"""-1, which is the number above in unsigned, means "no change" (man 2 chown)."""
+NAME_LIMIT: Final = 255
+"""Bytes of a part of a path (NAME_MAX of linux/limits.h)."""
+
+
 @dataclass(slots=True)
 class _Destination:
     """A path that chunks arrive for."""
@@ -170,6 +176,11 @@ class FileCopies:
 
 def _check(request: CopyFileRequest) -> None:
     path = request.path
+    for name in ("uid", "gid"):
+        if not -1 <= (number := getattr(request, name)) <= HIGHEST_ID:
+            raise InvalidArgument(f"file '{path}': {name} {number}")
+    if any(len(os.fsencode(part)) > NAME_LIMIT for part in path.split("/")):
+        raise InvalidArgument(f"file '{path}': a name over {NAME_LIMIT} bytes")
     match stat.S_IFMT(request.file_mode):
         case 0 | stat.S_IFREG:
             if request.offset < 0 or request.file_size < 0:

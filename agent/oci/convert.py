@@ -16,6 +16,7 @@ from kata_agent.errors import InvalidArgument
 from kata_agent.oci.capabilities import capabilities_to_oci
 from kata_agent.oci.convert_resources import resources_to_oci
 from kata_agent.oci.convert_seccomp import seccomp_to_oci
+from kata_agent.oci.nul import refuse_nul
 from kata_agent.oci.presence import only_set, only_set_or_none, without_none
 from kata_agent.oci.spec import Spec
 from kata_protos import oci_pb2
@@ -23,6 +24,9 @@ from kata_protos import oci_pb2
 OCI_VERSION: Final = "1.0.2"
 """The version that each bundle says. The request's own (1.2 and 1.3 with containerd 2)
 would change nothing in the spec, but crun before 1.14.2 refuses any over 1.1."""
+LOWEST_OOM_SCORE: Final = -1000
+HIGHEST_OOM_SCORE: Final = 1000
+"""man 5 proc, `oom_score_adj`"""
 NAMESPACES: Final = {"mnt": "mount", "net": "network"}
 """Kinds of namespaces that runtime-rs calls as `/proc/self/ns` does (man 7 namespaces),
 and their names in an OCI spec."""
@@ -36,7 +40,7 @@ def to_oci(message: oci_pb2.Spec) -> Spec:
     for part in ("Process", "Root", "Linux"):
         if not message.HasField(part):
             raise InvalidArgument(f"spec: no {part.lower()}")
-    return without_none(
+    spec = without_none(
         {
             "ociVersion": OCI_VERSION,
             "process": process_to_oci(message.Process),
@@ -48,17 +52,26 @@ def to_oci(message: oci_pb2.Spec) -> Spec:
             "linux": _linux_to_oci(message.Linux),
         }
     )
+    refuse_nul(spec, "spec")
+    return spec
 
 
 def process_to_oci(message: oci_pb2.Process) -> Spec:
     """Return the `process` part.
 
-    Raises `InvalidArgument` without arguments, and for an unknown capability.
+    Raises `InvalidArgument` without arguments, for an unknown capability, and for a
+    value that no process can have.
     """
     if not message.Args:
         raise InvalidArgument("process: no arguments")
     console = message.ConsoleSize
-    return without_none(
+    if not LOWEST_OOM_SCORE <= message.OOMScoreAdj <= HIGHEST_OOM_SCORE:
+        raise InvalidArgument(f"process: OOM score {message.OOMScoreAdj}")
+    limits = [limit.Type for limit in message.Rlimits]
+    for limit in limits:
+        if limits.count(limit) > 1:
+            raise InvalidArgument(f"process: two limits {limit!r}")
+    process = without_none(
         {
             "terminal": message.Terminal,
             "consoleSize": {"height": console.Height, "width": console.Width}
@@ -89,6 +102,8 @@ def process_to_oci(message: oci_pb2.Process) -> Spec:
             "oomScoreAdj": message.OOMScoreAdj,
         }
     )
+    refuse_nul(process, "process")
+    return process
 
 
 def exec_to_oci(message: oci_pb2.Process) -> Spec:
@@ -156,6 +171,14 @@ def _namespace_to_oci(message: oci_pb2.LinuxNamespace) -> Spec:
 
 
 def _mount_to_oci(message: oci_pb2.Mount) -> Spec:
+    subject = f"mount {message.destination!r}"
+    is_bind = message.type == "bind" or {"bind", "rbind"} & set(message.options)
+    if not message.destination:
+        raise InvalidArgument(f"{subject}: no destination")
+    if is_bind and not message.source:
+        raise InvalidArgument(f"{subject}: a bind without a source")
+    if not is_bind and not message.type:
+        raise InvalidArgument(f"{subject}: no type")
     return without_none(
         {
             "destination": message.destination,

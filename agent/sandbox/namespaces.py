@@ -80,13 +80,15 @@ class SandboxNamespaces:
     async def pin(self, hostname: str) -> None:
         """Make the shared ipc and uts namespaces; the latter gets `hostname`.
 
-        Raises `InvalidArgument` for a hostname that is too long.
+        Raises `InvalidArgument` for a hostname that is too long or has a NUL.
         """
         if len(hostname.encode()) > HOSTNAME_LIMIT:
             raise InvalidArgument(
                 f"hostname {hostname[:HOSTNAME_LIMIT]!r}...: "
                 f"over {HOSTNAME_LIMIT} bytes"
             )
+        if "\0" in hostname:
+            raise InvalidArgument(f"hostname {hostname!r}: a NUL character")
         self._hostname = hostname
         named = (lambda: set_hostname(hostname)) if hostname else None
         await self._pin_new(CLONE_NEWIPC, "ipc", None)

@@ -93,11 +93,17 @@ class Sandbox:
                 raise AlreadyExists(f"sandbox {self.id!r}: it has containers already")
             self._guest.reserve.fill()
             # Kata's runtimes may create the sandbox again; the setup starts over then.
-            await self._guest.reserve.undo(self._setup.take_down)
+            await self._take_down()
             await self._setup.set_up(request)
             self.id = request.sandbox_id
             self.destroyed.clear()
             self.oom_events.open()
+
+    async def _take_down(self) -> None:
+        reserve = self._guest.reserve
+        # First, because these files would keep the shared directory busy.
+        await reserve.undo(lambda: blocking(self.files.discard_partial))
+        await reserve.undo(self._setup.take_down)
 
     async def destroy(self) -> None:
         """Remove every container and everything shared, if there is any.
@@ -136,9 +142,7 @@ class Sandbox:
                     *map(self._begin_removal, self.containers), return_exceptions=True
                 )
                 await self._builder.copies.finish()
-                # First, because these files would keep the shared directory busy.
-                await blocking(self.files.discard_partial)
-                await self._guest.reserve.undo(self._setup.take_down)
+                await self._take_down()
                 for container in self.containers:
                     self._forget_if_gone(container)
             finally:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import errno
 import logging
 import os
+import re
 from collections.abc import Iterable
 
 from kata_agent.errors import InvalidArgument
@@ -18,6 +19,8 @@ from kata_protos.types_pb2 import OnRootMismatch
 
 log = logging.getLogger(__name__)
 
+HIGHEST = (1 << 32) - 2
+"""The number above means "no change" (man 2 chown)."""
 OPTION = "fsgid="
 """The group as a mount option (`ephemeral`, `local`), which no kernel knows."""
 
@@ -28,6 +31,8 @@ def apply_group(point: MountPoint, group: FSGroup, options: MountOptions) -> Non
     With the policy `OnRootMismatch`, do nothing if the root has the group already. The
     files of a read-only file system stay as they are, as in Kubernetes.
     """
+    if group.group_id > HIGHEST:
+        raise InvalidArgument(f"storage {str(point)!r}: no group {group.group_id}")
     read_only = bool(options.flags & MS_RDONLY)
     with point.opened() as root:
         if group.group_change_policy == OnRootMismatch and has_group(
@@ -54,7 +59,8 @@ def split_group(options: Iterable[str]) -> tuple[list[str], int | None]:
     ]
     if not groups:
         return rest, None
-    if not groups[-1].isascii() or not groups[-1].isdigit():
+    # More digits than an id has are not even counted.
+    if not re.fullmatch("[0-9]{1,10}", groups[-1]) or int(groups[-1]) > HIGHEST:
         raise InvalidArgument(f"option {OPTION + groups[-1]!r}: not a group id")
     return rest, int(groups[-1])
 

@@ -16,7 +16,7 @@ import pytest
 
 from kata_agent.cgroup.kill import send_kill
 from kata_agent.errors import NotFound, Timeout
-from kata_agent.linux.spawn import Command
+from kata_agent.linux.spawn import Command, spawn
 from kata_agent.reaper import Reaper
 from tests.helpers.namespace import World, in_namespaces
 
@@ -151,3 +151,29 @@ def test_killing_a_process_that_has_ended_is_fine(
 
     monkeypatch.setattr(os, "pidfd_open", refuse)
     send_kill([1])
+
+
+async def test_a_child_that_cannot_be_watched_is_killed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail(pid: int) -> int:
+        raise OSError(errno.EMFILE, "full")
+
+    monkeypatch.setattr("kata_agent.reaper.open_pidfd", fail)
+    ended: list[int] = []
+    real_kill = os.kill
+
+    def kill(pid: int, number: int) -> None:
+        ended.append(pid)
+        real_kill(pid, number)
+
+    monkeypatch.setattr(os, "kill", kill)
+    with Reaper() as reaper:
+        with pytest.raises(OSError, match="full"):
+            reaper.spawn(Command(["sleep", "1000"]))
+        with pytest.raises(OSError, match="full"):
+            reaper.adopt(spawn(Command(["sleep", "1000"])))
+        async with asyncio.timeout(10):
+            while any(os.path.exists(f"/proc/{pid}") for pid in ended):
+                await asyncio.sleep(0.01)
+    assert len(ended) == 2

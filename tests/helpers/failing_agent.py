@@ -93,7 +93,7 @@ def _inject(failures: Failures) -> None:
         setattr(owner, name, call)
 
     full = partial(_fail, errno.EMFILE)
-    for name in "open pipe pipe2 dup memfd_create pidfd_open listdir scandir".split():
+    for name in "open pipe pipe2 dup memfd_create listdir scandir".split():
         replace(os, name, "descriptor", full)
     for owner in (io, builtins):
         replace(

@@ -337,6 +337,8 @@ class TestAttacks:
         [
             ({"offset": -1}, "negative"),
             ({"file_size": -1}, "negative"),
+            ({"uid": -2}, "uid -2"),
+            ({"gid": -2}, "gid -2"),
             ({"file_size": 0}, "beyond its size"),
             ({"offset": 2**62}, "beyond its size"),
             ({"file_mode": stat.S_IFIFO | 0o644}, "neither a file"),

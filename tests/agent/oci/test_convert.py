@@ -3,11 +3,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 from google.protobuf.json_format import ParseDict
 
 from kata_agent.errors import InvalidArgument
-from kata_agent.oci.convert import hooks_to_oci, process_to_oci, to_oci
+from kata_agent.oci.convert import (
+    exec_to_oci,
+    hooks_to_oci,
+    process_to_oci,
+    to_oci,
+)
 from kata_agent.oci.convert_resources import resources_to_oci
 from kata_protos import oci_pb2
 
@@ -196,3 +204,46 @@ def test_namespaces_of_runtime_rs_have_the_names_of_the_oci_spec() -> None:
         spec.Linux.Namespaces.add(Type=kind)
     kinds = [namespace["type"] for namespace in to_oci(spec)["linux"]["namespaces"]]
     assert kinds == ["ipc", "mount", "network"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "error"),
+    [
+        ({"destination": "/x", "type": "bind"}, "mount '/x': a bind without a source"),
+        ({"destination": "/x", "options": ["rbind"]}, "a bind without a source"),
+        ({"destination": "/x", "source": "/a"}, "mount '/x': no type"),
+        ({"type": "tmpfs"}, "mount '': no destination"),
+    ],
+)
+def test_a_mount_that_no_runtime_could_make(fields: Any, error: str) -> None:
+    message = oci_pb2.Spec()
+    message.Process.Args.append("true")
+    message.Root.SetInParent()
+    message.Linux.SetInParent()
+    message.Mounts.add(**fields)
+    with pytest.raises(InvalidArgument, match=error):
+        to_oci(message)
+
+
+@pytest.mark.parametrize(
+    ("change", "error"),
+    [
+        (lambda it: it.Args.append("a\0"), "process.args: a NUL"),
+        (lambda it: it.Env.append("A=\0"), "process.env: a NUL"),
+        (lambda it: setattr(it, "Cwd", "/\0"), "process.cwd: a NUL"),
+        (lambda it: setattr(it, "OOMScoreAdj", 1001), "process: OOM score 1001"),
+        (lambda it: setattr(it, "OOMScoreAdj", -(1 << 63)), "process: OOM score -9"),
+        (
+            lambda it: it.Rlimits.extend([oci_pb2.POSIXRlimit(Type="RLIMIT_CORE")] * 2),
+            "process: two limits 'RLIMIT_CORE'",
+        ),
+    ],
+)
+def test_a_process_that_no_runtime_could_start(
+    change: Callable[[oci_pb2.Process], object], error: str
+) -> None:
+    message = oci_pb2.Process(Args=["true"])
+    change(message)
+    for convert in (process_to_oci, exec_to_oci):
+        with pytest.raises(InvalidArgument, match=error):
+            convert(message)

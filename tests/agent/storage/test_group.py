@@ -6,9 +6,12 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import pytest
+
+from kata_agent.errors import InvalidArgument
 from kata_agent.linux.mount import MS_BIND, MS_RDONLY, MS_REMOUNT, mount
 from kata_agent.linux.mount_options import MountOptions
-from kata_agent.storage.group import apply_group, own_by_group
+from kata_agent.storage.group import apply_group, own_by_group, split_group
 from kata_agent.storage.mount_point import MountPoint, parse_mount_point
 from kata_agent.system_paths import SystemPaths
 from kata_protos.agent_pb2 import FSGroup
@@ -79,3 +82,10 @@ async def test_own_by_group_changes_the_directory_alone(world: World) -> None:
     own_by_group(make_volume(), GROUP)
     assert look() == (GROUP, "2755")
     assert look("inner/file") == (0, "600")
+
+
+@pytest.mark.parametrize("group", ["", "x", "-1", "4294967295", "9" * 5000])
+def test_a_group_is_a_number_that_a_file_can_have(group: str) -> None:
+    with pytest.raises(InvalidArgument, match="not a group id"):
+        split_group([f"fsgid={group}"])
+    assert split_group(["fsgid=4294967294", "ro"]) == (["ro"], 4294967294)
