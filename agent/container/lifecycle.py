@@ -40,6 +40,7 @@ class Lifecycle:
         self._id = container_id
         self._is_ending = is_ending
         self._state = ContainerState.CREATING
+        self._changing: ContainerEvent | None = None
         self._removal = Interruption(f"container {container_id!r}")
 
     @property
@@ -67,24 +68,36 @@ class Lifecycle:
         """Work on the container in the block, which its removal interrupts.
 
         Raises what `check` raises, and `InvalidState` for a block that is interrupted,
-        or that fails because the container ends.
+        or that fails because the container ends or is frozen.
         """
         self.check(event)
         async with self._removal.step(event):
             try:
                 yield
             except (Internal, NotFound, Timeout, Unavailable, OSError) as error:
-                if event in _BEFORE_THE_PROGRAM or not self._is_ending():
+                if event in _BEFORE_THE_PROGRAM:
+                    raise
+                if self._is_ending():
+                    now = "ending"
+                elif event is not ContainerEvent.PAUSE and (
+                    self._changing is ContainerEvent.PAUSE or self._state.is_paused
+                ):
+                    now = "being paused"
+                else:
                     raise
                 raise InvalidState(
-                    f"container {self._id!r}: cannot {event}, it is ending ({error})"
+                    f"container {self._id!r}: cannot {event}, it is {now} ({error})"
                 ) from error
 
     @contextlib.asynccontextmanager
     async def change(self, event: ContainerEvent) -> AsyncIterator[None]:
         """Do the same after the earlier changes of the state, and before later ones."""
         async with self.lock, self.step(event):
-            yield
+            self._changing = event
+            try:
+                yield
+            finally:
+                self._changing = None
 
     def interrupt(self) -> None:
         """Interrupt every step, and let none begin: the container is to be removed."""

@@ -3,7 +3,10 @@
 
 from __future__ import annotations
 
+import select
+
 from kata_agent.container.descriptor_writer import DescriptorWriter
+from kata_agent.container.readiness import events
 
 
 class PipeInput:
@@ -23,6 +26,11 @@ class PipeInput:
     def end(self) -> None:
         self._has_ended = True
         self._writer.when_idle(self._writer.close)
+
+    def process_ended(self) -> None:
+        # Another process may hold the other end: a background job, for example.
+        if self._writer.fd >= 0 and events(self._writer.fd) & select.POLLERR:
+            self._writer.close()
 
     def close(self) -> None:
         self._has_ended = True

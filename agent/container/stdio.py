@@ -28,6 +28,10 @@ class Input(Protocol):
         """Let the process read the end of the stream, after all that was written."""
         ...
 
+    def process_ended(self) -> None:
+        """Give up what is of no use any more; called when the process has ended."""
+        ...
+
     def close(self) -> None:
         """Close at once; a waiting writer fails."""
         ...
@@ -51,7 +55,11 @@ class Stdio:
         return [output for output in (self.stdout, self.stderr) if output is not None]
 
     def process_ended(self) -> None:
-        """End the outputs, at once or soon, because their process has ended."""
+        """End the outputs, at once or soon, because their process has ended.
+
+        An input that no process can read any more is closed.
+        """
+        self.input.process_ended()
         if self.peer is not None:
             self.peer.close()
         for output in self.outputs:

@@ -37,6 +37,9 @@ class TerminalInput:
             self._has_ended = True
             self._writer.when_idle(self._key.start)
 
+    def process_ended(self) -> None:
+        """Keep the descriptor, which a client may still resize the terminal by."""
+
     def close(self) -> None:
         self._has_ended = True
         self._key.stop()

@@ -43,6 +43,17 @@ async def test_the_end_of_the_container_is_no_fault_of_the_guest() -> None:
             raise InvalidArgument("no user")
 
 
+async def test_a_pause_halfway_through_an_exec_is_no_fault_of_the_guest() -> None:
+    lifecycle = running()
+    async with lifecycle.change(ContainerEvent.PAUSE):
+        with pytest.raises(InvalidState, match="cannot exec, it is being paused"):
+            async with lifecycle.step(ContainerEvent.EXEC):
+                raise Internal("it is paused")
+    with pytest.raises(Internal, match="cannot be frozen"):
+        async with lifecycle.change(ContainerEvent.PAUSE):
+            raise Internal("cannot be frozen")
+
+
 async def test_changes_are_in_order_and_the_removal_interrupts_them() -> None:
     lifecycle = running()
     order = []

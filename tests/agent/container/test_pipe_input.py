@@ -50,3 +50,18 @@ async def test_closing_an_input_fails_a_blocked_writer() -> None:
     with pytest.raises(Internal, match="closed before everything was written"):
         await blocked
     os.close(reader)
+
+
+async def test_an_input_without_a_reader_is_closed_when_the_process_has_ended() -> None:
+    reader, writer = os.pipe()
+    stdin = PipeInput(writer)
+    stdin.process_ended()
+    await stdin.write(b"for the background job")
+    assert os.read(reader, 100) == b"for the background job"
+    os.close(reader)
+    stdin.process_ended()
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(writer)
+    stdin.process_ended()
+    with pytest.raises(Internal):
+        await stdin.write(b"x")
