@@ -170,7 +170,8 @@ class Runtime:
         """Adopt the process of a pid file; None without one."""
         try:
             with open(pid_file) as file:
-                return self._reaper.adopt(int(file.read(_PID_LIMIT)))
+                pid = int(file.read(_PID_LIMIT))
+            return self._reaper.adopt(pid) if pid > 1 else None
         except (FileNotFoundError, ProcessLookupError, OverflowError, ValueError):
             return None
 

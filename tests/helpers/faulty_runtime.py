@@ -33,7 +33,12 @@ for word in "$@"; do
     last=$word
 done
 fault=$(cat $here/$verb 2>/dev/null)
-hang() { setsid -w sleep 271828 & echo > $here/reached; exec sleep 314159; }
+hang() {
+    # Says so when both are there.
+    setsid -w sh -c 'until grep -q sleep /proc/$PPID/comm; do :; done
+        echo > /run/faulty/reached; exec sleep 271828' &
+    exec sleep 314159
+}
 case $fault in
 hang) hang ;;
 after) CRUN "$@"; hang ;;

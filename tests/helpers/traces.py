@@ -6,19 +6,22 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 from kata_agent.reserve import THREADS
 
 
 def traces() -> dict[str, object]:
-    """Return all processes, descriptors, mounts, cgroups and files."""
+    """Return all processes, descriptors, mounts, cgroups and files, by name."""
+    mounts = Path("/proc/self/mountinfo").read_text().splitlines()
     return {
-        "processes": sorted(path.name for path in Path("/proc").glob("[0-9]*")),
+        "processes": sorted(_processes()),
         "threads": len(os.listdir("/proc/self/task")),
         # The watches share one descriptor, opened when it is first needed.
         "descriptors": [d for d in _descriptors() if "inotify" not in d],
-        "mounts": Path("/proc/self/mountinfo").read_text(),
+        # The numbers of mounts change when a sandbox is made again.
+        "mounts": sorted(line.split()[4] for line in mounts),
         "cgroups": sorted(d for d, _, _ in os.walk("/sys/fs/cgroup")),
         "bundles": sorted(os.listdir("/run/kata-containers")),
         "runtime": sorted(os.listdir("/run/kata-agent/runtime")),
@@ -40,8 +43,18 @@ async def wait_for_traces(before: dict[str, object]) -> None:
             return
         await asyncio.sleep(0.01)
     after = traces()
-    changed = {name: (before[name], after[name]) for name in before}
-    assert not {name: pair for name, pair in changed.items() if pair[0] != pair[1]}
+    changed = [
+        f"{name}: {before[name]} became {after[name]}"
+        for name in before
+        if before[name] != after[name]
+    ]
+    assert not changed, "; ".join(changed)
+
+
+def _processes() -> Iterator[str]:
+    for file in Path("/proc").glob("[0-9]*/comm"):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            yield file.read_text().strip()
 
 
 def _descriptors() -> list[str]:

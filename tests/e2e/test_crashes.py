@@ -1,0 +1,167 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every child of the agent dies at every step, and every caller leaves there.
+
+At each step the runtime or a hook is held, one process is killed, or the caller gives
+up, and then the container is removed or the sandbox destroyed. Each call ends with an
+error that has a reason, the id can be used again, and nothing is left.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from kata_agent.errors import AgentError, InvalidArgument
+from kata_agent.sandbox.sandbox import Sandbox
+from kata_protos import agent_pb2
+from tests.helpers.domain import (
+    container_request,
+    exec_request,
+    open_sandbox,
+    read_all,
+)
+from tests.helpers.faulty_runtime import (
+    DIRECTORY,
+    make_faulty_runtime,
+    set_fault,
+    wait_until_reached,
+)
+from tests.helpers.namespace import World, in_namespaces
+from tests.helpers.traces import quiet_traces, wait_for_traces
+
+STEPS: Final = [
+    # verb, fault of the runtime, kind of hook that hangs
+    ("create", "hang", ""),
+    ("create", "after", ""),
+    ("create", "", "CreateRuntime"),
+    ("start", "hang", ""),
+    ("start", "after", ""),
+    ("start", "", "Poststart"),
+    ("exec", "hang", ""),
+    ("exec", "after", ""),
+    ("delete", "hang", ""),
+    ("delete", "after", ""),
+    ("delete", "", "Poststop"),
+]
+VICTIMS: Final = ["runtime", "init", "exec", "pause", "caller", "none"]
+HOOK: Final = "#!/bin/sh\necho > /run/faulty/reached\nexec sleep 314159\n"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("end", ["remove", "destroy"])
+@in_namespaces("v1", "v2")
+async def test_whoever_dies_at_any_step_nothing_is_left(world: World, end: str) -> None:
+    async with open_sandbox(runtime=make_faulty_runtime()) as sandbox:
+        hook = DIRECTORY / "hook"
+        hook.write_text(HOOK)
+        hook.chmod(0o755)
+        await _begin(sandbox)
+        before = await quiet_traces()
+        for verb, fault, kind in STEPS:
+            for victim in VICTIMS:
+                if verb == "delete" and victim != "runtime":
+                    # Each takes the time that a delete has.
+                    continue
+                try:
+                    await _crash(sandbox, verb, fault, kind, victim, end)
+                    await _begin(sandbox)
+                    await wait_for_traces(before)
+                except BaseException as error:
+                    error.add_note(f"at {verb} {fault}{kind}: {victim}")
+                    raise
+
+
+async def _begin(sandbox: Sandbox) -> None:
+    """Use the id, and so the pid namespace, in a sandbox that is there."""
+    if not sandbox.id:
+        await sandbox.create(agent_pb2.CreateSandboxRequest(sandbox_id="sandbox"))
+    request = container_request("c1", "echo", "out")
+    request.sandbox_pidns = True
+    await sandbox.create_container(request)
+    await sandbox.start_container("c1")
+    assert await read_all(sandbox, "c1") == b"out\n"
+    assert await sandbox.container("c1").processes.wait("") == 0
+    await sandbox.remove_container("c1")
+    assert sandbox.containers == []
+
+
+async def _crash(
+    sandbox: Sandbox, verb: str, fault: str, kind: str, victim: str, end: str
+) -> None:
+    request = container_request("c1", "sleep", "1000")
+    request.sandbox_pidns = True
+    if kind:
+        hooks = getattr(request.OCI.Hooks, kind)
+        hooks.add(Path=f"{DIRECTORY}/hook", Env=["PATH=/bin:/usr/bin"])
+    if verb != "create":
+        await sandbox.create_container(request)
+    if verb in ("exec", "delete"):
+        await sandbox.start_container("c1")
+    set_fault(verb, fault)
+    call = asyncio.create_task(_call(sandbox, verb, request))
+    await wait_until_reached()
+    set_fault(verb, "")
+    if victim == "caller":
+        call.cancel()
+    _kill(sandbox, victim)
+    if end == "destroy":
+        await sandbox.destroy()
+    else:
+        await _remove(sandbox)
+    (error,) = await asyncio.gather(call, return_exceptions=True)
+    if verb == "delete":
+        assert error is None
+    elif victim == "caller":
+        assert isinstance(error, asyncio.CancelledError)
+    else:
+        assert isinstance(error, AgentError), error
+        assert "c1" in str(error)
+
+
+def _call(
+    sandbox: Sandbox, verb: str, request: agent_pb2.CreateContainerRequest
+) -> Coroutine[Any, Any, None]:
+    if verb == "create":
+        return sandbox.create_container(request)
+    if verb == "start":
+        return sandbox.start_container("c1")
+    if verb == "exec":
+        return sandbox.exec_process(exec_request("c1", "e1", "sleep", "1000"))
+    return sandbox.remove_container("c1")
+
+
+async def _remove(sandbox: Sandbox) -> None:
+    """Remove the container, unless its creation has been undone already."""
+    while sandbox.containers:
+        with contextlib.suppress(InvalidArgument):
+            await sandbox.remove_container("c1")
+
+
+def _kill(sandbox: Sandbox, victim: str) -> None:
+    """Kill one kind of child, if there is one at this step."""
+    init = ""
+    with contextlib.suppress(AgentError):
+        init = sandbox.container("c1").proc.name
+    for directory in Path("/proc").glob("[0-9]*"):
+        try:
+            arguments = (directory / "cmdline").read_text()
+            name = (directory / "comm").read_text().strip()
+            groups = (directory / "cgroup").read_text()
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        inside = "/c1" in groups
+        held = "314159" in arguments
+        if {
+            "runtime": held or "271828" in arguments,
+            "init": directory.name == init or (inside and name.startswith("crun")),
+            "exec": inside and directory.name != init,
+            "pause": name == "pause",
+        }.get(victim, False):
+            os.kill(int(directory.name), signal.SIGKILL)
