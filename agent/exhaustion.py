@@ -39,3 +39,16 @@ def find_exhaustion(error: BaseException) -> Exhaustion | None:
             return Exhaustion(_RESOURCES[number], os.strerror(number))
         cause = cause.__cause__
     return None
+
+
+def told_exhaustion(reason: str) -> OSError | None:
+    """Return the error of the kernel that a program's last words name, if it is one.
+
+    ENOSPC of a cgroup's file means a set of CPUs that the parent does not have.
+    """
+    words = reason.lower()
+    for number in _RESOURCES:
+        is_cpuset = number == errno.ENOSPC and "cpuset" in words
+        if words.endswith(os.strerror(number).lower()) and not is_cpuset:
+            return OSError(number, os.strerror(number))
+    return None

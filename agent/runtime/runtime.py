@@ -23,6 +23,7 @@ from kata_agent.blocking import blocking
 from kata_agent.child import Child
 from kata_agent.drain import drained_pipe
 from kata_agent.errors import Internal
+from kata_agent.exhaustion import told_exhaustion
 from kata_agent.linux.beneath import open_directory, opened
 from kata_agent.linux.memory_file import memory_file
 from kata_agent.linux.spawn import Command
@@ -218,7 +219,7 @@ class Runtime:
                 raise Internal(
                     f"container {container_id!r}: {arguments[0]} failed: "
                     f"{reason or f'status {status}'}"
-                )
+                ) from told_exhaustion(reason)
             return reason
 
 

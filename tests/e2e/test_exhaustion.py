@@ -10,6 +10,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
+import resource
+import subprocess
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import replace
@@ -17,7 +19,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.stage import Footprint, Stage, footprint, open_stage
+from bench.stage import Footprint, Stage, agent_pid, footprint, open_stage
 from kata_host.client.spec import default_process, writable_layer
 from kata_protos import agent_pb2
 from tests.helpers import failing_agent
@@ -191,3 +193,36 @@ async def test_a_sandbox_is_made_whole_or_not_at_all(tmp_path: Path) -> None:
             ):
                 if failed:
                     await until_same(stage, before, name)
+
+
+@pytest.mark.slow
+async def test_no_free_descriptor_and_no_space_leave_nothing() -> None:
+    async with open_stage() as stage:
+        await start(stage, "warm")
+        await remove(stage, "warm")
+        before = footprint(stage.guest)
+        pid = agent_pid(stage.guest)
+        run = Path(f"/proc/{pid}/root/run")
+        limits = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+        for free in range(16):
+            soft = len(before.descriptors) + free
+            resource.prlimit(pid, resource.RLIMIT_NOFILE, (soft, limits[1]))
+            for name in ("full-1", "full-2"):
+                with contextlib.suppress(StatusError):
+                    await start(stage, name)
+                await removed(stage, name)
+            resource.prlimit(pid, resource.RLIMIT_NOFILE, limits)
+            await until_same(stage, before, f"{free} descriptors", ["/full-"])
+        # The file system in memory that holds bundles, states and mount points.
+        command = ["nsenter", f"--mount=/proc/{pid}/ns/mnt", "mount", "-o"]
+        subprocess.run([*command, "remount,size=1m", "/run"], check=True)
+        with open(run / "filling", "wb", buffering=0) as filling:
+            with contextlib.suppress(OSError):
+                while True:
+                    filling.write(bytes(4096))
+        with pytest.raises(StatusError, match="no space") as caught:
+            await start(stage, "full-3")
+        assert caught.value.code is Code.RESOURCE_EXHAUSTED
+        (run / "filling").unlink()
+        await until_same(stage, before, "no space", ["/full-"])
+        await start(stage, "full-3")
