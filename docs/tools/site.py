@@ -26,6 +26,7 @@ PAGES: Final = {
     "bench/README.md": "benchmarks.md",
     "examples/README.md": "examples.md",
     "examples/containerd/README.md": "examples-containerd.md",
+    "examples/nri/README.md": "examples-nri.md",
     "tests/conformance/README.md": "conformance.md",
 }
 """Files of the repository and their pages in the site."""
