@@ -135,6 +135,7 @@ class Sandbox:
             log.error("sandbox not destroyed", extra={"error": str(error)})
 
     async def _destroy(self) -> None:
+        self._setup.interrupt()
         async with self._lock:
             self._advance(SandboxEvent.DESTROY)
             try:

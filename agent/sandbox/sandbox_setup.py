@@ -10,6 +10,7 @@ from typing import Final
 
 from kata_agent.blocking import blocking
 from kata_agent.container.hooks import find_guest_hooks
+from kata_agent.interruption import Interruption
 from kata_agent.oci.spec import Spec
 from kata_agent.sandbox.guest import Guest
 from kata_agent.sandbox.kernel_modules import load_modules
@@ -31,22 +32,30 @@ class SandboxSetup:
         self.guest_hooks: Spec = {}
         self._guest = guest
         self._resolv_conf = ResolvConf(guest.paths)
+        self._interruption = Interruption("sandbox")
 
     async def set_up(self, request: agent_pb2.CreateSandboxRequest) -> None:
         """Set up everything that CreateSandbox asks for, or nothing if a step fails."""
+        interruption = self._interruption = Interruption("sandbox")
         async with AsyncExitStack() as undo:
             undo.push_async_callback(self._guest.reserve.undo, self.take_down)
             self._guest.paths.sandbox.mkdir(mode=0o755, parents=True, exist_ok=True)
-            await load_modules(self._guest.reaper, request.kernel_modules)
+            async with interruption.step("create"):
+                await load_modules(self._guest.reaper, request.kernel_modules)
             with span("namespace.pin", subsystem="sandbox"):
                 await self.namespaces.pin(request.hostname)
             if request.sandbox_pidns:
                 await self.namespaces.share_pid()
-            await self._guest.storages.add(request.storages, None)
-            await self._find_hooks(request.guest_hook_path)
+            async with interruption.step("create"):
+                await self._guest.storages.add(request.storages, None)
+                await self._find_hooks(request.guest_hook_path)
             await blocking(self._resolv_conf.bind, list(request.dns))
             self.shares_pid = request.sandbox_pidns
             undo.pop_all()
+
+    def interrupt(self) -> None:
+        """End a setting up that is under way, because the sandbox is destroyed."""
+        self._interruption.begin()
 
     async def _find_hooks(self, directory: str) -> None:
         if not directory:

@@ -14,7 +14,7 @@ import pytest
 
 from kata_agent.errors import Internal, InvalidState
 from kata_agent.sandbox.sandbox import Sandbox
-from kata_protos import oci_pb2
+from kata_protos import agent_pb2, oci_pb2
 from tests.helpers.domain import (
     container_request,
     exec_request,
@@ -256,3 +256,23 @@ async def test_an_exec_that_writes_much_at_once_loses_nothing(world: World) -> N
         await call
         assert await read_all(sandbox, "c1", "e1") == bytes(3_000_000)
         assert await sandbox.container("c1").processes.wait("e1") == 0
+
+
+@in_namespaces("v1")
+async def test_destroying_the_sandbox_ends_a_setup_that_hangs(world: World) -> None:
+    async with faulty_sandbox() as sandbox:
+        await sandbox.destroy()
+        modprobe = Path("/run/faulty/bin/modprobe")
+        modprobe.write_text("#!/bin/sh\necho > /run/faulty/reached\nsleep 314159\n")
+        modprobe.chmod(0o755)
+        os.environ["PATH"] = f"/run/faulty/bin:{os.environ['PATH']}"
+        request = agent_pb2.CreateSandboxRequest(sandbox_id="sandbox")
+        request.kernel_modules.add(name="dummy")
+        creation = asyncio.create_task(sandbox.create(request))
+        await wait_until_reached()
+        await sandbox.destroy()
+        with pytest.raises(InvalidState, match="sandbox: create ended, because it is"):
+            await creation
+        await _wait_for_killed()
+        await sandbox.create(agent_pb2.CreateSandboxRequest(sandbox_id="sandbox"))
+        await _check_id_is_free(sandbox)
