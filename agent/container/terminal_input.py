@@ -20,6 +20,7 @@ class TerminalInput:
         """Own `master`, a descriptor of the terminal's master."""
         self._writer = DescriptorWriter(master)
         self._key = EndOfFileKey(master, peer)
+        self._last = b""
         self._has_ended = False
 
     def resize(self, rows: int, columns: int) -> None:
@@ -29,13 +30,14 @@ class TerminalInput:
     async def write(self, data: bytes) -> int:
         if self._has_ended:
             return 0
+        self._last = data[-1:]
         await self._writer.write(data)
         return len(data)
 
     def end(self) -> None:
         if not self._has_ended:
             self._has_ended = True
-            self._writer.when_idle(self._key.start)
+            self._writer.when_idle(lambda: self._key.start(after=self._last))
 
     def process_ended(self) -> None:
         """Keep the descriptor, which a client may still resize the terminal by."""

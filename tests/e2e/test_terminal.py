@@ -114,7 +114,24 @@ def test_a_shell_on_a_terminal_ends_with_the_input(started: Start) -> None:
     process = started(
         *("run", "-i", "-t", "--", "sh"), stdin=subprocess.PIPE, stdout=subprocess.PIPE
     )
-    # The command takes the first end, and the shell, which edits lines, another one.
+    assert process.stdin is not None
+    assert process.stdout is not None
+    shown = b""
+    while b"# " not in shown:
+        shown += process.stdout.read1()
+    # The command takes the first end. Then the shell, which edits lines, has a line of
+    # its own, and needs another end.
     output, _ = process.communicate(b"echo $((6*7)); cat\n", timeout=30)
-    assert process.returncode == 0
     assert b"42" in output
+
+
+def test_an_unfinished_line_of_a_shell_is_a_command(started: Start) -> None:
+    process = started(
+        *("run", "-i", "-t", "--", "sh"), stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    assert process.stdout is not None
+    shown = b""
+    while b"# " not in shown:
+        shown += process.stdout.read1()
+    process.communicate(b"exit 5", timeout=30)
+    assert process.returncode == 5

@@ -8,10 +8,12 @@ import os
 import termios
 import tty
 from collections.abc import Iterator
+from unittest.mock import patch
 
 import pytest
 
-from kata_agent.container.end_of_file_key import UNEDITED_LIMIT, EndOfFileKey
+from kata_agent.container import end_of_file_key
+from kata_agent.container.end_of_file_key import EDITED_LIMIT, EndOfFileKey
 from kata_agent.container.terminal_peer import TerminalPeer
 from tests.helpers.domain import container_request, open_sandbox, read_all
 from tests.helpers.namespace import World, in_namespaces
@@ -135,10 +137,12 @@ def terminal() -> Iterator[tuple[int, int, TerminalPeer]]:
     os.close(slave)
 
 
-async def presses(key: EndOfFileKey, slave: int, count: int) -> list[bytes]:
+async def presses(
+    key: EndOfFileKey, slave: int, count: int, *, after: bytes = b""
+) -> list[bytes]:
     """Start the key and read `count` times from the terminal, as a process."""
     loop = asyncio.get_running_loop()
-    key.start()
+    key.start(after=after)
     found = []
     for _ in range(count):
         readable = asyncio.Event()
@@ -166,9 +170,20 @@ async def test_a_process_that_edits_lines_gets_the_key_a_few_times(
     attributes[3] &= ~(termios.ICANON | termios.ECHO)
     termios.tcsetattr(slave, termios.TCSANOW, attributes)
     key = EndOfFileKey(master, peer)
-    assert await presses(key, slave, UNEDITED_LIMIT) == [b"\x04"] * UNEDITED_LIMIT
-    key.start()
-    assert not peer.has_input
+    assert await presses(key, slave, EDITED_LIMIT) == [b"\x04"] * EDITED_LIMIT
+    key.stop()
+
+
+async def test_a_process_that_edits_lines_gets_an_unfinished_one_entered(
+    terminal: tuple[int, int, TerminalPeer],
+) -> None:
+    master, slave, peer = terminal
+    attributes = termios.tcgetattr(slave)
+    attributes[0] &= ~termios.ICRNL
+    attributes[3] &= ~(termios.ICANON | termios.ECHO)
+    termios.tcsetattr(slave, termios.TCSANOW, attributes)
+    key = EndOfFileKey(master, peer)
+    assert await presses(key, slave, 3, after=b"x") == [b"\r", b"\x04", b"\x04"]
     key.stop()
 
 
@@ -178,7 +193,10 @@ async def test_a_raw_terminal_gets_no_key(
     master, slave, peer = terminal
     tty.setraw(slave)
     key = EndOfFileKey(master, peer)
-    key.start()
+    with patch.object(end_of_file_key, "SETTLING", 0):
+        key.start(after=b"")
+        for _ in range(3):
+            await asyncio.sleep(0)
     assert not peer.has_input
     key.stop()
 
@@ -191,7 +209,10 @@ async def test_a_terminal_without_the_key_gets_no_byte(
     attributes[6][termios.VEOF] = b"\0"
     termios.tcsetattr(slave, termios.TCSANOW, attributes)
     key = EndOfFileKey(master, peer)
-    key.start()
+    with patch.object(end_of_file_key, "SETTLING", 0):
+        key.start(after=b"")
+        for _ in range(3):
+            await asyncio.sleep(0)
     os.write(master, b"\n")
     assert os.read(slave, 10) == b"\n"
     key.stop()
