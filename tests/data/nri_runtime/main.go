@@ -32,6 +32,8 @@ func main() {
 	)
 	check(err)
 	check(runtime.Start())
+	// Starting synchronizes too, with plugins of its own, of which there are none.
+	<-synced
 	fmt.Println("listening")
 	<-synced
 	// The plugin takes part from the end of its synchronization on.
