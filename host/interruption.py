@@ -24,6 +24,7 @@ class Interruption:
 
     def __init__(self) -> None:
         self.received: signal.Signals | None = None
+        self._handled: list[signal.Signals] = []
         self._is_raised = False
         self._blocks = 0
         self._instead: list[Callable[[], object]] = []
@@ -33,6 +34,15 @@ class Interruption:
         for number in ENDING:
             if signal.getsignal(number) is not signal.SIG_IGN:
                 signal.signal(number, self._handle)
+                self._handled.append(number)
+
+    def finish(self) -> None:
+        """Ignore the signals from now on, because the work is done.
+
+        Also at the interpreter's end, where handlers are taken away.
+        """
+        for number in self._handled:
+            signal.signal(number, signal.SIG_IGN)
 
     @contextlib.contextmanager
     def uninterrupted(self) -> Iterator[None]:
@@ -56,9 +66,7 @@ class Interruption:
     def _handle(self, number: int, frame: FrameType | None) -> None:
         if self.received is None:
             self.received = signal.Signals(number)
-            for other in ENDING:
-                # Also at the interpreter's end, where handlers are taken away.
-                signal.signal(other, signal.SIG_IGN)
+            self.finish()
             self._act()
 
     def _act(self) -> None:

@@ -242,8 +242,8 @@ def _started(request: StartRequest) -> Iterator[subprocess.Popen[bytes]]:
         yield holder
     except BaseException:
         with INTERRUPTION.uninterrupted():
-            # At the end of its input the holder ends the guest.
             holder.stdin.close()
+            holder.terminate()
             holder.wait()
             _forget_lost(request.name)
         raise
@@ -266,6 +266,7 @@ def _address(holder: subprocess.Popen[bytes]) -> str:
 def _let_go(holder: subprocess.Popen[bytes]) -> None:
     """Tell the holder that the guest is the user's from now on."""
     assert holder.stdin is not None
+    INTERRUPTION.finish()
     with contextlib.suppress(BrokenPipeError):
         holder.stdin.write(b"\n")
         holder.stdin.flush()

@@ -97,3 +97,18 @@ send()
 print("goes on")
 """
     assert output(program, number, ignored=True) == "goes on\n"
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+def test_a_signal_after_the_work_is_done_changes_nothing(
+    number: signal.Signals,
+) -> None:
+    program = """
+import atexit
+INTERRUPTION.install()
+INTERRUPTION.finish()
+send()
+atexit.register(send)
+print("done")
+"""
+    assert output(program, number) == "done\n"
