@@ -152,8 +152,9 @@ bench-tracing: $(BENCH_READY) ## Measure the cost of a span, and calls with a hu
 	$(BENCH)/bin/python -m bench.tracing --write
 bench-containers: $(BENCH_READY) ## Compare containers over RPC with crun by itself
 	$(BENCH)/bin/python -m bench.containers --write
-bench-control: $(BENCH_READY) ## Measure Check and SignalProcess while all other calls hang
+bench-control: $(BENCH_READY) ## Measure Check while other calls hang, and with 8,000 processes
 	$(BENCH)/bin/python -m bench.control --write
+	$(BENCH)/bin/python -m bench.crowd --write
 bench-stdio: $(BENCH_READY) ## Check 10,000 execs and 1 GiB each way, compare with a bare pipe
 	$(BENCH)/bin/python -m bench.stdio --write
 bench-scale: $(BENCH_READY) ## Run 500 containers in one sandbox

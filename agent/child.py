@@ -9,19 +9,20 @@ import signal
 from collections.abc import Callable
 from typing import Final
 
+from kata_agent.exit_watch import ExitWatch
 from kata_agent.linux.process_tree import kill_tree
 
 
 class Child:
     """One process, from its birth or adoption to its exit code."""
 
-    __slots__ = ("_exit", "_leads_session", "_loop", "_on_reaped", "_pidfd", "pid")
+    __slots__ = ("_exit", "_exits", "_leads_session", "_on_reaped", "_pidfd", "pid")
 
     def __init__(
         self,
         pid: int,
         pidfd: int,
-        loop: asyncio.AbstractEventLoop,
+        exits: ExitWatch,
         on_reaped: Callable[[Child], None],
         *,
         leads_session: bool = False,
@@ -32,13 +33,13 @@ class Child:
         `leads_session` fails, the rest of its process group is killed.
         """
         self.pid: Final = pid
-        self._loop = loop
+        self._exits = exits
         self._on_reaped = on_reaped
-        self._exit: asyncio.Future[int] = loop.create_future()
+        self._exit: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._pidfd = pidfd
         self._leads_session = leads_session
         if pidfd >= 0:
-            loop.add_reader(pidfd, self.poll)
+            exits.add(pidfd, self.poll)
 
     @property
     def exit_code(self) -> int | None:
@@ -114,7 +115,7 @@ class Child:
         self._exit.set_result(exit_code)
 
     def _stop_watching(self) -> None:
-        self._loop.remove_reader(self._pidfd)
+        self._exits.remove(self._pidfd)
         os.close(self._pidfd)
         self._pidfd = -1
         self._on_reaped(self)

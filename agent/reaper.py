@@ -30,6 +30,7 @@ from kata_agent.child import Child, to_exit_code
 from kata_agent.completed import Completed
 from kata_agent.drain import drained_pipe
 from kata_agent.errors import NotFound, Timeout
+from kata_agent.exit_watch import ExitWatch
 from kata_agent.linux.memory_file import memory_file
 from kata_agent.linux.pidfd import open_pidfd
 from kata_agent.linux.prctl import set_child_subreaper
@@ -42,6 +43,8 @@ log = logging.getLogger(__name__)
 OUTPUT_LIMIT: Final = 4 << 20
 """Bytes of a helper program's stdout, and of its stderr, that `run` returns at most:
 the last ones."""
+SWEEP: Final = 32
+"""Zombies that are reaped in one turn of the loop, of some 60 µs each."""
 
 
 class Reaper:
@@ -53,6 +56,8 @@ class Reaper:
         self._expecting = 0
         self._orphans: dict[int, int] = {}
         self._closed = False
+        self._exits: Final = ExitWatch()
+        self._is_sweeping = False
         set_child_subreaper()
         self._loop.add_signal_handler(signal.SIGCHLD, self.sweep)
 
@@ -73,6 +78,7 @@ class Reaper:
         self._loop.remove_signal_handler(signal.SIGCHLD)
         for child in list(self._children.values()):
             child.abandon()
+        self._exits.close()
 
     def spawn(self, command: Command) -> Child:
         """Start a program. Raises `NotFound` if there is none of that name."""
@@ -94,7 +100,7 @@ class Reaper:
         cannot be watched, which is killed.
         """
         if pid in self._orphans:
-            child = Child(pid, -1, self._loop, self._forget)
+            child = Child(pid, -1, self._exits, self._forget)
             child.ended(self._orphans.pop(pid))
             return child
         if pid in self._children:
@@ -106,7 +112,9 @@ class Reaper:
         return self._watch(pid, _pidfd_of(pid))
 
     def _watch(self, pid: int, pidfd: int, *, leads_session: bool = False) -> Child:
-        child = Child(pid, pidfd, self._loop, self._forget, leads_session=leads_session)
+        child = Child(
+            pid, pidfd, self._exits, self._forget, leads_session=leads_session
+        )
         self._children[pid] = child
         return child
 
@@ -172,14 +180,30 @@ class Reaper:
                 self._orphans.clear()
 
     def sweep(self) -> None:
-        """Reap every zombie: a registered one through its `Child`, an orphan here."""
-        while not self._closed:
+        """Reap every zombie: a registered one through its `Child`, an orphan here.
+
+        Thousands of zombies take several turns of the loop.
+        """
+        # One sweep finds all; of thousands that end at once, many send a signal.
+        if not self._is_sweeping:
+            self._sweep_on()
+
+    def _sweep_on(self) -> None:
+        self._is_sweeping = self._reap(SWEEP)
+        if self._is_sweeping:
+            self._loop.call_soon(self._sweep_on)
+
+    def _reap(self, most: int) -> bool:
+        """Reap up to `most` zombies; tell whether there may be more."""
+        for _ in range(most):
+            if self._closed:
+                return False
             try:
                 found = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
             except ChildProcessError:
-                return
+                return False
             if found is None:
-                return
+                return False
             child = self._children.get(found.si_pid)
             if child is not None:
                 child.poll()
@@ -188,6 +212,7 @@ class Reaper:
             if self._expecting:
                 self._orphans[found.si_pid] = to_exit_code(found)
             log.debug("orphan reaped", extra={"pid": found.si_pid})
+        return True
 
     def _forget(self, child: Child) -> None:
         self._children.pop(child.pid, None)

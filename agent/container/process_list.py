@@ -6,12 +6,15 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
+from kata_agent.blocking import blocking
+from kata_agent.cgroup.cgroup import Cgroup
+from kata_agent.completed import Completed
 from kata_agent.errors import Internal, InvalidArgument
 from kata_agent.reaper import Reaper
 
 
 async def list_processes(
-    pids: Sequence[int], list_format: str, arguments: Sequence[str], reaper: Reaper
+    cgroup: Cgroup, list_format: str, arguments: Sequence[str], reaper: Reaper
 ) -> bytes:
     """Return the list in `list_format`.
 
@@ -20,14 +23,19 @@ async def list_processes(
     the agent's pid namespace. Raises `InvalidArgument` for another format.
     """
     if list_format == "json":
-        return json.dumps(list(pids)).encode()
+        return await blocking(lambda: json.dumps(cgroup.pids()).encode())
     if list_format != "table":
         raise InvalidArgument(
             f"process list: invalid format {list_format!r}, not json or table"
         )
+    pids = set(await blocking(cgroup.pids))
     completed = await reaper.run(["ps", *(arguments or ["-ef"])])
+    return await blocking(_to_table, completed, pids)
+
+
+def _to_table(completed: Completed, pids: set[int]) -> bytes:
     output = (completed.stdout + completed.stderr).decode(errors="replace")
-    return filter_table(output, set(pids)).encode()
+    return filter_table(output, pids).encode()
 
 
 def filter_table(table: str, pids: set[int]) -> str:

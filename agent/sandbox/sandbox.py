@@ -330,8 +330,8 @@ class Sandbox:
         self, container_id: str, list_format: str, arguments: Sequence[str]
     ) -> bytes:
         """Return a container's processes; see `kata_agent.container.process_list`."""
-        pids = await blocking(self.container(container_id).cgroup.pids)
-        return await list_processes(pids, list_format, arguments, self._guest.reaper)
+        cgroup = self.container(container_id).cgroup
+        return await list_processes(cgroup, list_format, arguments, self._guest.reaper)
 
     async def update_ephemeral_mounts(
         self, messages: Sequence[agent_pb2.Storage]

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import pytest
 
 from kata_agent.child import Child, to_exit_code
+from kata_agent.exit_watch import ExitWatch
 from kata_agent.linux.spawn import Command
 from kata_agent.reaper import Reaper
 
@@ -77,10 +78,10 @@ async def test_a_waiter_that_comes_late_is_served_after_the_callbacks(
 
 
 async def test_an_abandoned_child_is_no_longer_watched() -> None:
-    loop = asyncio.get_running_loop()
+    exits = ExitWatch()
     pid = os.posix_spawnp("sleep", ["sleep", "1000"], os.environ)
     reaped: list[Child] = []
-    child = Child(pid, os.pidfd_open(pid), loop, reaped.append)
+    child = Child(pid, os.pidfd_open(pid), exits, reaped.append)
     waiting = asyncio.create_task(child.wait())
     await asyncio.sleep(0)
     child.abandon()
@@ -89,3 +90,4 @@ async def test_an_abandoned_child_is_no_longer_watched() -> None:
         await waiting
     os.kill(pid, signal.SIGKILL)
     assert to_exit_code(os.waitid(os.P_PID, pid, os.WEXITED)) == 137
+    exits.close()

@@ -17,7 +17,7 @@ import pytest
 from kata_agent.cgroup.kill import send_kill
 from kata_agent.errors import NotFound, Timeout
 from kata_agent.linux.spawn import Command, spawn
-from kata_agent.reaper import Reaper
+from kata_agent.reaper import SWEEP, Reaper
 from tests.helpers.namespace import World, in_namespaces
 
 
@@ -67,6 +67,23 @@ async def test_an_orphan_is_reaped(world: World) -> None:
     with Reaper() as reaper:
         await reaper.run(["sh", "-c", "(sleep 0.05; exit 4) &"])
         await _wait_for_no_children()
+
+
+@in_namespaces("v1")
+async def test_orphans_that_end_at_once_are_reaped_in_turns_with_everything_else(
+    world: World,
+) -> None:
+    with Reaper():
+        pids = [os.posix_spawn("/bin/true", ["true"], {}) for _ in range(4 * SWEEP + 1)]
+        for pid in pids:
+            os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+        left = len(pids)
+        while left:
+            # One turn of the loop.
+            await asyncio.sleep(0)
+            now = len(Path("/proc/self/task/1/children").read_text().split())
+            assert left - now <= SWEEP
+            left = now
 
 
 @in_namespaces("v1")
