@@ -11,7 +11,7 @@ import copy
 import logging
 import signal
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Final
@@ -146,7 +146,8 @@ class Container:
                     streams,
                 )
             if (cwd := spec["process"]["cwd"]) != "/":
-                await self._check_directory(cwd, self._init)
+                with _killed_on_failure(self._init):
+                    await self._check_directory(cwd, self._init)
         self.lifecycle.advance(ContainerEvent.CREATE)
         self._init.on_exit(self._init_ended)
 
@@ -237,9 +238,10 @@ class Container:
 
         async def start(files: StandardFiles) -> Child:
             child = await self._runtime.exec(self.id, {**process, "cwd": cwd}, files)
-            set_oom_score(self._proc, child.pid, process["oomScoreAdj"])
-            if cwd != "/":
-                await self._check_directory(cwd, child)
+            with _killed_on_failure(child):
+                set_oom_score(self._proc, child.pid, process["oomScoreAdj"])
+                if cwd != "/":
+                    await self._check_directory(cwd, child)
             return child
 
         with (
@@ -269,13 +271,8 @@ class Container:
         return uid
 
     async def _check_directory(self, cwd: str, child: Child) -> None:
-        """Kill a process that does not begin inside of its container, and raise."""
-        try:
-            await blocking(check_after, self.id, cwd, self._proc / str(child.pid))
-        except InvalidArgument:
-            with contextlib.suppress(ProcessLookupError):
-                child.send_signal(signal.SIGKILL)
-            raise
+        """Raise `InvalidArgument` for a process that begins outside its container."""
+        await blocking(check_after, self.id, cwd, self._proc / str(child.pid))
 
     def _trace_run(self, exec_id: str, child: Child) -> None:
         """Make a span of a process, which begins now and ends with its exit."""
@@ -411,3 +408,14 @@ class Container:
         await blocking(self._bundle.remove)
         self.lifecycle.advance(ContainerEvent.REMOVE)
         self.processes.close()
+
+
+@contextlib.contextmanager
+def _killed_on_failure(child: Child) -> Iterator[None]:
+    """Kill a process if the block fails, or if its caller leaves."""
+    try:
+        yield
+    except BaseException:
+        with contextlib.suppress(ProcessLookupError):
+            child.send_signal(signal.SIGKILL)
+        raise

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Operations that run to their end, whether or not their caller stays."""
+"""Operations, which their callers may leave at any time."""
 
 from __future__ import annotations
 
@@ -25,6 +25,19 @@ class Operations:
         try:
             return await asyncio.shield(task)
         except asyncio.CancelledError:
+            self.abandon(task)
+            raise
+
+    async def attend(self, operation: Coroutine[Any, Any, T]) -> T:
+        """Return the result of `operation`; a cancelled caller ends it.
+
+        The caller does not wait until the operation has taken back what it has begun.
+        """
+        task = self.start(operation)
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            task.cancel()
             self.abandon(task)
             raise
 

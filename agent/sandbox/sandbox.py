@@ -2,8 +2,10 @@
 """The sandbox: all containers of this guest. There is one for each agent.
 
 No operation on one container holds a lock that an operation on another one, or a
-look-up, waits for. An operation runs to its end even if the caller gives up, so that
-nothing is left half-done; a container whose creator gave up is removed again.
+look-up, waits for. A caller that gives up, by its connection or its deadline, ends what
+works for it alone: a container whose creator has left is removed, an exec or an update
+is ended, a container that is being started is killed. Every other operation runs to its
+end, so that nothing is left half-done.
 """
 
 from __future__ import annotations
@@ -239,7 +241,7 @@ class Sandbox:
             ):
                 await container.start(on_oom)
 
-        await self._operations.complete(start())
+        await self._operations.attend(start())
 
     async def exec_process(self, request: agent_pb2.ExecProcessRequest) -> None:
         """Run another process in a container."""
@@ -274,7 +276,7 @@ class Sandbox:
             ):
                 await container.exec(request.exec_id, process, streams)
 
-        await self._operations.complete(start())
+        await self._operations.attend(start())
 
     async def pause_container(self, container_id: str) -> None:
         """Freeze a container."""
@@ -324,7 +326,7 @@ class Sandbox:
                 await container.update(resources)
                 container.wanted_cpus = wanted_cpus or container.wanted_cpus
 
-        await self._operations.complete(update())
+        await self._operations.attend(update())
 
     async def list_processes(
         self, container_id: str, list_format: str, arguments: Sequence[str]

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from kata_agent.errors import Internal, InvalidState
+from kata_agent.errors import AlreadyExists, Internal, InvalidState
 from kata_agent.sandbox.sandbox import Sandbox
 from kata_protos import agent_pb2, oci_pb2
 from tests.helpers.domain import (
@@ -62,11 +62,14 @@ async def _prepared(sandbox: Sandbox, verb: str) -> Call:
         "terminal": lambda: sandbox.exec_process(
             exec_request("c1", "e1", *SLEEP, terminal=True)
         ),
-        "update": lambda: sandbox.update_container(
-            "c1", oci_pb2.LinuxResources(Pids=oci_pb2.LinuxPids(Limit=99))
-        ),
+        "update": lambda: _update_call(sandbox),
         "delete": lambda: sandbox.remove_container("c1"),
     }[verb]()
+
+
+def _update_call(sandbox: Sandbox) -> Call:
+    limits = oci_pb2.LinuxResources(Pids=oci_pb2.LinuxPids(Limit=99))
+    return sandbox.update_container("c1", limits)
 
 
 def _update(world: World) -> list[str]:
@@ -97,6 +100,48 @@ async def test_a_removal_ends_the_runtime_that_hangs(world: World) -> None:
                 await _check_id_is_free(sandbox)
                 assert other.proc.exists()
                 await sandbox.remove_container("other")
+
+
+@in_namespaces("v1", "v2")
+async def test_a_runtime_that_hangs_ends_with_the_caller_that_it_works_for(
+    world: World,
+) -> None:
+    async with faulty_sandbox() as sandbox:
+        for verb in ("create", "start", "exec", "terminal", *_update(world)):
+            for fault in ("hang", "after"):
+                name = "exec" if verb == "terminal" else verb
+                call = asyncio.create_task(await _prepared(sandbox, verb))
+                set_fault(name, fault)
+                await wait_until_reached()
+                set_fault(name, "")
+                call.cancel()
+                with pytest.raises(asyncio.CancelledError):
+                    await call
+                await _wait_for_killed()
+                if verb in ("exec", "terminal"):
+                    # The exec id is free, and only the second exec is there.
+                    await _exec_once_free(sandbox, exec_request("c1", "e1", "echo"))
+                    assert await read_all(sandbox, "c1", "e1") == b"\n"
+                elif verb == "start":
+                    assert await sandbox.container("c1").processes.wait("") == 137
+                elif verb == "update":
+                    await _update_call(sandbox)
+                while verb == "create" and sandbox.containers:
+                    await asyncio.sleep(0.001)
+                if verb != "create":
+                    await sandbox.remove_container("c1")
+                await _check_id_is_free(sandbox)
+
+
+async def _exec_once_free(
+    sandbox: Sandbox, request: agent_pb2.ExecProcessRequest
+) -> None:
+    """Run an exec whose id is freed once its first start has been undone."""
+    while True:
+        try:
+            return await sandbox.exec_process(request)
+        except AlreadyExists:
+            await asyncio.sleep(0.001)
 
 
 async def _wait_for_killed() -> None:

@@ -29,6 +29,27 @@ async def test_an_operation_outlives_its_caller() -> None:
     await ended.wait()
 
 
+async def test_an_operation_that_is_attended_ends_with_its_caller() -> None:
+    operations = Operations()
+    began, undone = asyncio.Event(), asyncio.Event()
+
+    async def operation() -> None:
+        began.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(0)
+            undone.set()
+
+    caller = asyncio.create_task(operations.attend(operation()))
+    await began.wait()
+    caller.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await caller
+    assert not undone.is_set()
+    await undone.wait()
+
+
 async def test_the_error_of_an_operation_is_logged_if_its_caller_has_left(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
