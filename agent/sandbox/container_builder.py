@@ -110,7 +110,7 @@ class ContainerBuilder:
         guest = self._guest
         pid = self._pid_namespace(request, agent_pid)
         try:
-            guest.storages.claim_bundle(container.id)
+            guest.storages.claim_bundle(container.id, spec["root"]["path"])
             await _claim_cgroup(container)
             refuse_cdi_devices(container.id, spec)
             if pid is PidNamespace.SHARED:

@@ -23,8 +23,11 @@ from kata_protos import agent_pb2
 class Storages(Protocol):
     """Mounts that the host asks for: `kata_agent.storage.storages.Storages`."""
 
-    def claim_bundle(self, container_id: str) -> None:
-        """Keep other containers' storages out of a bundle, until `remove_for`."""
+    def claim_bundle(self, container_id: str, root: str) -> None:
+        """Keep other containers' storages and roots out of a bundle.
+
+        `root` is the path of the container's own root file system.
+        """
         ...
 
     async def add(

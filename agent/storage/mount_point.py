@@ -3,7 +3,7 @@
 
 A container may put symlinks into those directories. So every path is resolved by the
 kernel beneath its root, at each use. Functions that create something tell an `Undo`.
-Everything here but `parse_mount_point` and `root_of` blocks.
+Everything here but `parse_mount_point`, `find_mount_point` and `root_of` blocks.
 """
 
 from __future__ import annotations
@@ -106,6 +106,16 @@ def parse_mount_point(paths: SystemPaths, text: str) -> MountPoint:
     if not text.startswith("/") or ".." in path.split("/") or "\0" in text or not root:
         raise InvalidArgument(f"path {text!r}: not below {paths.sandbox}")
     return MountPoint(root, path.removeprefix(f"{root}/"))
+
+
+def find_mount_point(paths: SystemPaths, text: str) -> MountPoint | None:
+    """Return the mount point that the path `text` names, `..` resolved by its words.
+
+    None if it is not below one of the sandbox's directories.
+    """
+    path = os.path.normpath(f"/{text.lstrip('/')}")
+    root = root_of(paths, path)
+    return MountPoint(root, path.removeprefix(f"{root}/")) if root else None
 
 
 def root_of(paths: SystemPaths, text: str) -> Path | None:

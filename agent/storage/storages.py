@@ -26,7 +26,11 @@ from kata_agent.storage.bundle_claims import BundleClaims
 from kata_agent.storage.driver_context import DriverContext
 from kata_agent.storage.group import split_group
 from kata_agent.storage.huge_pages import HugePages
-from kata_agent.storage.mount_point import MountPoint, parse_mount_point
+from kata_agent.storage.mount_point import (
+    MountPoint,
+    find_mount_point,
+    parse_mount_point,
+)
 from kata_agent.storage.mounts import remount
 from kata_agent.system_paths import SystemPaths
 from kata_protos.agent_pb2 import Storage
@@ -82,13 +86,14 @@ class Storages:
         self._warned: set[tuple[str, str]] = set()
         """The drivers, and names of their options, that were warned of."""
 
-    def claim_bundle(self, container_id: str) -> None:
-        """Let no storage but its own be in a container's bundle, until `remove_for`.
+    def claim_bundle(self, container_id: str, root: str) -> None:
+        """Let nothing but its own be in a container's bundle, until `remove_for`.
 
-        Raises `InvalidArgument` if there is one.
+        `root` is the path of its root file system. Raises `InvalidArgument` if another
+        container has a storage or its root there, or `root` is in another's bundle.
         """
         used = [(point, entry.users) for point, entry in self._entries.items()]
-        self._claims.claim(container_id, used)
+        self._claims.claim(container_id, find_mount_point(self._paths, root), used)
 
     async def add(
         self, messages: Sequence[Storage], container_id: str | None

@@ -16,10 +16,15 @@ from pathlib import Path
 import pytest
 
 from kata_host.client import AgentClient, GuestContainer, Result
-from kata_host.client.spec import CAPABILITIES, default_process, default_spec
+from kata_host.client.spec import (
+    CAPABILITIES,
+    default_process,
+    default_spec,
+    writable_layer,
+)
 from kata_host.guest.local_guest import LocalGuest
 from kata_protos import agent_pb2, oci_pb2
-from ttrpc.errors import StatusError
+from ttrpc.errors import Code, StatusError
 
 SECRET = "only the guest may read this"
 
@@ -278,3 +283,17 @@ async def test_users_of_the_image_are_read_from_the_image(
     with pytest.raises(StatusError, match="user 'somebody'") as refused:
         await run(client, spec)
     assert SECRET not in refused.value.message
+
+
+async def test_no_root_is_in_the_bundle_of_another_container(
+    client: AgentClient, rootfs: Path
+) -> None:
+    storage, root = writable_layer("c1", str(rootfs))
+    spec = default_spec("c1", default_process(["sleep", "1000"]), rootfs=root)
+    await client.create_container("c1", spec, [storage], share_pids=False)
+    for path in (root, "/run/kata-containers/c1", f"/run/../{root}/bin"):
+        spec = default_spec("c2", default_process(["true"]), rootfs=path)
+        with pytest.raises(StatusError, match="bundle of container 'c1'") as raised:
+            await client.create_container("c2", spec, share_pids=False)
+        assert raised.value.code is Code.INVALID_ARGUMENT
+    assert (await client.run(["true"], rootfs=str(rootfs))).status == 0

@@ -35,7 +35,7 @@ class NoStorages:
     def __init__(self) -> None:
         self.removed: list[str] = []
 
-    def claim_bundle(self, container_id: str) -> None:
+    def claim_bundle(self, container_id: str, root: str) -> None:
         return
 
     async def add(

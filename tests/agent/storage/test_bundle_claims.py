@@ -22,7 +22,7 @@ def at(path: str) -> MountPoint:
 @pytest.fixture
 def claims() -> BundleClaims:
     claims = BundleClaims(PATHS)
-    claims.claim("c1", [])
+    claims.claim("c1", at("c1/rootfs"), [])
     return claims
 
 
@@ -69,9 +69,9 @@ def test_no_container_gets_a_bundle_that_another_one_uses(
         with pytest.raises(
             InvalidArgument, match="'c2': in its bundle is storage .* of container 'c1'"
         ):
-            claims.claim("c2", [(at(path), {"c1"})])
+            claims.claim("c2", None, [(at(path), {"c1"})])
         # Its own of an earlier life, and those of the sandbox.
-        claims.claim("c2", [(at(path), {"c2", None}), (at("c20"), {"c1"})])
+        claims.claim("c2", None, [(at(path), {"c2", None}), (at("c20"), {"c1"})])
 
 
 @pytest.mark.parametrize("container_id", ["sandbox", "shared"])
@@ -79,4 +79,18 @@ def test_no_container_has_the_name_of_another_directory(
     claims: BundleClaims, container_id: str
 ) -> None:
     with pytest.raises(InvalidArgument, match="is a directory of the sandbox"):
-        claims.claim(container_id, [])
+        claims.claim(container_id, None, [])
+
+
+@pytest.mark.parametrize("path", ["c1", "c1/rootfs"])
+def test_a_root_file_system_is_in_no_other_containers_bundle(
+    claims: BundleClaims, path: str
+) -> None:
+    with pytest.raises(InvalidArgument, match="is in the bundle of container 'c1'"):
+        claims.claim("c2", at(path), [])
+    claims.claim("c3", at("shared/containers/c1/rootfs"), [])
+    claims.claim("c4", at("c5/rootfs"), [])
+    with pytest.raises(InvalidArgument, match="'c5': in its bundle is the root file"):
+        claims.claim("c5", at("c5/rootfs"), [])
+    claims.release("c4")
+    claims.claim("c5", at("c5/rootfs"), [])

@@ -320,7 +320,7 @@ def test_the_options_of_every_disk_driver_are_known(driver_name: str) -> None:
 async def test_no_storage_is_in_the_bundle_of_another_container(
     storages: Storages, driver: Driver, sysfs: Sysfs
 ) -> None:
-    storages.claim_bundle("c1")
+    storages.claim_bundle("c1", "/")
     (inside,) = make(sysfs, "c1/rootfs")
     for user in ("c2", None):
         with pytest.raises(InvalidArgument, match="in the bundle of container 'c1'"):
@@ -333,4 +333,4 @@ async def test_no_storage_is_in_the_bundle_of_another_container(
     await storages.remove_for("c1")
     await storages.add([inside], "c2")
     with pytest.raises(InvalidArgument, match="'c1': in its bundle is storage"):
-        storages.claim_bundle("c1")
+        storages.claim_bundle("c1", "/")
