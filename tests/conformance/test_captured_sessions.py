@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
 import sys
@@ -82,19 +83,23 @@ def test_the_captured_sessions_replay(
 ) -> None:
     """Three at a time, because a session waits more than it works."""
     limited = has_memory_limits(cgroup)
-
-    def play(session: Path) -> str:
-        scratch = tmp_path / session.stem
-        scratch.mkdir()
-        if not limited:
-            lines = session.read_text().splitlines()
-            session = scratch / session.name
-            session.write_text("\n".join(without_oom(lines)))
-        with tempfile.TemporaryDirectory(prefix="kata-", dir="/tmp") as short:
-            guest = local_guest_with(
-                runtime, Path(short, "guest"), scratch, cgroup=cgroup
+    sessions, guests = [], []
+    with contextlib.ExitStack() as stack:
+        # All programs are written before the first guest starts: a process that another
+        # thread starts meanwhile would hold a program open for writing (ETXTBSY).
+        for session in SESSIONS:
+            scratch = tmp_path / session.stem
+            scratch.mkdir()
+            if not limited:
+                lines = session.read_text().splitlines()
+                session = scratch / session.name
+                session.write_text("\n".join(without_oom(lines)))
+            short = stack.enter_context(
+                tempfile.TemporaryDirectory(prefix="kata-", dir="/tmp")
             )
-            return played(session, guest)
-
-    with ThreadPoolExecutor(max_workers=3) as pool:
-        assert "".join(pool.map(play, SESSIONS)) == ""
+            sessions.append(session)
+            guests.append(
+                local_guest_with(runtime, Path(short, "guest"), scratch, cgroup=cgroup)
+            )
+        with ThreadPoolExecutor(max_workers=3) as pool:
+            assert "".join(pool.map(played, sessions, guests)) == ""
