@@ -98,7 +98,9 @@ def started(environment: dict[str, str]) -> Iterator[Callable[..., Any]]:
     processes: list[subprocess.Popen[bytes]] = []
 
     def start(*arguments: str, **options: Any) -> subprocess.Popen[bytes]:
-        process = subprocess.Popen([*CTL, *arguments], env=environment, **options)
+        # The tests themselves may have been started by nohup, or in the background.
+        command = ["env", "--default-signal", *CTL, *arguments]
+        process = subprocess.Popen(command, env=environment, **options)
         processes.append(process)
         return process
 

@@ -34,9 +34,14 @@ for word in "$@"; do
 done
 fault=$(cat $here/$verb 2>/dev/null)
 hang() {
-    # Says so when both are there.
-    setsid -w sh -c 'until grep -q sleep /proc/$PPID/comm; do :; done
-        echo > /run/faulty/reached; exec sleep 271828' &
+    setsid sleep 271828 &
+    helper=$!
+    # Says so when both run their last program, as tests look for those.
+    (
+        until [ "$(tr '\\0' ' ' < /proc/$$/cmdline)" = "sleep 314159 " ] &&
+            [ "$(tr '\\0' ' ' < /proc/$helper/cmdline)" = "sleep 271828 " ]; do :; done
+        echo > $here/reached
+    ) &
     exec sleep 314159
 }
 case $fault in
