@@ -12,16 +12,21 @@ import asyncio
 import contextlib
 import os
 import signal
-from collections.abc import Coroutine
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from pathlib import Path
 from typing import Any, Final
+from unittest.mock import patch
 
 import pytest
 
+from kata_agent.blocking import blocking
 from kata_agent.errors import AgentError, InvalidArgument
+from kata_agent.linux.mount import mount
 from kata_agent.sandbox.sandbox import Sandbox
 from kata_protos import agent_pb2
 from tests.helpers.domain import (
+    NoStorages,
     container_request,
     exec_request,
     open_sandbox,
@@ -30,6 +35,7 @@ from tests.helpers.domain import (
 from tests.helpers.faulty_runtime import (
     DIRECTORY,
     make_faulty_runtime,
+    release,
     set_fault,
     wait_until_reached,
 )
@@ -51,6 +57,13 @@ STEPS: Final = [
     ("delete", "", "Poststop"),
 ]
 VICTIMS: Final = ["runtime", "init", "exec", "pause", "caller", "none"]
+SANDBOX_STEPS: Final = ["modules", "start of pause", "pinning of pause", "storages"]
+HELD: Final = """#!/bin/sh
+echo > /run/faulty/reached
+while [ ! -e /run/faulty/release ]; do sleep 0.01; done
+rm /run/faulty/release
+exec PROGRAM "$@"
+"""
 HOOK: Final = "#!/bin/sh\necho > /run/faulty/reached\nexec sleep 314159\n"
 
 
@@ -76,6 +89,111 @@ async def test_whoever_dies_at_any_step_nothing_is_left(world: World, end: str) 
                 except BaseException as error:
                     error.add_note(f"at {verb} {fault}{kind}: {victim}")
                     raise
+
+
+@in_namespaces("v1")
+async def test_whoever_dies_while_the_sandbox_is_created_nothing_is_left(
+    world: World,
+) -> None:
+    async with open_sandbox(runtime=make_faulty_runtime()) as sandbox:
+        for name, last in (("modprobe", "true"), ("interpreter", sys.executable)):
+            program = DIRECTORY / "bin" / name
+            program.write_text(HELD.replace("PROGRAM", last))
+            program.chmod(0o755)
+        os.environ["PATH"] = f"{DIRECTORY}/bin:{os.environ['PATH']}"
+        await _begin(sandbox)
+        await sandbox.destroy()
+        before = await quiet_traces()
+        for step in SANDBOX_STEPS:
+            for victim in ("child", "caller", "both"):
+                try:
+                    await _crash_creation(sandbox, step, victim, before)
+                    await sandbox.destroy()
+                    await wait_for_traces(before)
+                    await _begin(sandbox)
+                    await sandbox.destroy()
+                    await wait_for_traces(before)
+                except BaseException as error:
+                    error.add_note(f"at {step}: {victim}")
+                    raise
+
+
+async def _crash_creation(
+    sandbox: Sandbox, step: str, victim: str, before: dict[str, object]
+) -> None:
+    """Create the sandbox; at a step its child is killed or its caller leaves."""
+    request = agent_pb2.CreateSandboxRequest(sandbox_id="sandbox", sandbox_pidns=True)
+    if step == "modules":
+        request.kernel_modules.add(name="dummy")
+    async with _held_creation(sandbox, step, dies=victim != "caller") as reached:
+        call = asyncio.create_task(sandbox.create(request))
+        await reached()
+        if victim != "child":
+            call.cancel()
+        if victim != "caller":
+            await _kill_children()
+    (error,) = await asyncio.gather(call, return_exceptions=True)
+    if victim != "child":
+        assert isinstance(error, asyncio.CancelledError)
+    elif step == "storages":
+        # The next container of the pid namespace gets a new pause process.
+        assert error is None
+    else:
+        assert isinstance(error, AgentError), error
+        await wait_for_traces(before)
+
+
+@contextlib.asynccontextmanager
+async def _held_creation(
+    sandbox: Sandbox, step: str, *, dies: bool
+) -> AsyncIterator[Callable[[], Awaitable[None]]]:
+    """Hold a creation at `step` in the block; yield what waits until it is there.
+
+    What is held `dies` in the block, or goes on afterwards.
+    """
+    if step in ("modules", "start of pause"):
+        with patch.object(sys, "executable", f"{DIRECTORY}/bin/interpreter"):
+            yield wait_until_reached
+        if not dies:
+            release()
+        return
+    reached, go_on = asyncio.Event(), asyncio.Event()
+
+    async def hold_add(*arguments: object) -> list[str]:
+        reached.set()
+        await go_on.wait()
+        return []
+
+    async def hold_mount(function: Callable[..., Any], *args: Any, **named: Any) -> Any:
+        if function is mount:
+            await hold_add()
+        return await blocking(function, *args, **named)
+
+    async def wait() -> None:
+        await reached.wait()
+
+    with (
+        patch.object(NoStorages, "add", hold_add)
+        if step == "storages"
+        else patch("kata_agent.sandbox.namespaces.blocking", hold_mount)
+    ):
+        yield wait
+        go_on.set()
+
+
+async def _kill_children() -> None:
+    """Kill the modprobe or the pause process; return when it has ended."""
+    killed = []
+    for directory in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            name = (directory / "comm").read_text().strip()
+            if name in ("modprobe", "interpreter", "pause"):
+                os.kill(int(directory.name), signal.SIGKILL)
+                killed.append(directory)
+    assert len(killed) == 1
+    with contextlib.suppress(FileNotFoundError):
+        while os.readlink(killed[0] / "ns" / "pid"):
+            await asyncio.sleep(0.001)
 
 
 async def _begin(sandbox: Sandbox) -> None:
