@@ -190,9 +190,10 @@ async def _kill_children() -> None:
             if name in ("modprobe", "interpreter", "pause"):
                 os.kill(int(directory.name), signal.SIGKILL)
                 killed.append(directory)
-    assert len(killed) == 1
-    with contextlib.suppress(FileNotFoundError):
-        while os.readlink(killed[0] / "ns" / "pid"):
+    # The shell that holds it may have forked just now.
+    assert killed
+    for directory in killed:
+        while directory.exists():
             await asyncio.sleep(0.001)
 
 
