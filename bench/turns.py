@@ -42,6 +42,10 @@ class RecordingSelector(selectors.EpollSelector):
         self._began = time.monotonic_ns()
         self._ran = time.thread_time_ns()
 
+    def close(self) -> None:
+        super().close()
+        os.close(self._record)
+
     def select(
         self, timeout: float | None = None
     ) -> list[tuple[selectors.SelectorKey, int]]:

@@ -95,8 +95,9 @@ async def remove(stage: Stage, name: str) -> None:
 async def open_failing(directory: Path) -> AsyncIterator[tuple[Stage, Failures]]:
     failures = Failures(directory / "failures")
     program = [sys.executable, failing_agent.__file__, str(failures.file)]
-    async with open_stage(program) as stage:
-        yield stage, failures
+    with contextlib.closing(failures):
+        async with open_stage(program) as stage:
+            yield stage, failures
 
 
 async def until_same(

@@ -42,6 +42,9 @@ class Failures:
             self._memory = mmap.mmap(opened.fileno(), _STATE.size)
         self._lock = threading.Lock()
 
+    def close(self) -> None:
+        self._memory.close()
+
     def plan(self, kind: str, before: int, count: int) -> None:
         """Let `count` calls of a kind fail, after `before` of them."""
         _STATE.pack_into(self._memory, 0, KINDS.index(kind) + 1, before, count, 0)
