@@ -4,8 +4,8 @@
 No operation on one container holds a lock that an operation on another one, or a
 look-up, waits for. A caller that gives up, by its connection or its deadline, ends what
 works for it alone: a container whose creator has left is removed, an exec or an update
-is ended, a container that is being started is killed. Every other operation runs to its
-end, so that nothing is left half-done.
+is ended. Every other operation runs to its end, so that nothing is left half-done: a
+container whose starter has left runs.
 """
 
 from __future__ import annotations
@@ -241,7 +241,7 @@ class Sandbox:
             ):
                 await container.start(on_oom)
 
-        await self._operations.attend(start())
+        await self._operations.complete(start())
 
     async def exec_process(self, request: agent_pb2.ExecProcessRequest) -> None:
         """Run another process in a container."""

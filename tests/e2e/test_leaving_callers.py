@@ -108,9 +108,6 @@ async def test_whatever_works_for_a_caller_ends_when_the_caller_leaves(
 
     await leave("create", created)
     await once_free(client.agent.create_container, created)
-    await leave("start", started)
-    await client.container("c1").remove()
-    await client.agent.create_container(created)
     await client.agent.start_container(started)
     await leave("exec", executed)
     await once_free(client.agent.exec_process, executed)
