@@ -3,6 +3,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import ClassVar
+
+from kata_agent.linux.spawn import DEFAULT_ENVIRONMENT
 from kata_agent.runtime.runtime import Runtime
 
 
@@ -16,3 +20,10 @@ class CrunRuntime(Runtime):
     # crun writes the state to a hook that may not read it, and must survive that. The
     # processes of containers start with the default disposition again.
     sigpipe = False
+    # crun first makes its program read-only for containers: it mounts the program on a
+    # file in this directory for a moment. A crun that is killed then leaves the mount.
+    # Where crun can make no file, it runs from a memfd, which ends with the process.
+    environment: ClassVar[Mapping[str, str]] = {
+        **DEFAULT_ENVIRONMENT,
+        "_LIBCONTAINER_STATEDIR": "/dev/null",
+    }

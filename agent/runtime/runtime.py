@@ -15,7 +15,7 @@ import json
 import logging
 import os
 import signal
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
@@ -26,7 +26,7 @@ from kata_agent.errors import Internal
 from kata_agent.exhaustion import told_exhaustion
 from kata_agent.linux.beneath import open_directory, opened
 from kata_agent.linux.memory_file import memory_file
-from kata_agent.linux.spawn import Command
+from kata_agent.linux.spawn import DEFAULT_ENVIRONMENT, Command
 from kata_agent.linux.tree import remove_directory
 from kata_agent.reaper import Reaper
 from kata_agent.runtime.runtime_log import to_reason
@@ -58,6 +58,8 @@ class Runtime:
     """Whether the program of an exec may run before its terminal has size and owner."""
     sigpipe: ClassVar[bool] = True
     """False to start the program with SIGPIPE ignored."""
+    environment: ClassVar[Mapping[str, str]] = DEFAULT_ENVIRONMENT
+    """The program's environment, all of it."""
 
     def __init__(
         self, program: str, *, reaper: Reaper, state: Path, pivot_root: bool = True
@@ -209,6 +211,7 @@ class Runtime:
                     stdin=files.stdin,
                     stdout=files.stdout,
                     stderr=files.stderr,
+                    env=self.environment,
                     new_session=True,
                     sigpipe=self.sigpipe,
                 )

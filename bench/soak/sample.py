@@ -9,10 +9,8 @@ takes its memory in the first minutes and gives little of it back.
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import os
-import re
 import signal
 import statistics
 import time
@@ -34,9 +32,6 @@ LONG: Final = 600.0
 PATIENCE: Final = 30.0
 """Seconds within which a quiet agent logs its backtraces."""
 MIB: Final = 1 << 20
-LEFT_BY_CRUN: Final = re.compile(r".*/crun\.\w{6}")
-"""A mount that crun makes while it creates a container. It stays when crun is killed at
-that moment, and the agent does not take it away yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,18 +110,12 @@ def read_from(path: Path, position: int) -> bytes:
 
 def growths(first: Sample, last: Sample) -> dict[str, tuple[object, object]]:
     """Return the counts that differ, each with its value before and after."""
-    found = differences(without_crun(first.agent), without_crun(last.agent))
+    found = differences(first.agent, last.agent)
     for name in ("tasks", "host_descriptors"):
         before, after = getattr(first, name), getattr(last, name)
         if before != after:
             found[name] = (before, after)
     return found
-
-
-def without_crun(agent: Footprint) -> Footprint:
-    """Leave out the mounts that killed runtimes have left."""
-    mounts = [mount for mount in agent.mounts if not LEFT_BY_CRUN.fullmatch(mount)]
-    return dataclasses.replace(agent, mounts=mounts)
 
 
 def memory_faults(samples: Sequence[Sample], seconds: float) -> list[str]:

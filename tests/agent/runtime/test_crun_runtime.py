@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
 from kata_agent.reaper import Reaper
 from kata_agent.runtime.crun_runtime import CrunRuntime
-from tests.helpers.domain import open_sandbox, run
+from tests.helpers.domain import container_request, open_sandbox, run
 from tests.helpers.namespace import World, in_namespaces
 
 
@@ -28,3 +29,15 @@ async def test_a_delete_of_an_unknown_container_is_fine(
 async def test_a_container_runs_to_its_end(world: World) -> None:
     async with open_sandbox(runtime="crun") as sandbox:
         assert await run(sandbox, "c1", "echo", "out") == (0, b"out\n")
+
+
+@in_namespaces("v1", "v2")
+async def test_no_call_mounts_the_program_so_a_killed_one_leaves_no_mount(
+    world: World,
+) -> None:
+    async with open_sandbox(runtime="crun") as sandbox:
+        await sandbox.create_container(container_request("c1", "true"))
+        init = sandbox.container("c1").processes.find("").pid
+        # Until the start, the init is crun itself.
+        program = os.readlink(f"/proc/{init}/exe")
+        assert program.startswith("/memfd:crun_cloned:")
