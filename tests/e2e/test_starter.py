@@ -59,7 +59,14 @@ def test_a_guest_stays_although_run_is_a_tmpfs(scratch: Path) -> None:
 @pytest.mark.parametrize("top", ["/run/user/0", "/dev/shm", "/tmp"])
 def test_a_root_file_system_may_be_on_a_tmpfs(scratch: Path, top: str) -> None:
     script = """
-    if [ $1 = /tmp ]; then mount -t tmpfs tmpfs /tmp; mkdir $TMPDIR; fi
+    if [ $1 = /tmp ]; then
+        # This source tree may be in /tmp.
+        mkdir /run/tree
+        mount --rbind "$4" /run/tree
+        mount -t tmpfs tmpfs /tmp
+        mkdir -p $TMPDIR "$4"
+        mount --rbind /run/tree "$4"
+    fi
     cd $1
     "$2" -c "$3"
     tar -C root -cf root.tar .
@@ -68,7 +75,7 @@ def test_a_root_file_system_may_be_on_a_tmpfs(scratch: Path, top: str) -> None:
     done
     """
     make = f"from pathlib import Path; {IMPORT}; make_busybox(Path('root'))"
-    output = on_tmpfs(script, scratch, top, sys.executable, make)
+    output = on_tmpfs(script, scratch, top, sys.executable, make, str(ROOT))
     assert output == f"in {top}/root\nin {top}/root.tar\nin root\n"
 
 
