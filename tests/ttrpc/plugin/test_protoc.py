@@ -73,15 +73,40 @@ def test_a_folder_of_a_name_of_pythons_is_a_warning() -> None:
     assert "from zoo.types import echo_pb2" in generate(request).file[0].content
 
 
+def answer(
+    request: CodeGeneratorRequest, monkeypatch: pytest.MonkeyPatch
+) -> CodeGeneratorResponse:
+    """Return the answer of the plugin on standard output."""
+    stdin = io.TextIOWrapper(io.BytesIO(request.SerializeToString()))
+    stdout = io.TextIOWrapper(io.BytesIO())
+    monkeypatch.setattr(sys, "stdin", stdin)
+    monkeypatch.setattr(sys, "stdout", stdout)
+    main()
+    stdout.buffer.seek(0)
+    return CodeGeneratorResponse.FromString(stdout.buffer.read())
+
+
 def test_protoc_is_answered_on_standard_output(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     request = request_for("kata_protos/health.proto")
-    stdin, stdout = io.BytesIO(request.SerializeToString()), io.BytesIO()
-    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(stdin))
-    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(stdout))
-    main()
-    response = CodeGeneratorResponse.FromString(stdout.getvalue())
+    response = answer(request, monkeypatch)
     assert response == generate(request)
     kept = (ROOT / "protos" / "health_ttrpc.py").read_text()
     assert response.file[0].content == kept
+
+
+def test_warnings_go_to_standard_error(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    request = request_of("types/echo.proto", "Get")
+    assert not answer(request, monkeypatch).error
+    assert "types/echo.proto: 'types.echo_pb2' is below" in capsys.readouterr().err
+
+
+def test_an_error_comes_without_warnings(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    request = request_of("types/echo.proto", "__init__")
+    assert "__init__" in answer(request, monkeypatch).error
+    assert capsys.readouterr().err == ""
