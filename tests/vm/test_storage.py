@@ -28,6 +28,8 @@ pytestmark = [pytest.mark.vm, pytest.mark.slow]
 
 EXT4 = ("mkfs.ext4", "-q", "-F")
 SHARED = "/run/kata-containers/shared/containers"
+SHARE = f"{SHARED}/host"
+"""Where a container may have a share: only the sandbox may have one in `SHARED`."""
 WATCH = """
 import ctypes, os
 libc = ctypes.CDLL(None)
@@ -285,13 +287,13 @@ async def test_a_config_map_that_changes(
         driver="virtio-fs",
         source="kataShared",
         fstype="virtiofs",
-        mount_point=f"{SHARED}/",
+        mount_point=f"{SHARE}/",
     )
     watched = Storage(
         driver="watchable-bind",
-        source=f"{SHARED}/config",
+        source=f"{SHARE}/config",
         fstype="bind",
-        mount_point=f"{SHARED}/watchable/config",
+        mount_point=f"{SHARE}/watchable/config",
     )
     script = (
         "cat /volume/setting /volume/gone; echo; "
@@ -325,12 +327,12 @@ async def test_a_container_watches_by_inotify(
     (shared / "config/setting").write_text("old")
     plug.share(shared, "kataShared", "rp0")
     share = Storage(
-        driver="virtio-fs", source="kataShared", fstype="virtiofs", mount_point=SHARED
+        driver="virtio-fs", source="kataShared", fstype="virtiofs", mount_point=SHARE
     )
     watched = Storage(
         driver="watchable-bind",
-        source=f"{SHARED}/config",
-        mount_point=f"{SHARED}/watchable/config",
+        source=f"{SHARE}/config",
+        mount_point=f"{SHARE}/watchable/config",
     )
     message = request(
         f"python3 -IS -c '{WATCH}'",
