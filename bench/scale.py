@@ -19,7 +19,15 @@ from dataclasses import dataclass, fields
 from typing import Final
 
 from bench.document import replace_section
-from bench.stage import Footprint, Stage, agent_pid, footprint, open_stage, resident
+from bench.stage import (
+    Footprint,
+    Stage,
+    agent_pid,
+    footprint,
+    open_stage,
+    quiet_footprint,
+    resident,
+)
 from kata_host.client import GuestContainer
 
 CONTAINERS: Final = 500
@@ -114,7 +122,7 @@ async def run(containers: int, at_once: int, rounds: int) -> Figures:
         # Warm up: some objects are made once, and the interpreter keeps memory.
         for each in (stage, empty):
             await finish(await fill(each, WARM_UP, at_once))
-        before = footprint(stage.guest)
+        before = await quiet_footprint(stage.guest)
         pid = agent_pid(stage.guest)
         memory = resident(pid)
         began = time.perf_counter()

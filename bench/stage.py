@@ -3,14 +3,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import tempfile
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
+from kata_agent.reserve import THREADS
 from kata_host.child import module_command
 from kata_host.client import AgentClient, GuestContainer
 from kata_host.client.spec import default_process, default_spec
@@ -18,6 +20,9 @@ from kata_host.ctl.rootfs import make_busybox
 from kata_host.guest.guest import AGENT_PORT
 from kata_host.guest.local_guest import LocalGuest
 from kata_protos import agent_pb2, oci_pb2
+
+LASTING_THREADS: Final = 2 + THREADS
+"""The agent's main thread, the one that writes the log, and the reserve."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +129,18 @@ def footprint(guest: LocalGuest) -> Footprint:
         sum(len(directories) for _, directories, _ in os.walk(cgroups)),
         sum(len(files) for _, _, files in os.walk(proc / "root/run")),
     )
+
+
+async def quiet_footprint(guest: LocalGuest) -> Footprint:
+    """Return the footprint once the threads of earlier calls have ended.
+
+    Such a thread ends a moment after the response of its call.
+    """
+    while True:
+        now = footprint(guest)
+        if now.threads <= LASTING_THREADS:
+            return now
+        await asyncio.sleep(0.01)
 
 
 def _is_zombie(pid: str) -> bool:

@@ -13,13 +13,10 @@ import pytest
 from bench import crowd
 from bench.control import burden, measure, percentile
 from bench.scale import check_nothing_is_left
-from bench.stage import footprint, open_stage
+from bench.stage import open_stage, quiet_footprint
 from bench.turns import KEPT, RecordingSelector, read_turns
-from kata_agent.reserve import THREADS
 from kata_host.guest.local_cgroup import hierarchies
 
-LASTING_THREADS = 1 + THREADS
-"""Threads beside the main one: one writes the log, others are the reserve."""
 LIMIT_MS = 100.0
 """Ten times the benchmark's limit, because other tests may run at the same time."""
 
@@ -30,9 +27,7 @@ async def test_check_and_signals_answer_while_other_calls_hang() -> None:
         pytest.skip("needs /dev/fuse")
     async with open_stage() as stage:
         await (await stage.started("warm-up", "true")).remove()
-        # The thread of a call ends a moment after the call's answer.
-        while (before := footprint(stage.guest)).threads > 1 + LASTING_THREADS:
-            await asyncio.sleep(0.01)
+        before = await quiet_footprint(stage.guest)
         async with burden(stage):
             found = await measure(stage, calls=500)
         for name, durations in found.items():

@@ -7,7 +7,7 @@ import asyncio
 
 import pytest
 
-from bench.stage import footprint
+from bench.stage import quiet_footprint
 from kata_host.client import AgentClient
 from kata_host.guest.local_guest import LocalGuest
 
@@ -32,8 +32,8 @@ async def test_two_hundred_runs_leave_the_agent_as_it_was(
         )
 
     await run(0)  # The first run makes the parts that the agent keeps.
-    before = footprint(guest)
+    before = await quiet_footprint(guest)
     async with asyncio.TaskGroup() as group:
         for number in range(1, RUNS):
             group.create_task(run(number))
-    assert footprint(guest) == before
+    assert await quiet_footprint(guest) == before
