@@ -6,6 +6,7 @@ The fixture `scratch` looks for files, processes, mounts and sockets afterwards.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import select
@@ -71,6 +72,18 @@ def cgroups() -> set[str]:
     }
 
 
+def supervisor_of(pid: int) -> int:
+    """Return the child that supervises a guest; a program has other children too."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    found = []
+    for child in children:
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            if "local_supervisor" in Path(f"/proc/{child}/cmdline").read_text():
+                found.append(int(child))
+    (supervisor,) = found
+    return supervisor
+
+
 def end_at(
     moment: Callable[[], bool], process: Process, number: signal.Signals
 ) -> None:
@@ -111,8 +124,7 @@ def test_a_supervisor_that_is_killed_with_its_command(
     """Nobody is left to clean up; the next run does, its cgroups too."""
     process = started("run", "--", "sleep", "1000")
     wait_until(has(scratch, "kata-local.*/guest.sock"))
-    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text()
-    (supervisor,) = map(int, children.split())
+    supervisor = supervisor_of(process.pid)
     own = {path for path in cgroups() if f"{PREFIX}{supervisor}-" in path}
     assert own
     pidfd = os.pidfd_open(supervisor)
@@ -131,8 +143,7 @@ def test_a_holder_that_is_killed_with_its_supervisor(ctl: Ctl, scratch: Path) ->
     directory = scratch / "run/kata-agent/a"
     assert directory.exists()
     holder = json.loads(ctl("guest", "list", "--json").stdout)["pid"]
-    children = Path(f"/proc/{holder}/task/{holder}/children").read_text()
-    (supervisor,) = map(int, children.split())
+    supervisor = supervisor_of(holder)
     own = {path for path in cgroups() if f"{PREFIX}{supervisor}-" in path}
     assert own
     # The holder's new parent may be these tests, which reap no strangers.
