@@ -21,12 +21,7 @@ class Operations:
 
     async def complete(self, operation: Coroutine[Any, Any, T]) -> T:
         """Return the result of `operation`; a cancelled caller leaves it running."""
-        task = self.start(operation)
-        try:
-            return await asyncio.shield(task)
-        except asyncio.CancelledError:
-            self.abandon(task)
-            raise
+        return await self._result(self.start(operation))
 
     async def attend(self, operation: Coroutine[Any, Any, T]) -> T:
         """Return the result of `operation`; a cancelled caller ends it.
@@ -35,9 +30,16 @@ class Operations:
         """
         task = self.start(operation)
         try:
-            return await asyncio.shield(task)
+            return await self._result(task)
         except asyncio.CancelledError:
             task.cancel()
+            raise
+
+    async def _result(self, task: asyncio.Task[T]) -> T:
+        """Return the result of a task that outlives a cancelled caller."""
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
             self.abandon(task)
             raise
 
