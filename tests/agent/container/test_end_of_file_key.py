@@ -4,17 +4,20 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import termios
 import tty
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from unittest.mock import patch
 
 import pytest
 
 from kata_agent.container import end_of_file_key
 from kata_agent.container.end_of_file_key import EDITED_LIMIT, EndOfFileKey
+from kata_agent.container.stdio import Input
 from kata_agent.container.terminal_peer import TerminalPeer
+from kata_agent.sandbox.sandbox import Sandbox
 from tests.helpers.domain import container_request, open_sandbox, read_all
 from tests.helpers.namespace import World, in_namespaces
 
@@ -26,23 +29,33 @@ async def output_of(script: str, *parts: bytes, settings: str = "true") -> bytes
 
     The input comes when the command `settings` is done.
     """
-    script = f"{QUIET}; {settings}; echo ready; {script}"
+    async with on_terminal(f"{QUIET}; {settings}", script) as (sandbox, stdin):
+        for part in parts:
+            await stdin.write(part)
+        stdin.end()
+        return await read_all(sandbox, "c1")
+
+
+@contextlib.asynccontextmanager
+async def on_terminal(
+    settings: str, script: str
+) -> AsyncIterator[tuple[Sandbox, Input]]:
+    """Run `script` on a terminal for the block; its input is yielded when it begins.
+
+    The script ends with the block, and succeeds.
+    """
+    script = f"{settings}; echo ready; {script}"
     async with open_sandbox() as sandbox:
         await sandbox.create_container(
             container_request("c1", "sh", "-c", script, terminal=True)
         )
         await sandbox.start_container("c1")
         processes = sandbox.container("c1").processes
-        stdin = processes.find("").stdio.input
         ready = b""
         while not ready.endswith(b"ready\n"):
             ready += await processes.read("", stderr=False, limit=1)
-        for part in parts:
-            await stdin.write(part)
-        stdin.end()
-        output = await read_all(sandbox, "c1")
+        yield sandbox, processes.find("").stdio.input
         assert await processes.wait("") == 0
-        return output
 
 
 @in_namespaces("v1")
@@ -105,24 +118,14 @@ async def test_a_reader_of_a_terminal_that_is_raw_no_more_finds_the_end(
 
 @in_namespaces("v1")
 async def test_the_end_comes_after_a_write_that_waits(world: World) -> None:
-    script = "stty raw; echo go; read x; head -c 20000 >/tmp/x; stty -raw; cat"
-    async with open_sandbox() as sandbox:
-        await sandbox.create_container(
-            container_request("c1", "sh", "-c", script, terminal=True)
-        )
-        await sandbox.start_container("c1")
-        processes = sandbox.container("c1").processes
-        stdin = processes.find("").stdio.input
-        output = b""
-        while b"go" not in output:
-            output += await processes.read("", stderr=False, limit=100)
+    script = "read x; head -c 20000 >/tmp/x; stty -raw; cat"
+    async with on_terminal("stty raw", script) as (sandbox, stdin):
         writing = asyncio.create_task(stdin.write(b"\n" + bytes(20000)))
         await asyncio.sleep(0)
         stdin.end()
         assert await stdin.write(b"late") == 0
         assert await writing == 20001
         await read_all(sandbox, "c1")
-        assert await processes.wait("") == 0
 
 
 @pytest.fixture
