@@ -112,23 +112,46 @@ class Footprint:
 
 def footprint(guest: LocalGuest) -> Footprint:
     """Return the footprint of a guest's agent."""
-    proc = Path("/proc", str(agent_pid(guest)))
-    children = []
-    for thread in (proc / "task").iterdir():
-        # A thread may have ended meanwhile.
-        with contextlib.suppress(OSError):
-            children += (thread / "children").read_text().split()
+    pid = agent_pid(guest)
+    proc = Path("/proc", str(pid))
+    children = children_of(pid)
     # The path through its root leads into the guest's own mount namespace.
     cgroups = proc / "root/sys/fs/cgroup"
     return Footprint(
-        sorted(os.readlink(fd).partition("[")[0] for fd in (proc / "fd").iterdir()),
-        [line.split()[4] for line in (proc / "mountinfo").read_text().splitlines()],
+        descriptors_of(pid),
+        mount_points_of(pid),
         len(children),
-        sum(_is_zombie(pid) for pid in children),
+        sum(_is_zombie(child) for child in children),
         len(list((proc / "task").iterdir())),
         sum(len(directories) for _, directories, _ in os.walk(cgroups)),
         sum(len(files) for _, _, files in os.walk(proc / "root/run")),
     )
+
+
+def children_of(pid: int) -> list[str]:
+    """Return the pids of a process's children."""
+    children = []
+    for thread in Path(f"/proc/{pid}/task").iterdir():
+        # A thread may have ended meanwhile.
+        with contextlib.suppress(OSError):
+            children += (thread / "children").read_text().split()
+    return children
+
+
+def descriptors_of(pid: int) -> list[str]:
+    """Return what a process has open, sorted: paths, and kinds such as `pipe:`."""
+    found = []
+    for fd in Path(f"/proc/{pid}/fd").iterdir():
+        # One may have been closed meanwhile.
+        with contextlib.suppress(FileNotFoundError):
+            found.append(os.readlink(fd).partition("[")[0])
+    return sorted(found)
+
+
+def mount_points_of(pid: int) -> list[str]:
+    """Return the mount points of a process's mount namespace, in the kernel's order."""
+    mounts = Path(f"/proc/{pid}/mountinfo").read_text().splitlines()
+    return [line.split()[4] for line in mounts]
 
 
 async def quiet_footprint(guest: LocalGuest) -> Footprint:

@@ -18,11 +18,9 @@ import argparse
 import asyncio
 import contextlib
 import os
-import shutil
 import tempfile
 import time
-from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -31,8 +29,9 @@ from google.protobuf.message import Message
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
-from bench.stage import agent_pid
+from fuzz.left import Left
 from fuzz.mutation import Mutation
+from fuzz.target import NAME, SANDBOX, Call, Target
 from kata_host.client import AgentClient
 from kata_host.client.spec import default_process, default_spec, writable_layer
 from kata_host.ctl.rootfs import make_busybox
@@ -40,20 +39,9 @@ from kata_host.guest.local_guest import LocalGuest
 from kata_protos import agent_pb2
 from kata_protos.agent_ttrpc import AGENT_SERVICE
 from tests.helpers.captured import create_container_requests
-from ttrpc.codes import Code
-from ttrpc.errors import StatusError
 
-NAME: Final = "c1"
-SANDBOX: Final = "/run/kata-containers"
-CALL_TIMEOUT: Final = 20.0
-CHECK_TIMEOUT: Final = 2.0
-TEXT_LIMIT: Final = 4096
-"""Characters of the text of an error."""
 SCENARIOS: Final = 100
 """Of one seed."""
-LONG: Final = frozenset({"WaitProcess", "ReadStdout", "ReadStderr", "WriteStdin"})
-"""Calls that may wait for the container: they get `LONG_TIMEOUT`."""
-LONG_TIMEOUT: Final = 0.2
 LEFT_OUT: Final = frozenset(
     {
         "CreateContainer",
@@ -132,135 +120,6 @@ TEXTS: Final = (
     "termination_log",
     "json",
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """One request, and the method that it is for."""
-
-    method: str
-    request: Message
-
-
-@dataclass(frozen=True, slots=True)
-class Left:
-    """What the agent and the guest hold, to be the same after each scenario."""
-
-    descriptors: tuple[str, ...]
-    mounts: tuple[str, ...]
-    cgroups: tuple[str, ...]
-    processes: tuple[str, ...]
-    files: tuple[str, ...]
-
-    @classmethod
-    def of(cls, pid: int) -> Left:
-        proc = Path("/proc", str(pid))
-        children: list[str] = []
-        for thread in (proc / "task").iterdir():
-            with contextlib.suppress(OSError):
-                children += (thread / "children").read_text().split()
-        root = os.fspath(proc / "root")
-        fds = []
-        for fd in (proc / "fd").iterdir():
-            with contextlib.suppress(FileNotFoundError):
-                fds.append(os.readlink(fd).partition("[")[0])
-        mounts = (proc / "mountinfo").read_text().splitlines()
-        return cls(
-            tuple(sorted(fds)),
-            tuple(sorted(line.split()[4] for line in mounts)),
-            tuple(sorted(path for path, _, _ in os.walk(f"{root}/sys/fs/cgroup"))),
-            tuple(sorted(children)),
-            tuple(
-                sorted(
-                    os.path.join(path, name)
-                    for path, directories, files in os.walk(f"{root}/run")
-                    for name in (*directories, *files)
-                )
-            )
-            + tuple(sorted(os.listdir("/")) + sorted(os.listdir("/etc"))),
-        )
-
-    def without(self, other: Left) -> dict[str, object]:
-        """Return how this one differs from `other`."""
-        found: dict[str, object] = {}
-        for name in self.__slots__:
-            mine, theirs = getattr(self, name), getattr(other, name)
-            if mine != theirs:
-                found[name] = (
-                    [each for each in mine if mine.count(each) > theirs.count(each)],
-                    [each for each in theirs if theirs.count(each) > mine.count(each)],
-                )
-        return found
-
-
-class Target:
-    """A local guest with a sandbox, and what it held before the first scenario."""
-
-    def __init__(self, guest: LocalGuest, client: AgentClient, rootfs: Path) -> None:
-        self.client = client
-        self.rootfs = rootfs
-        self.calls = 0
-        self.codes: dict[Code | int, int] = {}
-        self._pid = agent_pid(guest)
-        self._root = Path(f"/proc/{self._pid}/root{SANDBOX}")
-
-    async def play(self, create: Call, calls: Sequence[Call], before: Left) -> None:
-        """Play a scenario. Raises `AssertionError`."""
-        await self._send(create)
-        for call in calls:
-            await self._send(call)
-        async with asyncio.timeout(CHECK_TIMEOUT):
-            await self.client.check()
-        created: Any = create.request
-        for container_id in {NAME, created.container_id}:
-            await self._send(
-                Call(
-                    "RemoveContainer",
-                    agent_pb2.RemoveContainerRequest(container_id=container_id),
-                )
-            )
-        await self.reset()
-        left: dict[str, object] = {}
-        for _ in range(100):
-            left = Left.of(self._pid).without(before)
-            if not left:
-                return
-            await asyncio.sleep(0.02)
-        raise AssertionError(f"left or lost: {left}")
-
-    async def reset(self) -> Left:
-        """Make the sandbox anew, without files that were copied."""
-        await self.client.create_sandbox("fuzz", share_pids=False)
-        for directory in ("shared", "sandbox", "watchable"):
-            with contextlib.suppress(FileNotFoundError):
-                shutil.rmtree(self._root / directory)
-        self._remove_pods()
-        return Left.of(self._pid)
-
-    def _remove_pods(self) -> None:
-        """Remove the cgroups around those of containers, which stay for the next."""
-        for path in Path(f"/proc/{self._pid}/root/sys/fs/cgroup").glob("*/*/"):
-            with contextlib.suppress(OSError):
-                path.rmdir()
-
-    async def _send(self, call: Call) -> None:
-        self.calls += 1
-        method = AGENT_SERVICE.methods[call.method]
-        is_long = call.method in LONG
-        timeout = LONG_TIMEOUT if is_long else CALL_TIMEOUT
-        code: Code | int = Code.OK
-        text = ""
-        try:
-            await self.client.call(method, call.request, timeout=timeout)
-        except StatusError as error:
-            code, text = error.code, error.message
-        says = f"{call.method}: {code}: {text}"
-        assert code is not Code.UNKNOWN, says
-        assert "unexpected" not in text, says
-        assert is_long or "deadline exceeded" not in text, says
-        assert text.isprintable(), says
-        assert len(text) <= TEXT_LIMIT, says
-        self.codes[code] = self.codes.get(code, 0) + 1
 
 
 def scenarios(rootfs: Path) -> st.SearchStrategy[tuple[Call, list[Call]]]:
@@ -393,11 +252,11 @@ async def _warm_up(target: Target, play: Any) -> Left:
     """Make what the agent keeps, and return what it holds then."""
     create = Call("CreateContainer", _creations(target.rootfs)[0])
     await target.reset()
-    await target._send(create)
+    await target.send(create)
     for method, request in _requests(target.rootfs).items():
-        await target._send(Call(method, request))
+        await target.send(Call(method, request))
     remove = agent_pb2.RemoveContainerRequest(container_id=NAME)
-    await target._send(Call("RemoveContainer", remove))
+    await target.send(Call("RemoveContainer", remove))
     await asyncio.sleep(0.5)
     return await target.reset()
 
