@@ -105,8 +105,8 @@ class Target:
             code, text = error.code, error.message
         says = f"{call.method}: {code}: {text}"
         assert code is not Code.UNKNOWN, says
-        assert "unexpected" not in text, says
-        assert is_long or "deadline exceeded" not in text, says
+        assert not text.startswith("unexpected "), says
+        assert is_long or not text.endswith("deadline exceeded"), says
         assert text.isprintable(), says
         assert len(text) <= TEXT_LIMIT, says
         self.codes[code] = self.codes.get(code, 0) + 1
