@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Our ttrpc beside the Go library: speed and memory."""
+"""Our ttrpc beside the Go library and others: speed and memory."""

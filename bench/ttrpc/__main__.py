@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Compare our ttrpc with the Go library, and print the tables.
+"""Compare our ttrpc with the Go library and with others, and print the tables.
 
     python -m bench.ttrpc [--quick] [--write] [PART ...]
 
-`--write` puts the tables into the ttrpc section of bench/README.md.
+`--write` puts the tables into their sections of bench/README.md.
 """
 
 from __future__ import annotations
@@ -13,16 +13,18 @@ import os
 import platform
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
+from bench.document import replace_section
 from bench.ttrpc import memory, table
 from bench.ttrpc.cells import (
     Cell,
     Comparison,
     Load,
+    Measure,
     Sample,
     all_cells,
     check_cells,
@@ -30,16 +32,12 @@ from bench.ttrpc.cells import (
     ping_pong_cells,
     run,
 )
-from bench.ttrpc.peers import GO, agent, client, servers
+from bench.ttrpc.others import pairs_part, shares_part
+from bench.ttrpc.peers import GO, PEERS, agent, client, missing, servers
 
-README: Final = Path(__file__).parents[1] / "README.md"
-BEGIN: Final = "<!-- ttrpc: written by `make bench-ttrpc` -->"
-END: Final = "<!-- /ttrpc -->"
 SERVER_BAR: Final = 1.0
 SERVER_P99_BAR: Final = 1.2
 CLIENT_BAR: Final = 0.7
-
-Compare = Callable[[Cell, Load], Comparison]
 
 
 def main() -> None:
@@ -58,28 +56,40 @@ def main() -> None:
     )
     parser.add_argument("part", nargs="*", default=[], help=f"of {', '.join(PARTS)}")
     options = parser.parse_args()
+    unknown = set(options.part).difference(PARTS)
+    if unknown:
+        parser.error(f"part {min(unknown)!r}: none of {', '.join(PARTS)}")
     rounds = options.rounds or (3 if options.quick else 21)
     seconds = options.seconds or (0.25 if options.quick else 0.35)
 
-    def measure(cells: list[Cell], load: Load) -> list[Comparison]:
+    def measure(
+        cells: Sequence[Cell], load: Load, sides: Sequence[str]
+    ) -> list[Comparison]:
         chosen = [cell for cell in cells if is_named(cell, options.cell)]
         return [
-            progress(compare(cell, load, rounds=rounds, seconds=seconds))
+            progress(compare(cell, load, sides, rounds=rounds, seconds=seconds))
             for cell in chosen
         ]
 
-    parts = []
-    for name in options.part or PARTS:
-        with tempfile.TemporaryDirectory() as directory:
-            parts.append(PARTS[name](Path(directory), measure))
     machine = f"{os.cpu_count()} cores, Python {platform.python_version()}"
-    text = "\n\n".join([f"Medians of {rounds} rounds, {machine}.", *parts])
-    print(text)
-    if options.write:
-        write(text)
+    heading = f"Medians of {rounds} rounds, {machine}."
+    for section, parts in SECTIONS.items():
+        chosen = [part for name, part in parts.items() if is_chosen(name, options.part)]
+        if not chosen:
+            continue
+        texts = [heading]
+        for part in chosen:
+            with tempfile.TemporaryDirectory() as directory:
+                texts.append(part(Path(directory), measure))
+        text = "\n\n".join(texts)
+        print(text)
+        if options.write:
+            replace_section(section, text)
 
 
-Measure = Callable[[list[Cell], Load], list[Comparison]]
+def is_chosen(name: str, names: list[str]) -> bool:
+    """Whether a part is among those that were asked for; without any, all are."""
+    return not names or name in names
 
 
 def server_part(directory: Path, measure: Measure) -> str:
@@ -89,7 +99,7 @@ def server_part(directory: Path, measure: Measure) -> str:
         def load(side: str, cell: Cell, count: int) -> Sample:
             return run(client(GO), addresses[side], cell, count)
 
-        rows = measure(all_cells(), load)
+        rows = measure(all_cells(), load, PEERS)
     title = (
         f"### Server: Go client, each server in turn\n\nBar: {SERVER_BAR} of Go's rate"
     )
@@ -104,7 +114,7 @@ def client_part(directory: Path, measure: Measure) -> str:
         def load(side: str, cell: Cell, count: int) -> Sample:
             return run(client(side), addresses[GO], cell, count)
 
-        rows = measure(ping_pong_cells(), load)
+        rows = measure(ping_pong_cells(), load, PEERS)
     title = (
         f"### Client: each client in turn, Go server\n\nBar: {CLIENT_BAR} of Go's rate."
     )
@@ -122,22 +132,43 @@ def agent_part(directory: Path, measure: Measure) -> str:
                 return run(client(GO), addresses[GO], echo, count)
             return run(client(GO), address, cell, count)
 
-        rows = measure(check_cells(), load)
+        rows = measure(check_cells(), load, PEERS)
     title = "### The agent's `Check`, with its interceptors, and Go's empty echo"
     text = table.comparisons(rows, 0, None)
     return f"{title}\n\nTracing is off, and calls are not logged.\n\n{text}"
 
 
 def memory_part(directory: Path, measure: Measure) -> str:
+    """Idle connections and parked calls, Go's and ours."""
     return f"### Memory\n\n{table.costs(memory.measure(directory))}"
 
 
-PARTS: Final[dict[str, Callable[[Path, Measure], str]]] = {
-    "server": server_part,
-    "client": client_part,
-    "agent": agent_part,
-    "memory": memory_part,
+Part = Callable[[Path, Measure], str]
+
+
+def with_go(part: Part) -> Part:
+    """Leave a part out, and say so, where Go cannot be built."""
+
+    def run_or_name(directory: Path, measure: Measure) -> str:
+        lacking = missing(GO)
+        if lacking is not None:
+            return f"Left out, because {lacking}: {part.__doc__}"
+        return part(directory, measure)
+
+    return run_or_name
+
+
+SECTIONS: Final[dict[str, dict[str, Part]]] = {
+    "ttrpc": {
+        "server": with_go(server_part),
+        "client": with_go(client_part),
+        "agent": with_go(agent_part),
+        "memory": with_go(memory_part),
+    },
+    "ttrpc-others": {"shares": shares_part, "pairs": pairs_part},
 }
+"""The parts of each section of bench/README.md."""
+PARTS: Final = [name for parts in SECTIONS.values() for name in parts]
 
 
 def is_named(cell: Cell, names: list[str] | None) -> bool:
@@ -152,17 +183,10 @@ def _split(name: str) -> list[str]:
 
 def progress(row: Comparison) -> Comparison:
     cell = row.cell
-    text = f"{cell.mode} {cell.size} x{cell.in_flight}: {row.rate_ratio:.2f}"
+    ratios = ", ".join(f"{ratio:.2f} of {s}" for s, ratio in row.rate_ratios.items())
+    text = f"{cell.mode} {cell.size} x{cell.in_flight}: {ratios}"
     print(text, file=sys.stderr, flush=True)
     return row
-
-
-def write(text: str) -> None:
-    """Replace the section between the marks."""
-    readme = README.read_text()
-    before, rest = readme.split(BEGIN)
-    _, after = rest.split(END)
-    README.write_text(f"{before}{BEGIN}\n\n{text}\n\n{END}{after}")
 
 
 if __name__ == "__main__":

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Run the matrix: every cell on both sides in turn, several rounds, medians."""
+"""Run the matrix: every cell on all sides in turn, several rounds, medians."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from bench.ttrpc.peers import GO, OURS, PEERS, environment
+from bench.ttrpc.peers import OURS, environment
 from tests.helpers.interop import ROOT
 
 SIZES: Final = (0, 64, 4096, 1 << 20)
 IN_FLIGHT: Final = (1, 8, 64)
+PING_PONGS: Final = ("unary", "bidi")
 CALIBRATION: Final = 0.1
 """Seconds of a first run, which determines the number of calls in a round."""
 
@@ -48,24 +49,28 @@ class Sample:
 class Comparison:
     """The medians of one cell's rounds.
 
-    Ratios are taken round by round, because other work of the machine then slows
-    both sides alike.
+    Ratios are ours to each other side's. They are taken round by round, because other
+    work of the machine then slows all sides alike.
     """
 
     cell: Cell
     sides: dict[str, Sample]
-    rate_ratio: float
-    p99_ratio: float | None
+    rate_ratios: dict[str, float]
+    p99_ratios: dict[str, float]
+    """Without the sides of which no latencies are known."""
 
 
 Load = Callable[[str, Cell, int], Sample]
 """Runs a number of calls of a cell on a side, by its name."""
 
+Measure = Callable[[Sequence[Cell], Load, Sequence[str]], list[Comparison]]
+"""Compares the sides, ours among them, in the cells that were asked for."""
+
 
 def ping_pong_cells() -> list[Cell]:
     return [
         Cell(mode, size, in_flight)
-        for mode in ("unary", "bidi")
+        for mode in PING_PONGS
         for size in SIZES
         for in_flight in IN_FLIGHT
     ]
@@ -82,27 +87,35 @@ def check_cells() -> list[Cell]:
     return [Cell("check", 0, in_flight) for in_flight in IN_FLIGHT]
 
 
-def compare(cell: Cell, load: Load, *, rounds: int, seconds: float) -> Comparison:
-    """Load both sides in turn, each round in the other order."""
-    count = calibrate(cell, load, seconds)
-    samples: dict[str, list[Sample]] = {side: [] for side in PEERS}
+def compare(
+    cell: Cell, load: Load, sides: Sequence[str], *, rounds: int, seconds: float
+) -> Comparison:
+    """Load all sides in turn, each round in the other order."""
+    count = calibrate(cell, load, sides, seconds)
+    samples: dict[str, list[Sample]] = {side: [] for side in sides}
     for number in range(rounds):
-        for side in PEERS if number % 2 else reversed(PEERS):
+        for side in sides if number % 2 else reversed(sides):
             samples[side].append(load(side, cell, count))
-    pairs = list(zip(samples[OURS], samples[GO], strict=True))
-    p99s = [ours.p99 / go.p99 for ours, go in pairs if ours.p99 and go.p99]
+    rates, p99s = {}, {}
+    for side in sides:
+        if side == OURS:
+            continue
+        pairs = list(zip(samples[OURS], samples[side], strict=True))
+        rates[side] = statistics.median(our.rate / their.rate for our, their in pairs)
+        latencies = [
+            our.p99 / their.p99 for our, their in pairs if our.p99 and their.p99
+        ]
+        if latencies:
+            p99s[side] = statistics.median(latencies)
     return Comparison(
-        cell,
-        {side: median(samples[side]) for side in PEERS},
-        statistics.median(ours.rate / go.rate for ours, go in pairs),
-        statistics.median(p99s) if p99s else None,
+        cell, {side: median(samples[side]) for side in sides}, rates, p99s
     )
 
 
-def calibrate(cell: Cell, load: Load, seconds: float) -> int:
-    """Return the number of calls that take the slower side about that many seconds."""
+def calibrate(cell: Cell, load: Load, sides: Sequence[str], seconds: float) -> int:
+    """Return the number of calls that take the slowest side about that many seconds."""
     slowest = 0.0
-    for side in PEERS:
+    for side in sides:
         count = 2 * cell.in_flight
         while True:
             rate = load(side, cell, count).rate

@@ -1,30 +1,52 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The programs that are measured: Go's server and client, and ours."""
+"""The programs that are measured: servers and clients, ours and others'."""
 
 from __future__ import annotations
 
+import importlib.util
 import os
+import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO, Final
 
 from bench.budget import agent_command, connect
+from bench.ttrpc.built import floor_program, rust_program
 from kata_host.child import PACKAGES, module_command
 from tests.helpers.interop import ROOT, build, go_peer
 
 GO, OURS = "Go", "ours"
 PEERS: Final = (GO, OURS)
+FLOOR, RUST = "floor", "ttrpc-rust"
+GRPC_AIO, GRPCLIB = "grpc.aio", "grpclib"
+
+PROGRAMS: Final = {GO: ("go",), RUST: ("cargo", "gcc"), FLOOR: ("gcc",)}
+"""What builds a peer. rustc links with gcc."""
+PACKAGES_OF: Final = {GRPC_AIO: "grpc", GRPCLIB: "grpclib"}
+"""What a peer imports."""
+GRPC_MODULES: Final = {GRPC_AIO: "aio", GRPCLIB: "grpclib"}
+
+
+def missing(name: str) -> str | None:
+    """Tell what this machine lacks to run a peer; None if that is nothing."""
+    for program in PROGRAMS.get(name, ()):
+        if shutil.which(program) is None:
+            return f"{program} is not installed"
+    package = PACKAGES_OF.get(name)
+    if package is not None and importlib.util.find_spec(package) is None:
+        return f"the Python package {package} is not installed"
+    return None
 
 
 @contextmanager
-def servers(directory: Path) -> Iterator[dict[str, str]]:
-    """Run both servers; their addresses, by name."""
+def servers(directory: Path, names: Iterable[str] = PEERS) -> Iterator[dict[str, str]]:
+    """Run the servers; their addresses, by name."""
     with ExitStack() as stack:
         addresses = {}
-        for name in PEERS:
+        for name in names:
             addresses[name] = str(directory / f"{name}.sock")
             stack.enter_context(server(name, addresses[name]))
         yield addresses
@@ -34,11 +56,18 @@ def servers(directory: Path) -> Iterator[dict[str, str]]:
 def server(name: str, address: str) -> Iterator[subprocess.Popen[str]]:
     """Run one server of `peer.v1` on a unix socket."""
     if name == GO:
-        with go_peer(build(), address) as process:
-            yield process
+        running = go_peer(build(), address)
+    elif name == OURS:
+        running = python_peer(address)
+    elif name == FLOOR:
+        running = ready(name, [str(floor_program()), address])
+    elif name == RUST:
+        running = ready(name, [str(rust_program()), address])
     else:
-        with python_peer(address) as process:
-            yield process
+        module = f"bench.ttrpc.grpc.{GRPC_MODULES[name]}_server"
+        running = ready(name, module_command(module, address))
+    with running as process:
+        yield process
 
 
 @contextmanager
@@ -46,8 +75,22 @@ def python_peer(
     address: str, *arguments: str, stderr: int | IO[str] | None = None
 ) -> Iterator[subprocess.Popen[str]]:
     """Run our server of `peer.v1` on a unix socket's path or `@name`."""
+    command = module_command("bench.ttrpc.server", *arguments, address)
+    with ready("our server", command, stderr=stderr) as process:
+        yield process
+
+
+@contextmanager
+def ready(
+    name: str, command: list[str], *, stderr: int | IO[str] | None = None
+) -> Iterator[subprocess.Popen[str]]:
+    """Run a server that prints "ready", and ends with its standard input at the latest.
+
+    Raises:
+        RuntimeError: it did not get ready; what it says is on its standard error.
+    """
     process = subprocess.Popen(
-        module_command("bench.ttrpc.server", *arguments, address),
+        command,
         env=environment(),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -58,7 +101,7 @@ def python_peer(
         try:
             assert process.stdout is not None
             if process.stdout.readline() != "ready\n":
-                raise RuntimeError(f"our server on {address}: did not start")
+                raise RuntimeError(f"{name} on {command[-1]}: did not start")
             yield process
         finally:
             process.kill()
@@ -79,10 +122,12 @@ def agent(address: str) -> Iterator[None]:
 
 
 def client(name: str) -> list[str]:
-    """The command of a load generator; both take the same options."""
+    """The command of a load generator; all take the same options."""
     if name == GO:
         return [str(build() / "bench")]
-    return module_command("bench.ttrpc.client")
+    if name == OURS:
+        return module_command("bench.ttrpc.client")
+    return module_command(f"bench.ttrpc.grpc.{GRPC_MODULES[name]}_client")
 
 
 def environment() -> dict[str, str]:
