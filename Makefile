@@ -147,8 +147,7 @@ $(BENCH_READY): $(READY)
 .PHONY: bench-ttrpc bench-budget bench-tracing bench-containers bench-boot
 .PHONY: bench-control bench-stdio bench-scale
 bench-ttrpc: $(BENCH_READY) ## Compare our ttrpc with Go's and others, cell by cell
-	@# Peers of this benchmark alone; where they cannot be had, their columns are left out.
-	-$(BENCH)/bin/python -m pip install --quiet grpcio grpclib
+	$(BENCH)/bin/python -m pip install --quiet grpcio grpclib
 	$(BENCH)/bin/python -m bench.ttrpc --write
 bench-tracing: $(BENCH_READY) ## Measure the cost of a span, and calls with a hung collector
 	$(BENCH)/bin/python -m bench.tracing --write

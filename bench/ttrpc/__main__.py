@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Compare our ttrpc with the Go library and with others, and print the tables.
 
-    python -m bench.ttrpc [--quick] [--write] [PART ...]
+    python -m bench.ttrpc [--quick] [--write] [--without PEER] [PART ...]
 
-`--write` puts the tables into their sections of bench/README.md.
+`--write` puts the tables into their sections of bench/README.md. A peer that cannot run
+on this machine is an error, unless it is left out.
 """
 
 from __future__ import annotations
@@ -13,52 +14,21 @@ import os
 import platform
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import Final
 
 from bench.document import replace_section
-from bench.ttrpc import memory, table
-from bench.ttrpc.cells import (
-    Cell,
-    Comparison,
-    Load,
-    Measure,
-    Sample,
-    all_cells,
-    check_cells,
-    compare,
-    ping_pong_cells,
-    run,
-)
-from bench.ttrpc.others import pairs_part, shares_part
-from bench.ttrpc.peers import GO, PEERS, agent, client, missing, servers
+from bench.ttrpc.cells import Cell, Comparison, Load, compare
+from bench.ttrpc.parts import PARTS
+from bench.ttrpc.peers import FLOOR, GRPC_AIO, GRPCLIB, RUST, prepare
 
-SERVER_BAR: Final = 1.0
-SERVER_P99_BAR: Final = 1.2
-CLIENT_BAR: Final = 0.7
+OPTIONAL: Final = (FLOOR, RUST, GRPC_AIO, GRPCLIB)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m bench.ttrpc", description=__doc__)
-    parser.add_argument(
-        "--quick", action="store_true", help="short rounds, few of them"
-    )
-    parser.add_argument("--write", action="store_true", help="update bench/README.md")
-    parser.add_argument("--rounds", type=int, help="rounds of each cell")
-    parser.add_argument("--seconds", type=float, help="of each round")
-    parser.add_argument(
-        "--cell",
-        action="append",
-        metavar="MODE[:SIZE[:IN_FLIGHT]]",
-        help="only the cells that this names; may be given again",
-    )
-    parser.add_argument("part", nargs="*", default=[], help=f"of {', '.join(PARTS)}")
-    options = parser.parse_args()
-    unknown = set(options.part).difference(PARTS)
-    if unknown:
-        parser.error(f"part {min(unknown)!r}: none of {', '.join(PARTS)}")
+    options = parse()
     rounds = options.rounds or (3 if options.quick else 21)
     seconds = options.seconds or (0.25 if options.quick else 0.35)
 
@@ -73,102 +43,70 @@ def main() -> None:
 
     machine = f"{os.cpu_count()} cores, Python {platform.python_version()}"
     heading = f"Medians of {rounds} rounds, {machine}."
-    for section, parts in SECTIONS.items():
-        chosen = [part for name, part in parts.items() if is_chosen(name, options.part)]
-        if not chosen:
-            continue
+    chosen = [PARTS[name] for name in PARTS if name in options.part]
+    for section, parts in groupby(chosen, lambda part: part.section):
         texts = [heading]
-        for part in chosen:
+        for part in parts:
+            sides = [side for side in part.sides if side not in options.without]
             with tempfile.TemporaryDirectory() as directory:
-                texts.append(part(Path(directory), measure))
+                texts.append(part.text(Path(directory), measure, sides))
         text = "\n\n".join(texts)
         print(text)
         if options.write:
             replace_section(section, text)
 
 
-def is_chosen(name: str, names: list[str]) -> bool:
-    """Whether a part is among those that were asked for; without any, all are."""
-    return not names or name in names
-
-
-def server_part(directory: Path, measure: Measure) -> str:
-    """Our server and Go's under the Go client."""
-    with servers(directory) as addresses:
-
-        def load(side: str, cell: Cell, count: int) -> Sample:
-            return run(client(GO), addresses[side], cell, count)
-
-        rows = measure(all_cells(), load, PEERS)
-    title = (
-        f"### Server: Go client, each server in turn\n\nBar: {SERVER_BAR} of Go's rate"
+def parse() -> argparse.Namespace:
+    """Read the command line. Ends the program if a peer is missing."""
+    parser = argparse.ArgumentParser(prog="python -m bench.ttrpc", description=__doc__)
+    parser.add_argument(
+        "--quick", action="store_true", help="short rounds, few of them"
     )
-    text = table.comparisons(rows, SERVER_BAR, SERVER_P99_BAR)
-    return f"{title}, {SERVER_P99_BAR} of its p99.\n\n{text}"
-
-
-def client_part(directory: Path, measure: Measure) -> str:
-    """Our client and Go's on the Go server."""
-    with servers(directory) as addresses:
-
-        def load(side: str, cell: Cell, count: int) -> Sample:
-            return run(client(side), addresses[GO], cell, count)
-
-        rows = measure(ping_pong_cells(), load, PEERS)
-    title = (
-        f"### Client: each client in turn, Go server\n\nBar: {CLIENT_BAR} of Go's rate."
+    parser.add_argument("--write", action="store_true", help="update bench/README.md")
+    parser.add_argument("--rounds", type=int, help="rounds of each cell")
+    parser.add_argument("--seconds", type=float, help="of each round")
+    parser.add_argument(
+        "--cell",
+        action="append",
+        metavar="MODE[:SIZE[:IN_FLIGHT]]",
+        help="only the cells that this names; may be given again",
     )
-    return f"{title}\n\n{table.comparisons(rows, CLIENT_BAR, None)}"
+    parser.add_argument(
+        "--without",
+        action="append",
+        default=[],
+        choices=OPTIONAL,
+        help="leave out a peer; may be given again",
+    )
+    parser.add_argument("part", nargs="*", help=f"of {', '.join(PARTS)}; default: all")
+    options = parser.parse_args()
+    options.part = options.part or list(PARTS)
+    unknown = set(options.part).difference(PARTS)
+    if unknown:
+        parser.error(f"part {min(unknown)!r}: none of {', '.join(PARTS)}")
+    faults = find_faults(options.part, options.without)
+    if faults:
+        parser.error("; ".join(faults))
+    return options
 
 
-def agent_part(directory: Path, measure: Measure) -> str:
-    """The agent's Check, through its interceptors, and an empty echo of Go's."""
-    address = str(directory / "agent.sock")
-    with servers(directory) as addresses, agent(address):
-
-        def load(side: str, cell: Cell, count: int) -> Sample:
-            if side == GO:
-                echo = replace(cell, mode="unary")
-                return run(client(GO), addresses[GO], echo, count)
-            return run(client(GO), address, cell, count)
-
-        rows = measure(check_cells(), load, PEERS)
-    title = "### The agent's `Check`, with its interceptors, and Go's empty echo"
-    text = table.comparisons(rows, 0, None)
-    return f"{title}\n\nTracing is off, and calls are not logged.\n\n{text}"
-
-
-def memory_part(directory: Path, measure: Measure) -> str:
-    """Idle connections and parked calls, Go's and ours."""
-    return f"### Memory\n\n{table.costs(memory.measure(directory))}"
-
-
-Part = Callable[[Path, Measure], str]
-
-
-def with_go(part: Part) -> Part:
-    """Leave a part out, and say so, where Go cannot be built."""
-
-    def run_or_name(directory: Path, measure: Measure) -> str:
-        lacking = missing(GO)
-        if lacking is not None:
-            return f"Left out, because {lacking}: {part.__doc__}"
-        return part(directory, measure)
-
-    return run_or_name
-
-
-SECTIONS: Final[dict[str, dict[str, Part]]] = {
-    "ttrpc": {
-        "server": with_go(server_part),
-        "client": with_go(client_part),
-        "agent": with_go(agent_part),
-        "memory": with_go(memory_part),
-    },
-    "ttrpc-others": {"shares": shares_part, "pairs": pairs_part},
-}
-"""The parts of each section of bench/README.md."""
-PARTS: Final = [name for parts in SECTIONS.values() for name in parts]
+def find_faults(names: Sequence[str], without: Sequence[str]) -> list[str]:
+    """Build the peers of these parts; tell why some of them cannot be measured."""
+    faults = []
+    peers: dict[str, None] = {}
+    for name in names:
+        part = PARTS[name]
+        sides = [side for side in part.sides if side not in without]
+        if len(sides) < 2:
+            faults.append(f"part {name!r}: nothing is left to compare with")
+        peers.update(dict.fromkeys([*part.also, *sides]))
+    for peer in peers:
+        try:
+            prepare(peer)
+        except RuntimeError as error:
+            hint = f" (or --without {peer})" if peer in OPTIONAL else ""
+            faults.append(f"peer {peer!r}: {error}{hint}")
+    return faults
 
 
 def is_named(cell: Cell, names: list[str] | None) -> bool:

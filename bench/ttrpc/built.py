@@ -11,6 +11,7 @@ import hashlib
 import os
 import shutil
 import subprocess
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
@@ -37,6 +38,13 @@ def rust_program() -> Path:
         RuntimeError: it cannot be built; cargo's errors are in the message.
     """
     return _kept("rust-peer", RUST, _build_rust)
+
+
+def crate_version(name: str) -> str:
+    """Return the version of a crate that the program in Rust is built with."""
+    lock = tomllib.loads((RUST / "Cargo.lock").read_text())
+    [found] = [crate["version"] for crate in lock["package"] if crate["name"] == name]
+    return str(found)
 
 
 def _build_floor(scratch: Path) -> Path:

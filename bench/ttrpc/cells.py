@@ -138,16 +138,21 @@ def median(samples: Sequence[Sample]) -> Sample:
 
 
 def run(client: list[str], address: str, cell: Cell, count: int) -> Sample:
-    """Run a load generator once."""
+    """Run a load generator once.
+
+    Raises:
+        RuntimeError: it failed; its errors are in the message.
+    """
     warm = max(count // 10, cell.in_flight)
     numbers = ["-n", str(count), "-warm", str(warm)]
     done = subprocess.run(
         [*client, "-addr", address, *cell.options, *numbers],
         cwd=ROOT,
         env=environment(),
-        check=True,
         capture_output=True,
         text=True,
     )
+    if done.returncode != 0:
+        raise RuntimeError(f"load on {address}: {done.stderr.strip()}")
     result = json.loads(done.stdout)
     return Sample(result["rate"], result.get("p50_us"), result.get("p99_us"))

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-import importlib.util
+import importlib.metadata
 import os
 import shutil
 import subprocess
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import IO, Final
 
 from bench.budget import agent_command, connect
-from bench.ttrpc.built import floor_program, rust_program
+from bench.ttrpc.built import crate_version, floor_program, rust_program
 from kata_host.child import PACKAGES, module_command
 from tests.helpers.interop import ROOT, build, go_peer
 
@@ -25,8 +25,8 @@ GRPC_AIO, GRPCLIB = "grpc.aio", "grpclib"
 
 PROGRAMS: Final = {GO: ("go",), RUST: ("cargo", "gcc"), FLOOR: ("gcc",)}
 """What builds a peer. rustc links with gcc."""
-PACKAGES_OF: Final = {GRPC_AIO: "grpc", GRPCLIB: "grpclib"}
-"""What a peer imports."""
+DISTRIBUTIONS: Final = {GRPC_AIO: "grpcio", GRPCLIB: "grpclib"}
+"""What a peer imports, by its name on PyPI."""
 GRPC_MODULES: Final = {GRPC_AIO: "aio", GRPCLIB: "grpclib"}
 
 
@@ -35,10 +35,39 @@ def missing(name: str) -> str | None:
     for program in PROGRAMS.get(name, ()):
         if shutil.which(program) is None:
             return f"{program} is not installed"
-    package = PACKAGES_OF.get(name)
-    if package is not None and importlib.util.find_spec(package) is None:
-        return f"the Python package {package} is not installed"
+    if name in DISTRIBUTIONS and version(name) is None:
+        return f"the Python package {DISTRIBUTIONS[name]} is not installed"
     return None
+
+
+def prepare(name: str) -> None:
+    """Build the program of a peer, if it has one that has not been built.
+
+    Raises:
+        RuntimeError: this machine lacks something, or the build failed.
+    """
+    lacking = missing(name)
+    if lacking is not None:
+        raise RuntimeError(lacking)
+    if name == GO:
+        try:
+            build()
+        except subprocess.CalledProcessError as error:
+            raise RuntimeError(f"{error.cmd[0]}: {error.stderr.strip()}") from error
+    elif name == FLOOR:
+        floor_program()
+    elif name == RUST:
+        rust_program()
+
+
+def version(name: str) -> str | None:
+    """Return the release of a peer's library; None if it has none, or not here."""
+    if name == RUST:
+        return crate_version("ttrpc")
+    try:
+        return importlib.metadata.version(DISTRIBUTIONS[name])
+    except (KeyError, importlib.metadata.PackageNotFoundError):
+        return None
 
 
 @contextmanager

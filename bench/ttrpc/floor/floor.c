@@ -81,11 +81,12 @@ static struct bytes field(struct bytes message, unsigned wanted, uint64_t *numbe
     return found;
 }
 
+// Writes the answers. A peer that has gone does not get them: the next recv tells.
 static void flush(struct connection *peer) {
     for (size_t done = 0; done < peer->waiting;) {
         ssize_t written = send(peer->socket, peer->out + done, peer->waiting - done, MSG_NOSIGNAL);
         if (written <= 0)
-            pthread_exit(NULL);
+            break;
         done += written;
     }
     peer->waiting = 0;

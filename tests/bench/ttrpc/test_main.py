@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which parts run, and where they go."""
+"""The command line: which parts run, and what stops them."""
 
 from __future__ import annotations
 
@@ -9,45 +9,75 @@ from pathlib import Path
 import pytest
 
 from bench.document import README
-from bench.ttrpc import __main__ as program
-from bench.ttrpc.cells import Measure
-from bench.ttrpc.peers import environment
+from bench.ttrpc.__main__ import find_faults, is_named
+from bench.ttrpc.cells import Cell
+from bench.ttrpc.parts import PARTS
+from bench.ttrpc.peers import GRPC_AIO, GRPCLIB, environment
 from kata_host.child import module_command
 
 
-def test_parts_are_chosen_by_name() -> None:
-    assert program.is_chosen("pairs", ["pairs"])
-    assert program.is_chosen("pairs", [])
-    assert not program.is_chosen("pairs", ["shares"])
+def run(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        module_command("bench.ttrpc", *arguments),
+        env={**environment(), **variables},
+        capture_output=True,
+        text=True,
+    )
 
 
 def test_every_section_is_in_the_document() -> None:
     text = README.read_text()
-    for section in program.SECTIONS:
+    for section in {part.section for part in PARTS.values()}:
         assert text.count(f"<!-- {section}:") == text.count(f"<!-- /{section} -->") == 1
 
 
-def test_a_part_without_go_is_named(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    def part(directory: Path, measure: Measure) -> str:
-        """What it measures."""
-        return "measured"
-
-    wrapped = program.with_go(part)
-    monkeypatch.setattr(program, "missing", lambda name: "go is not installed")
-    text = wrapped(tmp_path, lambda cells, load, sides: [])
-    assert text == "Left out, because go is not installed: What it measures."
-    monkeypatch.setattr(program, "missing", lambda name: None)
-    assert wrapped(tmp_path, lambda cells, load, sides: []) == "measured"
-
-
 def test_an_unknown_part_is_refused_by_name() -> None:
-    done = subprocess.run(
-        module_command("bench.ttrpc", "sharse"),
-        env=environment(),
-        capture_output=True,
-        text=True,
-    )
+    done = run("sharse")
     assert done.returncode == 2
     assert "part 'sharse': none of server, client" in done.stderr
+
+
+def test_missing_toolchains_are_named_before_anything_is_measured(
+    tmp_path: Path,
+) -> None:
+    done = run("--write", "shares", PATH=str(tmp_path))
+    assert done.returncode == 2
+    assert not done.stdout
+    for fault in (
+        "peer 'Go': go is not installed;",
+        "peer 'floor': gcc is not installed (or --without floor)",
+        "peer 'ttrpc-rust': cargo is not installed (or --without ttrpc-rust)",
+    ):
+        assert fault in done.stderr
+
+
+def test_a_peer_that_is_left_out_need_not_be_there(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("bench.ttrpc.peers.version", lambda name: None)
+    assert find_faults(["pairs"], [GRPC_AIO]) == [
+        "peer 'grpclib': the Python package grpclib is not installed "
+        "(or --without grpclib)"
+    ]
+
+
+def test_something_must_be_left_to_compare_with() -> None:
+    assert find_faults(["pairs"], [GRPC_AIO, GRPCLIB]) == [
+        "part 'pairs': nothing is left to compare with"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "named"),
+    [
+        ("bidi", True),
+        ("bidi:64", True),
+        ("bidi:64:8", True),
+        ("unary", False),
+        ("bidi:6", False),
+        ("bidi:64:1", False),
+    ],
+)
+def test_cells_are_chosen_by_name(name: str, named: bool) -> None:
+    assert is_named(Cell("bidi", 64, 8), [name]) is named
+    assert is_named(Cell("bidi", 64, 8), None)

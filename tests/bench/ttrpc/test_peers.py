@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import shutil
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -29,6 +30,7 @@ SIZES = (0, 64, 127, 128, 1 << 20)
 
 
 def require(name: str) -> None:
+    """Skip the test where a peer is missing, in CI too: it is no part of ours."""
     lacking = missing(name)
     if lacking is not None:
         pytest.skip(f"{name}: {lacking}")
@@ -99,6 +101,12 @@ def test_a_pair_measures(name: str, mode: str, tmp_path: Path) -> None:
     assert sample.p50 is not None
 
 
+def test_a_load_that_fails_says_why(tmp_path: Path) -> None:
+    path = str(tmp_path / "nobody.sock")
+    with pytest.raises(RuntimeError, match=f"^load on {path}: (?s:.*)'upload'"):
+        run(client(OURS), path, Cell("upload", 64), 10)
+
+
 def test_a_peer_that_does_not_start_is_named(tmp_path: Path) -> None:
     require(FLOOR)
     path = str(tmp_path / ("a" * 200))
@@ -124,7 +132,10 @@ def test_a_missing_toolchain_is_named(
 
 
 def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    def version(name: str) -> str:
+        raise importlib.metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr("importlib.metadata.version", version)
     assert missing(GRPCLIB) == "the Python package grpclib is not installed"
 
 

@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The parts of the benchmark: which sides each compares, and what it prints."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+from bench.ttrpc import memory, table
+from bench.ttrpc.cells import (
+    Cell,
+    Load,
+    Measure,
+    Sample,
+    all_cells,
+    check_cells,
+    ping_pong_cells,
+    run,
+)
+from bench.ttrpc.peers import (
+    FLOOR,
+    GO,
+    GRPC_AIO,
+    GRPCLIB,
+    OURS,
+    PEERS,
+    RUST,
+    agent,
+    client,
+    servers,
+    version,
+)
+
+SERVER_BAR: Final = 1.0
+SERVER_P99_BAR: Final = 1.2
+CLIENT_BAR: Final = 0.7
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Some tables of one section of bench/README.md."""
+
+    section: str
+    sides: Sequence[str]
+    """The peers that it compares, ours among them."""
+    text: Callable[[Path, Measure, Sequence[str]], str]
+    """Measures the given ones of `sides`, with sockets in a directory."""
+    also: Sequence[str] = ()
+    """Peers that it needs besides: the client's."""
+
+
+def server_text(directory: Path, measure: Measure, sides: Sequence[str]) -> str:
+    """Our server and Go's under the Go client."""
+    with servers(directory, sides) as addresses:
+        rows = measure(all_cells(), _loaded_by_go(addresses), sides)
+    title = (
+        f"### Server: Go client, each server in turn\n\nBar: {SERVER_BAR} of Go's rate"
+    )
+    text = table.comparisons(rows, SERVER_BAR, SERVER_P99_BAR)
+    return f"{title}, {SERVER_P99_BAR} of its p99.\n\n{text}"
+
+
+def client_text(directory: Path, measure: Measure, sides: Sequence[str]) -> str:
+    """Our client and Go's on the Go server."""
+    with servers(directory, [GO]) as addresses:
+
+        def load(side: str, cell: Cell, count: int) -> Sample:
+            return run(client(side), addresses[GO], cell, count)
+
+        rows = measure(ping_pong_cells(), load, sides)
+    title = (
+        f"### Client: each client in turn, Go server\n\nBar: {CLIENT_BAR} of Go's rate."
+    )
+    return f"{title}\n\n{table.comparisons(rows, CLIENT_BAR, None)}"
+
+
+def agent_text(directory: Path, measure: Measure, sides: Sequence[str]) -> str:
+    """The agent's Check, through its interceptors, and an empty echo of Go's."""
+    address = str(directory / "agent.sock")
+    with servers(directory, [GO]) as addresses, agent(address):
+
+        def load(side: str, cell: Cell, count: int) -> Sample:
+            if side == GO:
+                echo = replace(cell, mode="unary")
+                return run(client(GO), addresses[GO], echo, count)
+            return run(client(GO), address, cell, count)
+
+        rows = measure(check_cells(), load, sides)
+    title = "### The agent's `Check`, with its interceptors, and Go's empty echo"
+    text = table.comparisons(rows, 0, None)
+    return f"{title}\n\nTracing is off, and calls are not logged.\n\n{text}"
+
+
+def memory_text(directory: Path, measure: Measure, sides: Sequence[str]) -> str:
+    """Idle connections and parked calls, Go's and ours."""
+    return f"### Memory\n\n{table.costs(memory.measure(directory))}"
+
+
+def shares_text(directory: Path, measure: Measure, sides: Sequence[str]) -> str:
+    """The floor, ttrpc-rust's server and ours under the Go client."""
+    with servers(directory, sides) as addresses:
+        rows = measure(all_cells(), _loaded_by_go(addresses), sides)
+    title = "### Server: shares of the floor and of ttrpc-rust, Go client"
+    paragraphs = [title, *_versions(sides), *table.reached(rows), table.shares(rows)]
+    return "\n\n".join(paragraphs)
+
+
+def pairs_text(directory: Path, measure: Measure, sides: Sequence[str]) -> str:
+    """Each Python library's own client on its own server."""
+    with servers(directory, sides) as addresses:
+
+        def load(side: str, cell: Cell, count: int) -> Sample:
+            return run(client(side), addresses[side], cell, count)
+
+        rows = measure(ping_pong_cells(), load, sides)
+    title = "### Client and server: each library's own client on its own server"
+    return "\n\n".join([title, *_versions(sides), table.shares(rows)])
+
+
+def _loaded_by_go(addresses: dict[str, str]) -> Load:
+    def load(side: str, cell: Cell, count: int) -> Sample:
+        return run(client(GO), addresses[side], cell, count)
+
+    return load
+
+
+def _versions(sides: Sequence[str]) -> list[str]:
+    """Return a sentence with the releases of other libraries, if there are any."""
+    releases = [f"{side} {found}" for side in sides if (found := version(side))]
+    return [f"Releases: {', '.join(releases)}."] if releases else []
+
+
+PARTS: Final = {
+    "server": Part("ttrpc", PEERS, server_text),
+    "client": Part("ttrpc", PEERS, client_text),
+    "agent": Part("ttrpc", PEERS, agent_text),
+    "memory": Part("ttrpc", PEERS, memory_text),
+    "shares": Part("ttrpc-others", (FLOOR, RUST, OURS), shares_text, also=(GO,)),
+    "pairs": Part("ttrpc-others", (GRPC_AIO, GRPCLIB, OURS), pairs_text),
+}
