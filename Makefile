@@ -109,13 +109,13 @@ fmt: $(READY) ## Format the code
 	$(BIN)/ruff check --fix .
 
 .PHONY: protos
-protos: ## Generate the Python of protos/*.proto and ttrpc/envelope.proto
+protos: ## Generate the Python of protos/*.proto and ttrpc/*.proto
 	@mkdir -p $(PROTOS_OUT)
 	$(BIN)/python -m grpc_tools.protoc -Ikata_protos=protos --python_out=$(PROTOS_OUT) --pyi_out=$(PROTOS_OUT) \
 		--plugin=protoc-gen-pyttrpc=$(BIN)/protoc-gen-pyttrpc --pyttrpc_out=$(PROTOS_OUT) protos/*.proto
-	$(BIN)/python -m grpc_tools.protoc -Ittrpc=ttrpc --python_out=$(PROTOS_OUT) --pyi_out=$(PROTOS_OUT) ttrpc/envelope.proto
+	$(BIN)/python -m grpc_tools.protoc -Ittrpc=ttrpc --python_out=$(PROTOS_OUT) --pyi_out=$(PROTOS_OUT) ttrpc/*.proto
 	@# The check that protoc writes allows two major versions of protobuf; three work.
-	@sed -i -e '/import runtime_version/d' -e '/^_runtime_version\./,/^)$$/d' $(PROTOS_OUT)/ttrpc/envelope_pb2.py
+	@sed -i -e '/import runtime_version/d' -e '/^_runtime_version\./,/^)$$/d' $(PROTOS_OUT)/ttrpc/*_pb2.py
 
 .PHONY: docs docs-cli
 docs-cli: $(READY) ## Write docs/cli.md from --help of every command

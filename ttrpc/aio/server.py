@@ -61,6 +61,7 @@ class Server:
         authorize: Callable[[Peer], bool] | None = None,
         connected: ConnectionHook | None = None,
         disconnected: ConnectionHook | None = None,
+        stopping: Callable[[], object] | None = None,
         idle_timeout: float | None = None,
     ) -> None:
         """Set up a server that does not listen yet.
@@ -76,6 +77,8 @@ class Server:
                 the peer is hung up on.
             connected: Called with each connection that is served from now on.
             disconnected: Called when it has ended; `closed` has the cause.
+            stopping: Called when `shutdown` begins, so that calls that would wait for
+                something else can end.
             idle_timeout: Seconds after which a connection is closed on which no call
                 is in flight and no frame arrives, or on which the rest of a frame does
                 not; it may take a quarter more. None leaves them open.
@@ -90,6 +93,7 @@ class Server:
             ("authorize", authorize),
             ("connected", connected),
             ("disconnected", disconnected),
+            ("stopping", stopping),
         ):
             if function is not None and is_coroutine(function):
                 raise TypeError(f"{name}: {function!r} must be a plain function")
@@ -106,6 +110,7 @@ class Server:
         self._authorize = authorize
         self._connected = connected
         self._disconnected = disconnected
+        self._stopping_hook = stopping
         self._served = self._refused = 0
         """Connections so far."""
         self._listeners: list[Listener] = []
@@ -229,7 +234,7 @@ class Server:
         if self._idle_watch is not None:
             self._idle_watch.start()
         self._empty.clear()
-        _call_hook(self._connected, connection)
+        _call_hook("connection", self._connected, connection)
         return connection
 
     def _refusal(self, peer: Peer) -> str | None:
@@ -283,6 +288,7 @@ class Server:
         whether all were answered.
         """
         self._close_listeners()
+        _call_hook("stopping", self._stopping_hook)
         for session in list(self._sessions):
             session.drain()
         try:
@@ -331,7 +337,7 @@ class Server:
         task.add_done_callback(self._ending.discard)
         if not self._sessions:
             self._empty.set()
-        _call_hook(self._disconnected, connection)
+        _call_hook("connection", self._disconnected, connection)
 
     def _close_listeners(self) -> None:
         self._closed = True
@@ -341,9 +347,11 @@ class Server:
         self._listeners.clear()
 
 
-def _call_hook(hook: ConnectionHook | None, connection: ServedConnection) -> None:
+def _call_hook(
+    name: str, hook: Callable[..., object] | None, *connection: ServedConnection
+) -> None:
     if hook is not None:
         try:
-            hook(connection)
+            hook(*connection)
         except Exception:
-            log.exception("connection hook failed")
+            log.exception("%s hook failed", name)

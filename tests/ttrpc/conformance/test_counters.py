@@ -16,7 +16,17 @@ from google.protobuf.wrappers_pb2 import BytesValue, Int32Value, UInt64Value
 from bench.ttrpc.service import services
 from tests.helpers.peer import ECHO, echo, nap, wait_for
 from tests.helpers.wire import DATA, Frame, Wire, request
-from ttrpc import CallContext, Closed, Code, Limits, Method, StatusError
+from ttrpc import (
+    BoundService,
+    CallContext,
+    Cardinality,
+    Closed,
+    Code,
+    Limits,
+    Method,
+    Service,
+    StatusError,
+)
 from ttrpc.aio import Client, ServedConnection, Server
 from ttrpc.aio.testing import connected
 
@@ -190,9 +200,31 @@ async def test_a_hook_that_fails_is_logged(caplog: pytest.LogCaptureFixture) -> 
     assert caplog.messages == 2 * ["connection hook failed"]
 
 
-@pytest.mark.parametrize("name", ["connected", "disconnected"])
+async def test_a_server_tells_that_it_stops(caplog: pytest.LogCaptureFixture) -> None:
+    """Before calls are refused, and also if the function fails."""
+    started, ending = asyncio.Event(), asyncio.Event()
+
+    def stop() -> None:
+        ending.set()
+        raise ValueError
+
+    async def wait(stream: Any, context: CallContext) -> None:
+        started.set()
+        await ending.wait()
+
+    method = Method.raw("demo.Wait", "Wait", Cardinality.STREAM_STREAM)
+    service = Service("demo.Wait", {"Wait": method})
+    server = Server([BoundService(service, {"Wait": wait})], stopping=stop)
+    async with connected(server) as client, client.open_stream(method) as stream:
+        await started.wait()
+        assert await server.shutdown()
+        assert await stream.recv() is None
+    assert caplog.messages == ["stopping hook failed"]
+
+
+@pytest.mark.parametrize("name", ["connected", "disconnected", "stopping"])
 async def test_a_hook_cannot_be_awaited(name: str) -> None:
-    async def hook(connection: ServedConnection) -> None:
+    async def hook(*_: object) -> None:
         pass
 
     with pytest.raises(TypeError, match=f"^{name}: .* must be a plain function$"):
