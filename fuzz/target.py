@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
+import re
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -67,7 +69,7 @@ class Target:
                     agent_pb2.RemoveContainerRequest(container_id=container_id),
                 )
             )
-        await self.reset()
+        await self.reset(_own_cgroup(created.OCI.Linux.CgroupsPath or NAME))
         left: dict[str, object] = {}
         for _ in range(100):
             left = Left.of(self._pid).without(before)
@@ -76,20 +78,27 @@ class Target:
             await asyncio.sleep(0.02)
         raise AssertionError(f"left or lost: {left}")
 
-    async def reset(self) -> Left:
-        """Make the sandbox anew, without files that were copied."""
+    async def reset(self, own_cgroup: str = "/") -> Left:
+        """Make the sandbox anew, without files that were copied.
+
+        The cgroups around those of containers stay for the next container, and are
+        removed here. A path that ends in `own_cgroup` was a container's own, and stays.
+        """
         await self.client.create_sandbox("fuzz", share_pids=False)
         for directory in ("shared", "sandbox", "watchable"):
             with contextlib.suppress(FileNotFoundError):
                 shutil.rmtree(self._root / directory)
-        self._remove_pods()
+        self._remove_pods(own_cgroup)
         return Left.of(self._pid)
 
-    def _remove_pods(self) -> None:
-        """Remove the cgroups around those of containers, which stay for the next."""
-        for path in Path(f"/proc/{self._pid}/root/sys/fs/cgroup").glob("*/*/"):
-            with contextlib.suppress(OSError):
-                path.rmdir()
+    def _remove_pods(self, own_cgroup: str) -> None:
+        # The hierarchies themselves stay: rmdir(2) would detach the guest's mounts,
+        # since they are not mounted in the namespace of this process.
+        for group in Path(f"/proc/{self._pid}/root/sys/fs/cgroup").glob("*/*/"):
+            for path, _, _ in os.walk(group, topdown=False):
+                if not path.endswith(own_cgroup):
+                    with contextlib.suppress(OSError):
+                        os.rmdir(path)
 
     async def send(self, call: Call) -> None:
         """Make a call and check its answer. Raises `AssertionError`."""
@@ -110,3 +119,8 @@ class Target:
         assert text.isprintable(), says
         assert len(text) <= TEXT_LIMIT, says
         self.codes[code] = self.codes.get(code, 0) + 1
+
+
+def _own_cgroup(cgroups_path: str) -> str:
+    """Return the end of the path of a container's own cgroup, of either form."""
+    return "/" + "/".join(part for part in re.split("[/:]", cgroups_path) if part)
