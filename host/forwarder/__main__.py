@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import grp
 import logging
 import os
 import signal
@@ -22,7 +23,7 @@ from kata_agent.version import VERSION
 from kata_host.forwarder.collector_address import CollectorAddress
 from kata_host.forwarder.json_lines import MAX_SIZE, JsonLines
 from kata_host.forwarder.listen import SOCKET_MODE, TraceListener, listen
-from kata_host.forwarder.privileges import drop_privileges, give_to_group
+from kata_host.forwarder.privileges import drop_privileges
 from kata_host.forwarder.relay import Relay
 from kata_host.forwarder.sink import Sink
 from kata_host.forwarder.tee import Tee
@@ -57,7 +58,9 @@ async def _run(arguments: argparse.Namespace) -> int:
         loop.add_signal_handler(number, stop.set)
     async with AsyncExitStack() as stack:
         sink = _open_sink(arguments, stack)
-        listeners = [_listen(address, arguments, stack) for address in arguments.listen]
+        listeners = [
+            await _listen(address, arguments, stack) for address in arguments.listen
+        ]
         if os.geteuid() == 0:
             drop_privileges(arguments.user)
         limits = TraceServerLimits(guest_connections=arguments.guest_connections)
@@ -81,17 +84,17 @@ def _open_sink(arguments: argparse.Namespace, stack: AsyncExitStack) -> Sink:
     return relay if file is None else Tee(relay, file)
 
 
-def _listen(
+async def _listen(
     address: str, arguments: argparse.Namespace, stack: AsyncExitStack
 ) -> TraceListener:
-    listener = listen(address, mode=arguments.socket_mode)
+    group = -1
+    if arguments.socket_group is not None:
+        group = grp.getgrnam(arguments.socket_group).gr_gid
+    listener = await listen(address, mode=arguments.socket_mode, group=group)
     stack.callback(listener.socket.close)
     name = listener.socket.getsockname()
     if isinstance(name, str):
-        path = Path(name)
-        stack.callback(_remove, path)
-        if arguments.socket_group is not None:
-            give_to_group(path, arguments.socket_group)
+        stack.callback(_remove, Path(name))
     return listener
 
 

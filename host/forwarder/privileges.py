@@ -3,11 +3,9 @@
 
 from __future__ import annotations
 
-import grp
 import importlib
 import os
 import pwd
-from pathlib import Path
 from typing import Final
 
 LATE_IMPORTS: Final = ("concurrent.futures.thread", "encodings.idna")
@@ -26,8 +24,3 @@ def drop_privileges(user: str) -> None:
     os.setgroups([])
     os.setgid(entry.pw_gid)
     os.setuid(entry.pw_uid)
-
-
-def give_to_group(path: Path, group: str) -> None:
-    """Give a socket to a group. Raises `KeyError` for an unknown group."""
-    os.chown(path, -1, grp.getgrnam(group).gr_gid, follow_symlinks=False)

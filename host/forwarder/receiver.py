@@ -41,7 +41,7 @@ class Receiver:
         max_spans: int = MAX_SPANS,
         max_bytes: int = MAX_BYTES,
     ) -> None:
-        self._path = Path(path)
+        self._path = Path(path).absolute()
         self._limits = limits
         self._max_spans = max_spans
         self._bytes_left = max_bytes
@@ -50,7 +50,7 @@ class Receiver:
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
-        listener = listen_unix(self._path)
+        listener = await listen_unix(self._path)
         self._stack.callback(self._path.unlink, missing_ok=True)
         await self._stack.enter_async_context(
             TraceServer([listener], self, limits=self._limits)

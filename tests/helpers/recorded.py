@@ -64,7 +64,7 @@ async def tapped(
     async with serving(path) as target:
         tap = Tap(parse_address(target), apis, lines.append, redacts=redacts, port=port)
         address = listen or f"unix://{path}/tap.sock"
-        tap.start(parse_address(address))
+        await tap.start(parse_address(address))
         try:
             yield address
         finally:

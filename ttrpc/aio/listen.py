@@ -3,18 +3,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import errno
 import fcntl
 import os
 import socket
 import stat
-import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator
 from typing import Final
 
 from ttrpc.address import Address, HybridVsockAddress, UnixAddress, parse_address
 from ttrpc.aio.dial import connect_unix
+from ttrpc.aio.socket_file import set_rights
 
 BACKLOG: Final = 512
 """Connections that may wait to be accepted (man 2 listen)."""
@@ -23,7 +24,7 @@ LOCK_PAUSE: Final = 0.002
 """Seconds; all pauses together are a tenth of one."""
 
 
-def listen(
+async def listen(
     address: Address | str,
     *,
     mode: int | None = None,
@@ -32,7 +33,8 @@ def listen(
 ) -> socket.socket:
     """Return a nonblocking listening socket.
 
-    The file of a unix socket that a dead server left behind is replaced.
+    The file of a unix socket that a dead server left behind is replaced. Waits, for a
+    tenth of a second at most, while another server does the same in that directory.
 
     Args:
         mode: Permissions of a unix socket's file; None takes the umask. Whoever may
@@ -49,16 +51,28 @@ def listen(
         address = parse_address(address)
     if isinstance(address, HybridVsockAddress):
         raise ValueError(f"address '{address}': only the VMM listens there")
-    if isinstance(address, UnixAddress) and not address.path.startswith("@"):
-        return _listen_on_file(address, mode, owner, backlog)
-    if mode is not None or owner is not None:
+    is_file = isinstance(address, UnixAddress) and not address.path.startswith("@")
+    if not is_file and (mode is not None or owner is not None):
         raise ValueError(f"address '{address}': has no file for a mode or an owner")
-    if isinstance(address, UnixAddress):
-        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        name: str | tuple[int, int] = address.sockaddr
-    else:
-        sock = socket.socket(socket.AF_VSOCK, socket.SOCK_STREAM)
-        name = (address.cid, address.port)
+    try:
+        if isinstance(address, UnixAddress) and is_file:
+            return await _listen_on_file(address, mode, owner, backlog)
+        if isinstance(address, UnixAddress):
+            return _listen_on_name(socket.AF_UNIX, address.sockaddr, backlog)
+        return _listen_on_name(socket.AF_VSOCK, (address.cid, address.port), backlog)
+    except OSError as exc:
+        if exc.filename is not None:
+            raise
+        # The kernel's error does not name the address. Python's, of a name that is too
+        # long, has no number either.
+        number, reason = exc.errno or errno.EINVAL, exc.strerror or str(exc)
+        raise OSError(number, reason, str(address)) from exc
+
+
+def _listen_on_name(
+    family: socket.AddressFamily, name: str | tuple[int, int], backlog: int
+) -> socket.socket:
+    sock = socket.socket(family, socket.SOCK_STREAM)
     try:
         sock.bind(name)
         _start(sock, backlog)
@@ -68,7 +82,7 @@ def listen(
     return sock
 
 
-def _listen_on_file(
+async def _listen_on_file(
     address: UnixAddress,
     mode: int | None,
     owner: tuple[int, int] | None,
@@ -77,15 +91,16 @@ def _listen_on_file(
     path = address.path
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
-        with _locked(os.path.dirname(path)):
+        if mode is not None:
+            # The file gets the mode of the socket, less the umask (unix_bind_bsd in
+            # net/unix/af_unix.c): it is never open to more users than it should be.
+            os.fchmod(sock.fileno(), mode)
+        async with _locked(os.path.dirname(path)):
             _remove_stale(address)
             sock.bind(path)
             try:
                 # Nobody can connect before the socket listens.
-                if owner is not None:
-                    os.chown(path, *owner, follow_symlinks=False)
-                if mode is not None:
-                    os.chmod(path, mode)
+                set_rights(path, mode, owner)
                 _start(sock, backlog)
             except BaseException:
                 os.unlink(path)
@@ -101,8 +116,8 @@ def _start(sock: socket.socket, backlog: int) -> None:
     sock.setblocking(False)
 
 
-@contextlib.contextmanager
-def _locked(directory: str) -> Iterator[None]:
+@contextlib.asynccontextmanager
+async def _locked(directory: str) -> AsyncIterator[None]:
     """Let one server at a time look for a stale file there and put its own in place.
 
     Otherwise two that start at once may each find the stale file, and the second would
@@ -117,26 +132,26 @@ def _locked(directory: str) -> Iterator[None]:
         yield  # A directory that may be written but not read: there is no lock.
         return
     try:
-        _lock(fd, directory)
+        await _lock(fd, directory)
         yield
     finally:
         os.close(fd)
 
 
-def _lock(fd: int, directory: str) -> None:
+async def _lock(fd: int, directory: str) -> None:
     """Take the lock, which other servers keep for less than a millisecond."""
     for _ in range(LOCK_ATTEMPTS):
         with contextlib.suppress(BlockingIOError):
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
             return
-        time.sleep(LOCK_PAUSE)
+        await asyncio.sleep(LOCK_PAUSE)
     raise BlockingIOError(errno.EAGAIN, "locked by another program", directory)
 
 
 def _remove_stale(address: UnixAddress) -> None:
     """Remove the socket file that no server listens on any more."""
     with contextlib.suppress(FileNotFoundError):
-        if not stat.S_ISSOCK(os.stat(address.path).st_mode):
+        if not stat.S_ISSOCK(os.lstat(address.path).st_mode):
             return
         try:
             connect_unix(address).close()

@@ -194,11 +194,13 @@ class Server:
             sock, owns_file = where, False
             sock.setblocking(False)
         else:
-            sock = listen(where, mode=mode, owner=owner, backlog=backlog)
+            sock = await listen(where, mode=mode, owner=owner, backlog=backlog)
             owns_file = True
-        self._listeners.append(
-            Listener(sock, accepted=self._serve, owns_file=owns_file)
-        )
+        listener = Listener(sock, accepted=self._serve, owns_file=owns_file)
+        if self._closed:  # While it waited.
+            listener.close()
+            raise ServerClosed("server: closed")
+        self._listeners.append(listener)
 
     def serve_connection(self, sock: socket.socket) -> ServedConnection:
         """Serve a connected socket, which the server owns from now on.

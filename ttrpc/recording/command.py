@@ -44,7 +44,7 @@ def tap(options: argparse.Namespace) -> int:
         ended = asyncio.Event()
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, ended.set)
-        tap.start(listen)
+        await tap.start(listen)
         known = ", ".join(api.name for api in apis) or "none"
         print(f"tap: listening on {listen}; known APIs: {known}", file=sys.stderr)
         try:

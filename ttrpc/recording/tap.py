@@ -58,7 +58,7 @@ class Tap:
         self._listener: Listener | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def start(self, address: Address) -> None:
+    async def start(self, address: Address) -> None:
         """Listen on `address`; a hybrid vsock's is the unix socket in the VMM's place.
 
         Raises:
@@ -66,7 +66,7 @@ class Tap:
         """
         if isinstance(address, HybridVsockAddress):
             address = UnixAddress(address.path)
-        sock = listen(address)
+        sock = await listen(address)
         self._listener = Listener(sock, accepted=self._accepted, owns_file=True)
 
     async def close(self) -> None:

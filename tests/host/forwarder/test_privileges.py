@@ -3,28 +3,16 @@
 
 from __future__ import annotations
 
-import os
 import pwd
 import subprocess
 import sys
 from pathlib import Path
 
-from kata_host.forwarder.privileges import give_to_group
 from kata_tracing.span import span
 from kata_tracing.tracing import Tracing
 from tests.helpers.collector import FORWARDER, program
 from tests.helpers.namespace import require_root
 from tests.helpers.trace_port import FakeCollector
-
-
-def test_a_link_in_a_sockets_place_is_not_followed(tmp_path: Path) -> None:
-    require_root()
-    target, link = tmp_path / "target", tmp_path / "port"
-    target.write_text("")
-    link.symlink_to(target)
-    give_to_group(link, "daemon")
-    assert target.stat().st_gid == os.getgid()
-    assert link.lstat().st_gid != os.getgid()
 
 
 def status_of(pid: int) -> dict[str, list[str]]:

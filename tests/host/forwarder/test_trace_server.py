@@ -55,7 +55,7 @@ class Guest:
 async def guest(tmp_path: Path) -> AsyncIterator[Guest]:
     sink = Sink()
     path = tmp_path / "guest.sock_10240"
-    async with TraceServer([listen_unix(path)], sink, limits=LIMITS):
+    async with TraceServer([await listen_unix(path)], sink, limits=LIMITS):
         yield Guest(path, sink)
 
 
@@ -144,7 +144,7 @@ async def test_a_hostile_guest_does_not_hinder_another(tmp_path: Path) -> None:
     """The hostile guest holds connections half-way into requests, and opens more."""
     sink = Sink()
     bad, good = Guest(tmp_path / "bad", sink), Guest(tmp_path / "good", sink)
-    listeners = [listen_unix(bad.path), listen_unix(good.path)]
+    listeners = [await listen_unix(it.path) for it in (bad, good)]
     limits = TraceServerLimits(guest_connections=3, connections=20)
     request = format_request("/v1/traces", b"body", PROTOBUF)
     async with TraceServer(listeners, sink, limits=limits):
@@ -164,7 +164,7 @@ async def test_a_hostile_guest_does_not_hinder_another(tmp_path: Path) -> None:
 async def test_all_guests_together_are_limited(tmp_path: Path) -> None:
     sink = Sink()
     guests = [Guest(tmp_path / str(n), sink) for n in range(4)]
-    listeners = [listen_unix(guest.path) for guest in guests]
+    listeners = [await listen_unix(guest.path) for guest in guests]
     limits = TraceServerLimits(guest_connections=2, connections=3)
     request = format_request("/v1/traces", b"body", PROTOBUF)
     async with TraceServer(listeners, sink, limits=limits):

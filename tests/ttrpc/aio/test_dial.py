@@ -61,7 +61,7 @@ async def test_a_server_that_starts_late_is_reached(tmp_path: Path) -> None:
     path = tmp_path / "late.sock"
     connecting = asyncio.ensure_future(dial(f"unix://{path}", timeout=10))
     await asyncio.sleep(0)
-    with listen(f"unix://{path}"):
+    with await listen(f"unix://{path}"):
         (await connecting).close()
 
 

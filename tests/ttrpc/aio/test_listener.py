@@ -46,7 +46,7 @@ def connect(path: Path) -> socket.socket:
 async def test_each_connection_is_handed_on(tmp_path: Path, accepted: Accepted) -> None:
     path = tmp_path / "a.sock"
     listener = Listener(
-        listen(f"unix://{path}"), accepted=accepted.append, owns_file=True
+        await listen(f"unix://{path}"), accepted=accepted.append, owns_file=True
     )
     with connect(path), connect(path), connect(path):
         await accepted.until(3)
@@ -59,7 +59,7 @@ async def test_a_file_that_is_not_its_own_stays(
     tmp_path: Path, accepted: Accepted
 ) -> None:
     path = tmp_path / "a.sock"
-    sock = listen(f"unix://{path}")
+    sock = await listen(f"unix://{path}")
     Listener(sock, accepted=accepted.append, owns_file=False).close()
     assert path.is_socket()
     assert sock.fileno() == -1
@@ -74,7 +74,9 @@ async def test_it_can_be_closed_by_a_connection(
         accepted.append(sock)
         listener.close()
 
-    listener = Listener(listen(f"unix://{path}"), accepted=take_one, owns_file=True)
+    listener = Listener(
+        await listen(f"unix://{path}"), accepted=take_one, owns_file=True
+    )
     with connect(path), connect(path):
         await accepted.until(1)
         await asyncio.sleep(0)
@@ -86,7 +88,7 @@ async def test_without_file_descriptors_it_tries_again_later(
 ) -> None:
     path = tmp_path / "a.sock"
     listener = Listener(
-        listen(f"unix://{path}"), accepted=accepted.append, owns_file=True
+        await listen(f"unix://{path}"), accepted=accepted.append, owns_file=True
     )
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     with connect(path):
@@ -111,7 +113,7 @@ async def test_a_listener_that_waits_to_try_again_can_be_closed(
 ) -> None:
     path = tmp_path / "a.sock"
     listener = Listener(
-        listen(f"unix://{path}"), accepted=accepted.append, owns_file=True
+        await listen(f"unix://{path}"), accepted=accepted.append, owns_file=True
     )
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     with connect(path):

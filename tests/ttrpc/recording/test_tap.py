@@ -99,7 +99,7 @@ async def test_a_hybrid_address_works_on_both_sides(tmp_path: Path) -> None:
     inner = f"hvsock://{tmp_path}/vm.sock:7"
     async with tapped(tmp_path, lines, API, listen=inner, port=7):
         outer = Tap(parse_address(inner), [API], lines.append, redacts=True)
-        outer.start(parse_address(f"unix://{tmp_path}/outer.sock"))
+        await outer.start(parse_address(f"unix://{tmp_path}/outer.sock"))
         async with await Client.connect(f"unix://{tmp_path}/outer.sock") as client:
             answer = await client.call(ECHO["Len"], BytesValue(value=b"four"))
         await outer.close()
@@ -120,7 +120,7 @@ async def test_a_client_of_a_server_that_is_away_is_hung_up(tmp_path: Path) -> N
     lines: list[Mapping[str, Any]] = []
     target = parse_address(f"unix://{tmp_path}/nobody.sock")
     tap = Tap(target, [API], lines.append, redacts=True)
-    tap.start(parse_address(f"unix://{tmp_path}/tap.sock"))
+    await tap.start(parse_address(f"unix://{tmp_path}/tap.sock"))
     async with await Client.connect(f"unix://{tmp_path}/tap.sock") as client:
         with pytest.raises(Closed):
             await echo(client, b"hi")
