@@ -19,12 +19,13 @@ from kata_agent.options.table import FLAGS, OPTIONS, WITHOUT_EFFECT
 from kata_host.ctl.__main__ import make_parser
 from tests.helpers.documented_names import is_missing, names
 from tests.helpers.namespace import require_root
+from tests.helpers.page_programs import BLOCK, check_commands, has_programs, write_files
 from tests.helpers.source_tree import ROOT
 
-EXAMPLES: Final = ("ttrpc.md", "sansio.md")
-"""Pages below docs/ whose programs and commands are run."""
-BLOCK: Final = re.compile(r"^```(\w+)\n(.*?)^```$", re.M | re.S)
-FILE: Final = re.compile(r"(?:#|//) (\S+)\n")
+TTRPC: Final = ROOT / "docs" / "ttrpc"
+PROGRAMS: Final = sorted(
+    page.relative_to(TTRPC) for page in TTRPC.rglob("*.md") if has_programs(page)
+)
 LINK: Final = re.compile(r"\]\(([^)#]+)[^)]*\)")
 PAGES: Final = sorted(
     path.relative_to(ROOT)
@@ -37,35 +38,11 @@ PAGES: Final = sorted(
 )
 
 
-@pytest.mark.parametrize("page", EXAMPLES)
-def test_the_examples_of_ttrpc_run(tmp_path: Path, page: str) -> None:
+@pytest.mark.parametrize("page", PROGRAMS, ids=str)
+def test_the_programs_of_the_pages_on_ttrpc_run(tmp_path: Path, page: Path) -> None:
     """Take the page's files as they are; its commands print the lines shown."""
-    commands: list[str] = []
-    shown: list[str] = []
-    for language, text in BLOCK.findall((ROOT / "docs" / page).read_text()):
-        if language == "text":
-            continue
-        if language == "console":
-            for line in text.splitlines():
-                if line.startswith("$ "):
-                    commands.append(line[2:])
-                else:
-                    shown.append(line)
-        else:
-            name = FILE.match(text)
-            assert name, "a file's first line says its name"
-            (tmp_path / name[1]).write_text(text)
-    programs = Path(sys.executable).parent
-    result = subprocess.run(
-        ["bash", "-c", "\n".join(commands)],
-        cwd=tmp_path,
-        env={**os.environ, "PATH": f"{programs}:{os.environ['PATH']}"},
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
-    assert not result.stderr
-    assert result.stdout.splitlines() == shown
+    write_files(TTRPC / page, tmp_path)
+    check_commands(TTRPC / page, tmp_path)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=str)

@@ -4,7 +4,8 @@
 `start_call` and `open_stream` put a Request into the outbox. Frames from the server go
 in through `receive_frame`, which calls the methods of `ClientEvents`. The server is not
 trusted: frames for calls that have ended are ignored, and a frame that breaks the
-protocol ends its call. `docs/sansio.md` describes how an I/O layer drives this class.
+protocol ends its call. `docs/ttrpc/sansio.md` describes how an I/O layer drives this
+class.
 """
 
 from __future__ import annotations

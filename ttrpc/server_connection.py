@@ -4,7 +4,7 @@
 Frames go in through `receive_frame`, which calls the methods of `ServerEvents` and puts
 refusals into the outbox. The `send_*` methods put their frames there too. No method
 raises because of the peer: its mistakes are answered on their stream, with Go's codes
-and texts. `docs/sansio.md` describes how an I/O layer drives this class.
+and texts. `docs/ttrpc/sansio.md` describes how an I/O layer drives this class.
 """
 
 from __future__ import annotations
