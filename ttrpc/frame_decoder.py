@@ -22,6 +22,7 @@ from ttrpc.frame import (
     Oversized,
     ReceivedFrame,
 )
+from ttrpc.freed_memory import keep_freed_memory
 from ttrpc.share import Share
 
 LARGE: Final = 16 << 10
@@ -155,6 +156,8 @@ class FrameDecoder:
     def _grow(self, size: int, filled: bytes | memoryview) -> None:
         """Move to a buffer of `size` bytes, or of the payload's if that is less."""
         size = min(size, self._length)
+        if size > FIRST_BUFFER:
+            keep_freed_memory()
         if self._share is not None:
             if not self._share.take(size - self._reserved):
                 self.release()
