@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Ending what is under way on an object, because the object is to be removed."""
+"""Ending what is under way on an object, because it is to be removed or killed."""
 
 from __future__ import annotations
 
@@ -18,9 +18,10 @@ class Interruption:
     is undone by the block itself, or by the removal.
     """
 
-    def __init__(self, subject: str) -> None:
-        """`subject` begins the messages: `container 'a1'`."""
+    def __init__(self, subject: str, because: str = "it is being removed") -> None:
+        """`subject` begins the messages, `container 'a1'`, and `because` ends them."""
         self._subject: Final = subject
+        self._because: Final = because
         self._steps: set[asyncio.Timeout] = set()
         self._idle = asyncio.Event()
         self._idle.set()
@@ -30,7 +31,7 @@ class Interruption:
     async def step(self, name: str) -> AsyncIterator[None]:
         """Run the block as a step. Raises `InvalidState` if it is interrupted."""
         if self.has_begun:
-            raise InvalidState(f"{self._subject}: cannot {name}, it is being removed")
+            raise InvalidState(f"{self._subject}: cannot {name}, {self._because}")
         step = asyncio.timeout(None)
         try:
             async with step:
@@ -44,7 +45,7 @@ class Interruption:
             if not step.expired():
                 raise
             raise InvalidState(
-                f"{self._subject}: {name} ended, because it is being removed"
+                f"{self._subject}: {name} ended, because {self._because}"
             ) from error
         finally:
             if not self._steps:

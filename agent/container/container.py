@@ -232,7 +232,10 @@ class Container:
             raise Internal(f"container {self.id!r}: start failed: {error}") from error
 
     async def exec(self, exec_id: str, process: Spec, streams: StreamPorts) -> None:
-        """Start another process, whose spec is already adapted."""
+        """Start another process, whose spec is already adapted.
+
+        Its id is kept by `ProcessTable.begin_start`.
+        """
         if (cwd := process["cwd"]) != "/":
             cwd = await blocking(resolve_before, self.id, cwd, self.proc / "root")
 
@@ -244,13 +247,10 @@ class Container:
                     await self._check_directory(cwd, child)
             return child
 
-        with (
-            self.processes.reserve(exec_id),
-            span(
-                "process.exec",
-                {semconv.CONTAINER_ID: self.id, semconv.EXEC_ID: exec_id},
-                subsystem="container",
-            ),
+        with span(
+            "process.exec",
+            {semconv.CONTAINER_ID: self.id, semconv.EXEC_ID: exec_id},
+            subsystem="container",
         ):
             async with self._held(process):
                 child = await self._launch(
@@ -345,17 +345,20 @@ class Container:
     async def signal(self, exec_id: str, number: int) -> None:
         """Send signal `number` to one process.
 
-        SIGKILL without an exec id goes to every process of the container. SIGTERM to an
-        init that would ignore it becomes SIGKILL. A signal to a process that has ended
-        is dropped. Raises `InvalidArgument` for an unknown signal, and `NotFound`.
+        SIGKILL without an exec id goes to every process of the container. SIGKILL ends
+        the start of a process that is being started. SIGTERM to an init that would
+        ignore it becomes SIGKILL. A signal to a process that has ended is dropped.
+        Raises `InvalidArgument` for an unknown signal, and `NotFound`.
         """
         if not 0 <= number < signal.NSIG:
             raise InvalidArgument(f"container {self.id!r}: no signal {number}")
         if not exec_id and number == signal.SIGKILL:
             await self.kill()
             return
+        is_init = exec_id in ("", self.id)
+        if number == signal.SIGKILL and self._kill_start(exec_id, is_init=is_init):
+            return
         process = self.processes.find(exec_id)
-        is_init = process.exec_id == self.id
         if number == signal.SIGTERM and is_init:
             if process.state is ProcessState.RUNNING and ignores_term(
                 self._proc, process.pid
@@ -368,8 +371,21 @@ class Container:
         if number == signal.SIGKILL and not self.lifecycle.state.is_paused:
             await self.cgroup.thaw_nested(process.wait)
 
+    def _kill_start(self, exec_id: str, *, is_init: bool) -> bool:
+        """End the start of a process; tell whether that is all there is of it."""
+        if not is_init:
+            return self.processes.kill_start(exec_id)
+        self.lifecycle.kill()
+        return self.lifecycle.state is ContainerState.CREATING
+
     async def kill(self) -> None:
-        """Send SIGKILL to every process of the container, frozen or not."""
+        """Send SIGKILL to every process of the container, frozen or not.
+
+        What is being started ends too.
+        """
+        if not self.lifecycle.is_interrupted:
+            self.lifecycle.kill()
+            self.processes.kill_starts()
         if self.owns_cgroup:
             await self.cgroup.kill()
 

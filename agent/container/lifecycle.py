@@ -42,6 +42,7 @@ class Lifecycle:
         self._state = ContainerState.CREATING
         self._changing: ContainerEvent | None = None
         self._removal = Interruption(f"container {container_id!r}")
+        self._kill = Interruption(f"container {container_id!r}", "it was killed")
 
     @property
     def state(self) -> ContainerState:
@@ -67,11 +68,15 @@ class Lifecycle:
     async def step(self, event: ContainerEvent) -> AsyncIterator[None]:
         """Work on the container in the block, which its removal interrupts.
 
-        Raises what `check` raises, and `InvalidState` for a block that is interrupted,
-        or that fails because the container ends or is frozen.
+        SIGKILL interrupts what brings its init to the program. Raises what `check`
+        raises, and `InvalidState` for a block that is interrupted, or that fails
+        because the container ends or is frozen.
         """
         self.check(event)
-        async with self._removal.step(event):
+        async with contextlib.AsyncExitStack() as stack:
+            await stack.enter_async_context(self._removal.step(event))
+            if event in _BEFORE_THE_PROGRAM:
+                await stack.enter_async_context(self._kill.step(event))
             try:
                 yield
             except (Internal, NotFound, Timeout, Unavailable, OSError) as error:
@@ -102,6 +107,14 @@ class Lifecycle:
     def interrupt(self) -> None:
         """Interrupt every step, and let none begin: the container is to be removed."""
         self._removal.begin()
+
+    def kill(self) -> None:
+        """Interrupt the creation or the start, and let none begin: it was killed."""
+        self._kill.begin()
+
+    @property
+    def is_interrupted(self) -> bool:
+        return self._removal.has_begun
 
     async def wait_for_steps(self) -> None:
         """Return when no step is under way."""

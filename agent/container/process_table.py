@@ -9,12 +9,11 @@ never reads costs a bounded number of descriptors.
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
 from typing import Final
 
 from kata_agent.container.process import Process, ProcessState
 from kata_agent.errors import AlreadyExists, NotFound
+from kata_agent.interruption import Interruption
 
 UNREAD_LIMIT: Final = 16
 """Processes that have been waited for and whose output is kept."""
@@ -26,28 +25,45 @@ class ProcessTable:
     def __init__(self, container_id: str) -> None:
         self._container_id = container_id
         self._processes: dict[str, Process] = {}
-        self._reserved: set[str] = set()
+        self._starts: dict[str, Interruption] = {}
         self._unread: dict[str, Process] = {}
 
     def _key(self, exec_id: str) -> str:
         return exec_id or self._container_id
 
-    @contextlib.contextmanager
-    def reserve(self, exec_id: str) -> Iterator[None]:
-        """Keep an id, during the block, for a process that is being started.
+    def begin_start(self, exec_id: str) -> Interruption:
+        """Keep an id for an exec that is being started, until `end_start`.
 
-        Raises `AlreadyExists` if another process has it.
+        The start is to be a step of what is returned, so that SIGKILL ends the start.
+        Raises `AlreadyExists` if another process has the id.
         """
         key = self._key(exec_id)
-        if key in self._processes or key in self._reserved:
+        if key in self._processes or key in self._starts:
             raise AlreadyExists(
                 f"container {self._container_id!r}: exec id {exec_id!r} already exists"
             )
-        self._reserved.add(key)
-        try:
-            yield
-        finally:
-            self._reserved.discard(key)
+        start = Interruption(
+            f"container {self._container_id!r}: process {exec_id!r}", "it was killed"
+        )
+        self._starts[key] = start
+        return start
+
+    def end_start(self, exec_id: str) -> None:
+        """Free an id that `begin_start` has kept; a process that runs has it by now."""
+        del self._starts[self._key(exec_id)]
+
+    def kill_start(self, exec_id: str) -> bool:
+        """End the start of an exec, if it is under way; tell whether it is."""
+        key = self._key(exec_id)
+        if key in self._processes or key not in self._starts:
+            return False
+        self._starts[key].begin()
+        return True
+
+    def kill_starts(self) -> None:
+        """End every start that is under way."""
+        for start in self._starts.values():
+            start.begin()
 
     def add(self, process: Process) -> None:
         """Add a process that runs."""

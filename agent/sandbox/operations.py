@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 log = logging.getLogger(__name__)
@@ -23,12 +23,19 @@ class Operations:
         """Return the result of `operation`; a cancelled caller leaves it running."""
         return await self._result(self.start(operation))
 
-    async def attend(self, operation: Coroutine[Any, Any, T]) -> T:
+    async def attend(
+        self,
+        operation: Coroutine[Any, Any, T],
+        ended: Callable[[], None] = lambda: None,
+    ) -> T:
         """Return the result of `operation`; a cancelled caller ends it.
 
         The caller does not wait until the operation has taken back what it has begun.
+        `ended` is called after that, also if the operation never began.
         """
         task = self.start(operation)
+        # Before the caller goes on, whose callback comes later.
+        task.add_done_callback(lambda _: ended())
         try:
             return await self._result(task)
         except asyncio.CancelledError:

@@ -251,32 +251,37 @@ class Sandbox:
         process = exec_to_oci(request.process)
         if "env" in process:
             process["env"] = translate(process["env"], container.pci_addresses)
-        async with container.lifecycle.step(ContainerEvent.EXEC):
-            await blocking(
-                prepare_exec,
-                process,
-                ExecTarget(
-                    id=container.id,
-                    init=container.spec["process"],
-                    requested=container.requested,
-                    root=container.proc / "root",
-                ),
-                string_user=request.string_user,
-                cgroup_files=self._builder.cgroup_files,
-                paths=self._guest.paths,
-            )
         streams = StreamPorts(
             request.stdin_port, request.stdout_port, request.stderr_port
         )
 
-        async def start() -> None:
-            async with (
-                container.lifecycle.step(ContainerEvent.EXEC),
-                self._runtime_limit.slot(),
-            ):
-                await container.exec(request.exec_id, process, streams)
+        start = container.processes.begin_start(request.exec_id)
 
-        await self._operations.attend(start())
+        async def run() -> None:
+            async with (
+                start.step("start"),
+                container.lifecycle.step(ContainerEvent.EXEC),
+            ):
+                await blocking(
+                    prepare_exec,
+                    process,
+                    ExecTarget(
+                        id=container.id,
+                        init=container.spec["process"],
+                        requested=container.requested,
+                        root=container.proc / "root",
+                    ),
+                    string_user=request.string_user,
+                    cgroup_files=self._builder.cgroup_files,
+                    paths=self._guest.paths,
+                )
+                async with self._runtime_limit.slot():
+                    await container.exec(request.exec_id, process, streams)
+
+        # The id is kept from this turn of the loop on, for a SIGKILL that comes next.
+        await self._operations.attend(
+            run(), ended=lambda: container.processes.end_start(request.exec_id)
+        )
 
     async def pause_container(self, container_id: str) -> None:
         """Freeze a container."""

@@ -3,11 +3,18 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import signal
+from typing import Any, Final
 
 from kata_host.client.container_process import ContainerProcess
 from kata_protos import agent_pb2, oci_pb2
 from kata_protos.agent_ttrpc import AgentServiceClient
+from ttrpc.errors import StatusError, TtrpcError
+
+ENDING_TIMEOUT: Final = 5.0
+"""Seconds that a caller of `exec` that gives up waits for the guest's answer."""
 
 
 class GuestContainer:
@@ -35,15 +42,29 @@ class GuestContainer:
     async def exec(self, exec_id: str, process: oci_pb2.Process) -> ContainerProcess:
         """Start one more process in the container.
 
-        No other process of the container may have the id `exec_id`.
+        No other process of the container may have the id `exec_id`. A caller that is
+        cancelled, by a timeout for example, ends the process or its start. The guest
+        has nothing of either when the caller goes on, unless the guest takes longer
+        than `ENDING_TIMEOUT`.
         """
         request = agent_pb2.ExecProcessRequest(
             container_id=self.id, exec_id=exec_id, process=process
         )
-        await self._agent.exec_process(request)
-        return ContainerProcess(
+        started = ContainerProcess(
             self._agent, self.id, exec_id, terminal=process.Terminal
         )
+        # Kept, because its answer says that nothing is left.
+        call = asyncio.ensure_future(self._agent.exec_process(request))
+        try:
+            await asyncio.shield(call)
+        except asyncio.CancelledError:
+            with contextlib.suppress(TimeoutError, TtrpcError):
+                async with asyncio.timeout(ENDING_TIMEOUT):
+                    await _end(started, call)
+            raise
+        finally:
+            call.cancel()
+        return started
 
     async def kill(self) -> None:
         """Send SIGKILL to every process of the container."""
@@ -57,3 +78,16 @@ class GuestContainer:
         """End every process of the container and remove the container."""
         request = agent_pb2.RemoveContainerRequest(container_id=self.id)
         await self._agent.remove_container(request)
+
+
+async def _end(process: ContainerProcess, call: asyncio.Future[Any]) -> None:
+    """End a process that `call` starts; return when nothing is left of it.
+
+    ttrpc has no message that cancels a call.
+    """
+    with contextlib.suppress(StatusError):
+        # Kata's agents find no process before it has started.
+        await process.signal(signal.SIGKILL)
+    await call
+    await process.signal(signal.SIGKILL)
+    await process.wait()

@@ -40,6 +40,18 @@ async def test_a_step_ends_when_it_is_interrupted() -> None:
             pytest.fail("a step has begun")
 
 
+async def test_the_error_says_why_the_step_was_interrupted() -> None:
+    interruption = Interruption("container 'c1': process 'e1'", "it was killed")
+
+    async def hang() -> None:
+        async with interruption.step("start"):
+            interruption.begin()
+            await asyncio.Event().wait()
+
+    with pytest.raises(InvalidState, match="'e1': start ended, because it was killed"):
+        await hang()
+
+
 async def test_other_errors_and_cancellations_stay_what_they_are() -> None:
     interruption = Interruption("container 'c1'")
     await interruption.wait_for_steps()

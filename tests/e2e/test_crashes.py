@@ -229,12 +229,15 @@ async def _crash(
     set_fault(verb, "")
     if victim == "caller":
         call.cancel()
-    _kill(sandbox, victim)
+    killed = _kill(sandbox, victim)
     if end == "destroy":
         await sandbox.destroy()
     else:
         await _remove(sandbox)
     (error,) = await asyncio.gather(call, return_exceptions=True)
+    # Until a pause process has ended, the next container may still share with it.
+    while any(directory.exists() for directory in killed):
+        await asyncio.sleep(0.001)
     if verb == "delete":
         assert error is None
     elif victim == "caller":
@@ -263,8 +266,9 @@ async def _remove(sandbox: Sandbox) -> None:
             await sandbox.remove_container("c1")
 
 
-def _kill(sandbox: Sandbox, victim: str) -> None:
-    """Kill one kind of child, if there is one at this step."""
+def _kill(sandbox: Sandbox, victim: str) -> list[Path]:
+    """Kill one kind of child, if there is one at this step; return those in `/proc`."""
+    killed = []
     init = ""
     with contextlib.suppress(AgentError):
         init = sandbox.container("c1").proc.name
@@ -284,3 +288,5 @@ def _kill(sandbox: Sandbox, victim: str) -> None:
             "pause": name == "pause",
         }.get(victim, False):
             os.kill(int(directory.name), signal.SIGKILL)
+            killed.append(directory)
+    return killed

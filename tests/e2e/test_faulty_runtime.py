@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import signal
 from collections.abc import AsyncIterator, Coroutine
 from pathlib import Path
 from typing import Any
@@ -131,6 +132,72 @@ async def test_a_runtime_that_hangs_ends_with_the_caller_that_it_works_for(
                 await _check_id_is_free(sandbox)
 
 
+@in_namespaces("v1", "v2")
+async def test_a_kill_ends_the_start_that_hangs(world: World) -> None:
+    async with faulty_sandbox() as sandbox:
+        for verb, exec_id in (
+            ("create", ""),
+            ("create", "c1"),
+            ("start", ""),
+            ("start", "c1"),
+            ("exec", ""),
+            ("exec", "e1"),
+            ("terminal", "e1"),
+        ):
+            for fault in ("hang", "after"):
+                await _kill_in_start(sandbox, verb, exec_id, fault)
+
+
+async def _kill_in_start(sandbox: Sandbox, verb: str, exec_id: str, fault: str) -> None:
+    is_exec = verb in ("exec", "terminal")
+    name = "exec" if is_exec else verb
+    call = asyncio.create_task(await _prepared(sandbox, verb))
+    set_fault(name, fault)
+    await wait_until_reached()
+    set_fault(name, "")
+    container = sandbox.container("c1")
+    await container.signal(exec_id, signal.SIGKILL)
+    object, step = ("process 'e1': ", "start") if is_exec else ("", verb)
+    with pytest.raises(
+        InvalidState, match=f"container 'c1': {object}{step} ended, because it was kill"
+    ):
+        await call
+    await _wait_for_killed()
+    if exec_id == "e1":
+        # The rest of the container goes on, and the exec id is free.
+        await sandbox.exec_process(exec_request("c1", "e1", "echo"))
+        assert await read_all(sandbox, "c1", "e1") == b"\n"
+    elif verb != "create":
+        assert await container.processes.wait("c1") == 137
+    if verb != "create":
+        await sandbox.remove_container("c1")
+    await _check_id_is_free(sandbox)
+
+
+@in_namespaces("v1")
+async def test_a_kill_ends_an_exec_that_waits_for_other_runtimes(world: World) -> None:
+    async with faulty_sandbox() as sandbox:
+        await started(sandbox, "c1", *SLEEP)
+        set_fault("exec", "hang")
+        ids = [f"e{number}" for number in range(2 * (os.cpu_count() or 1) + 1)]
+        calls = [
+            asyncio.create_task(sandbox.exec_process(exec_request("c1", id, *SLEEP)))
+            for id in ids
+        ]
+        await wait_until_reached()
+        # At once, so that some of them have not begun.
+        late = asyncio.create_task(
+            sandbox.exec_process(exec_request("c1", "l", "echo"))
+        )
+        await asyncio.sleep(0)
+        for id in (*ids, "l"):
+            await sandbox.container("c1").signal(id, signal.SIGKILL)
+        for id, call in zip((*ids, "l"), (*calls, late), strict=True):
+            with pytest.raises(InvalidState, match=f"process '{id}': .*it was killed"):
+                await call
+        await _wait_for_killed()
+
+
 async def _exec_once_free(
     sandbox: Sandbox, request: agent_pb2.ExecProcessRequest
 ) -> None:
@@ -229,7 +296,7 @@ async def test_a_runtime_that_names_no_process_of_its_own_fails_its_call(
 
 
 @in_namespaces("v1", "v2")
-async def test_a_removal_ends_the_hook_that_hangs(world: World) -> None:
+async def test_a_removal_or_a_kill_ends_the_hook_that_hangs(world: World) -> None:
     async with faulty_sandbox() as sandbox:
         hook = Path("/run/faulty/hook")
         hook.write_text(
@@ -238,11 +305,15 @@ async def test_a_removal_ends_the_hook_that_hangs(world: World) -> None:
         )
         hook.chmod(0o755)
         for kind in ("Prestart", "CreateRuntime", "CreateContainer", "StartContainer"):
-            await _remove_in_hook(sandbox, kind, str(hook))
-        await _remove_in_hook(sandbox, "Poststart", str(hook))
+            await _end_in_hook(sandbox, kind, str(hook))
+        await _end_in_hook(sandbox, "Poststart", str(hook))
+        for kind in ("Prestart", "CreateContainer", "Poststart"):
+            await _end_in_hook(sandbox, kind, str(hook), by_kill=True)
 
 
-async def _remove_in_hook(sandbox: Sandbox, kind: str, path: str) -> None:
+async def _end_in_hook(
+    sandbox: Sandbox, kind: str, path: str, *, by_kill: bool = False
+) -> None:
     request = container_request("c1", *SLEEP)
     # The hooks of the container see its root as theirs.
     request.OCI.Mounts.add(
@@ -255,6 +326,15 @@ async def _remove_in_hook(sandbox: Sandbox, kind: str, path: str) -> None:
         await creation
         call = asyncio.create_task(sandbox.start_container("c1"))
     await wait_until_reached()
+    if by_kill:
+        await sandbox.container("c1").signal("", signal.SIGKILL)
+        with pytest.raises(InvalidState, match="ended, because it was killed"):
+            await call
+        await _wait_for_killed()
+        if call is not creation:
+            await sandbox.remove_container("c1")
+        await _check_id_is_free(sandbox)
+        return
     await sandbox.remove_container("c1")
     if kind != "StartContainer":
         # crun's start does not wait for this kind, which the init runs.

@@ -116,6 +116,25 @@ async def test_whatever_works_for_a_caller_ends_when_the_caller_leaves(
     await client.container("c1").remove()
 
 
+async def test_an_exec_whose_caller_gives_up_leaves_nothing_in_the_guest(
+    programs: Path, guest: LocalGuest, client: AgentClient
+) -> None:
+    rootfs = str(guest.directory / "rootfs")
+    spec = default_spec("c1", default_process(["sleep", "1000"]), rootfs=rootfs)
+    async with client.started_container("c1", spec) as container:
+        for terminal in (False, True):
+            process = default_process(["true"], terminal=terminal)
+            (programs / "hang-exec").touch()
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.5):
+                    await container.exec("e1", process)
+            assert not _runtimes(programs)
+            # By now, also its id is free.
+            (programs / "hang-exec").unlink()
+            executed = await container.exec("e1", process)
+            assert (await executed.communicate()).status == 0
+
+
 def _runtimes(programs: Path) -> list[str]:
     """Return the processes of the runtime."""
     found = []

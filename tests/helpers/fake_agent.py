@@ -32,6 +32,9 @@ class FakeAgent:
         self.may_end = asyncio.Event()
         """Cleared, processes go on: their output and their end wait for it."""
         self.may_end.set()
+        self.may_start = asyncio.Event()
+        """Cleared, the starts of execs wait for it."""
+        self.may_start.set()
         self._arrived = asyncio.Condition()
 
     def names(self) -> list[str]:
@@ -66,12 +69,18 @@ class FakeAgent:
     destroy_sandbox = _keep
     create_container = _keep
     start_container = _keep
-    exec_process = _keep
     signal_process = _keep
     remove_container = _keep
     close_stdin = _keep
     tty_win_resize = _keep
     copy_file = _keep
+
+    async def exec_process(
+        self, request: agent_pb2.ExecProcessRequest, context: CallContext
+    ) -> Empty:
+        result = await self._keep(request, context)
+        await self.may_start.wait()
+        return result
 
     async def list_processes(
         self, request: agent_pb2.ListProcessesRequest, context: CallContext
