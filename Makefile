@@ -117,9 +117,11 @@ protos: ## Generate the Python of protos/*.proto and ttrpc/*.proto
 	@# The check that protoc writes allows two major versions of protobuf; three work.
 	@sed -i -e '/import runtime_version/d' -e '/^_runtime_version\./,/^)$$/d' $(PROTOS_OUT)/ttrpc/*_pb2.py
 
-.PHONY: docs docs-cli
+.PHONY: docs docs-cli docs-reference
 docs-cli: $(READY) ## Write docs/cli.md from --help of every command
 	$(BIN)/python docs/tools/cli.py
+docs-reference: $(READY) ## Write docs/ttrpc/reference/ from the docstrings of ttrpc
+	$(BIN)/python docs/tools/reference.py
 docs: debian-docs $(READY) ## Build the documentation as a site, into site/
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
 

@@ -91,6 +91,21 @@ def test_the_state_machines_are_drawn_from_the_code() -> None:
     assert shown == made.stdout, "run `python docs/tools/states.py`"
 
 
+def test_the_reference_of_ttrpc_is_made_from_its_docstrings() -> None:
+    program = "import reference as it; print(*map(it.page, it.PAGES), sep='', end='')"
+    made = subprocess.run(
+        [sys.executable, "-c", f"{program}; print(*it.PAGES, end='')"],
+        cwd=ROOT / "docs" / "tools",
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    pages, _, names = made.stdout.rpartition("\n")
+    shown = [(TTRPC / "reference" / name).read_text() for name in names.split()]
+    assert "".join(shown) == f"{pages}\n", "run `make docs-reference`"
+    assert {it.name for it in (TTRPC / "reference").iterdir()} == {*names.split()}
+
+
 @pytest.mark.slow
 def test_the_site_builds_and_loads_nothing_from_elsewhere(tmp_path: Path) -> None:
     if shutil.which("dot") is None:

@@ -58,10 +58,15 @@ class HybridVsockAddress:
 
 
 Address = UnixAddress | VsockAddress | HybridVsockAddress
+"""A parsed address; `str` of it is the text."""
 
 
 def parse_address(text: str) -> Address:
-    """Parse an address.
+    """Parse `unix://PATH`, `unix://@NAME`, `vsock://CID:PORT` or `hvsock://PATH:PORT`.
+
+    A path is absolute and has at most 107 bytes (man 7 unix); `@` begins a name in the
+    abstract namespace. The context id -1 is any, to listen on (man 7 vsock). `hvsock`
+    is a port of the guest behind the unix socket of its VMM, for clients.
 
     Raises:
         ValueError: `text` is not an address; the message names it.

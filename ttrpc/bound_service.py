@@ -17,16 +17,19 @@ SHORT: Final = 5
 """Letters of a name below which one more letter makes another word."""
 
 Handler = Callable[[Any, Any], Any]
-"""Serves a method: `handler(request, context)`, or `handler(stream, context)` where
-either side streams. A plain function returns the response; a coroutine function is
-awaited for it."""
+"""A function that serves a method.
+
+It is called as `handler(request, context)`, or as `handler(stream, context)` where
+either side streams. A plain function returns the response, and must not block; a
+coroutine function is awaited for it. A stream's handler is a coroutine function."""
 
 
 @dataclass(frozen=True, slots=True)
 class BoundService:
-    """A service and the handlers that serve it."""
+    """A service and the handlers that serve it; `bind` makes one."""
 
     service: Service
+    """The service that they belong to."""
     handlers: Mapping[str, Handler]
     """By the method's bare name. A method that is absent is UNIMPLEMENTED."""
 

@@ -20,8 +20,11 @@ class PeerCredentials:
     """The process that connected to a unix socket (SO_PEERCRED, man 7 unix)."""
 
     pid: int
+    """The process that called connect, as this process's pid namespace has it."""
     uid: int
+    """Its effective user id at that time."""
     gid: int
+    """Its effective group id at that time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +59,15 @@ class CallContext:
         peer: Peer | None = None,
         metadata: Iterable[tuple[str, str]] = (),
     ) -> None:
+        """Describe a call; programs do so only to call a handler by themselves."""
         self.method = method
+        """The method that is called."""
         self.stream_id = stream_id
         """The id on its connection; 0 on a client, where it is not known yet."""
         self.deadline = deadline
+        """None if the call has no deadline."""
         self.peer = peer
+        """The other end of the connection."""
         self.values: dict[Any, Any] | None = None
         """For interceptors; None until one of them assigns a dict."""
         self._pairs = metadata

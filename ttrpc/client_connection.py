@@ -75,6 +75,7 @@ class ClientConnection:
     )
 
     def __init__(self, events: ClientEvents, *, limit: int = MESSAGE_LIMIT) -> None:
+        """Start with no calls; `limit` is in bytes of payload in a frame."""
         self._events = events
         self._limit = limit
         self._next_id = 1
@@ -84,6 +85,7 @@ class ClientConnection:
         self.streams: dict[int, Stream] = {}
         """The streams that have not ended, by id."""
         self.outbox = Outbox()
+        """The frames to write."""
 
     # Sending.
 

@@ -28,4 +28,6 @@ class Counters:
     frames_refused: int
     """Frames that broke the protocol and belong to no call."""
     bytes_received: int
+    """Bytes that were read from sockets, of headers and refused frames too."""
     bytes_sent: int
+    """Bytes that were written to sockets."""

@@ -19,7 +19,9 @@ INT64_MAX: Final = 2**63 - 1
 class Deadline:
     """A point on a monotonic clock.
 
-    deadline = Deadline.after(5, clock=time.monotonic)
+        deadline = Deadline.after(5, clock=time.monotonic)
+
+    Deadlines can be compared; the smaller one comes first.
     """
 
     at: float

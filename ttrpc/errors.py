@@ -118,8 +118,11 @@ class OversizedMessage(ProtocolError, StatusError):
         # Copying and pickling call the class with these again.
         self.args = (stream_id, length, limit)
         self.stream_id = stream_id
+        """The id of the call on its connection."""
         self.length = length
+        """Bytes of the message."""
         self.limit = limit
+        """Bytes that a message may have."""
 
 
 class Closed(TtrpcError, ConnectionError):

@@ -54,6 +54,7 @@ class Oversized(NamedTuple):
     """
 
     stream_id: int
+    """The call that it belongs to."""
     length: int
     """Bytes of payload that the header announced; within the limit, if there was no
     room."""
@@ -98,9 +99,13 @@ class Frame:
     """One frame, to build and to print; the hot paths use bare tuples."""
 
     stream_id: int
+    """The call that it belongs to; odd, because clients begin calls."""
     type: int
+    """A `MessageType`, or a number of a future one."""
     flags: int = 0
+    """Of `Flags`, joined by `|`."""
     payload: bytes = b""
+    """A Request or Response of ttrpc/envelope.proto, or one message."""
 
     def serialize(self) -> bytes:
         """Return the bytes of the frame, header and payload."""

@@ -28,16 +28,22 @@ if TYPE_CHECKING:
 
 NAME: Final = "grpc.health.v1.Health"
 SERVING: Final = HealthCheckResponse.SERVING
+"""The status of a service that works."""
 NOT_SERVING: Final = HealthCheckResponse.NOT_SERVING
+"""The status of a service that takes no calls, because it starts, fails or stops."""
 SERVICE_UNKNOWN: Final = HealthCheckResponse.SERVICE_UNKNOWN
+"""The status that a watch sends for a service without one."""
 
 CHECK: Final = Method(
     "Check", NAME, Cardinality.UNARY_UNARY, HealthCheckRequest, HealthCheckResponse
 )
+"""The method that asks for a status once; `Client.call` takes it."""
 WATCH: Final = Method(
     "Watch", NAME, Cardinality.UNARY_STREAM, HealthCheckRequest, HealthCheckResponse
 )
+"""The method that sends a status now and after each change: a stream."""
 HEALTH: Final = Service(NAME, {"Check": CHECK, "Watch": WATCH})
+"""The service, of `CHECK` and `WATCH`."""
 
 __all__ = [
     "CHECK",

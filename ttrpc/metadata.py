@@ -24,6 +24,7 @@ class Metadata(MutableMapping[str, str]):
     __slots__ = ("_pairs",)
 
     def __init__(self, pairs: MetadataLike = ()) -> None:
+        """Copy a mapping, or pairs of a key and a value."""
         self._pairs = [(key.lower(), value) for key, value in pairs_of(pairs)]
 
     @property

@@ -29,6 +29,7 @@ class Outbox:
 
     def __init__(self) -> None:
         self.chunks: list[Payload] = []
+        """The bytes to write, in order; the I/O layer removes what it has written."""
         self.size = 0
         """Bytes in `chunks`."""
 

@@ -23,7 +23,9 @@ class Route:
     """A method and its handler, with everything that a call needs looked up before."""
 
     method: Method[Any, Any]
+    """The method, for contexts."""
     is_unary: bool
+    """Whether neither side streams."""
     inline: Handler | None
     """The handler, if it can be called directly when a request is received."""
     proceed: Proceed
@@ -31,6 +33,7 @@ class Route:
     decode: Callable[[Any], Message | Raw]
     """Parses a payload, bytes or a memoryview, as the request."""
     response_type: type[Message | Raw]
+    """The class that a unary handler's result must have."""
 
 
 class Routes:
@@ -61,6 +64,7 @@ class Routes:
                     raise ValueError(f"service '{name}': has no method {method_name}")
                 table[name, method_name] = _route(method, handler, interceptors)
         self.service_names = frozenset(names)
+        """Full names of the services."""
         self.decode = RequestDecoder(table).decode
         """Takes the body of a Request; see `RequestDecoder.decode`."""
 

@@ -103,7 +103,9 @@ class ServerConnection:
         self.streams: dict[int, Stream] = {}
         """The streaming calls that have not ended."""
         self.outbox = Outbox()
+        """The frames to write."""
         self.counts = counts or CallCounts()
+        """The calls so far."""
 
     # Receiving.
 

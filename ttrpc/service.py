@@ -28,9 +28,13 @@ class Cardinality(enum.Enum):
     """Tells which sides of a call stream: send any number of messages, not one."""
 
     UNARY_UNARY = (False, False)
+    """One request, one response."""
     UNARY_STREAM = (False, True)
+    """One request; the server streams."""
     STREAM_UNARY = (True, False)
+    """The client streams; one response."""
     STREAM_STREAM = (True, True)
+    """Both stream, each at its own pace."""
 
     @property
     def client_streaming(self) -> bool:
@@ -52,8 +56,11 @@ class Method(Generic[RequestT, ResponseT]):
     service: str
     """The service's full name, `grpc.AgentService`."""
     cardinality: Cardinality
+    """Which sides stream."""
     request_type: type[RequestT]
+    """The class of the client's messages: of protobuf, or `Raw`."""
     response_type: type[ResponseT]
+    """The class of the server's messages."""
 
     @property
     def full_method(self) -> str:

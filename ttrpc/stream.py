@@ -54,10 +54,15 @@ class Stream:
 
     def __init__(self, stream_id: int, method: Method[Any, Any]) -> None:
         self.stream_id = stream_id
+        """The id on its connection."""
         self.method = method
+        """The method that was called."""
         self.state = StreamState.OPEN
+        """The directions that are open."""
         self.can_send = True
+        """Whether this side's direction is open."""
         self.can_receive = True
+        """Whether the peer's direction is open."""
         self.answer: bytes | None = None
         """On a client: the response that ended the stream of a raw method whose server
         might have streamed."""

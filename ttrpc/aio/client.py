@@ -41,8 +41,10 @@ from ttrpc.socket_check import check_connected
 class Client:
     """Calls methods of a server. Any number of calls may be in flight.
 
-    async with await Client.connect("unix:///run/echo.sock") as client:
-        response = await client.call(ECHO, request, timeout=2)
+        async with await Client.connect("unix:///run/echo.sock") as client:
+            response = await client.call(ECHO, request, timeout=2)
+
+    Leaving the block closes the connection.
     """
 
     def __init__(
@@ -97,7 +99,7 @@ class Client:
         """Connect to an address.
 
         Args:
-            address: As text (see `ttrpc.address`) or parsed.
+            address: As text (see `ttrpc.parse_address`) or parsed.
             timeout: Seconds to try again while no server listens; None tries once.
             call_timeout: Seconds for each call and stream that is given neither a
                 timeout nor a deadline; None is no limit.

@@ -18,8 +18,10 @@ CANCEL_TIMEOUT: Final = 1.0
 class ServedConnection:
     """A connection that a server serves, or has refused.
 
-    connection = server.serve_connection(sock)
-    print(await connection.wait_closed())
+        connection = server.serve_connection(sock)
+        print(await connection.wait_closed())
+
+    A connection may be dropped: the server keeps it until it has ended.
     """
 
     __slots__ = ("_refused", "_session", "peer")
@@ -27,10 +29,12 @@ class ServedConnection:
     def __init__(
         self, peer: Peer, session: ServerSession | None, refused: Closed | None = None
     ) -> None:
-        """`refused` is the cause if there is no `session`."""
         self.peer = peer
+        """The other end."""
         self._session = session
+        """None if the connection was refused."""
         self._refused = refused
+        """The cause of that."""
 
     @property
     def closed(self) -> Closed | None:

@@ -37,6 +37,7 @@ from ttrpc.status import to_status
 log = logging.getLogger(__name__)
 
 ConnectionHook = Callable[[ServedConnection], object]
+"""A plain function; its result is ignored, and an exception is logged."""
 STOP_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 
 

@@ -65,6 +65,10 @@ class Client:
         reconnect: float | None = None,
         keepalive: float | None = None,
     ) -> None:
+        """Use a connected socket, which the client owns from now on.
+
+        Its `timeout` is the `call_timeout` of `connect`.
+        """
         self._timeout = checked_timeout("timeout", timeout)
         check_reconnect(reconnect, address)
         keepalive = checked_period("keepalive", keepalive)
@@ -92,7 +96,12 @@ class Client:
         reconnect: float | None = None,
         keepalive: float | None = None,
     ) -> Self:
-        """Connect to an address, for up to `timeout` seconds; None tries once."""
+        """Connect to an address, for up to `timeout` seconds; None tries once.
+
+        Raises:
+            ValueError: `address` is not an address, or a number of seconds is none.
+            Closed: nobody listens there.
+        """
         checked_timeout("call_timeout", call_timeout)
         check_reconnect(reconnect, address)
         keepalive = checked_period("keepalive", keepalive)
@@ -121,7 +130,14 @@ class Client:
         deadline: Deadline | None = None,
         metadata: MetadataLike | None = None,
     ) -> ResponseT:
-        """Call a unary method and return its response."""
+        """Call a unary method and return its response.
+
+        Raises:
+            StatusError: the call ended with this status; DEADLINE_EXCEEDED after
+                `timeout` seconds or at the deadline.
+            Closed: the connection was lost; the server may have got the request.
+            RuntimeError: another thread uses the client.
+        """
         check_call(method, request)
         context = self._new_context(method, timeout, deadline, metadata)
         response = self._call(request, context)
@@ -137,7 +153,11 @@ class Client:
         deadline: Deadline | None = None,
         metadata: MetadataLike | None = None,
     ) -> ClientStream[RequestT, ResponseT]:
-        """Open a stream, with the one message of a client that does not stream."""
+        """Open a stream, with the one message of a client that does not stream.
+
+        `with client.open_stream(...) as stream` abandons a stream that has not ended.
+        Raises as `call` does.
+        """
         check_opening(method, request)
         context = self._new_context(method, timeout, deadline, metadata)
         stream = self._open(request, context)
