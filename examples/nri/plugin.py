@@ -18,10 +18,9 @@ from github.com.containerd.nri.pkg.api.api_ttrpc import (
     PluginBase,
     RuntimeClient,
 )
-from mux import Mux
 
 from ttrpc import CallContext, bind
-from ttrpc.aio import Client, Server
+from ttrpc.aio import Client, Mux, Server
 
 PLUGIN_CONNECTION, RUNTIME_CONNECTION = 1, 2
 EVENTS = (
@@ -68,17 +67,14 @@ class Plugin(PluginBase):
 
 
 async def main(path: str) -> None:
-    mux = Mux(*await asyncio.open_unix_connection(path))
-    plugin, runtime = [
-        await mux.open(number) for number in (PLUGIN_CONNECTION, RUNTIME_CONNECTION)
-    ]
-    carrying = asyncio.create_task(mux.run())
+    mux = await Mux.connect(f"unix://{path}")
+    plugin, runtime = mux.open(PLUGIN_CONNECTION), mux.open(RUNTIME_CONNECTION)
     async with Server([bind(PLUGIN, Plugin())]) as server, Client(runtime) as client:
-        server.serve_connection(plugin)
+        served = server.serve_connection(plugin)
         registration = api_pb2.RegisterPluginRequest(plugin_name="demo")
         registration.plugin_idx = "10"
         await RuntimeClient(client).register_plugin(registration, timeout=5)
-        await carrying  # until the runtime hangs up
+        await served.wait_closed()  # The runtime hangs up.
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ import asyncio
 import socket
 from collections.abc import Sequence
 from types import TracebackType
-from typing import Any, Self, cast
+from typing import TYPE_CHECKING, Any, Self, cast
 
 from google.protobuf.message import Message
 
@@ -16,6 +16,7 @@ from ttrpc.aio.client_session import ClientSession
 from ttrpc.aio.client_stream import ClientStream
 from ttrpc.aio.dial import dial
 from ttrpc.aio.opening_stream import OpeningStream
+from ttrpc.aio.owned_socket import check_connection, owned_socket
 from ttrpc.call_context import CallContext, Peer
 from ttrpc.client_call import (
     check_call,
@@ -35,7 +36,9 @@ from ttrpc.limits import Limits
 from ttrpc.metadata import MetadataLike
 from ttrpc.raw import Raw
 from ttrpc.service import Method, RequestT, ResponseT
-from ttrpc.socket_check import check_connected
+
+if TYPE_CHECKING:
+    from ttrpc.aio.byte_stream import ByteStream
 
 
 class Client:
@@ -49,7 +52,7 @@ class Client:
 
     def __init__(
         self,
-        sock: socket.socket,
+        connection: socket.socket | ByteStream,
         *,
         timeout: float | None = None,
         address: Address | str = "",
@@ -58,26 +61,27 @@ class Client:
         reconnect: float | None = None,
         keepalive: float | None = None,
     ) -> None:
-        """Use a connected socket, which the client owns from now on.
+        """Use a connected socket or stream, which the client owns from now on.
 
         Usually a client comes from `connect`, which explains the arguments; its
         `call_timeout` is `timeout` here.
 
         Raises:
             ValueError: a number of seconds is none, `reconnect` is without an address,
-                or `sock` is not a connected stream socket without TLS.
+                or a socket is not a connected stream socket without TLS.
+            TypeError: `connection` is neither a socket nor a `ByteStream`.
         """
         self._timeout = checked_timeout("timeout", timeout)
         check_reconnect(reconnect, address)
         keepalive = checked_period("keepalive", keepalive)
-        check_connected(sock)
+        check_connection(connection)
         self._address = address
         self._limits = limits or Limits()
         self._reconnect = reconnect
         self._keepalive = keepalive
         self._closed = False
         self._dial_lock = asyncio.Lock()
-        self._session = self._use(sock)
+        self._session = self._use(connection)
         self._peer = Peer(str(address))
         self._clock = asyncio.get_running_loop().time
         self._plain = not interceptors
@@ -294,8 +298,8 @@ class Client:
                 self._session = self._use(sock)
         return self._session
 
-    def _use(self, sock: socket.socket) -> ClientSession:
-        sock.setblocking(False)
+    def _use(self, connection: socket.socket | ByteStream) -> ClientSession:
+        sock = owned_socket(connection)
         return ClientSession(sock, self._limits, self._keepalive)
 
 

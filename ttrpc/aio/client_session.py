@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ttrpc.aio.inbox import Inbox
 from ttrpc.aio.pending_call import PendingCall
@@ -20,6 +20,9 @@ from ttrpc.quota import Quota
 from ttrpc.service import Method
 from ttrpc.share import Share
 from ttrpc.stream import Stream
+
+if TYPE_CHECKING:
+    from ttrpc.aio.stream_socket import StreamSocket
 
 
 class ClientSession:
@@ -39,7 +42,10 @@ class ClientSession:
     )
 
     def __init__(
-        self, sock: socket.socket, limits: Limits, keepalive: float | None = None
+        self,
+        sock: socket.socket | StreamSocket,
+        limits: Limits,
+        keepalive: float | None = None,
     ) -> None:
         """Use a connected, nonblocking socket.
 

@@ -9,12 +9,14 @@ import signal
 import socket
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from types import TracebackType
-from typing import Final, Self
+from typing import TYPE_CHECKING, Final, Self
 
 from ttrpc.address import Address
+from ttrpc.aio.dial import dial
 from ttrpc.aio.idle_watch import IdleWatch
 from ttrpc.aio.listen import BACKLOG, listen
 from ttrpc.aio.listener import Listener
+from ttrpc.aio.owned_socket import check_connection, owned_socket
 from ttrpc.aio.peer import peer_of
 from ttrpc.aio.served_connection import CANCEL_TIMEOUT, ServedConnection
 from ttrpc.aio.server_session import ServerSession
@@ -31,8 +33,11 @@ from ttrpc.interceptor import Interceptor
 from ttrpc.limits import Limits
 from ttrpc.quota import Quota
 from ttrpc.routes import Routes
-from ttrpc.socket_check import check_connected, check_listening
+from ttrpc.socket_check import check_listening
 from ttrpc.status import to_status
+
+if TYPE_CHECKING:
+    from ttrpc.aio.byte_stream import ByteStream
 
 log = logging.getLogger(__name__)
 
@@ -203,42 +208,67 @@ class Server:
             raise ServerClosed("server: closed")
         self._listeners.append(listener)
 
-    def serve_connection(self, sock: socket.socket) -> ServedConnection:
-        """Serve a connected socket, which the server owns from now on.
+    def serve_connection(
+        self, connection: socket.socket | ByteStream, *, peer: Peer | None = None
+    ) -> ServedConnection:
+        """Serve a connected socket or stream, which the server owns from now on.
 
         A connection that may not be served, because the server is closed or the peer
         is not authorized, is closed at once: `closed` of the result has the cause.
 
-        Raises:
-            ValueError: `sock` is not a connected stream socket without TLS; the caller
-                still owns it.
-        """
-        check_connected(sock)
-        return self._serve(sock)
+        Args:
+            peer: What handlers and `authorize` see; None asks the socket.
 
-    def _serve(self, sock: socket.socket) -> ServedConnection:
-        sock.setblocking(False)
-        peer = Peer("")
+        Raises:
+            ValueError: a socket that is not a connected stream socket without TLS; the
+                caller still owns it.
+            TypeError: neither a socket nor a `ByteStream`.
+        """
+        check_connection(connection)
+        return self._serve(connection, peer)
+
+    async def connect(
+        self, address: Address | str, *, timeout: float | None = None
+    ) -> ServedConnection:
+        """Connect to a peer and serve it: on this connection the peer is the client.
+
+        A plugin does so, for example. The other arguments and the errors are those of
+        `Client.connect`.
+        """
+        sock = await dial(address, timeout=timeout)
         try:
-            peer = peer_of(sock)
+            peer = Peer(str(address), peer_of(sock).credentials)
+        except OSError:
+            peer = Peer(str(address))
+        return self._serve(sock, peer)
+
+    def _serve(
+        self, connection: socket.socket | ByteStream, peer: Peer | None = None
+    ) -> ServedConnection:
+        sock = owned_socket(connection)
+        try:
+            if peer is None:
+                # Nobody knows who is behind a stream.
+                peer = peer_of(sock) if isinstance(sock, socket.socket) else Peer("")
             refusal = self._refusal(peer)
         except OSError as exc:
             refusal = f"closed by the peer: {exc}"
         except Exception:
             log.exception("authorize callback failed, connection refused")
             refusal = "not authorized"
+        peer = peer or Peer("")
         if refusal is not None:
             self._refused += 1
             sock.close()
             return ServedConnection(peer, None, Closed(f"connection: {refusal}"))
         session = ServerSession(self._serving, sock, peer, ended=self._session_ended)
-        connection = self._sessions[session] = ServedConnection(peer, session)
+        served = self._sessions[session] = ServedConnection(peer, session)
         self._served += 1
         if self._idle_watch is not None:
             self._idle_watch.start()
         self._empty.clear()
-        _call_hook("connection", self._connected, connection)
-        return connection
+        _call_hook("connection", self._connected, served)
+        return served
 
     def _refusal(self, peer: Peer) -> str | None:
         """Return why a peer may not connect. Raises the errors of `authorize`."""

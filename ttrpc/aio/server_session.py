@@ -14,7 +14,7 @@ import inspect
 import socket
 from collections.abc import Callable
 from contextvars import copy_context
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from google.protobuf.message import DecodeError
 
@@ -35,6 +35,9 @@ from ttrpc.routes import Route, awaited
 from ttrpc.server_connection import ServerConnection
 from ttrpc.share import OVERHEAD, Share
 from ttrpc.stream import Stream
+
+if TYPE_CHECKING:
+    from ttrpc.aio.stream_socket import StreamSocket
 
 LINGER: Final = 0.05
 """Seconds to wait between the last response and closing. Go's client may report the
@@ -66,7 +69,7 @@ class ServerSession:
     def __init__(
         self,
         serving: Serving,
-        sock: socket.socket,
+        sock: socket.socket | StreamSocket,
         peer: Peer,
         *,
         ended: Callable[[ServerSession], None],

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """One connected socket on the event loop: receives frames, writes the outbox.
 
-The loop's reader and writer callbacks work on the socket itself. One receive may bring
+The loop's reader and writer callbacks work on the socket itself. (A byte stream that is
+no socket has these methods too: `stream_socket.py`.) One receive may bring
 many frames, whose answers leave in one write (`cork.py`). A server stops reading while
 the peer leaves too many of its answers unread.
 """
@@ -11,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Callable, Iterable, Iterator
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from ttrpc.aio.cork import FLUSH_SIZE, Cork
 from ttrpc.errors import Closed
@@ -20,6 +21,9 @@ from ttrpc.frame_decoder import FrameDecoder
 from ttrpc.outbox import Outbox
 from ttrpc.share import Share
 from ttrpc.stream import Stream
+
+if TYPE_CHECKING:
+    from ttrpc.aio.stream_socket import StreamSocket
 
 RECEIVE_SIZE: Final = 64 << 10
 JOIN_LIMIT: Final = 128 << 10
@@ -44,6 +48,7 @@ class Transport:
         "_decoder",
         "_drained",
         "_ended",
+        "_events",
         "_holds_back",
         "_loop",
         "_lost",
@@ -62,7 +67,7 @@ class Transport:
 
     def __init__(
         self,
-        sock: socket.socket,
+        sock: socket.socket | StreamSocket,
         *,
         outbox: Outbox,
         receive_frame: Callable[[ReceivedFrame], None],
@@ -84,6 +89,8 @@ class Transport:
         """
         self._loop = asyncio.get_running_loop()
         self._sock = sock
+        self._events = self._loop if isinstance(sock, socket.socket) else sock
+        """What calls back when the socket is ready."""
         self._decoder = FrameDecoder(message_limit, share=held)
         self._outbox = outbox
         self._receive_frame = receive_frame
@@ -106,7 +113,7 @@ class Transport:
         """The cause of the connection's end; None while it is open."""
         self.on_empty: Callable[[], None] | None = None
         """Called when a full socket has taken the rest of the outbox."""
-        self._loop.add_reader(sock.fileno(), self._on_readable)
+        self._events.add_reader(sock.fileno(), self._on_readable)
 
     # Reading.
 
@@ -174,13 +181,13 @@ class Transport:
 
     def _pause_reading(self, rest: Iterator[ReceivedFrame]) -> None:
         self._backlog = rest
-        self._loop.remove_reader(self._sock.fileno())
+        self._events.remove_reader(self._sock.fileno())
 
     def _resume_reading(self) -> None:
         assert self._backlog is not None
         rest = self._backlog
         self._backlog = None
-        self._loop.add_reader(self._sock.fileno(), self._on_readable)
+        self._events.add_reader(self._sock.fileno(), self._on_readable)
         self._receive_frames(rest)
 
     # Writing.
@@ -245,7 +252,7 @@ class Transport:
             self._write_chunks()
         except (BlockingIOError, InterruptedError):
             self.cork.is_blocked = True
-            self._loop.add_writer(self._sock.fileno(), self._on_writable)
+            self._events.add_writer(self._sock.fileno(), self._on_writable)
         except OSError as exc:
             self.close(f"send failed: {exc}")
         else:
@@ -263,7 +270,7 @@ class Transport:
             return
         if not self._outbox.chunks:
             self.cork.is_blocked = False
-            self._loop.remove_writer(self._sock.fileno())
+            self._events.remove_writer(self._sock.fileno())
         self._room = FLUSH_SIZE
         self._unread.resize(self._outbox.size)
         if not self.is_full:
@@ -309,8 +316,8 @@ class Transport:
             return
         self.closed = Closed(f"connection: {reason}")
         fd = self._sock.fileno()
-        self._loop.remove_reader(fd)
-        self._loop.remove_writer(fd)
+        self._events.remove_reader(fd)
+        self._events.remove_writer(fd)
         self._sock.close()
         self._backlog = None
         self._decoder.release()

@@ -45,6 +45,28 @@ async def test_a_peer_that_is_not_authorized_is_hung_up_on(
     assert caplog.messages == ["authorize callback failed, connection refused"]
 
 
+async def test_a_server_may_connect_to_its_client(tmp_path: Path) -> None:
+    """As a plugin does: it dials, and the other side calls."""
+    address = f"unix://{tmp_path}/a.sock"
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(f"{tmp_path}/a.sock")
+        listener.listen()
+        async with Server(services(), authorize=lambda peer: True) as server:
+            connection = await server.connect(address, timeout=5)
+            assert connection.peer.address == address
+            assert connection.peer.credentials is not None
+            assert connection.peer.credentials.pid == os.getpid()
+            async with Client(listener.accept()[0]) as client:
+                assert await echo(client, b"hi") == b"hi"
+            assert str(await connection.wait_closed()) == (
+                "connection: closed by the peer"
+            )
+        connection = await server.connect(address)
+        assert str(connection.closed) == "connection: the server is closed"
+    with pytest.raises(Closed, match="Connection refused"):
+        await server.connect(address)
+
+
 @pytest.mark.parametrize("answer", [1, "yes", None, object()])
 async def test_a_peer_is_admitted_on_true_alone(
     answer: object, caplog: pytest.LogCaptureFixture

@@ -362,7 +362,7 @@ async def first_write(server: Server, *pieces: bytes) -> int:
         theirs.setblocking(False)
         with pytest.MonkeyPatch.context() as patch:
             # A server refuses such a socket otherwise.
-            patch.setattr("ttrpc.aio.server.check_connected", lambda sock: None)
+            patch.setattr("ttrpc.aio.owned_socket.check_connected", lambda sock: None)
             server.serve_connection(ours)
         async with asyncio.timeout(10):
             for piece in pieces:
