@@ -36,7 +36,7 @@ from kata_agent.device.devices import Devices
 from kata_agent.device.driver_names import DRIVERS as DEVICE_DRIVERS
 from kata_agent.device.hotplug import Hotplug
 from kata_agent.device.uevents import Uevents
-from kata_agent.linux.malloc import keep_large_blocks
+from kata_agent.linux.malloc import keep_large_blocks, share_one_heap
 from kata_agent.linux.prctl import set_process_name
 from kata_agent.log.agent_log import setup_log
 from kata_agent.log.backtrace import answer_signal
@@ -99,6 +99,8 @@ def run(*, listen: str | None = None, config_file: str | None = None) -> int:
     # containers see, and the containers' processes would inherit it.
     os.umask(0o022)
     raise_limit()
+    # The threads of blocking calls would each leave free memory in another heap.
+    share_one_heap()
     keep_large_blocks(LARGE_BLOCK, FREE_MEMORY_KEPT)
     sys.setswitchinterval(LONGEST_TURN)
     paths = SystemPaths()

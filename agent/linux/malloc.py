@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How glibc's allocator treats large blocks (man 3 mallopt)."""
+"""How glibc's allocator treats threads and large blocks (man 3 mallopt)."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from kata_agent.linux import libc
 
 M_TRIM_THRESHOLD: Final = -1
 M_MMAP_THRESHOLD: Final = -3
+M_ARENA_MAX: Final = -8
 
 
 def keep_large_blocks(mmap_threshold: int, trim_threshold: int) -> None:
@@ -23,3 +24,13 @@ def keep_large_blocks(mmap_threshold: int, trim_threshold: int) -> None:
     with contextlib.suppress(AttributeError):
         libc.call("mallopt", M_MMAP_THRESHOLD, mmap_threshold)
         libc.call("mallopt", M_TRIM_THRESHOLD, trim_threshold)
+
+
+def share_one_heap() -> None:
+    """Let all threads that start from now on use the heap of the first one.
+
+    By default glibc makes up to eight heaps for each CPU, of which each keeps its free
+    memory for itself. A libc without mallopt is left as it is.
+    """
+    with contextlib.suppress(AttributeError):
+        libc.call("mallopt", M_ARENA_MAX, 1)

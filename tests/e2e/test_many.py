@@ -7,9 +7,10 @@ import asyncio
 
 import pytest
 
-from bench.stage import quiet_footprint
+from bench.stage import agent_pid, quiet_footprint
 from kata_host.client import AgentClient
 from kata_host.guest.local_guest import LocalGuest
+from tests.helpers.heaps import count_further_heaps
 
 RUNS = 200
 AT_ONCE = 4
@@ -37,3 +38,5 @@ async def test_two_hundred_runs_leave_the_agent_as_it_was(
         for number in range(1, RUNS):
             group.create_task(run(number))
     assert await quiet_footprint(guest) == before
+    # Each heap would keep free memory for itself.
+    assert count_further_heaps(agent_pid(guest)) == 0

@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Large blocks stay with the heap after they are freed."""
+"""Large blocks stay with the heap after they are freed; threads share one heap."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
+
+from tests.helpers.heaps import count_further_heaps
 
 PROGRAM = """
 import resource
@@ -17,6 +19,26 @@ for _ in range(100):
     bytearray(1 << 20)
 print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 """
+THREADS = """
+import sys
+import threading
+from kata_agent.linux.malloc import share_one_heap
+if {share}:
+    share_one_heap()
+filled = threading.Barrier({count} + 1)
+
+def fill():
+    kept = [bytearray(1 << 16) for _ in range(8)]
+    filled.wait()
+    filled.wait()
+
+for _ in range({count}):
+    threading.Thread(target=fill).start()
+filled.wait()
+print("filled", flush=True)
+sys.stdin.read()
+filled.wait()
+"""
 
 
 def faults(*, keep: bool) -> int:
@@ -27,3 +49,19 @@ def faults(*, keep: bool) -> int:
 
 def test_blocks_that_are_kept_cost_no_new_pages() -> None:
     assert faults(keep=True) * 10 < faults(keep=False)
+
+
+def further_heaps(*, share: bool) -> int:
+    """Return the heaps of a process in which four threads have memory."""
+    command = [sys.executable, "-c", THREADS.format(share=share, count=4)]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"filled\n"
+        return count_further_heaps(process.pid)
+
+
+def test_threads_share_one_heap() -> None:
+    assert further_heaps(share=False) == 4
+    assert further_heaps(share=True) == 0
