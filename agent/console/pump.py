@@ -31,6 +31,8 @@ class Pump:
         self._sink = sink
         self._ended = ended
         self._chunk = b""
+        self.last = b""
+        """The last byte that was read."""
         loop.add_reader(source, self._read)
 
     def stop(self) -> None:
@@ -49,6 +51,7 @@ class Pump:
             self.stop()
             self._ended(False)
             return
+        self.last = self._chunk[-1:]
         self._loop.remove_reader(self._source)
         self._loop.add_writer(self._sink, self._write)
         self._write()

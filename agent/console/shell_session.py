@@ -11,14 +11,16 @@ peer has gone. Then every process of the session is killed.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
+import math
 import os
 from collections.abc import Callable
 from typing import Final
 
 from kata_agent.console.kill import kill_session
 from kata_agent.console.pump import Pump
+from kata_agent.container.end_of_file_key import EndOfFileKey
+from kata_agent.container.terminal_peer import TerminalPeer
 from kata_agent.linux.spawn import DEFAULT_ENVIRONMENT, Command
 from kata_agent.linux.terminal import set_window_size
 from kata_agent.reaper import Reaper
@@ -27,8 +29,6 @@ log = logging.getLogger(__name__)
 
 CHECK_SECONDS: Final = 1.0
 """The time between two checks for a peer that has gone without an event."""
-END_OF_FILE: Final = b"\x04"
-"""The character that ends the input of a terminal (Control-D)."""
 SIZE: Final = (24, 80)
 """Rows and columns, because the peer has no way to send its own."""
 
@@ -50,13 +50,14 @@ class ShellSession:
         self._has_gone = has_gone
         self._over = asyncio.Event()
         self._hung_up = False
-        self._input_at_end = False
-        self._master = -1
 
     async def run(self, shell: str) -> None:
         """Run the program `shell` to the end of the session."""
-        self._master, slave = os.openpty()
+        master, slave = os.openpty()
         loop = asyncio.get_running_loop()
+        terminal = TerminalPeer(master)
+        # Of a shell and the shells in it, each takes one.
+        end_of_file = EndOfFileKey(master, terminal, edited_presses=math.inf)
         try:
             try:
                 set_window_size(slave, *SIZE)
@@ -66,10 +67,23 @@ class ShellSession:
             finally:
                 os.close(slave)
             log.info("debug console opened", extra={"shell_pid": child.pid})
-            for fd in (self._peer, self._master):
+            # Only then the output can end.
+            child.on_exit(lambda _: terminal.close())
+            for fd in (self._peer, master):
                 os.set_blocking(fd, False)
-            to_shell = Pump(loop, self._peer, self._master, self._input_ended)
-            to_peer = Pump(loop, self._master, self._peer, self._output_ended)
+
+            def input_ended(is_broken: bool) -> None:
+                if is_broken:
+                    # The shell has ended: `_output_ended` is called next.
+                    return
+                if self._has_gone(self._peer):
+                    self._hang_up()
+                    return
+                # The peer is only done with sending, and may want the other output.
+                end_of_file.start(after=to_shell.last)
+
+            to_shell = Pump(loop, self._peer, master, input_ended)
+            to_peer = Pump(loop, master, self._peer, self._output_ended)
             watch = loop.create_task(self._watch_peer())
             try:
                 await self._over.wait()
@@ -80,27 +94,14 @@ class ShellSession:
                 watch.cancel()
                 to_shell.stop()
                 to_peer.stop()
+                end_of_file.stop()
                 if self._hung_up:
                     kill_session(child.pid)
             await child.wait()
             log.info("debug console closed", extra={"shell_pid": child.pid})
         finally:
-            os.close(self._master)
-
-    def _input_ended(self, is_broken: bool) -> None:
-        if is_broken:
-            # The shell has closed its terminal: `_output_ended` is called next.
-            return
-        if self._has_gone(self._peer):
-            self._hang_up()
-            return
-        # The peer is only done with sending, and may want the rest of the output.
-        self._input_at_end = True
-        self._send_end_of_file()
-
-    def _send_end_of_file(self) -> None:
-        with contextlib.suppress(OSError):
-            os.write(self._master, END_OF_FILE)
+            terminal.close()
+            os.close(master)
 
     def _output_ended(self, is_broken: bool) -> None:
         if is_broken:
@@ -113,10 +114,6 @@ class ShellSession:
                 self._hang_up()
                 return
             await asyncio.sleep(CHECK_SECONDS)
-            if self._input_at_end:
-                # Again, because a shell that was running a command has not seen it:
-                # the shell changes the terminal's mode to read its next line.
-                self._send_end_of_file()
 
     def _hang_up(self) -> None:
         self._hung_up = True

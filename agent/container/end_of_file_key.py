@@ -38,7 +38,7 @@ kernel tells no one that input has been consumed."""
 LONGEST_LOOK: Final = 1.0
 """Seconds."""
 EDITED_LIMIT: Final = 4
-"""Presses, at most, while the process edits lines."""
+"""Presses, at most, while a process edits lines that may be no shell."""
 ENTER: Final = b"\r"
 _DISABLED: Final = b"\0"
 """The key of a terminal that has none (man 3 termios, _POSIX_VDISABLE)."""
@@ -47,10 +47,13 @@ _DISABLED: Final = b"\0"
 class EndOfFileKey:
     """Presses the key of the terminal whose master is `master`."""
 
-    def __init__(self, master: int, peer: TerminalPeer) -> None:
+    def __init__(
+        self, master: int, peer: TerminalPeer, *, edited_presses: float = EDITED_LIMIT
+    ) -> None:
+        """Press at most `edited_presses` times while the process edits lines."""
         self._master = master
         self._peer = peer
-        self._edited_presses = EDITED_LIMIT
+        self._edited_presses = edited_presses
         self._is_line_open = False
         self._was_canonical = True
         self._interval = FIRST_LOOK

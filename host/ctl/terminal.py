@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import termios
 import tty
@@ -18,8 +19,13 @@ def raw(fd: int) -> Iterator[None]:
         tty.setraw(fd, termios.TCSANOW)
         yield
     finally:
-        # Not TCSAFLUSH, which would drop the keys that were typed for the user's shell.
-        termios.tcsetattr(fd, termios.TCSADRAIN, before)
+        try:
+            # Not TCSAFLUSH, which would drop keys that were typed for the user's shell.
+            termios.tcsetattr(fd, termios.TCSADRAIN, before)
+        except termios.error as error:
+            if error.args[0] != errno.EIO:
+                raise
+            # The terminal was hung up, and has no settings any more.
 
 
 def size(fd: int) -> tuple[int, int]:

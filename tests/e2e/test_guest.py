@@ -248,6 +248,25 @@ def test_a_shell_takes_commands_from_a_pipe(ctl: Ctl) -> None:
     assert "42\nlocal-guest\n" in ran.stdout
 
 
+@pytest.mark.slow
+def test_a_shell_takes_an_unfinished_line_and_the_end_after_it(ctl: Ctl) -> None:
+    start(ctl)
+    nested = "sh\n" * 6
+    for commands in (
+        "echo $((6 * 7))",
+        # The line arrives while a command runs, which reads the terminal or does not.
+        "sleep 1\necho $((6 * 7))",
+        "cat",
+        "read x; echo $((x + 40))\n2",
+        f"{nested}echo $((6 * 7))",
+        "",
+    ):
+        ran = ctl("shell", "a", input=commands, timeout=60)
+        assert ran.returncode == 0, commands
+        if "6 * 7" in commands or "40" in commands:
+            assert re.search(r"(?m)42$", ran.stdout), (commands, ran.stdout)
+
+
 @pytest.fixture
 def terminal() -> Iterator[PseudoTerminal]:
     terminal = PseudoTerminal()
@@ -276,6 +295,24 @@ def test_a_shell_on_a_terminal_has_all_keys(
     terminal.expect(b"cat was 130")
     terminal.type(b"exit\n")
     assert process.wait(30) == 0
+
+
+def test_a_terminal_that_is_hung_up_ends_a_shell_with_an_unfinished_line(
+    ctl: Ctl, started: Started
+) -> None:
+    start(ctl)
+    terminal = PseudoTerminal()
+    try:
+        process = started("shell", "a", stdin=terminal.program, stdout=subprocess.PIPE)
+        terminal.type(b"echo $((6 * 7))")
+        assert process.stdout is not None
+        while b"6 * 7" not in (line := process.stdout.read1()):
+            assert line
+    finally:
+        terminal.close()
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert b"42\r\n" in output
 
 
 def test_the_escape_key_hangs_up(

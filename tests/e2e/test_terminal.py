@@ -135,3 +135,25 @@ def test_an_unfinished_line_of_a_shell_is_a_command(started: Start) -> None:
         shown += process.stdout.read1()
     process.communicate(b"exit 5", timeout=30)
     assert process.returncode == 5
+
+
+def test_a_terminal_that_is_hung_up_ends_the_input_of_a_command(started: Start) -> None:
+    terminal = PseudoTerminal()
+    try:
+        process = started(
+            *("run", "-i", "-t", "--", "sh", "-c", "cat; exit 5"),
+            stdin=terminal.program,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        terminal.type(b"unfinished")
+        assert process.stdout is not None
+        shown = b""
+        while b"unfinished" not in shown:
+            part = process.stdout.read1()
+            assert part
+            shown += part
+    finally:
+        terminal.close()
+    _, errors = process.communicate(timeout=30)
+    assert (process.returncode, errors) == (5, b"")

@@ -35,3 +35,10 @@ def test_every_key_is_passed_on_until_the_end_of_the_block(terminal: int) -> Non
     with pytest.raises(KeyError), raw(terminal):
         raise KeyError
     assert termios.tcgetattr(terminal) == before
+
+
+def test_a_terminal_that_was_hung_up_has_nothing_to_restore() -> None:
+    user, program = pty.openpty()
+    with raw(program):
+        os.close(user)
+    os.close(program)
