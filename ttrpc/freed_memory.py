@@ -19,8 +19,8 @@ from ttrpc.frame import MESSAGE_LIMIT
 def keep_freed_memory() -> None:
     """Have glibc keep up to 8 MiB of freed memory from now on.
 
-    Any message of the largest size has the same effect. Other allocators, and a glibc
-    whose limits the user has set in the environment, do as before.
+    Any message of the largest size has the same effect. Other allocators do as before,
+    and so does a glibc whose limits the program or its environment has set.
     """
     # Mapped and freed without being touched, so that it takes no memory.
     bytes(MESSAGE_LIMIT)

@@ -20,10 +20,12 @@ from bench.ttrpc.cells import (
     run,
 )
 from bench.ttrpc.peers import (
+    CALLBACK,
     FLOOR,
     GO,
     GRPC_AIO,
     GRPCLIB,
+    LOOP,
     OURS,
     PEERS,
     RUST,
@@ -36,6 +38,8 @@ from bench.ttrpc.peers import (
 SERVER_BAR: Final = 1.0
 SERVER_P99_BAR: Final = 1.2
 CLIENT_BAR: Final = 0.7
+BARE_LOADS: Final = ((64, 1), (64, 8), (64, 64), (4096, 1))
+"""Bytes and streams, of which all bytes in flight fit into a socket."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +111,15 @@ def shares_text(directory: Path, measure: Measure, sides: Sequence[str]) -> str:
     return "\n\n".join(paragraphs)
 
 
+def bare_text(directory: Path, measure: Measure, sides: Sequence[str]) -> str:
+    """Servers in Python that only return the bytes, and ours, under the Go client."""
+    cells = [Cell("bidi", size, in_flight) for size, in_flight in BARE_LOADS]
+    with servers(directory, sides) as addresses:
+        rows = measure(cells, _loaded_by_go(addresses), sides)
+    title = "### Server: what Python costs, Go client"
+    return f"{title}\n\n{table.shares(rows)}"
+
+
 def pairs_text(directory: Path, measure: Measure, sides: Sequence[str]) -> str:
     """Each Python library's own client on its own server."""
     with servers(directory, sides) as addresses:
@@ -138,5 +151,6 @@ PARTS: Final = {
     "agent": Part("ttrpc", PEERS, agent_text),
     "memory": Part("ttrpc", PEERS, memory_text),
     "shares": Part("ttrpc-others", (FLOOR, RUST, OURS), shares_text, also=(GO,)),
+    "bare": Part("ttrpc-others", (FLOOR, LOOP, CALLBACK, OURS), bare_text, also=(GO,)),
     "pairs": Part("ttrpc-others", (GRPC_AIO, GRPCLIB, OURS), pairs_text),
 }

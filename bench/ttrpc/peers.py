@@ -22,11 +22,14 @@ GO, OURS = "Go", "ours"
 PEERS: Final = (GO, OURS)
 FLOOR, RUST = "floor", "ttrpc-rust"
 GRPC_AIO, GRPCLIB = "grpc.aio", "grpclib"
+LOOP, CALLBACK = "recv loop", "asyncio callback"
 
 PROGRAMS: Final = {GO: ("go",), RUST: ("cargo", "gcc"), FLOOR: ("gcc",)}
 """What builds a peer. rustc links with gcc."""
 DISTRIBUTIONS: Final = {GRPC_AIO: "grpcio", GRPCLIB: "grpclib"}
 """What a peer imports, by its name on PyPI."""
+BARE_WAYS: Final = {LOOP: "loop", CALLBACK: "asyncio"}
+"""Ways of `bench.ttrpc.bare`."""
 GRPC_MODULES: Final = {GRPC_AIO: "aio", GRPCLIB: "grpclib"}
 
 
@@ -92,6 +95,9 @@ def server(name: str, address: str) -> Iterator[subprocess.Popen[str]]:
         running = ready(name, [str(floor_program()), address])
     elif name == RUST:
         running = ready(name, [str(rust_program()), address])
+    elif name in BARE_WAYS:
+        way = BARE_WAYS[name]
+        running = ready(name, module_command("bench.ttrpc.bare", way, address))
     else:
         module = f"bench.ttrpc.grpc.{GRPC_MODULES[name]}_server"
         running = ready(name, module_command(module, address))

@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator
 import grpc
 from google.protobuf.wrappers_pb2 import BytesValue
 
-from bench.ttrpc.grpc.ending import serve_until_stdin_ends
+from bench.ttrpc.ending import serve_until_stdin_ends
 from bench.ttrpc.grpc.paths import ECHO, ECHO_STREAM, SERVICE
 
 

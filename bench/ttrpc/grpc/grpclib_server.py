@@ -13,7 +13,7 @@ from google.protobuf.wrappers_pb2 import BytesValue
 from grpclib.const import Cardinality, Handler
 from grpclib.server import Server, Stream
 
-from bench.ttrpc.grpc.ending import serve_until_stdin_ends
+from bench.ttrpc.ending import serve_until_stdin_ends
 from bench.ttrpc.grpc.paths import ECHO, ECHO_STREAM
 
 Echoes = Stream[BytesValue, BytesValue]

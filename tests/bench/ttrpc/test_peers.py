@@ -15,9 +15,11 @@ from bench.ttrpc import built
 from bench.ttrpc.cells import Cell, run
 from bench.ttrpc.client import ECHO
 from bench.ttrpc.peers import (
+    CALLBACK,
     FLOOR,
     GRPC_AIO,
     GRPCLIB,
+    LOOP,
     OURS,
     RUST,
     client,
@@ -87,6 +89,19 @@ async def test_download(caller: Client) -> None:
         async with await caller.open_stream(ECHO["Download"], wanted) as stream:
             got = [message async for message in stream]
         assert got == [BytesValue(value=bytes(size))] * 3
+
+
+@pytest.mark.parametrize("name", [LOOP, CALLBACK])
+@pytest.mark.parametrize("in_flight", [1, 8])
+def test_a_bare_server_echoes_streams(
+    name: str, in_flight: int, tmp_path: Path
+) -> None:
+    """A generator fails unless it gets back the message that it sent."""
+    path = str(tmp_path / "peer.sock")
+    with server(name, path) as process:
+        for _ in range(2):
+            assert run(client(OURS), path, Cell("bidi", 64, in_flight), 20).rate > 0
+        assert process.poll() is None
 
 
 @pytest.mark.parametrize("name", [GRPC_AIO, GRPCLIB, OURS])
