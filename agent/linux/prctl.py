@@ -26,7 +26,12 @@ def set_process_name(name: str) -> None:
 
 def has_capability(number: int, proc: Path = Path("/proc")) -> bool:
     """Tell whether capability `number` is in this process's effective set."""
+    return bool(effective_capabilities(proc) & 1 << number)
+
+
+def effective_capabilities(proc: Path = Path("/proc")) -> int:
+    """Return this process's effective set: bit n is capability n."""
     for line in (proc / "self/status").read_text().splitlines():
         if line.startswith("CapEff:"):
-            return bool(int(line.split()[1], 16) & 1 << number)
-    return False
+            return int(line.split()[1], 16)
+    return 0

@@ -16,7 +16,7 @@ from kata_agent.errors import InvalidArgument
 from kata_agent.oci.spec import Spec
 from kata_protos import oci_pb2
 
-CAPABILITIES: Final = frozenset(
+CAPABILITIES: Final = tuple(
     f"CAP_{name}"
     for name in (
         "CHOWN DAC_OVERRIDE DAC_READ_SEARCH FOWNER FSETID KILL SETGID SETUID SETPCAP "
@@ -27,7 +27,7 @@ CAPABILITIES: Final = frozenset(
         "BLOCK_SUSPEND AUDIT_READ PERFMON BPF CHECKPOINT_RESTORE"
     ).split()
 )
-"""linux/capability.h"""
+"""linux/capability.h, in the order of their numbers."""
 
 
 def capabilities_to_oci(message: oci_pb2.LinuxCapabilities) -> Spec:
@@ -42,7 +42,9 @@ def capabilities_to_oci(message: oci_pb2.LinuxCapabilities) -> Spec:
         "permitted": _normal(message.Permitted),
         "ambient": _normal(message.Ambient),
     }
-    unknown = {name for names in sets.values() for name in names} - CAPABILITIES
+    unknown = {name for names in sets.values() for name in names}.difference(
+        CAPABILITIES
+    )
     if unknown:
         listed = ", ".join(map(repr, sorted(unknown)))
         noun = "capability" if len(unknown) == 1 else "capabilities"

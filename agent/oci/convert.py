@@ -24,6 +24,8 @@ from kata_protos import oci_pb2
 OCI_VERSION: Final = "1.0.2"
 """The version that each bundle says. The request's own (1.2 and 1.3 with containerd 2)
 would change nothing in the spec, but crun before 1.14.2 refuses any over 1.1."""
+PERMISSIONS: Final = 0o7777
+"""The bits of a mode that do not say the type of a file (man 7 inode)."""
 LOWEST_OOM_SCORE: Final = -1000
 HIGHEST_OOM_SCORE: Final = 1000
 """man 5 proc, `oom_score_adj`"""
@@ -209,6 +211,7 @@ def _device_to_oci(message: oci_pb2.LinuxDevice) -> Spec:
         "minor": message.Minor,
         "uid": message.UID,
         "gid": message.GID,
-        # Zero would be a device that no user may open.
-        **only_set(fileMode=message.FileMode),
+        # Zero would be a device that no user may open. Hosts also send the type, as the
+        # kernel (S_IFMT) or as Go has it (os.ModeDevice): crun would make that one.
+        **only_set(fileMode=message.FileMode & PERMISSIONS),
     }

@@ -19,13 +19,23 @@ WITH_ERROR_NUMBER: Final = ("SCMP_ACT_ERRNO", "SCMP_ACT_TRACE")
 NOTIFY: Final = "SCMP_ACT_NOTIFY"
 """Asks a listener, whose socket the wire's messages have no field for."""
 
+FLAGS: Final = frozenset(
+    f"SECCOMP_FILTER_FLAG_{name}"
+    for name in ("TSYNC", "LOG", "SPEC_ALLOW", "WAIT_KILLABLE_RECV")
+)
+"""runtime-spec, config-linux.md. The kernel has more (man 2 seccomp), one of which
+makes a listener. With those, crun 1.8 fails after the start, and says nothing."""
+
 
 def seccomp_to_oci(message: oci_pb2.LinuxSeccomp) -> Spec | None:
     """Return the filter, or None without rules and without a default action.
 
-    Raises `InvalidArgument` for an action that needs a listener: its system calls would
-    never return.
+    Raises `InvalidArgument` for an action that needs a listener, because its system
+    calls would never return, and for a flag that the OCI spec does not have.
     """
+    for flag in message.Flags:
+        if flag not in FLAGS:
+            raise InvalidArgument(f"seccomp: flag {flag!r}: unknown")
     actions = [message.DefaultAction, *(rule.Action for rule in message.Syscalls)]
     if NOTIFY in actions:
         raise InvalidArgument(f"seccomp: action {NOTIFY!r}, but there is no listener")

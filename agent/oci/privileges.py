@@ -11,7 +11,8 @@ import logging
 from typing import Final
 
 from kata_agent.descriptor_limit import inherited_limit
-from kata_agent.linux.prctl import CAP_SYS_RESOURCE, has_capability
+from kata_agent.linux.prctl import CAP_SYS_RESOURCE, effective_capabilities
+from kata_agent.oci.capabilities import CAPABILITIES
 from kata_agent.oci.spec import Spec
 from kata_agent.system_paths import SystemPaths
 
@@ -35,12 +36,14 @@ SELINUX: Final = "fs/selinux/enforce"
 def fit_privileges(
     process: Spec, container_id: str, paths: SystemPaths, linux: Spec | None = None
 ) -> None:
-    """Fit the limits, the OOM score, the profile and the labels of a process.
+    """Fit capabilities, limits, OOM score, profile and labels of a process.
 
     `linux` is that part of the spec of a new container, with the label of its mounts.
     May block.
     """
-    privileged = has_capability(CAP_SYS_RESOURCE, paths.proc)
+    held = effective_capabilities(paths.proc)
+    _fit_capabilities(process, container_id, held)
+    privileged = bool(held & 1 << CAP_SYS_RESOURCE)
     _fit_rlimits(process, container_id, paths, privileged=privileged)
     if not privileged:
         _raise_oom_score(process, container_id, paths)
@@ -59,6 +62,23 @@ def fit_privileges(
                 "kernel without SELinux, labels dropped",
                 extra={"container_id": container_id, "labels": labels},
             )
+
+
+def _fit_capabilities(process: Spec, container_id: str, held: int) -> None:
+    """Leave out the capabilities that the agent does not hold, and so cannot give.
+
+    A privileged container asks for all that the host's kernel has.
+    """
+    given = {name for number, name in enumerate(CAPABILITIES) if held & 1 << number}
+    sets = process.get("capabilities", {})
+    lost = {name for names in sets.values() for name in names if name not in given}
+    for kind, names in sets.items():
+        sets[kind] = [name for name in names if name in given]
+    if lost:
+        log.warning(
+            "capabilities left out that the agent does not have",
+            extra={"container_id": container_id, "capabilities": sorted(lost)},
+        )
 
 
 def _has_apparmor(paths: SystemPaths) -> bool:

@@ -21,6 +21,7 @@ from kata_host.guest.local_guest import LocalGuest
 from kata_protos import agent_pb2
 from tests.helpers.conformance.case import PATIENCE, Case, Subject
 from tests.helpers.namespace import require_root
+from ttrpc.codes import Code
 from ttrpc.errors import Closed, StatusError
 
 ADDRESS = os.environ.get("AGENT_ADDRESS", "")
@@ -44,6 +45,8 @@ class AgentState:
     """The addresses where the sandbox and the root file system are ready."""
     lost_in: str = ""
     """The case after which the shared agent hung or had gone."""
+    is_hung: bool = False
+    """Whether it still hung before a later case: then no more are tried."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,17 +102,22 @@ async def subject(
         elif case.own_guest:
             target = local_target(stack)
         try:
-            connection = await AgentClient.connect(
-                target.address, timeout=RESTART_TIMEOUT if RESTART else CONNECT_TIMEOUT
-            )
+            connection = await connect(target.address, state)
         except Closed:
             if case.own_guest and state.prepared:
                 pytest.skip("an earlier case has ended the agent, as it should")
             raise
         async with connection as client:
+            if state.lost_in:
+                await require_answer(client, state)
             if target.address not in state.prepared:
-                async with asyncio.timeout(PATIENCE):
-                    await prepare(client, target)
+                with_sandbox = not (RESTART and case.begins_sandbox)
+                try:
+                    async with asyncio.timeout(PATIENCE):
+                        await prepare(client, target, with_sandbox=with_sandbox)
+                except TimeoutError:
+                    state.lost_in = "its preparation"
+                    raise
                 state.prepared.add(target.address)
             subject = Subject(
                 client,
@@ -121,6 +129,22 @@ async def subject(
             yield subject
             if ADDRESS and (subject.is_lost or case.own_guest):
                 state.lost_in = case.id
+            if ADDRESS and case.rpc == "CreateSandbox":
+                # The Rust agent empties its directory, also when it refuses the call.
+                state.prepared.discard(target.address)
+
+
+async def connect(address: str, state: AgentState) -> AgentClient:
+    """Connect to the agent; start it if it has ended, as after an earlier run.
+
+    Raises `Closed` for an agent that cannot be reached.
+    """
+    if RESTART and not state.prepared:
+        with contextlib.suppress(Closed):
+            return await AgentClient.connect(address, timeout=CONNECT_TIMEOUT)
+        await restart(state)
+    timeout = RESTART_TIMEOUT if RESTART else CONNECT_TIMEOUT
+    return await AgentClient.connect(address, timeout=timeout)
 
 
 def skip_if_not_allowed(case: Case) -> None:
@@ -130,6 +154,23 @@ def skip_if_not_allowed(case: Case) -> None:
         pytest.skip("sets the clock: CONFORMANCE_CLOCK=1 allows it")
 
 
+async def require_answer(client: AgentClient, state: AgentState) -> None:
+    """Fail the case at once if the agent hangs since an earlier one.
+
+    The call is one for which an agent looks into its sandbox. A Check would not show
+    the hang of the Rust agent, which waits for a lock of the sandbox.
+    """
+    if not state.is_hung:
+        request = agent_pb2.StatsContainerRequest(container_id="nobody")
+        try:
+            await client.agent.stats_container(request, timeout=CONNECT_TIMEOUT)
+        except StatusError as status:
+            state.is_hung = status.code == Code.DEADLINE_EXCEEDED
+    if state.is_hung:
+        pytest.fail(f"not tried: the agent hangs since {state.lost_in}")
+    state.lost_in = ""
+
+
 async def restart(state: AgentState) -> None:
     """Run the caller's command. Raises `CalledProcessError`, `TimeoutExpired`."""
     await asyncio.to_thread(
@@ -137,9 +178,12 @@ async def restart(state: AgentState) -> None:
     )
     state.prepared.clear()
     state.lost_in = ""
+    state.is_hung = False
 
 
-async def prepare(client: AgentClient, target: Target) -> None:
+async def prepare(
+    client: AgentClient, target: Target, *, with_sandbox: bool = True
+) -> None:
     """Create the sandbox and bring the root file system, also for a second run."""
     for name in LEFT_BEHIND if ADDRESS else ():
         with contextlib.suppress(StatusError):
@@ -150,10 +194,11 @@ async def prepare(client: AgentClient, target: Target) -> None:
             await client.agent.remove_container(
                 agent_pb2.RemoveContainerRequest(container_id=name)
             )
-    try:
-        await client.create_sandbox("conformance", share_pids=False)
-    except StatusError:
-        # The Rust agent refuses a second sandbox, and the first one will do.
-        if IS_OURS:
-            raise
+    if with_sandbox:
+        try:
+            await client.create_sandbox("conformance", share_pids=False)
+        except StatusError:
+            # The Rust agent refuses a second sandbox, and the first one will do.
+            if IS_OURS:
+                raise
     await target.bring_rootfs(client)

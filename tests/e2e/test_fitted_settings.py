@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from kata_agent.oci.capabilities import CAPABILITIES
 from kata_host.client import AgentClient
 from kata_host.client.spec import default_process, default_spec, writable_layer
 from kata_host.guest.local_guest import LocalGuest
@@ -41,4 +42,33 @@ async def test_a_container_and_an_exec_run_with_what_the_guest_can_give(
     assert "cpu.realtimeRuntime" in console
     assert (
         "cri-containerd.apparmor.d" in console or Path("/sys/module/apparmor").exists()
+    )
+
+
+async def test_a_privileged_pod_of_containerd_runs_with_all_that_the_agent_has(
+    client: AgentClient, guest: LocalGuest
+) -> None:
+    storage, root = writable_layer("c1", str(guest.directory / "rootfs"))
+    show = "grep CapEff /proc/self/status"
+    process = default_process(["sh", "-c", f"{show} >/new; mv /new /held; sleep 1000"])
+    held = process.Capabilities
+    for names in (held.Bounding, held.Effective, held.Permitted, held.Inheritable):
+        del names[:]
+        names.extend(CAPABILITIES)
+    async with client.started_container(
+        "c1", default_spec("c1", process, rootfs=root), [storage]
+    ) as container:
+        process.Args[2] = f"until cat /held; do sleep 0.01; done; {show}"
+        result = await (await container.exec("e1", process)).communicate()
+        sets = [int(each, 16) for each in result.stdout.split()[1::2]]
+    own = _own_capabilities()
+    # A local guest's agent gives away those for the clock, modules and rebooting.
+    assert sets == [own & ~(1 << 16 | 1 << 22 | 1 << 25)] * 2
+
+
+def _own_capabilities() -> int:
+    return next(
+        int(line.split()[1], 16)
+        for line in Path("/proc/self/status").read_text().splitlines()
+        if line.startswith("CapEff:")
     )

@@ -8,7 +8,11 @@ from pathlib import Path
 import pytest
 
 from kata_agent.linux.namespace import in_new_thread
-from kata_agent.linux.prctl import has_capability, set_process_name
+from kata_agent.linux.prctl import (
+    effective_capabilities,
+    has_capability,
+    set_process_name,
+)
 
 
 def test_the_name_is_the_calling_threads() -> None:
@@ -32,3 +36,4 @@ def test_a_capability_is_a_bit_of_the_effective_set(
         "CapPrm:\t000001ffffffffff\nCapEff:\t0000000001000001\n"
     )
     assert has_capability(number, tmp_path) is expected
+    assert effective_capabilities(tmp_path) == 1 << 24 | 1

@@ -198,6 +198,24 @@ def test_the_bundle_says_a_version_that_every_runtime_takes(version: str) -> Non
     assert to_oci(spec)["ociVersion"] == "1.0.2"
 
 
+@pytest.mark.parametrize(
+    "sent",
+    [
+        0o666,
+        0o20666,  # S_IFCHR
+        0o60666,  # S_IFBLK: crun would make a block device
+        0o666 | 1 << 26 | 1 << 21,  # Go: os.ModeDevice | os.ModeCharDevice
+    ],
+)
+def test_a_mode_that_says_the_type_of_a_device_is_its_permissions(sent: int) -> None:
+    """The Go runtime passes on what containerd, CRI-O or a CDI specification has."""
+    message = full()
+    del message.Linux.Devices[:]
+    message.Linux.Devices.add(Path="/dev/null1", Type="c", Major=1, FileMode=sent)
+    (device,) = to_oci(message)["linux"]["devices"]
+    assert (device["type"], device["fileMode"]) == ("c", 0o666)
+
+
 def test_namespaces_of_runtime_rs_have_the_names_of_the_oci_spec() -> None:
     spec = full()
     for kind in ("mnt", "net"):

@@ -65,6 +65,30 @@ def test_an_action_that_needs_a_listener_is_refused() -> None:
             seccomp_to_oci(message)
 
 
+def test_the_flags_of_the_oci_spec_are_kept() -> None:
+    """runtime-rs has the four of oci-spec-rs; the Go runtime passes any on."""
+    flags = [f"SECCOMP_FILTER_FLAG_{x}" for x in ("LOG", "SPEC_ALLOW", "TSYNC")]
+    message = oci_pb2.LinuxSeccomp(DefaultAction="SCMP_ACT_ALLOW", Flags=flags)
+    filtered = seccomp_to_oci(message)
+    assert filtered is not None
+    assert filtered["flags"] == flags
+
+
+@in_namespaces("v1")
+async def test_a_flag_that_makes_a_listener_is_refused(world: World) -> None:
+    """Of a profile for a host's runtime; crun would end the container at its start."""
+    async with open_sandbox() as sandbox:
+        request = container_request("c1", "true")
+        seccomp = request.OCI.Linux.Seccomp
+        seccomp.DefaultAction = "SCMP_ACT_ALLOW"
+        seccomp.Flags.append("SECCOMP_FILTER_FLAG_NEW_LISTENER")
+        with pytest.raises(
+            InvalidArgument,
+            match="^seccomp: flag 'SECCOMP_FILTER_FLAG_NEW_LISTENER': unknown$",
+        ):
+            await sandbox.create_container(request)
+
+
 @in_namespaces("v1", "v2")
 async def test_a_rule_of_runtime_rs_without_an_error_number_gives_eperm(
     world: World,

@@ -49,6 +49,22 @@ def poor(paths: SystemPaths) -> SystemPaths:
     return paths
 
 
+def test_a_privileged_container_has_what_the_agent_has(
+    poor: SystemPaths, caplog: pytest.LogCaptureFixture
+) -> None:
+    """containerd asks for all that the host's kernel has, for its execs too."""
+    names = ["CAP_CHOWN", "CAP_SYS_RESOURCE", "CAP_CHECKPOINT_RESTORE"]
+    spec = process(capabilities={"bounding": names, "ambient": []})
+    fit_privileges(spec, "c1", poor)
+    assert spec["capabilities"] == {
+        "bounding": ["CAP_CHOWN", "CAP_CHECKPOINT_RESTORE"],
+        "ambient": [],
+    }
+    (record,) = caplog.records
+    assert vars(record)["capabilities"] == ["CAP_SYS_RESOURCE"]
+    assert vars(record)["container_id"] == "c1"
+
+
 def test_a_limit_that_linux_does_not_have_is_dropped_with_a_warning(
     paths: SystemPaths, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -18,10 +18,13 @@ from tests.helpers.domain import (
     container_request,
     exec_request,
     open_sandbox,
+    output_of,
     read_all,
     started,
 )
 from tests.helpers.namespace import World, in_namespaces
+
+TIME = "/proc/self/ns/time"
 
 
 async def namespaces(sandbox: Sandbox, container_id: str) -> dict[str, int]:
@@ -144,7 +147,7 @@ async def test_a_container_never_joins_a_namespace_of_its_own_kind(
 ) -> None:
     async with open_sandbox() as sandbox:
         # runtime-rs says `mnt`.
-        for kind in ("mount", "mnt", "cgroup", "user", "time"):
+        for kind in ("mount", "mnt", "cgroup", "user"):
             request = container_request("c1", "true")
             del request.OCI.Linux.Namespaces[:]
             request.OCI.Linux.Namespaces.add(Type=kind, Path="/proc/1/ns/mnt")
@@ -161,6 +164,19 @@ async def test_a_container_never_joins_a_namespace_of_its_own_kind(
         assert mine["ipc"] == os.stat("/run/sandbox-ns/ipc").st_ino
         assert mine["pid"] != agent["pid"]
         assert mine["mnt"] != agent["mnt"]
+
+
+@in_namespaces("v1")
+@pytest.mark.parametrize("runtime", ["crun", "runc"])
+@pytest.mark.parametrize("path", ["", "/proc/1/ns/time"])
+async def test_a_time_namespace_that_docker_29_asks_for_is_left_out(
+    world: World, runtime: str, path: str
+) -> None:
+    """Both runtimes of Kata before 3.32 send the kind, without its path."""
+    async with open_sandbox(runtime=runtime) as sandbox:
+        request = container_request("c1", "busybox", "readlink", TIME)
+        request.OCI.Linux.Namespaces.add(Type="time", Path=path)
+        assert await output_of(sandbox, request) == f"{os.readlink(TIME)}\n"
 
 
 @in_namespaces("v1", "v2")

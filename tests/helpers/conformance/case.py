@@ -68,6 +68,14 @@ class Case:
     def id(self) -> str:
         return f"{self.rpc}-{self.situation}-{self.act.__name__}"
 
+    @property
+    def begins_sandbox(self) -> bool:
+        """Whether the case is for an agent that has no sandbox yet.
+
+        An agent that cannot be restarted has one from the cases before.
+        """
+        return self.rpc == "CreateSandbox" and self.situation != "wrong state"
+
 
 CASES: Final[list[Case]] = []
 

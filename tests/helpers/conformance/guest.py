@@ -27,8 +27,8 @@ async def details(s: Subject) -> None:
     request = agent_pb2.GuestDetailsRequest(mem_block_size=True, mem_hotplug_probe=True)
     response = await s.agent.get_guest_details(request)
     assert response.agent_details.version
-    # Without it, Kata's runtimes refuse to start a sandbox.
-    assert response.agent_details.supports_seccomp
+    # An agent may have been built without it, for runtimes that send no filters.
+    assert response.agent_details.supports_seccomp or not s.is_ours
     assert "ephemeral" in response.agent_details.storage_handlers
 
 
