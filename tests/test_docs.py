@@ -18,13 +18,17 @@ import pytest
 from kata_agent.options.table import FLAGS, OPTIONS, WITHOUT_EFFECT
 from kata_host.ctl.__main__ import make_parser
 from tests.helpers.documented_names import is_missing, names
+from tests.helpers.interop import require_go
 from tests.helpers.namespace import require_root
 from tests.helpers.page_programs import BLOCK, check_commands, has_programs, write_files
 from tests.helpers.source_tree import ROOT
 
 TTRPC: Final = ROOT / "docs" / "ttrpc"
+GO: Final = TTRPC / "how-to" / "go.md"
 PROGRAMS: Final = sorted(
-    page.relative_to(TTRPC) for page in TTRPC.rglob("*.md") if has_programs(page)
+    page.relative_to(TTRPC)
+    for page in TTRPC.rglob("*.md")
+    if has_programs(page) and page != GO
 )
 LINK: Final = re.compile(r"\]\(([^)#]+)[^)]*\)")
 PAGES: Final = sorted(
@@ -38,11 +42,43 @@ PAGES: Final = sorted(
 )
 
 
+@pytest.fixture(scope="module")
+def tutorial(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder that the tutorial makes: its files, and the stubs of its service."""
+    folder = tmp_path_factory.mktemp("tutorial")
+    write_files(TTRPC / "tutorial.md", folder)
+    plugin = Path(sys.executable).parent / "protoc-gen-pyttrpc"
+    command = f"-m grpc_tools.protoc -I. --plugin={plugin} echo.proto"
+    outputs = ("--python_out=.", "--pyi_out=.", "--pyttrpc_out=.")
+    subprocess.run([sys.executable, *command.split(), *outputs], cwd=folder, check=True)
+    return folder
+
+
 @pytest.mark.parametrize("page", PROGRAMS, ids=str)
-def test_the_programs_of_the_pages_on_ttrpc_run(tmp_path: Path, page: Path) -> None:
+def test_the_programs_of_the_pages_on_ttrpc_run(
+    tmp_path: Path, tutorial: Path, page: Path
+) -> None:
     """Take the page's files as they are; its commands print the lines shown."""
+    if page.parts[0] == "how-to":
+        shutil.copytree(tutorial, tmp_path, dirs_exist_ok=True)
     write_files(TTRPC / page, tmp_path)
     check_commands(TTRPC / page, tmp_path)
+
+
+@pytest.mark.interop
+@pytest.mark.slow
+def test_the_program_in_go_calls_a_python_server(
+    tmp_path: Path, tutorial: Path
+) -> None:
+    require_go()
+    shutil.copytree(tutorial, tmp_path, dirs_exist_ok=True)
+    write_files(GO, tmp_path)
+    subprocess.run(
+        ["go", "build", "-o", tmp_path / "client", tmp_path / "client.go"],
+        cwd=ROOT / "tests" / "interop",
+        check=True,
+    )
+    check_commands(GO, tmp_path)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=str)

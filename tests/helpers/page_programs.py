@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 import re
 import subprocess
@@ -14,6 +15,8 @@ BLOCK: Final = re.compile(r"^```(\w+)\n(.*?)^```$", re.M | re.S)
 """A fenced block: its language and its text."""
 ANYTHING: Final = "..."
 """In a line that a page shows, stands for any text, as in doctest."""
+TIMEOUT: Final = 20
+"""Seconds that a command may take: each starts a Python, on a busy machine."""
 _FILE: Final = re.compile(r"(?:#|//) (\S+)\n")
 
 
@@ -28,7 +31,9 @@ def write_files(page: Path, folder: Path) -> None:
         if language not in ("console", "text"):
             name = _FILE.match(text)
             assert name, f"{page}: the first line of a file says its name: {text[:60]}"
-            (folder / name[1]).write_text(text)
+            file = folder / name[1]
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(_own_names(text, folder))
 
 
 def check_commands(page: Path, folder: Path) -> None:
@@ -42,17 +47,28 @@ def check_commands(page: Path, folder: Path) -> None:
                 (commands if is_command else shown).append(line.removeprefix("$ "))
     programs = Path(sys.executable).parent
     result = subprocess.run(
-        ["bash", "-c", "\n".join(commands)],
+        ["bash", "-c", _own_names("\n".join(commands), folder)],
         cwd=folder,
-        env={**os.environ, "PATH": f"{programs}:{os.environ['PATH']}"},
+        env={
+            **os.environ,
+            "PATH": f"{programs}:{os.environ['PATH']}",
+            # pytest, if a page runs it, is as its reader has it.
+            "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+        },
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=TIMEOUT * len(commands),
     )
-    assert not result.stderr
+    assert not result.stderr, result.stderr
     printed = result.stdout.splitlines()
-    if not matches(shown, printed):
-        assert printed == shown
+    assert matches(shown, printed), "\n".join(
+        difflib.unified_diff(shown, printed, "shown", "printed", lineterm="")
+    )
+
+
+def _own_names(text: str, folder: Path) -> str:
+    """Give the abstract sockets of a page names of this run: all runs share them."""
+    return text.replace("@demo-", f"@demo-{folder.name}-{os.getpid()}-")
 
 
 def matches(shown: list[str], printed: list[str]) -> bool:
