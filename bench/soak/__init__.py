@@ -9,4 +9,5 @@ full_tables    descriptors or pids that run out
 scene          what an action is given
 faulty_crun    a crun that hangs or is killed, as the container's name says
 sample         what agent and host hold, and when it counts as flat
+growth         how fast a noisy series grows at least
 """

@@ -43,7 +43,7 @@ async def run(seconds: float, seed: int) -> list[Soak]:
             await asyncio.gather(*(soak.load(length) for soak in soaks))
             await look(soaks)
     for soak in soaks:
-        soak.conclude(seconds)
+        soak.conclude()
     return soaks
 
 

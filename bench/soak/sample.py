@@ -2,9 +2,8 @@
 """What a guest's agent and its host hold at one moment, and when that is flat.
 
 Counts must be those of the first sample. The agent may never have more memory than
-`CEILING`. In a long soak no process may grow: the median of the last quarter of the
-samples may be at most `GROWTH` over that of the second quarter, because an interpreter
-takes its memory in the first minutes and gives little of it back.
+`CEILING`. No process may grow by `LEAK` or more with each action, as the second half of
+the samples shows it beyond their noise: an interpreter takes its memory at the start.
 """
 
 from __future__ import annotations
@@ -12,7 +11,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import statistics
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,15 +18,16 @@ from pathlib import Path
 from typing import Final
 
 from bench.scale import differences
+from bench.soak.growth import least_slope
 from bench.stage import Footprint, Stage, agent_pid, footprint, resident
 from kata_host.guest.local_guest import CONSOLE_NAME
 
-GROWTH: Final = 1 << 20
+CEILING: Final = 48 << 20
 """Bytes."""
-CEILING: Final = 64 << 20
-"""Bytes."""
-LONG: Final = 600.0
-"""Seconds of a soak in which memory may not grow."""
+LEAK: Final = 64.0
+"""Bytes for each action, which is several calls: no object is smaller."""
+WARM_UP: Final = 500
+"""Actions after which the agent has the memory that it needs at once."""
 PATIENCE: Final = 30.0
 """Seconds within which a quiet agent logs its backtraces."""
 MIB: Final = 1 << 20
@@ -38,6 +37,8 @@ MIB: Final = 1 << 20
 class Sample:
     """One look at a guest without a load."""
 
+    actions: int
+    """Those before it."""
     agent: Footprint
     tasks: tuple[str, ...]
     """Where each asyncio task of the agent waits."""
@@ -66,10 +67,11 @@ class Sample:
         }
 
 
-def take_sample(stage: Stage) -> Sample:
+def take_sample(stage: Stage, actions: int) -> Sample:
     """Look at a guest whose options have `agent.log=debug`. Blocks."""
     supervisor, client = stage.guest.pid, os.getpid()
     return Sample(
+        actions,
         footprint(stage.guest),
         find_tasks(stage),
         (count_descriptors(supervisor), count_descriptors(client)),
@@ -118,21 +120,15 @@ def growths(first: Sample, last: Sample) -> dict[str, tuple[object, object]]:
     return found
 
 
-def memory_faults(samples: Sequence[Sample], seconds: float) -> list[str]:
+def memory_faults(samples: Sequence[Sample]) -> list[str]:
     """Return what is wrong with the memory in the samples of a soak."""
     faults = []
     most = max(sample.agent_bytes for sample in samples)
     if most > CEILING:
         faults.append(f"the agent had {most / MIB:.1f} MiB")
-    if seconds < LONG:
-        return faults
-    quarter = len(samples) // 4
-    early, late = samples[quarter : 2 * quarter], samples[-quarter:]
+    late = [x for x in samples[len(samples) // 2 :] if x.actions > WARM_UP]
     for name in ("agent_bytes", "supervisor_bytes", "client_bytes"):
-        before, after = (
-            statistics.median(getattr(sample, name) for sample in part)
-            for part in (early, late)
-        )
-        if after - before > GROWTH:
-            faults.append(f"{name} grew by {(after - before) / MIB:.1f} MiB")
+        slope = least_slope([(x.actions, getattr(x, name)) for x in late])
+        if slope >= LEAK:
+            faults.append(f"{name} grows by {slope:.0f} or more with each action")
     return faults

@@ -20,6 +20,7 @@ from bench.soak.full_tables import fill_tables
 from bench.soak.sample import MIB, Sample, growths, memory_faults, take_sample
 from bench.soak.scene import Scene
 from bench.stage import Stage, open_stage
+from kata_host.child import module_command
 from kata_host.guest.local_guest import PATH
 
 Action = Callable[[Scene], Awaitable[None]]
@@ -74,7 +75,9 @@ class Soak:
         """Take a sample of the guest when it is quiet; compare it with the first."""
         deadline = time.monotonic() + SETTLING
         while True:
-            sample = await asyncio.to_thread(take_sample, self._stage)
+            sample = await asyncio.to_thread(
+                take_sample, self._stage, self.counts.total()
+            )
             found = growths(self.samples[0], sample) if self.samples else {}
             if not found or time.monotonic() > deadline:
                 break
@@ -83,9 +86,9 @@ class Soak:
             self._note(f"sample {len(self.samples) + 1}: {found}")
         self.samples.append(sample)
 
-    def conclude(self, seconds: float) -> None:
+    def conclude(self) -> None:
         """Judge the memory of all samples."""
-        for fault in memory_faults(self.samples, seconds):
+        for fault in memory_faults(self.samples):
             self._note(fault)
 
     def _note(self, fault: str) -> None:
@@ -115,12 +118,18 @@ class Soak:
 
 
 @contextlib.asynccontextmanager
-async def open_guest(version: str) -> AsyncIterator[Stage]:
-    """Start a guest with a crun that goes wrong on demand, for the block."""
+async def open_guest(
+    version: str, agent: Sequence[str] = (*module_command("kata_agent"),)
+) -> AsyncIterator[Stage]:
+    """Start a guest with a crun that goes wrong on demand, for the block.
+
+    `agent` is the agent's command.
+    """
     with tempfile.TemporaryDirectory(prefix="soak-") as directory:
         programs = Path(directory, "bin")
         make_faulty_crun(programs)
         async with open_stage(
+            agent,
             cgroup=version,
             # SIGUSR1 logs the tasks; the level keeps the log small.
             parameters=["agent.log=debug"],
