@@ -70,8 +70,11 @@ def record_command(record: Path) -> Sequence[str]:
 
 
 def read_turns(record: Path) -> list[Turn]:
-    """Return the turns so far; none if there is no record."""
-    lines = record.read_text().splitlines() if record.exists() else []
+    """Return the turns so far.
+
+    Raises `FileNotFoundError` if no loop of a running agent keeps the record.
+    """
+    lines = record.read_text().splitlines()
     return [Turn(*(int(word) / 1e9 for word in line.split())) for line in lines]
 
 
