@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ttrpc.bound_service import BoundService, bind
     from ttrpc.call_context import CallContext, Peer, PeerCredentials
     from ttrpc.codes import Code
-    from ttrpc.counters import Counters
+    from ttrpc.counters import ClientCounters, Counters
     from ttrpc.deadline import Deadline
     from ttrpc.errors import (
         Closed,
@@ -45,7 +45,7 @@ _MODULES = {
     "ttrpc.address": ("parse_address",),
     "ttrpc.bound_service": ("BoundService", "bind"),
     "ttrpc.codes": ("Code",),
-    "ttrpc.counters": ("Counters",),
+    "ttrpc.counters": ("ClientCounters", "Counters"),
     "ttrpc.call_context": ("CallContext", "Peer", "PeerCredentials"),
     "ttrpc.deadline": ("Deadline",),
     "ttrpc.errors": (
@@ -76,6 +76,7 @@ __all__ = [
     "BoundService",
     "CallContext",
     "Cardinality",
+    "ClientCounters",
     "Closed",
     "Code",
     "Counters",

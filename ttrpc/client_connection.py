@@ -14,6 +14,8 @@ from typing import Any, Final, Protocol
 
 from google.protobuf.message import DecodeError
 
+from ttrpc.call_counts import CallCounts
+from ttrpc.codes import Code
 from ttrpc.envelope import decode_response, encode_request, request_head
 from ttrpc.errors import (
     Closed,
@@ -40,6 +42,7 @@ from ttrpc.keepalive import PROBE
 from ttrpc.metadata import Pairs
 from ttrpc.outbox import Outbox
 from ttrpc.service import Cardinality, Method
+from ttrpc.status import code_of
 from ttrpc.stream import Stream, StreamEvent
 
 LAST_ID: Final = 0xFFFFFFFF
@@ -65,6 +68,7 @@ class ClientConnection:
     """Calls, streams and their ids, as the client sees them."""
 
     __slots__ = (
+        "_counts",
         "_events",
         "_heads",
         "_limit",
@@ -74,9 +78,23 @@ class ClientConnection:
         "streams",
     )
 
-    def __init__(self, events: ClientEvents, *, limit: int = MESSAGE_LIMIT) -> None:
-        """Start with no calls; `limit` is in bytes of payload in a frame."""
+    def __init__(
+        self,
+        events: ClientEvents,
+        *,
+        limit: int = MESSAGE_LIMIT,
+        counts: CallCounts | None = None,
+    ) -> None:
+        """Start with no calls.
+
+        Args:
+            limit: Bytes of payload in a frame.
+            counts: Counts the streams; connections may share it. The I/O layer counts
+                unary calls, because it alone knows of timeouts, and of calls that were
+                never sent.
+        """
         self._events = events
+        self._counts = counts or CallCounts()
         self._limit = limit
         self._next_id = 1
         self._heads: dict[tuple[str, str], bytes] = {}
@@ -126,6 +144,7 @@ class ClientConnection:
         else:
             flags = REMOTE_CLOSED
         stream_id = self._send_request(method, flags, payload, timeout_nano, metadata)
+        self._counts.started += 1
         stream = Stream(stream_id, method)
         if not method.cardinality.client_streaming:
             stream.advance(StreamEvent.LOCAL_CLOSE)
@@ -155,12 +174,15 @@ class ClientConnection:
         """Forget a unary call; the protocol cannot cancel it at the server."""
         self.calls.discard(stream_id)
 
-    def abandon_stream(self, stream: Stream) -> None:
-        """End a stream from this side. The server sees the end of the messages."""
+    def abandon_stream(self, stream: Stream, code: Code | int = Code.CANCELLED) -> None:
+        """End a stream from this side. The server sees the end of the messages.
+
+        `code` is the one under which it is counted.
+        """
         if stream.can_send:
             stream.advance(StreamEvent.LOCAL_CLOSE)
             self.outbox.put_close(stream.stream_id)
-        self._end(stream)
+        self._end(stream, code)
 
     def send_probe(self) -> None:
         """Send a request that any server answers; the answer is ignored.
@@ -174,7 +196,7 @@ class ClientConnection:
         """End every call and stream, because the connection has ended."""
         self.calls.clear()
         for stream in list(self.streams.values()):
-            self._end(stream)
+            self._end(stream, Closed.code)
 
     def _send_request(
         self,
@@ -257,7 +279,7 @@ class ClientConnection:
         if flags & REMOTE_CLOSED and not stream.is_closed:
             # A server that closes its direction has ended the call, and refuses later
             # frames as "no longer active".
-            self._end(stream)
+            self._end(stream, Code.OK)
             self._events.stream_ended(stream, None)
 
     def _receive_end(self, stream: Stream, frame: RawFrame) -> None:
@@ -266,7 +288,7 @@ class ClientConnection:
         except TtrpcError as error:
             self._fail(stream, error)
             return
-        self._end(stream)
+        self._end(stream, Code.OK)
         method = stream.method
         if method.is_raw and method.cardinality.server_streaming:
             stream.answer = response
@@ -275,10 +297,11 @@ class ClientConnection:
         self._events.stream_ended(stream, None)
 
     def _fail(self, stream: Stream, error: Exception) -> None:
-        self._end(stream)
+        self._end(stream, code_of(error))
         self._events.stream_ended(stream, error)
 
-    def _end(self, stream: Stream) -> None:
+    def _end(self, stream: Stream, code: Code | int) -> None:
+        self._counts.count(code)
         stream.advance(StreamEvent.END)
         self.streams.pop(stream.stream_id, None)
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a server has done so far, in numbers."""
+"""What a server or a client has done so far, in numbers."""
 
 from __future__ import annotations
 
@@ -31,3 +31,22 @@ class Counters:
     """Bytes that were read from sockets, of headers and refused frames too."""
     bytes_sent: int
     """Bytes that were written to sockets."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClientCounters:
+    """Sums over all connections of a client since its start."""
+
+    connections: int
+    """Connections that were made, the first one included."""
+    connections_failed: int
+    """Times that nobody could be reached when the client connected again."""
+    calls: int
+    """Calls and streams that were begun: an interceptor that calls again begins one
+    more. Those that have not ended are in no other field."""
+    calls_ended: Mapping[Code | int, int]
+    """Calls and streams that have ended, by the code of their status; `Code.OK` too.
+    The end of the connection is UNAVAILABLE, a call that was given up CANCELLED, an
+    answer that breaks the protocol INTERNAL."""
+    bytes_received: int
+    bytes_sent: int

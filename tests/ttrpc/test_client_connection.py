@@ -7,6 +7,7 @@ import pytest
 
 from tests.helpers.frames import raw_frames
 from tests.helpers.peer import ECHO
+from ttrpc.call_counts import CallCounts
 from ttrpc.client_connection import LAST_ID, ClientConnection
 from ttrpc.codes import Code
 from ttrpc.envelope import encode_error
@@ -325,3 +326,22 @@ def test_no_probe_is_sent_when_the_ids_are_used_up(client: Client) -> None:
     client.connection._next_id = LAST_ID + 2
     client.connection.send_probe()
     assert not client.connection.outbox.chunks
+
+
+def test_streams_may_be_counted_by_several_connections() -> None:
+    counts = CallCounts()
+    for _ in range(2):
+        connection = ClientConnection(Client(), counts=counts)
+        for code in (Code.CANCELLED, Code.DEADLINE_EXCEEDED):
+            stream = connection.open_stream(ECHO["EchoStream"], b"")
+            connection.abandon_stream(stream, code)
+        connection.open_stream(ECHO["EchoStream"], b"")
+        connection.start_call(ECHO["Echo"], b"")
+        connection.end_all()
+    assert counts.started == 6
+    assert counts.ended() == {
+        Code.OK: 0,
+        Code.CANCELLED: 2,
+        Code.DEADLINE_EXCEEDED: 2,
+        Code.UNAVAILABLE: 2,
+    }

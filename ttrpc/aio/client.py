@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, cast
 
@@ -29,6 +29,8 @@ from ttrpc.client_call import (
     timed_out,
     timeout_nano,
 )
+from ttrpc.client_record import ClientRecord
+from ttrpc.counters import ClientCounters
 from ttrpc.deadline import Deadline, checked_period, checked_timeout
 from ttrpc.errors import Closed
 from ttrpc.interceptor import Interceptor, chain
@@ -36,9 +38,13 @@ from ttrpc.limits import Limits
 from ttrpc.metadata import MetadataLike
 from ttrpc.raw import Raw
 from ttrpc.service import Method, RequestT, ResponseT
+from ttrpc.status import code_of
 
 if TYPE_CHECKING:
     from ttrpc.aio.byte_stream import ByteStream
+
+ConnectedHook = Callable[[Peer], object]
+DisconnectedHook = Callable[[Closed], object]
 
 
 class Client:
@@ -60,6 +66,8 @@ class Client:
         limits: Limits | None = None,
         reconnect: float | None = None,
         keepalive: float | None = None,
+        connected: ConnectedHook | None = None,
+        disconnected: DisconnectedHook | None = None,
     ) -> None:
         """Use a connected socket or stream, which the client owns from now on.
 
@@ -81,8 +89,9 @@ class Client:
         self._keepalive = keepalive
         self._closed = False
         self._dial_lock = asyncio.Lock()
-        self._session = self._use(connection)
+        self._record = ClientRecord(connected, disconnected)
         self._peer = Peer(str(address))
+        self._session = self._use(connection)
         self._clock = asyncio.get_running_loop().time
         self._plain = not interceptors
         self._call = chain(interceptors, self._invoke)
@@ -99,6 +108,8 @@ class Client:
         limits: Limits | None = None,
         reconnect: float | None = None,
         keepalive: float | None = None,
+        connected: ConnectedHook | None = None,
+        disconnected: DisconnectedHook | None = None,
     ) -> Self:
         """Connect to an address.
 
@@ -115,6 +126,9 @@ class Client:
             keepalive: Seconds within which a server is noticed that has died without
                 closing the connection, or stands still; None does not look. The
                 connection is closed then, and calls in flight fail.
+            connected: Called with the server when there is a connection: the first
+                one and each later one.
+            disconnected: Called with the cause when one has ended.
 
         Raises:
             ValueError: `address` is not an address, or a number of seconds is none.
@@ -132,12 +146,24 @@ class Client:
             limits=limits,
             reconnect=reconnect,
             keepalive=keepalive,
+            connected=connected,
+            disconnected=disconnected,
         )
 
     @property
     def closed(self) -> Closed | None:
         """The cause of the connection's end; None while it is open."""
         return self._session.transport.closed
+
+    @property
+    def counters(self) -> ClientCounters:
+        """What the client has done so far."""
+        transport = self._session.transport
+        is_open = transport.closed is None
+        return self._record.counters(
+            received=transport.received if is_open else 0,
+            sent=transport.sent if is_open else 0,
+        )
 
     async def wait_closed(self) -> Closed:
         """Wait until the connection in use has ended. Returns the cause."""
@@ -240,23 +266,31 @@ class Client:
     async def _invoke(
         self, request: Message | Raw, context: CallContext
     ) -> Message | Raw:
+        counts = self._record.counts
+        counts.started += 1
+        try:
+            payload = request.SerializeToString()
+            answer = await self._answer(payload, context)
+            response = parse_response(context.method, answer)
+        except BaseException as exc:
+            counts.count_failure(code_of(exc))
+            raise
+        counts.succeeded += 1
+        return response
+
+    async def _answer(self, payload: bytes, context: CallContext) -> bytes:
         method = context.method
-        payload = request.SerializeToString()
         deadline = context.deadline
         if deadline is None:
             session = await self._connected()
-            answer = await session.call(method, payload, 0, context.pairs)
-        else:
-            try:
-                async with _until(deadline):
-                    session = await self._connected()
-                    remaining = timeout_nano(context)
-                    answer = await session.call(
-                        method, payload, remaining, context.pairs
-                    )
-            except TimeoutError:
-                raise timed_out(context) from None
-        return parse_response(method, answer)
+            return await session.call(method, payload, 0, context.pairs)
+        try:
+            async with _until(deadline):
+                session = await self._connected()
+                remaining = timeout_nano(context)
+                return await session.call(method, payload, remaining, context.pairs)
+        except TimeoutError:
+            raise timed_out(context) from None
 
     async def _open_checked(
         self, request: Message | Raw | None, context: CallContext
@@ -270,18 +304,27 @@ class Client:
     ) -> ClientStream[Any, Any]:
         payload = b"" if request is None else request.SerializeToString()
         try:
+            session = await self._session_with_room(context)
+            stream, inbox = session.open_stream(
+                context.method, payload, timeout_nano(context), context.pairs
+            )
+        except BaseException as exc:
+            counts = self._record.counts
+            counts.started += 1
+            counts.count_failure(code_of(exc))
+            raise
+        if context.deadline is not None:
+            session.expire_at(context.deadline.at, stream, timed_out(context))
+        return ClientStream(stream, inbox, session)
+
+    async def _session_with_room(self, context: CallContext) -> ClientSession:
+        try:
             async with _until(context.deadline):
                 session = await self._connected()
                 await session.room()
         except TimeoutError:
             raise timed_out(context) from None
-        remaining = timeout_nano(context)
-        stream, inbox = session.open_stream(
-            context.method, payload, remaining, context.pairs
-        )
-        if context.deadline is not None:
-            session.expire_at(context.deadline.at, stream, timed_out(context))
-        return ClientStream(stream, inbox, session)
+        return session
 
     async def _connected(self) -> ClientSession:
         session = self._session
@@ -291,7 +334,11 @@ class Client:
             raise Closed(str(session.transport.closed))
         async with self._dial_lock:
             if self._session is session:
-                sock = await dial(self._address, timeout=self._reconnect)
+                try:
+                    sock = await dial(self._address, timeout=self._reconnect)
+                except Closed:
+                    self._record.connections_failed += 1
+                    raise
                 if self._closed:
                     sock.close()
                     raise Closed("connection: closed on this side")
@@ -300,7 +347,9 @@ class Client:
 
     def _use(self, connection: socket.socket | ByteStream) -> ClientSession:
         sock = owned_socket(connection)
-        return ClientSession(sock, self._limits, self._keepalive)
+        session = ClientSession(sock, self._limits, self._keepalive, self._record)
+        self._record.connection_made(self._peer)
+        return session
 
 
 def _until(deadline: Deadline | None) -> asyncio.Timeout:

@@ -11,6 +11,8 @@ from ttrpc.aio.inbox import Inbox
 from ttrpc.aio.pending_call import PendingCall
 from ttrpc.aio.transport import Transport
 from ttrpc.client_connection import ClientConnection
+from ttrpc.client_record import ClientRecord
+from ttrpc.codes import Code
 from ttrpc.errors import Closed, StreamFull
 from ttrpc.frame import Payload
 from ttrpc.keepalive import NO_ANSWER, Keepalive, Step
@@ -19,6 +21,7 @@ from ttrpc.metadata import Pairs
 from ttrpc.quota import Quota
 from ttrpc.service import Method
 from ttrpc.share import Share
+from ttrpc.status import code_of
 from ttrpc.stream import Stream
 
 if TYPE_CHECKING:
@@ -36,6 +39,7 @@ class ClientSession:
         "_inboxes",
         "_keepalive_timer",
         "_loop",
+        "_record",
         "_timers",
         "connection",
         "transport",
@@ -45,12 +49,15 @@ class ClientSession:
         self,
         sock: socket.socket | StreamSocket,
         limits: Limits,
-        keepalive: float | None = None,
+        keepalive: float | None,
+        record: ClientRecord,
     ) -> None:
         """Use a connected, nonblocking socket.
 
         `keepalive` is the time in seconds within which a dead server is noticed.
+        Streams, and the end of the connection, are told to `record`.
         """
+        self._record = record
         self._loop = asyncio.get_running_loop()
         self._calls: dict[int, PendingCall] = {}
         """The unary calls that wait for their answer, by stream id."""
@@ -60,7 +67,9 @@ class ClientSession:
         """The timers that end streams at their deadlines, by stream id."""
         self._inbox_limit = limits.stream_inbox
         self._held = Share(Quota(limits.held), limits.held_per_connection)
-        self.connection = ClientConnection(self, limit=limits.message)
+        self.connection = ClientConnection(
+            self, limit=limits.message, counts=record.counts
+        )
         self.transport = Transport(
             sock,
             outbox=self.connection.outbox,
@@ -143,7 +152,8 @@ class ClientSession:
     def abandon(self, stream: Stream) -> None:
         """End the stream from this side; harmless if it has ended."""
         if not stream.is_closed:
-            self.expire(stream, Closed(f"stream {stream.stream_id}: abandoned"))
+            error = Closed(f"stream {stream.stream_id}: abandoned")
+            self._give_up(stream, error, Code.CANCELLED)
 
     def expire_at(self, when: float, stream: Stream, error: Exception) -> None:
         """End the stream at loop time `when` unless it has ended before."""
@@ -153,11 +163,14 @@ class ClientSession:
     def expire(self, stream: Stream, error: Exception) -> None:
         """End the stream from this side; its reader sees `error` next."""
         if not stream.is_closed:
-            self._stop_timer(stream)
-            self.connection.abandon_stream(stream)
-            self._inboxes.pop(stream.stream_id).fail(error)
-            self._cork.flush_soon()
-            self.transport.wake()
+            self._give_up(stream, error, code_of(error))
+
+    def _give_up(self, stream: Stream, error: Exception, code: Code | int) -> None:
+        self._stop_timer(stream)
+        self.connection.abandon_stream(stream, code)
+        self._inboxes.pop(stream.stream_id).fail(error)
+        self._cork.flush_soon()
+        self.transport.wake()
 
     def _schedule_check(self, keepalive: Keepalive) -> None:
         self._keepalive_timer = self._loop.call_later(
@@ -228,3 +241,7 @@ class ClientSession:
             timer.cancel()
         self._timers.clear()
         self.connection.end_all()
+        transport = self.transport
+        self._record.connection_ended(
+            reason, received=transport.received, sent=transport.sent
+        )

@@ -22,13 +22,13 @@ from ttrpc.aio.served_connection import CANCEL_TIMEOUT, ServedConnection
 from ttrpc.aio.server_session import ServerSession
 from ttrpc.aio.serving import Serving
 from ttrpc.aio.stop_signals import stop_signals
-from ttrpc.bound_service import BoundService, Handler, is_coroutine
+from ttrpc.bound_service import BoundService, Handler
 from ttrpc.call_context import Peer
 from ttrpc.call_counts import CallCounts
-from ttrpc.codes import Code
 from ttrpc.counters import Counters
 from ttrpc.deadline import checked_period
 from ttrpc.errors import Closed, ServerClosed, StatusError
+from ttrpc.hook import call_hook, check_hooks
 from ttrpc.interceptor import Interceptor
 from ttrpc.limits import Limits
 from ttrpc.quota import Quota
@@ -94,15 +94,13 @@ class Server:
                 a positive number.
             TypeError: one of the functions is a coroutine function.
         """
-        for name, function in (
-            ("status_of", status_of),
-            ("authorize", authorize),
-            ("connected", connected),
-            ("disconnected", disconnected),
-            ("stopping", stopping),
-        ):
-            if function is not None and is_coroutine(function):
-                raise TypeError(f"{name}: {function!r} must be a plain function")
+        check_hooks(
+            status_of=status_of,
+            authorize=authorize,
+            connected=connected,
+            disconnected=disconnected,
+            stopping=stopping,
+        )
         idle_timeout = checked_period("idle_timeout", idle_timeout)
         limits = limits or Limits()
         self._serving = Serving(
@@ -156,7 +154,7 @@ class Server:
             connections=self._served,
             connections_refused=self._refused,
             calls=counts.started,
-            calls_ended={Code.OK: counts.succeeded, **counts.failed},
+            calls_ended=counts.ended(),
             calls_refused=counts.refused,
             frames_refused=counts.refused_frames,
             bytes_received=serving.bytes_received + sum(t.received for t in transports),
@@ -267,7 +265,7 @@ class Server:
         if self._idle_watch is not None:
             self._idle_watch.start()
         self._empty.clear()
-        _call_hook("connection", self._connected, served)
+        call_hook("connection", self._connected, served)
         return served
 
     def _refusal(self, peer: Peer) -> str | None:
@@ -321,7 +319,7 @@ class Server:
         whether all were answered.
         """
         self._close_listeners()
-        _call_hook("stopping", self._stopping_hook)
+        call_hook("stopping", self._stopping_hook)
         for session in list(self._sessions):
             session.drain()
         try:
@@ -370,7 +368,7 @@ class Server:
         task.add_done_callback(self._ending.discard)
         if not self._sessions:
             self._empty.set()
-        _call_hook("connection", self._disconnected, connection)
+        call_hook("connection", self._disconnected, connection)
 
     def _close_listeners(self) -> None:
         self._closed = True
@@ -378,13 +376,3 @@ class Server:
         for listener in self._listeners:
             listener.close()
         self._listeners.clear()
-
-
-def _call_hook(
-    name: str, hook: Callable[..., object] | None, *connection: ServedConnection
-) -> None:
-    if hook is not None:
-        try:
-            hook(*connection)
-        except Exception:
-            log.exception("%s hook failed", name)

@@ -24,6 +24,8 @@ from ttrpc.client_call import (
     timed_out,
     timeout_nano,
 )
+from ttrpc.client_record import ClientRecord
+from ttrpc.counters import ClientCounters
 from ttrpc.deadline import Deadline, checked_period, checked_timeout
 from ttrpc.errors import Closed
 from ttrpc.interceptor import chain
@@ -32,12 +34,17 @@ from ttrpc.metadata import MetadataLike
 from ttrpc.raw import Raw
 from ttrpc.service import Method, RequestT, ResponseT
 from ttrpc.socket_check import check_connected
+from ttrpc.status import code_of
+from ttrpc.stream import Stream
 from ttrpc.sync.client_session import ClientSession
 from ttrpc.sync.client_stream import ClientStream
 from ttrpc.sync.dial import dial
+from ttrpc.sync.inbox import Inbox
 from ttrpc.sync.thread_guard import ThreadGuard
 
 Proceed = Callable[[Any, CallContext], Any]
+ConnectedHook = Callable[[Peer], object]
+DisconnectedHook = Callable[[Closed], object]
 Interceptor = Callable[[Any, CallContext, Proceed], Any]
 """As `ttrpc.interceptor` describes it, but a plain function."""
 
@@ -64,6 +71,8 @@ class Client:
         limits: Limits | None = None,
         reconnect: float | None = None,
         keepalive: float | None = None,
+        connected: ConnectedHook | None = None,
+        disconnected: DisconnectedHook | None = None,
     ) -> None:
         """Use a connected socket, which the client owns from now on.
 
@@ -78,6 +87,7 @@ class Client:
         self._reconnect = reconnect
         self._keepalive = keepalive
         self._closed = False
+        self._record = ClientRecord(connected, disconnected)
         self._peer = Peer(str(address))
         self._guard = ThreadGuard()
         self._session = self._use(sock)
@@ -95,6 +105,8 @@ class Client:
         limits: Limits | None = None,
         reconnect: float | None = None,
         keepalive: float | None = None,
+        connected: ConnectedHook | None = None,
+        disconnected: DisconnectedHook | None = None,
     ) -> Self:
         """Connect to an address, for up to `timeout` seconds; None tries once.
 
@@ -114,12 +126,24 @@ class Client:
             limits=limits,
             reconnect=reconnect,
             keepalive=keepalive,
+            connected=connected,
+            disconnected=disconnected,
         )
 
     @property
     def closed(self) -> Closed | None:
         """The cause of the connection's end; None while it is open."""
         return self._session.closed
+
+    @property
+    def counters(self) -> ClientCounters:
+        """What the client has done so far."""
+        session = self._session
+        is_open = session.closed is None
+        return self._record.counters(
+            received=session.received if is_open else 0,
+            sent=session.sent if is_open else 0,
+        )
 
     def call(
         self,
@@ -199,33 +223,57 @@ class Client:
         )
 
     def _invoke(self, request: Message | Raw, context: CallContext) -> Message | Raw:
-        method = context.method
-        payload = request.SerializeToString()
+        counts = self._record.counts
+        counts.started += 1
+        try:
+            payload = request.SerializeToString()
+            answer = self._answer(payload, context)
+            response = parse_response(context.method, answer)
+        except BaseException as exc:
+            counts.count_failure(code_of(exc))
+            raise
+        counts.succeeded += 1
+        return response
+
+    def _answer(self, payload: bytes, context: CallContext) -> bytes:
+        method, deadline = context.method, context.deadline
         try:
             with self._guard:
                 session = self._connected(context)
                 remaining = timeout_nano(context)
-                answer = session.call(
-                    method, payload, remaining, context.pairs, context.deadline
-                )
+                return session.call(method, payload, remaining, context.pairs, deadline)
         except TimeoutError:
             raise timed_out(context) from None
-        return parse_response(method, answer)
 
     def _open_now(
         self, request: Message | Raw | None, context: CallContext
     ) -> ClientStream[Any, Any]:
         payload = b"" if request is None else request.SerializeToString()
+        counts = self._record.counts
+        started = counts.started
+        try:
+            session, stream, inbox = self._opened(payload, context)
+        except BaseException as exc:
+            if counts.started == started:
+                # Its request was never sent, so the session does not count it.
+                counts.started += 1
+                counts.count_failure(code_of(exc))
+            raise
+        return ClientStream(stream, inbox, session, context)
+
+    def _opened(
+        self, payload: bytes, context: CallContext
+    ) -> tuple[ClientSession, Stream, Inbox]:
+        method, deadline = context.method, context.deadline
         try:
             with self._guard:
                 session = self._connected(context)
-                remaining = timeout_nano(context)
                 stream, inbox = session.open_stream(
-                    context.method, payload, remaining, context.pairs, context.deadline
+                    method, payload, timeout_nano(context), context.pairs, deadline
                 )
         except TimeoutError:
             raise timed_out(context) from None
-        return ClientStream(stream, inbox, session, context)
+        return session, stream, inbox
 
     def _connected(self, context: CallContext) -> ClientSession:
         self._session.close_if_torn()
@@ -236,7 +284,11 @@ class Client:
         return self._session
 
     def _use(self, sock: socket.socket) -> ClientSession:
-        return ClientSession(sock, self._limits, self._guard, self._keepalive)
+        session = ClientSession(
+            sock, self._limits, self._guard, self._keepalive, self._record
+        )
+        self._record.connection_made(self._peer)
+        return session
 
     def _dial_again(self, context: CallContext) -> socket.socket:
         """Connect within the time of `reconnect` and of the call.
@@ -255,6 +307,7 @@ class Client:
         try:
             return dial(self._address, timeout=limit)
         except Closed as exc:
+            self._record.connections_failed += 1
             is_refused = isinstance(exc.__cause__, PermissionError)
             if limit < self._reconnect and not is_refused:
                 raise timed_out(context) from exc

@@ -13,6 +13,8 @@ import time
 from typing import Any, Final
 
 from ttrpc.client_connection import ClientConnection
+from ttrpc.client_record import ClientRecord
+from ttrpc.codes import Code
 from ttrpc.deadline import Deadline
 from ttrpc.errors import Closed, StreamFull, TtrpcError
 from ttrpc.frame import Payload
@@ -22,6 +24,7 @@ from ttrpc.limits import Limits
 from ttrpc.metadata import Pairs
 from ttrpc.service import Method
 from ttrpc.share import FREE, OVERHEAD
+from ttrpc.status import code_of
 from ttrpc.stream import Stream
 from ttrpc.sync.inbox import Inbox
 from ttrpc.sync.thread_guard import ThreadGuard
@@ -39,13 +42,16 @@ class ClientSession:
         sock: socket.socket,
         limits: Limits,
         guard: ThreadGuard,
-        keepalive: float | None = None,
+        keepalive: float | None,
+        record: ClientRecord,
     ) -> None:
         """Use a connected socket, which the session owns from now on.
 
         The session's users enter `guard` around each of its methods. `keepalive` is
         the time in seconds within which a dead server is noticed, while one waits.
+        Streams, and the end of the connection, are told to `record`.
         """
+        self._record = record
         self.guard = guard
         sock.setblocking(False)
         self._sock = sock
@@ -57,12 +63,14 @@ class ClientSession:
         """The inboxes of the streams that have not ended, by stream id."""
         self._inbox_limit = limits.stream_inbox
         self._held_limit = limits.held_per_connection
-        self.connection = ClientConnection(self, limit=limits.message)
+        self.connection = ClientConnection(
+            self, limit=limits.message, counts=record.counts
+        )
         self._moves_bytes = False
         """Whether bytes are being sent or received. If an exception like
         KeyboardInterrupt left it True, no one knows which were: to send them again, or
         to lose some, would put the frames behind them out of step."""
-        self._received = 0
+        self.received = self.sent = 0
         """Bytes so far."""
         self._keepalive: Keepalive | None = None
         if keepalive is not None:
@@ -118,9 +126,11 @@ class ClientSession:
         inbox = self._inboxes[stream.stream_id] = Inbox()
         try:
             self.flush(deadline)
-        except BaseException:
-            self._inboxes.pop(stream.stream_id, None)
-            self.connection.abandon_stream(stream)
+        except BaseException as exc:
+            if not stream.is_closed:
+                is_late = isinstance(exc, TimeoutError)
+                code = Code.DEADLINE_EXCEEDED if is_late else code_of(exc)
+                self.fail(stream, Closed("stream: not opened"), code)
             raise
         return stream, inbox
 
@@ -170,16 +180,22 @@ class ClientSession:
             self._check_alive(self._keepalive)
 
     def _check_alive(self, keepalive: Keepalive) -> None:
-        step = keepalive.check(self._received, now=time.monotonic())
+        step = keepalive.check(self.received, now=time.monotonic())
         if step is Step.GIVE_UP:
             self.close(NO_ANSWER)
         elif step is Step.PROBE:
             self.connection.send_probe()
 
-    def fail(self, stream: Stream, error: TtrpcError) -> None:
-        """End a stream from this side; harmless if it has ended."""
+    def fail(
+        self, stream: Stream, error: TtrpcError, code: Code | int | None = None
+    ) -> None:
+        """End a stream from this side; harmless if it has ended.
+
+        It is counted under `code`, or that of the error.
+        """
         if not stream.is_closed:
-            self.connection.abandon_stream(stream)
+            code = code_of(error) if code is None else code
+            self.connection.abandon_stream(stream, code)
             self._inboxes.pop(stream.stream_id).end(error)
 
     def close(self, reason: str) -> None:
@@ -194,6 +210,7 @@ class ClientSession:
             inbox.end(error)
         self._inboxes.clear()
         self.connection.end_all()
+        self._record.connection_ended(error, received=self.received, sent=self.sent)
 
     def close_if_torn(self) -> None:
         """End the connection if an exception came while bytes were moved."""
@@ -215,6 +232,7 @@ class ClientSession:
                 data = b"".join(outbox.chunks)
                 self._moves_bytes = True
                 size = self._sock.send(data)
+                self.sent += size
                 outbox.size -= size
                 outbox.chunks[:] = [memoryview(data)[size:]] if size < len(data) else []
                 self._moves_bytes = False
@@ -241,7 +259,7 @@ class ClientSession:
         if not size:
             self.close("closed by the peer")
             return
-        self._received += size
+        self.received += size
         receive, fill = self._decoder.receive, self._decoder.fill
         for frame in receive(data) if buffer is None else fill(size):
             self.connection.receive_frame(frame)

@@ -14,6 +14,7 @@ from ttrpc.client_call import (
     timed_out,
     unreadable_message,
 )
+from ttrpc.codes import Code
 from ttrpc.errors import Closed
 from ttrpc.raw import Raw
 from ttrpc.service import RequestT, ResponseT
@@ -130,7 +131,7 @@ class ClientStream(Generic[RequestT, ResponseT]):
             return
         with self._session.guard:
             error = Closed(f"stream {self._stream.stream_id}: abandoned")
-            self._session.fail(self._stream, error)
+            self._session.fail(self._stream, error, Code.CANCELLED)
             # A server that does not read now is told with the next call.
             self._session.write()
 

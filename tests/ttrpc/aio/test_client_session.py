@@ -11,6 +11,7 @@ from google.protobuf.wrappers_pb2 import BytesValue, UInt64Value
 from tests.helpers.peer import ECHO
 from tests.helpers.wire import RESPONSE, Frame, close, data
 from ttrpc.aio.client_session import ClientSession
+from ttrpc.client_record import ClientRecord
 from ttrpc.envelope_pb2 import Response
 from ttrpc.errors import Closed, OversizedMessage, StreamFull
 from ttrpc.limits import Limits
@@ -26,7 +27,7 @@ async def pair() -> AsyncIterator[Pair]:
     ours, theirs = socket.socketpair()
     ours.setblocking(False)
     theirs.setblocking(False)
-    session = ClientSession(ours, LIMITS)
+    session = ClientSession(ours, LIMITS, None, ClientRecord(None, None))
     with theirs:
         yield session, theirs
         session.transport.close("the test is over")

@@ -11,6 +11,7 @@ from google.protobuf.wrappers_pb2 import BytesValue, UInt64Value
 
 from tests.helpers.peer import ECHO
 from tests.helpers.wire import RESPONSE, Frame, close, data
+from ttrpc.client_record import ClientRecord
 from ttrpc.deadline import Deadline
 from ttrpc.envelope_pb2 import Response
 from ttrpc.errors import Closed, OversizedMessage, StreamFull
@@ -27,7 +28,7 @@ Pair = tuple[ClientSession, socket.socket]
 def pair() -> Iterator[Pair]:
     """A session, and the socket of a server which does nothing by itself."""
     ours, theirs = socket.socketpair()
-    session = ClientSession(ours, LIMITS, ThreadGuard())
+    session = ClientSession(ours, LIMITS, ThreadGuard(), None, ClientRecord(None, None))
     with theirs:
         yield session, theirs
         session.close("the test is over")
