@@ -4,13 +4,17 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import signal
 from collections.abc import Callable
 from typing import Final
 
+from kata_agent.blocking import uninterrupted
 from kata_agent.exit_watch import ExitWatch
 from kata_agent.linux.process_tree import kill_tree
+
+log = logging.getLogger(__name__)
 
 
 class Child:
@@ -62,14 +66,31 @@ class Child:
         try:
             return await self.wait()
         except asyncio.CancelledError:
-            self.kill_tree()
+            await self.kill_tree()
             await self.wait()
             raise
 
-    def kill_tree(self) -> None:
-        """Kill the process and its descendants, unless it has ended."""
-        if self._pidfd >= 0:
-            kill_tree(self.pid)
+    async def kill_tree(self) -> None:
+        """Kill the process and its descendants, unless it has ended.
+
+        In a guest that has run out of descriptors or threads, descendants that have
+        left the process group may stay.
+        """
+        if self._pidfd < 0:
+            return
+        try:
+            # One of the thread's own, because the process may be reaped meanwhile.
+            pidfd = os.dup(self._pidfd)
+        except OSError as error:
+            _log_incomplete(self.pid, error)
+            self.send_signal(signal.SIGKILL)
+            return
+        try:
+            # There may be thousands.
+            await uninterrupted(_kill_tree, self.pid, pidfd)
+        except OSError:
+            # No place for a thread.
+            _kill_tree(self.pid, pidfd)
 
     def on_exit(self, callback: Callable[[int], None]) -> None:
         """Call `callback` with the exit code, one turn of the loop after the exit."""
@@ -132,3 +153,17 @@ def to_exit_code(result: os.waitid_result) -> int:
     if result.si_code == os.CLD_EXITED:
         return result.si_status
     return 128 + result.si_status
+
+
+def _kill_tree(pid: int, pidfd: int) -> None:
+    """Kill a process and its descendants, and close `pidfd`; log a failure."""
+    try:
+        kill_tree(pid, pidfd)
+    except OSError as error:
+        _log_incomplete(pid, error)
+    finally:
+        os.close(pidfd)
+
+
+def _log_incomplete(pid: int, error: OSError) -> None:
+    log.warning("descendants may stay", extra={"pid": pid, "error": str(error)})

@@ -164,7 +164,7 @@ class Reaper:
                     f"program {argv[0]!r}: still running after {timeout} s"
                 ) from None
             finally:
-                child.kill_tree()
+                await child.kill_tree()
             step.set_attribute(semconv.PROCESS_EXIT_CODE, status)
             return Completed(status, out.stop(), err.stop())
 

@@ -39,6 +39,11 @@ FORK: Final = (
     "while [ $i -lt {} ]; do : < /tmp/gate & i=$((i + 1)); done; "
     "echo ready; wait"
 )
+HOOK: Final = (
+    "cd {directory}; mkfifo gate; i=0; "
+    "while [ $i -lt {processes} ]; do : < gate & i=$((i + 1)); done; "
+    "echo > ready; wait"
+)
 WARM_UP: Final = 500
 NO_TURN: Final = Turn(0.0, 0.0, 0.0)
 
@@ -102,6 +107,29 @@ def operations(
     }
 
 
+async def hook_crowd(stage: Stage, processes: int) -> Callable[[], Awaitable[object]]:
+    """Start a container whose hook has `processes` and hangs; return its removal."""
+    directory = stage.rootfs.parent / "hook"
+    directory.mkdir()
+    script = HOOK.format(directory=directory, processes=processes)
+    spec = stage.spec("hooked", "sleep", "1000")
+    spec.Hooks.Poststart.add(
+        Path="/bin/sh", Args=["sh", "-c", script], Env=["PATH=/bin:/usr/bin"]
+    )
+    container = await stage.client.create_container("hooked", spec, share_pids=False)
+    start = asyncio.ensure_future(container.start())
+    while not (directory / "ready").exists():
+        assert not start.done()
+        await asyncio.sleep(0.01)
+
+    async def remove() -> None:
+        await container.remove()
+        await asyncio.wait([start])
+        assert "is being removed" in str(start.exception())
+
+    return remove
+
+
 async def measure(version: str, processes: int = PROCESSES) -> list[Step]:
     """Do all operations in a guest with cgroups of `version`."""
     with tempfile.TemporaryDirectory(prefix="bench-") as directory:
@@ -111,10 +139,13 @@ async def measure(version: str, processes: int = PROCESSES) -> list[Step]:
                 for _ in range(WARM_UP):
                     await other.check()
                 container = await crowd(stage, processes)
-                return [
+                steps = [
                     await step(name, operation, other, record)
                     for name, operation in operations(stage, container).items()
                 ]
+                remove = await hook_crowd(stage, processes)
+                name = "RemoveContainer, of a hook"
+                return [*steps, await step(name, remove, other, record)]
 
 
 async def step(

@@ -17,6 +17,7 @@ import os
 from collections.abc import Callable
 from typing import Final
 
+from kata_agent.blocking import uninterrupted
 from kata_agent.console.kill import kill_session
 from kata_agent.console.pump import Pump
 from kata_agent.container.end_of_file_key import EndOfFileKey
@@ -96,7 +97,7 @@ class ShellSession:
                 to_peer.stop()
                 end_of_file.stop()
                 if self._hung_up:
-                    kill_session(child.pid)
+                    await uninterrupted(kill_session, child.pid)
             await child.wait()
             log.info("debug console closed", extra={"shell_pid": child.pid})
         finally:

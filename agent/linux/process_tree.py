@@ -8,33 +8,70 @@ import os
 import signal
 from collections.abc import Iterator
 
+from kata_agent.linux.pidfd import open_pidfd
 
-def kill_tree(pid: int) -> None:
-    """Send SIGKILL to `pid`, a child of the caller, and to everything below it.
+
+def kill_tree(pid: int, pidfd: int) -> None:
+    """Send SIGKILL to the process of `pidfd` and to everything below it.
 
     Every process is stopped before its children are read, so that none of them loses
-    its parent, which is the way to it, and none forks meanwhile. A process that has
-    left its session or its process group is found as well; one whose parent has ended
-    before is not. The caller reaps no child meanwhile.
+    its parent, which is the way to it, and none forks meanwhile. The children die
+    before their parents, so that nobody reaps them, and no pid is another process's. A
+    process that has left its session or its process group is found as well; one whose
+    parent has ended before is not. Raises `OSError` if the guest has run out of
+    descriptors; the process itself is killed all the same.
     """
-    found: list[int] = []
-    waiting = [pid]
-    while waiting:
-        process = waiting.pop()
-        found.append(process)
-        if _send(process, signal.SIGSTOP):
-            waiting.extend(_children(process))
-    for process in found:
-        _send(process, signal.SIGKILL)
+    below: list[tuple[int, int]] = []
+    try:
+        if not _send(pidfd, signal.SIGSTOP):
+            return
+        waiting = [(child, pid) for child in _children(pid)]
+        while waiting:
+            child, parent = waiting.pop()
+            if _send_to_child(child, parent, signal.SIGSTOP):
+                below.append((child, parent))
+                waiting += ((each, child) for each in _children(child))
+    finally:
+        try:
+            for child, parent in reversed(below):
+                _send_to_child(child, parent, signal.SIGKILL)
+        finally:
+            _send(pidfd, signal.SIGKILL)
 
 
-def _send(pid: int, number: int) -> bool:
+def _send_to_child(pid: int, parent: int, number: int) -> bool:
+    """Send a signal to a child of a stopped parent; tell whether it is still one.
+
+    Its pid is of another process if the parent was killed meanwhile.
+    """
+    try:
+        pidfd = open_pidfd(pid)
+    except ProcessLookupError:
+        return False
+    try:
+        # A process that has the pid now has had it when the pidfd was opened: no other
+        # one can have become a child of the parent since.
+        return _parent_of(pid) == parent and _send(pidfd, number)
+    finally:
+        os.close(pidfd)
+
+
+def _send(pidfd: int, number: int) -> bool:
     """Send a signal; tell whether there was such a process."""
     try:
-        os.kill(pid, number)
+        signal.pidfd_send_signal(pidfd, number)
     except ProcessLookupError:
         return False
     return True
+
+
+def _parent_of(pid: int) -> int:
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            # pid (command) state ppid ...; the command may hold anything.
+            return int(file.read().rpartition(b")")[2].split(maxsplit=2)[1])
+    except (FileNotFoundError, ProcessLookupError):
+        return 0
 
 
 def _children(pid: int) -> Iterator[int]:

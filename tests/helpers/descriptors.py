@@ -11,12 +11,12 @@ from collections.abc import Iterator
 
 
 @contextlib.contextmanager
-def used_up() -> Iterator[None]:
-    """Leave this process without a free descriptor during the block."""
+def used_up(*, left: int = 0) -> Iterator[None]:
+    """Leave this process `left` free descriptors, none by default, during the block."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     highest = max(map(int, os.listdir("/proc/self/fd")))
     held: list[int] = []
-    resource.setrlimit(resource.RLIMIT_NOFILE, (highest + 1, hard))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (highest + 1 + left, hard))
     try:
         try:
             while True:
@@ -24,6 +24,8 @@ def used_up() -> Iterator[None]:
         except OSError as error:
             if error.errno != errno.EMFILE:
                 raise
+        for _ in range(left):
+            os.close(held.pop())
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
