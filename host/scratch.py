@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Temporary directories that are removed however their process ends.
 
-    /tmp/kata-guest.1f0a93c2      locked (man 2 flock) for as long as its process lives
+    /tmp/kata-guest.1f0a93c2/.lock     locked (man 2 flock) while its process lives
 
-The kernel releases the lock when the process ends in any way. A directory without a
-lock is therefore of a process that was killed, and whoever makes a directory next
-removes it.
+The kernel releases the lock when the process ends in any way. A directory whose file is
+not locked is therefore of a process that was killed, and whoever makes a directory next
+removes it. The lock is not the directory's own, which a server takes that makes its
+socket there (`ttrpc.aio.listen`).
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from typing import Final
 from kata_host.interruption import INTERRUPTION
 
 _NAME: Final = re.compile(r"\.?kata-[a-z]+\.[0-9a-f]{8}")
+_LOCK: Final = ".lock"
 _NEW: Final = "."
 """Before the name of a directory that is not locked yet."""
 
@@ -82,7 +84,7 @@ def _top() -> Path:
 
 
 def _lock_and_rename(new: Path, path: Path) -> int:
-    fd = os.open(new, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    fd = _open_lock(new / _LOCK)
     try:
         fcntl.flock(fd, fcntl.LOCK_EX)
         new.rename(path)
@@ -95,13 +97,24 @@ def _lock_and_rename(new: Path, path: Path) -> int:
 def _remove_if_unlocked(path: str) -> None:
     import shutil
 
-    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    directory = os.open(
+        path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+    )
     try:
-        if os.fstat(fd).st_uid != os.geteuid():
+        if os.fstat(directory).st_uid != os.geteuid():
             return
+        fd = _open_lock(_LOCK, directory)
+    finally:
+        os.close(directory)
+    try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         shutil.rmtree(path, ignore_errors=True)
     except BlockingIOError:
         return
     finally:
         os.close(fd)
+
+
+def _open_lock(path: str | Path, directory: int | None = None) -> int:
+    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+    return os.open(path, flags, 0o600, dir_fd=directory)

@@ -60,7 +60,11 @@ async def listen_unix(
     on it.
     """
     address = UnixAddress(str(path))
-    listener = await ttrpc.aio.listen.listen(
-        address, mode=mode, owner=(-1, group), backlog=BACKLOG
-    )
+    try:
+        listener = await ttrpc.aio.listen.listen(
+            address, mode=mode, owner=(-1, group), backlog=BACKLOG
+        )
+    except OSError as error:
+        # The error may name the directory alone.
+        raise OSError(error.errno, error.strerror, str(path)) from error
     return TraceListener(listener, str(address))

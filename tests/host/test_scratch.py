@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 import subprocess
@@ -39,6 +40,10 @@ def test_a_directory_is_the_users_alone_and_gone_at_the_end(tmp_path: Path) -> N
         assert path.stat().st_mode & 0o777 == 0o700
         (path / "file").touch()
         assert os.listdir(tmp_path) == [path.name]
+        # A server that makes a socket there locks the directory for a moment.
+        fd = os.open(path, os.O_RDONLY)
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.close(fd)
     assert not os.listdir(tmp_path)
 
 
