@@ -9,7 +9,6 @@ imports the libraries of its command only when the command runs, so that help is
 from __future__ import annotations
 
 import importlib
-import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -17,11 +16,13 @@ from typing import TYPE_CHECKING, Final
 
 from kata_agent.version import VERSION
 from kata_host.ctl.command_parser import CommandParser
-from kata_host.ctl.errors import CommandError
+from kata_host.ctl.errors import FAILED, RUN_FAILED, CommandError
 from kata_host.interrupted import Interrupted
 from kata_host.interruption import INTERRUPTION
 from kata_host.printable import printable
+from kata_host.standard_outputs import drop_standard_output, open_standard_outputs
 from kata_host.starter import open_standard_streams
+from kata_host.stream_error import ReaderGone, StreamError
 
 if TYPE_CHECKING:
     import argparse
@@ -60,27 +61,36 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments = sys.argv[1:]
         _become_program()
     command = [name for name in arguments[:1] if name in COMMANDS]
+    runs_program = not RUNNING.isdisjoint(command)
     try:
         options = make_parser(command or COMMANDS).parse_args(arguments)
         status: int = options.main(options)
         sys.stdout.flush()
     except CommandError as error:
-        print(f"{PROGRAM}: {printable(str(error))}", file=sys.stderr)
-        return error.run_status if RUNNING & set(command) else error.status
+        _say(str(error))
+        return error.run_status if runs_program else error.status
     except Interrupted as interrupted:
         if interrupted.number is not signal.SIGINT:
-            print(f"{PROGRAM}: ended by {interrupted.number.name}", file=sys.stderr)
+            _say(f"ended by {interrupted.number.name}")
         return 128 + interrupted.number
-    except BrokenPipeError:
-        # Python flushes standard output once more at its end, which must not fail.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except ReaderGone:
+        drop_standard_output()
         return PIPE_BROKEN
+    except StreamError as error:
+        _say(str(error))
+        drop_standard_output()
+        return RUN_FAILED if runs_program else FAILED
     return status
+
+
+def _say(text: str) -> None:
+    print(f"{PROGRAM}: {printable(text)}", file=sys.stderr)
 
 
 def _become_program() -> None:
     INTERRUPTION.install()
     open_standard_streams()
+    open_standard_outputs()
     # Ignored, it would make every child's exit status 0 (man 2 wait).
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
 

@@ -7,7 +7,7 @@ import argparse
 import os
 from typing import TYPE_CHECKING
 
-from kata_host.ctl.command_parser import seconds
+from kata_host.ctl.command_parser import is_text, seconds, text
 from kata_host.ctl.errors import UsageError
 from kata_host.ctl.host_stream import STDIN
 from kata_host.ctl.target import CONNECT_TIMEOUT
@@ -28,6 +28,7 @@ def add_guest_option(
     parser.add_argument(
         "--guest",
         "--address",
+        type=text,
         required=required,
         metavar="GUEST",
         help=help,
@@ -36,7 +37,7 @@ def add_guest_option(
 
 def add_guest_argument(parser: argparse._ActionsContainer) -> None:
     """Add the argument GUEST, for a command whose object is the guest itself."""
-    parser.add_argument("guest", metavar="GUEST", help=GUEST_HELP)
+    parser.add_argument("guest", type=text, metavar="GUEST", help=GUEST_HELP)
 
 
 def add_connect_timeout(parser: argparse._ActionsContainer) -> None:
@@ -103,12 +104,6 @@ def check_process(options: argparse.Namespace) -> None:
             raise UsageError(f"{os.fsencode(word)!r}: not UTF-8")
 
 
-def is_text(word: str) -> bool:
-    """Return whether a word of the command line is UTF-8."""
-    # Python keeps other bytes of an argument as surrogates (PEP 383).
-    return not any("\ud800" <= character <= "\udfff" for character in word)
-
-
 def environment_of(arguments: list[str]) -> dict[str, str]:
     """Read `--env NAME=VALUE` and `--env NAME`; skip a NAME that is not set here.
 
@@ -137,7 +132,6 @@ def requested_process(options: argparse.Namespace) -> oci_pb2.Process:
         cwd=options.cwd,
         terminal=options.tty,
     )
-    if options.tty and os.isatty(STDIN):
-        rows, columns = terminal.size(STDIN)
-        process.ConsoleSize.Height, process.ConsoleSize.Width = rows, columns
+    if options.tty and os.isatty(STDIN) and (size := terminal.size(STDIN)):
+        process.ConsoleSize.Height, process.ConsoleSize.Width = size
     return process

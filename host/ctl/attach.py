@@ -17,6 +17,7 @@ from typing import Final
 from kata_host.client.container_process import ContainerProcess, process_may_have_ended
 from kata_host.ctl import terminal
 from kata_host.ctl.host_stream import STDERR, STDIN, STDOUT, HostStream, write_chunks
+from kata_host.stream_error import ReaderGone, StreamError
 
 PASSED_ON: Final = (
     signal.SIGHUP,
@@ -53,30 +54,41 @@ async def attach(
         streams = [(process.read_stdout(), STDOUT)]
         if not tty:
             streams.append((process.read_stderr(), STDERR))
-        if await _copy_output(streams):
+        refusal = await _copy_output(streams)
+        if refusal is None:
             return await process.wait()
-        await kill()
+        with process_may_have_ended():
+            await kill()
+        if not isinstance(refusal, ReaderGone):
+            raise refusal
         return 128 + signal.SIGPIPE
 
 
-async def _copy_output(streams: list[tuple[AsyncIterator[bytes], int]]) -> bool:
-    """Copy the output to its end; return whether all of it could be written."""
-    complete = True
+async def _copy_output(
+    streams: list[tuple[AsyncIterator[bytes], int]],
+) -> BaseException | None:
+    """Copy the output to its end; return why, if not all of it could be written."""
+    refusal: BaseException | None = None
     try:
         async with asyncio.TaskGroup() as group:
             for source, fd in streams:
                 group.create_task(write_chunks(source, fd))
-    except* BrokenPipeError:
-        complete = False
-    return complete
+    except* StreamError as refused:
+        refusal = refused.exceptions[0]
+    return refusal
 
 
 async def _feed(process: ContainerProcess) -> None:
     """Pass our standard input on until our input or the process ends."""
     with contextlib.closing(HostStream(STDIN, writing=False)) as source:
         with process_may_have_ended():
-            async for data in source:
-                await process.write_stdin(data)
+            try:
+                async for data in source:
+                    await process.write_stdin(data)
+            except StreamError:
+                # The process must not wait for more; the error is told at its end.
+                await process.close_stdin()
+                raise
             await process.close_stdin()
 
 
@@ -93,7 +105,8 @@ async def _signals_passed_on(
             number = await received.get()
             with process_may_have_ended():
                 if number == signal.SIGWINCH:
-                    await process.resize(*terminal.size(STDIN))
+                    if (size := terminal.size(STDIN)) is not None:
+                        await process.resize(*size)
                 elif number == signal.SIGINT and interrupted:
                     await kill()
                 else:

@@ -6,17 +6,19 @@ from __future__ import annotations
 import argparse
 import re
 import sys
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 from kata_host.ctl.arguments import add_connect_timeout, add_guest_option
-from kata_host.ctl.command_parser import seconds
+from kata_host.ctl.command_parser import seconds, text
 from kata_host.ctl.errors import CommandError, UsageError
 from kata_host.ctl.signals import run
 
 if TYPE_CHECKING:
     from kata_host.ctl.__main__ import Subparsers
     from ttrpc.service import Method
+
+REQUEST_LIMIT: Final = 16 << 20
+"""Bytes of JSON. The message that they become may have 4 MiB."""
 
 
 def add_parser(subparsers: Subparsers) -> None:
@@ -42,6 +44,7 @@ def add_parser(subparsers: Subparsers) -> None:
     )
     parser.add_argument(
         "method",
+        type=text,
         metavar="METHOD",
         help="a method's name, such as CreateSandbox, create-sandbox or "
         "grpc.Health/Check",
@@ -108,13 +111,25 @@ def _plain(name: str) -> str:
 def _read(argument: str) -> str:
     """Return the JSON text, from a file for `@FILE` and from the input for `-`."""
     if argument == "-":
-        return sys.stdin.read()
+        return _decode("standard input", sys.stdin.buffer)
     if not argument.startswith("@"):
         return argument
     try:
-        return Path(argument[1:]).read_text()
-    except (OSError, UnicodeDecodeError) as error:
-        raise CommandError(f"call: {argument[1:]}: {error}") from error
+        with open(argument[1:], "rb") as file:
+            return _decode(argument[1:], file)
+    except OSError as error:
+        raise CommandError(f"call: {argument[1:]}: {error.strerror}") from error
+
+
+def _decode(name: str, file: BinaryIO) -> str:
+    """Return the text of a file to its end, which an endless one does not have."""
+    content = file.read(REQUEST_LIMIT + 1)
+    if len(content) > REQUEST_LIMIT:
+        raise CommandError(f"call: {name}: longer than {REQUEST_LIMIT} bytes")
+    try:
+        return content.decode()
+    except UnicodeDecodeError as error:
+        raise CommandError(f"call: {name}: not UTF-8: {error.reason}") from error
 
 
 def _parse(method: Method[Any, Any], text: str) -> Any:

@@ -4,6 +4,9 @@
 from __future__ import annotations
 
 import argparse
+import os
+import sys
+from pathlib import Path
 from typing import NoReturn
 
 from kata_host.ctl.errors import UsageError
@@ -59,10 +62,44 @@ class CommandParser(argparse.ArgumentParser):
             allow_abbrev=False,
         )
 
+    def exit(self, status: int = 0, message: str | None = None) -> NoReturn:
+        # Here, where an error is one of the command; at the end of Python it is noise.
+        sys.stdout.flush()
+        super().exit(status, message)
+
     def error(self, message: str) -> NoReturn:
         _, _, command = self.prog.partition(" ")
         where = f"{command}: " if command else ""
         raise UsageError(f"{where}{message} (see {self.prog} --help)")
+
+
+def text(word: str) -> str:
+    """Take a word that a message will hold. Raises `ArgumentTypeError`."""
+    if not is_text(word):
+        raise argparse.ArgumentTypeError(f"{os.fsencode(word)!r}: not UTF-8")
+    return word
+
+
+def is_text(word: str) -> bool:
+    """Return whether a word of the command line is UTF-8."""
+    # Python keeps other bytes of an argument as surrogates (PEP 383).
+    return not any("\ud800" <= character <= "\udfff" for character in word)
+
+
+def path(word: str) -> Path:
+    """Read a path for an option. Raises `ArgumentTypeError`."""
+    if not word:
+        # `Path` would take it for the current directory.
+        raise argparse.ArgumentTypeError("empty path")
+    return Path(word)
+
+
+def count(word: str) -> int:
+    """Read a number of things that are needed. Raises `ValueError`."""
+    value = int(word)
+    if not 0 < value < 2**31:
+        raise ValueError(f"number {word!r}: not positive, or too large")
+    return value
 
 
 def port(text: str) -> int:

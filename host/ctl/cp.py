@@ -9,8 +9,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kata_host.ctl.arguments import add_connect_timeout, add_guest_option, is_text
-from kata_host.ctl.errors import CommandError, UsageError
+from kata_host.ctl.arguments import add_connect_timeout, add_guest_option
+from kata_host.ctl.command_parser import is_text, path
+from kata_host.ctl.errors import CommandError, UsageError, explain
 from kata_host.ctl.signals import run
 from kata_host.printable import printable
 
@@ -34,7 +35,7 @@ def add_parser(subparsers: Subparsers) -> None:
     add_guest_option(parser, required=True)
     add_connect_timeout(parser)
     parser.add_argument(
-        "source", metavar="SOURCE", type=Path, help="file or directory of the host"
+        "source", metavar="SOURCE", type=path, help="file or directory of the host"
     )
     parser.add_argument(
         "name",
@@ -48,13 +49,20 @@ def add_parser(subparsers: Subparsers) -> None:
 
 def main(options: argparse.Namespace) -> int:
     source: Path = options.source
-    name = source.resolve().name if options.name is None else options.name.strip("/")
+    name = _own_name(source) if options.name is None else options.name.strip("/")
     if not name:
         raise UsageError(f"{str(source)!r}: needs a name in the guest")
     if not is_text(name):
         raise UsageError(f"{os.fsencode(name)!r}: name is not UTF-8")
     print(run(_copy(options, source, name)))
     return 0
+
+
+def _own_name(source: Path) -> str:
+    try:
+        return source.resolve().name
+    except (OSError, RuntimeError) as error:
+        raise CommandError(f"{source}: {explain(error)}") from error
 
 
 async def _copy(options: argparse.Namespace, source: Path, name: str) -> str:
@@ -66,7 +74,7 @@ async def _copy(options: argparse.Namespace, source: Path, name: str) -> str:
         left_out = await upload(client.agent, source, target)
     if source in left_out:
         raise CommandError(f"{source}: not a file, a directory or a symbolic link")
-    for path in left_out:
-        text = printable(f"left out, as it is no file: {path}")
+    for file in left_out:
+        text = printable(f"left out, as it is no file: {file}")
         print(f"kata-agent-ctl: {text}", file=sys.stderr)
     return target

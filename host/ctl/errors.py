@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 from collections.abc import Iterator
 from typing import Final
@@ -51,6 +52,18 @@ class UsageError(CommandError):
     status = USAGE
 
 
+def explain(error: BaseException) -> str:
+    """Return the line that says what went wrong: the object first, then the fault."""
+    if isinstance(error, OSError) and error.strerror:
+        name = error.filename
+        return error.strerror if name is None else f"{_text(name)}: {error.strerror}"
+    return str(error) or type(error).__name__
+
+
+def _text(filename: object) -> str:
+    return os.fsdecode(filename) if isinstance(filename, bytes) else str(filename)
+
+
 @contextlib.contextmanager
 def guest_errors_as_command_errors() -> Iterator[None]:
     """Raise a `GuestError` or an `OSError` of the block as a `CommandError`."""
@@ -59,4 +72,4 @@ def guest_errors_as_command_errors() -> Iterator[None]:
     try:
         yield
     except (GuestError, OSError) as error:
-        raise CommandError(str(error)) from error
+        raise CommandError(explain(error)) from error

@@ -15,6 +15,7 @@ from kata_host.ctl.arguments import (
     check_process,
     requested_process,
 )
+from kata_host.ctl.command_parser import text
 from kata_host.ctl.signals import run
 
 if TYPE_CHECKING:
@@ -35,7 +36,9 @@ def add_parser(subparsers: Subparsers) -> None:
     add_guest_option(parser, required=True)
     add_connect_timeout(parser)
     add_process_arguments(parser)
-    parser.add_argument("container", metavar="CONTAINER", help="id of the container")
+    parser.add_argument(
+        "container", type=text, metavar="CONTAINER", help="id of the container"
+    )
     add_command_argument(parser)
     parser.set_defaults(main=main)
 

@@ -16,6 +16,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Final
 
 from kata_host.child import child_environment, module_command
+from kata_host.ctl.command_parser import count, text
 from kata_host.ctl.errors import (
     FAILED,
     CommandError,
@@ -87,6 +88,7 @@ def _add_start(verbs: Subparsers) -> None:
     start.add_argument(
         "-o",
         "--option",
+        type=text,
         action="append",
         default=[],
         metavar="WORD",
@@ -95,14 +97,14 @@ def _add_start(verbs: Subparsers) -> None:
     )
     start.add_argument(
         "--cpus",
-        type=int,
+        type=count,
         default=1,
         metavar="NUMBER",
         help="number of CPUs of a VM (default: %(default)s)",
     )
     start.add_argument(
         "--memory",
-        type=int,
+        type=count,
         default=512,
         metavar="MIB",
         help="memory of a VM in MiB (default: %(default)s)",
@@ -142,7 +144,7 @@ def _add_stop(verbs: Subparsers) -> None:
 def start_guest(options: argparse.Namespace) -> int:
     from kata_host.ctl.own_guest import ready_image
     from kata_host.guest.leftovers import remove_leftovers
-    from kata_host.guest.registry import check_name
+    from kata_host.guest.registry import check_name, runtime_directory
     from kata_host.guest.start_request import StartRequest
 
     name = options.name if options.name is not None else f"guest-{os.urandom(3).hex()}"
@@ -151,6 +153,7 @@ def start_guest(options: argparse.Namespace) -> int:
             raise UsageError(f"option {word!r}: not one word")
     with guest_errors_as_command_errors():
         check_name(name)
+        runtime_directory()
         remove_leftovers()
         if options.vm:
             ready_image()
@@ -274,10 +277,12 @@ def _let_go(holder: subprocess.Popen[bytes]) -> None:
 
 def _forget_lost(name: str) -> None:
     """Remove the entry of a holder that was killed while it started the guest."""
+    from kata_host.guest.guest import GuestError
     from kata_host.guest.guest_entry import GuestState
-    from kata_host.guest.registry import GuestNotFound, find
+    from kata_host.guest.registry import find
 
-    with contextlib.suppress(GuestNotFound):
+    # The user needs the error of the start.
+    with contextlib.suppress(GuestError, CommandError):
         if find(name)[1] is GuestState.LOST:
             _stop(name)
 

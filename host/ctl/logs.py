@@ -77,7 +77,7 @@ async def _show(options: argparse.Namespace) -> None:
             async for line in lines(connection, silence):
                 text = to_json(line) if options.json else to_text(line)
                 print(text, flush=options.follow)
-        except ConnectionError as error:
+        except OSError as error:
             raise CommandError(f"{options.guest}: {error.strerror}") from error
 
 

@@ -7,6 +7,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from kata_host.ctl.arguments import add_connect_timeout, add_guest_option
+from kata_host.ctl.command_parser import text
 from kata_host.ctl.signals import run
 from kata_host.printable import printable
 
@@ -28,10 +29,13 @@ def add_parser(subparsers: Subparsers) -> None:
     parser.add_argument(
         "--json", action="store_true", help="print a JSON array of process ids instead"
     )
-    parser.add_argument("container", metavar="CONTAINER", help="id of the container")
+    parser.add_argument(
+        "container", type=text, metavar="CONTAINER", help="id of the container"
+    )
     parser.add_argument(
         "options",
         nargs="*",
+        type=text,
         metavar="PS-OPTION",
         help="options of ps(1) that choose the columns (default: -ef)",
     )

@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from kata_host.ctl.errors import CommandError
+from kata_host.ctl.command_parser import is_text
+from kata_host.ctl.errors import CommandError, explain
 from kata_host.scratch import Scratch
 
 DIRECTORIES: Final = ("bin", "dev", "etc", "home", "proc", "root", "sys", "tmp", "var")
@@ -23,9 +24,12 @@ ETC: Final = {
 
 
 def check_source(source: Path | None) -> None:
-    """Raise `CommandError` if `source` is neither a directory nor a file."""
+    """Raise `CommandError` if `source` is neither a directory nor a file, or if no
+    message can hold the name of the directory."""
     if source is not None and not source.is_dir() and not source.is_file():
         raise CommandError(f"rootfs '{source}': no such directory or archive")
+    if source is not None and source.is_dir() and not is_text(str(source.resolve())):
+        raise CommandError(f"rootfs '{source}': not UTF-8")
 
 
 @contextlib.contextmanager
@@ -43,9 +47,13 @@ def prepared(source: Path | None, scratch: Path | None = None) -> Iterator[Path]
         yield source.resolve()
         return
     with contextlib.ExitStack() as stack:
-        if scratch is None:
-            scratch = stack.enter_context(Scratch("rootfs")) / "rootfs"
-        yield make_busybox(scratch) if source is None else _unpack(source, scratch)
+        try:
+            if scratch is None:
+                scratch = stack.enter_context(Scratch("rootfs")) / "rootfs"
+            root = make_busybox(scratch) if source is None else _unpack(source, scratch)
+        except OSError as error:
+            raise CommandError(f"rootfs: {explain(error)}") from error
+        yield root
 
 
 def make_busybox(root: Path) -> Path:
@@ -75,9 +83,9 @@ def make_busybox(root: Path) -> Path:
 
 
 def _applets(busybox: str) -> list[str]:
-    listed = subprocess.run(
-        [busybox, "--list"], capture_output=True, text=True, check=True
-    )
+    listed = subprocess.run([busybox, "--list"], capture_output=True, text=True)
+    if listed.returncode:
+        raise CommandError(f"rootfs: {busybox} --list: failed")
     return listed.stdout.split()
 
 
@@ -93,6 +101,7 @@ def _unpack(archive: Path, root: Path) -> Path:
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
+        errors="replace",
     )
     if finished.returncode:
         lines = finished.stderr.strip().splitlines() or ["tar failed"]

@@ -20,6 +20,7 @@ from kata_host.ctl.arguments import (
     check_process,
     requested_process,
 )
+from kata_host.ctl.command_parser import path
 from kata_host.ctl.errors import UsageError
 from kata_host.ctl.signals import run as run_loop
 
@@ -54,7 +55,7 @@ def add_parser(subparsers: Subparsers) -> None:
     add_connect_timeout(parser)
     parser.add_argument(
         "--rootfs",
-        type=Path,
+        type=path,
         metavar="DIR|TAR",
         help="root file system of the container, a directory or an archive of this "
         "host (default: busybox; with --vm, the guest's own)",

@@ -65,7 +65,7 @@ async def _shell(options: argparse.Namespace) -> None:
                 stack.enter_context(terminal.raw(STDIN))
             try:
                 await _talk(connection, escape=ESCAPE if on_terminal else None)
-            except ConnectionError as error:
+            except OSError as error:
                 raise CommandError(f"{options.guest}: {error.strerror}") from error
 
 

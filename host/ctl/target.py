@@ -9,7 +9,7 @@ import contextlib
 from collections.abc import AsyncIterator, Awaitable, Sequence
 from typing import TYPE_CHECKING, Final, Self
 
-from kata_host.ctl.errors import CommandError, ProgramError, UsageError
+from kata_host.ctl.errors import CommandError, ProgramError, UsageError, explain
 
 if TYPE_CHECKING:
     import socket
@@ -76,9 +76,6 @@ class Target:
             )
             async with await self._unless_guest_ends(connecting) as client:
                 yield client
-        except BrokenPipeError:
-            # Not the agent's connection, but the reader of our own output has gone.
-            raise
         except BaseExceptionGroup as group:
             raise self._explain(_first(group)) from group
         except (TtrpcError, ValueError, OSError) as error:
@@ -98,7 +95,7 @@ class Target:
         try:
             return await dial(replace(address, port=port), timeout=self._timeout)
         except (TtrpcError, OSError) as error:
-            raise CommandError(str(error)) from error
+            raise CommandError(explain(error)) from error
 
     async def _unless_guest_ends(
         self, connecting: Awaitable[AgentClient]
@@ -124,8 +121,8 @@ class Target:
             if ending is not None:
                 words = ["guest ended", ending, *self.guest.console_tail(1)]
                 return CommandError(": ".join(words))
-        text = str(error) or type(error).__name__
-        return (ProgramError if isinstance(error, StatusError) else CommandError)(text)
+        kind = ProgramError if isinstance(error, StatusError) else CommandError
+        return kind(explain(error))
 
 
 def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:

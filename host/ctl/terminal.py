@@ -28,7 +28,10 @@ def raw(fd: int) -> Iterator[None]:
             # The terminal was hung up, and has no settings any more.
 
 
-def size(fd: int) -> tuple[int, int]:
-    """Return the rows and columns of a terminal, in characters."""
-    columns, rows = os.get_terminal_size(fd)
+def size(fd: int) -> tuple[int, int] | None:
+    """Return the rows and columns of a terminal, in characters; None after its end."""
+    try:
+        columns, rows = os.get_terminal_size(fd)
+    except OSError:
+        return None
     return rows, columns

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from kata_host.ctl.arguments import add_connect_timeout, add_guest_argument
-from kata_host.ctl.command_parser import port, seconds
-from kata_host.ctl.errors import CommandError, UsageError
+from kata_host.ctl.command_parser import path, port, seconds
+from kata_host.ctl.errors import CommandError, UsageError, explain
 from kata_host.ctl.ports import TRACE_PORT
 from kata_host.ctl.signals import run
 from kata_host.ctl.target import Target
@@ -53,7 +53,7 @@ def add_parser(subparsers: Subparsers) -> None:
     )
     parser.add_argument(
         "--html",
-        type=Path,
+        type=path,
         metavar="FILE",
         help="at the end, also write all traces into a web page",
     )
@@ -92,10 +92,8 @@ async def _trace(target: Target, socket: str, options: argparse.Namespace) -> No
                     from kata_host.trace.page import render_page
 
                     html.write(render_page(receiver.spans()))
-    except BrokenPipeError:
-        raise
     except OSError as error:
-        raise CommandError(str(error)) from error
+        raise CommandError(explain(error)) from error
 
 
 @contextlib.contextmanager
@@ -124,8 +122,7 @@ async def _traced(target: Target) -> AsyncIterator[None]:
 async def _print_until_signal(
     receiver: Receiver, live: LiveTrace, seconds: float | None
 ) -> None:
-    """Print traces as they become complete. Raises `BrokenPipeError` if the reader of
-    our output has gone."""
+    """Print traces as they become complete."""
     printing = asyncio.ensure_future(_print(receiver, live))
     waiting = asyncio.ensure_future(_until_signal(seconds))
     both = {printing, waiting}

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import select
 import subprocess
 import sys
@@ -35,6 +36,8 @@ AGENT_PACKAGES: Final = ("kata_agent", "kata_protos", "kata_tracing", "ttrpc")
 SOCKET_PATH_LIMIT: Final = 107 - len(".d/4294967295")
 """Bytes of `sun_path` (man 7 unix), less the longest suffix that ports add."""
 
+_HOLDABLE: Final = re.compile(rb"[!-+\-./0-9;-\[\]-~ ]*")
+"""Paths of ASCII without the characters that mean something in overlayfs's options."""
 _SUPERVISOR: Final = (
     "import sys; sys.path.append({root!r});"
     "from kata_host.guest.local_supervisor import main; main()"
@@ -232,9 +235,10 @@ def _own_directories() -> list[str]:
 
 
 def _new_scratch() -> Scratch:
-    """Return a directory whose path is short enough for unix sockets."""
+    """Return a directory whose path addresses and options of overlayfs can hold."""
     scratch = Scratch("local")
-    fits = len(os.fsencode(scratch.path / SOCKET_NAME)) <= SOCKET_PATH_LIMIT
+    path = os.fsencode(scratch.path / SOCKET_NAME)
+    fits = len(path) <= SOCKET_PATH_LIMIT and _HOLDABLE.fullmatch(path)
     return scratch if fits else Scratch("local", Path("/tmp"))
 
 

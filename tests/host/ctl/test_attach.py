@@ -13,6 +13,7 @@ import pytest
 from kata_host.client import AgentClient, GuestContainer
 from kata_host.ctl import attach as module
 from kata_host.ctl.attach import attach
+from kata_host.stream_error import StreamError
 from tests.helpers.fake_agent import FakeAgent
 
 
@@ -95,3 +96,31 @@ async def test_output_without_a_reader_kills_the_process(
     assert status == 128 + signal.SIGPIPE
     assert (await agent.received("SignalProcess")).signal == signal.SIGKILL
     os.close(writer)
+
+
+async def test_output_that_finds_no_room_kills_the_process_and_is_said(
+    agent: FakeAgent, container: GuestContainer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    full = os.open("/dev/full", os.O_WRONLY)
+    monkeypatch.setattr(module, "STDOUT", full)
+    agent.stdout = [b"lost"]
+    with pytest.raises(StreamError, match="No space left on device"):
+        await attach(container.init, container.kill, stdin=False, tty=False)
+    assert (await agent.received("SignalProcess")).signal == signal.SIGKILL
+    os.close(full)
+
+
+async def test_the_process_has_the_end_of_an_input_that_cannot_be_read(
+    agent: FakeAgent, container: GuestContainer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    directory = os.open("/", os.O_RDONLY)
+    monkeypatch.setattr(module, "STDIN", directory)
+    agent.may_end.clear()
+    attached = asyncio.create_task(
+        attach(container.init, container.kill, stdin=True, tty=False)
+    )
+    await agent.received("CloseStdin")
+    agent.may_end.set()
+    with pytest.raises(StreamError, match="Is a directory"):
+        await attached
+    os.close(directory)

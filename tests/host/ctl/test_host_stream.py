@@ -4,12 +4,14 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import os
+import pty
 import socket
 from pathlib import Path
 
 import pytest
 
 from kata_host.ctl.host_stream import HostStream
+from kata_host.stream_error import ReaderGone, StreamError
 
 
 async def test_a_pipe_is_read_to_its_end() -> None:
@@ -62,10 +64,46 @@ async def test_a_pipe_without_a_reader_is_broken() -> None:
     reader, writer = os.pipe()
     stream = HostStream(writer, writing=True)
     os.close(reader)
-    with pytest.raises(BrokenPipeError):
+    with pytest.raises(ReaderGone):
         await stream.write(b"x")
     stream.close()
     os.close(writer)
+
+
+async def test_what_cannot_be_written_or_read_is_said() -> None:
+    full = os.open("/dev/full", os.O_WRONLY)
+    with pytest.raises(StreamError, match="No space left on device") as refused:
+        await HostStream(full, writing=True).write(b"x")
+    assert not isinstance(refused.value, ReaderGone)
+    os.close(full)
+    directory = os.open("/", os.O_RDONLY)
+    with pytest.raises(StreamError, match="Is a directory"):
+        await HostStream(directory, writing=False).read()
+    os.close(directory)
+
+
+async def test_the_hang_up_of_a_terminal_is_its_end() -> None:
+    user, program = pty.openpty()
+    stream = HostStream(program, writing=False)
+    reading = asyncio.create_task(stream.read())
+    await asyncio.sleep(0)
+    os.close(user)
+    assert await reading == b""
+    stream.close()
+    os.close(program)
+
+
+async def test_a_full_socket_that_blocks_does_not_block_the_loop() -> None:
+    ours, theirs = socket.socketpair()
+    data = os.urandom(1 << 22)
+    with ours, theirs:
+        stream = HostStream(ours.fileno(), writing=True)
+        writing = asyncio.create_task(stream.write(data))
+        received = await asyncio.to_thread(read_exactly, theirs.fileno(), len(data))
+        await writing
+        stream.close()
+        assert received == data
+        assert ours.getblocking()
 
 
 async def test_a_file_is_read_and_written_where_it_is(tmp_path: Path) -> None:
@@ -84,6 +122,9 @@ async def test_a_socket_is_used_as_it_is() -> None:
     with ours, theirs:
         stream = HostStream(ours.fileno(), writing=True)
         await stream.write(b"hello")
+        stream.close()
         assert theirs.recv(10) == b"hello"
         theirs.send(b"back")
-        assert await HostStream(ours.fileno(), writing=False).read() == b"back"
+        stream = HostStream(ours.fileno(), writing=False)
+        assert await stream.read() == b"back"
+        stream.close()

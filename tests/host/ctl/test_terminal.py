@@ -37,8 +37,9 @@ def test_every_key_is_passed_on_until_the_end_of_the_block(terminal: int) -> Non
     assert termios.tcgetattr(terminal) == before
 
 
-def test_a_terminal_that_was_hung_up_has_nothing_to_restore() -> None:
+def test_a_terminal_that_hangs_up_has_no_size_and_takes_no_modes() -> None:
     user, program = pty.openpty()
     with raw(program):
         os.close(user)
+    assert size(program) is None
     os.close(program)
