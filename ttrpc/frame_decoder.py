@@ -30,9 +30,11 @@ LARGE: Final = 16 << 10
 FIRST_BUFFER: Final = 64 << 10
 """Bytes of a frame's first buffer, so that a peer that announces 4 MiB does not get
 them before it has sent a part of them."""
-GROWTH: Final = 8
-"""Each larger buffer holds so many times the bytes that have arrived. (Mapped memory
-would be allocated on use too, but costs a page fault for each page, every time.)"""
+GROWTH: Final = 32
+"""Each larger buffer holds so many times the bytes that have arrived: behind a receive
+of 64 KiB, a message of up to 2 MiB has its place at once and never moves. (Mapped
+memory would be allocated on use too, but costs a page fault for each page, every
+time.)"""
 
 _NO_FRAME: Final = Oversized(0, 0)
 

@@ -9,6 +9,7 @@ from ttrpc.frame import (
     DATA,
     HEADER_SIZE,
     HEADER_STRUCT,
+    MESSAGE_LIMIT,
     Frame,
     Oversized,
     ReceivedFrame,
@@ -81,15 +82,15 @@ def test_it_is_idle_between_frames_only(size: int) -> None:
 
 def test_a_promise_costs_nothing_until_it_is_kept() -> None:
     """The buffer is a few times the received bytes, however many were announced."""
-    decoder = FrameDecoder(LIMIT)
-    decoder.receive(HEADER_STRUCT.pack(LIMIT, 1, DATA, 0))
+    decoder = FrameDecoder()
+    decoder.receive(HEADER_STRUCT.pack(MESSAGE_LIMIT, 1, DATA, 0))
     came = 0
     while decoder.large_buffer is not None:
         buffer = decoder.large_buffer
         assert came + len(buffer) <= max(FIRST_BUFFER, GROWTH * came)
         came += len(buffer)
         decoder.fill(len(buffer))
-    assert came == LIMIT
+    assert came == MESSAGE_LIMIT
 
 
 def test_a_payload_over_the_limit_is_not_kept() -> None:
@@ -125,18 +126,19 @@ def test_a_large_frame_that_is_given_up_is_not_counted() -> None:
 @pytest.mark.parametrize("step", [LARGE, LARGE + 1000])
 def test_a_large_frame_without_room_is_discarded(used: int, step: int) -> None:
     """The frames before and behind it come out."""
+    length = 2 * GROWTH * step
     quota = Quota(LIMIT)
     Share(quota, LIMIT).resize(used + 1)
     share = Share(quota, FIRST_BUFFER - 1)
-    decoder = FrameDecoder(LIMIT, share=share)
+    decoder = FrameDecoder(length, share=share)
     small = Frame(3, DATA, 0, b"x").serialize()
-    large = Frame(1, DATA, 0, bytes(LIMIT)).serialize()
+    large = Frame(1, DATA, 0, bytes(length)).serialize()
     session = small + large + small
     frames = [
         frame
         for at in range(0, len(session), step)
         for frame in decoder.receive(session[at : at + step])
     ]
-    assert frames == [(3, DATA, 0, b"x"), Oversized(1, LIMIT), (3, DATA, 0, b"x")]
+    assert frames == [(3, DATA, 0, b"x"), Oversized(1, length), (3, DATA, 0, b"x")]
     assert share.size == 0
     assert decoder.is_idle
