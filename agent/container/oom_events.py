@@ -7,7 +7,7 @@ import asyncio
 from collections import deque
 from typing import Final
 
-from kata_agent.errors import Internal
+from kata_agent.errors import Ended
 
 PENDING_LIMIT: Final = 100
 """Kills that are kept while no caller asks; the oldest are dropped."""
@@ -27,13 +27,13 @@ class OomEvents:
         self._wake_one()
 
     async def next(self) -> str:
-        """Return the container id of the next kill. Raises `Internal` after `close`.
+        """Return the container id of the next kill. Raises `Ended` after `close`.
 
         A caller that is cancelled takes no event with it.
         """
         while not self._pending:
             if self._closed:
-                raise Internal("sandbox: destroyed, there are no more events")
+                raise Ended("sandbox: destroyed, there are no more events")
             waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             self._waiters.append(waiter)
             try:

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from kata_agent.errors import Internal
+from kata_agent.errors import Ended, Internal
 from kata_agent.rpc.subject import with_subject
 from ttrpc.call_context import CallContext
 from ttrpc.codes import Code
@@ -38,9 +38,11 @@ def log_interceptor(status_of: Callable[[BaseException], StatusError]) -> Interc
             response = await proceed(request, context)
             code = Code.OK
             return response
-        except Internal as failure:
+        except (Internal, Ended) as failure:
             status = status_of(failure)
-            code, level, reason = status.code, logging.ERROR, {"error": status.message}
+            code = status.code
+            if isinstance(failure, Internal):
+                level, reason = logging.ERROR, {"error": status.message}
             # A status has no traceback in the log.
             raise status from failure
         except Exception as raised:

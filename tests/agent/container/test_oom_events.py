@@ -8,7 +8,7 @@ import asyncio
 import pytest
 
 from kata_agent.container.oom_events import PENDING_LIMIT, OomEvents
-from kata_agent.errors import Internal
+from kata_agent.errors import Ended
 
 
 async def test_each_event_goes_to_one_caller_in_order() -> None:
@@ -47,8 +47,8 @@ async def test_closing_wakes_every_caller_until_the_next_sandbox() -> None:
     await asyncio.sleep(0)
     events.close()
     for each in await asyncio.gather(*waiting, return_exceptions=True):
-        assert isinstance(each, Internal)
-    with pytest.raises(Internal, match="sandbox: destroyed"):
+        assert isinstance(each, Ended)
+    with pytest.raises(Ended, match="sandbox: destroyed"):
         await events.next()
     events.open()
     events.report("a")

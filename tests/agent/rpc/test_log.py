@@ -8,7 +8,7 @@ import logging
 import pytest
 from google.protobuf.empty_pb2 import Empty
 
-from kata_agent.errors import Internal, InvalidState
+from kata_agent.errors import Ended, Internal, InvalidState
 from kata_agent.rpc.log import log_interceptor
 from kata_agent.rpc.status import to_status
 from kata_protos import agent_pb2
@@ -29,6 +29,8 @@ class Signals(AgentServiceBase):
             raise InvalidState("container 'c1': stopped")
         if request.signal == 2:
             raise KeyError("a defect")
+        if request.signal == 4:
+            raise Ended("sandbox: destroyed, there are no more events")
         if request.signal == 3:
             raise Internal("container 'c1': exec failed: the file x was not found")
         return Empty()
@@ -45,6 +47,19 @@ async def call(agent: AgentServiceClient, signal: int) -> None:
 def debug(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
     caplog.set_level(logging.DEBUG, "kata_agent.rpc.log")
     return caplog
+
+
+async def test_the_end_of_a_sandbox_is_no_error_of_the_calls_that_wait(
+    debug: pytest.LogCaptureFixture,
+) -> None:
+    """Both runtimes have a GetOOMEvent waiting when they destroy a sandbox."""
+    async with served(Signals(), interceptors=(log_interceptor(to_status),)) as agent:
+        with pytest.raises(StatusError, match="no more events") as raised:
+            await call(agent, 4)
+    assert raised.value.code == Code.INTERNAL
+    (record,) = (each for each in debug.records if each.name.startswith("kata_agent"))
+    assert (record.levelname, record.message) == ("DEBUG", "call")
+    assert not [each for each in debug.records if each.levelno >= logging.WARNING]
 
 
 async def test_a_call_is_one_debug_line(debug: pytest.LogCaptureFixture) -> None:
