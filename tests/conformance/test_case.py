@@ -15,6 +15,8 @@ from kata_host.client import AgentClient
 from kata_protos import agent_pb2, health_pb2
 from kata_protos.agent_ttrpc import AGENT_SERVICE
 from kata_protos.health_ttrpc import HEALTH
+from tests.conformance import conftest
+from tests.conformance.conftest import AgentState, require_answer
 from tests.helpers.conformance import case as cases
 from tests.helpers.conformance.case import Case, Subject, check
 from ttrpc.aio import Server
@@ -30,7 +32,9 @@ class HungAgent:
     It ends a terminal as the Rust agent does: with the kernel's error.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, lets_look: bool = False) -> None:
+        self.lets_look = lets_look
+        """Whether it can still look for a container in its sandbox."""
         self._output = [b"24 81\r\n"]
 
     async def check(
@@ -43,6 +47,14 @@ class HungAgent:
     ) -> Empty:
         await asyncio.Event().wait()
         return Empty()
+
+    async def stats_container(
+        self, request: agent_pb2.StatsContainerRequest, context: CallContext
+    ) -> agent_pb2.StatsContainerResponse:
+        if self.lets_look:
+            raise StatusError(Code.INVALID_ARGUMENT, "no such container")
+        await asyncio.Event().wait()
+        return agent_pb2.StatsContainerResponse()
 
     async def remove_container(
         self, request: agent_pb2.RemoveContainerRequest, context: CallContext
@@ -59,8 +71,10 @@ class HungAgent:
 
 
 @contextlib.asynccontextmanager
-async def hung_subject(path: Path) -> AsyncIterator[Subject]:
-    agent = HungAgent()
+async def hung_subject(
+    path: Path, agent: HungAgent | None = None
+) -> AsyncIterator[Subject]:
+    agent = agent or HungAgent()
     server = Server([bind(AGENT_SERVICE, agent), bind(HEALTH, agent)])
     address = f"unix://{path}/agent.sock"
     await server.listen(address)
@@ -114,3 +128,22 @@ async def test_specs_have_the_namespaces_that_runtimes_send(tmp_path: Path) -> N
     async with hung_subject(tmp_path) as subject:
         spec = subject.creation("c1").OCI
     assert [each.Type for each in spec.Linux.Namespaces] == ["ipc", "uts", "mount"]
+
+
+async def test_no_case_is_tried_with_an_agent_that_still_hangs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A Check would not show it: the Rust agent answers that without its sandbox."""
+    monkeypatch.setattr(conftest, "CONNECT_TIMEOUT", 0.1)
+    state = AgentState(set(), lost_in="StartContainer-repeated-started_twice")
+    async with hung_subject(tmp_path) as subject:
+        for _ in range(2):
+            with pytest.raises(pytest.fail.Exception, match="hangs since StartCont"):
+                await require_answer(subject.client, state)
+
+
+async def test_cases_go_on_with_an_agent_that_answers_again(tmp_path: Path) -> None:
+    state = AgentState(set(), lost_in="StartContainer-repeated-started_twice")
+    async with hung_subject(tmp_path, HungAgent(lets_look=True)) as subject:
+        await require_answer(subject.client, state)
+    assert not state.lost_in
