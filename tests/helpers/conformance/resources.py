@@ -23,23 +23,25 @@ UNKNOWN = "container 'nobody': not found"
 # --- UpdateContainer ---
 
 
-async def update(s: Subject, name: str = "c1", *, pids: int = 50) -> None:
+async def update(s: Subject, name: str = "c1", *, mebibytes: int = 50) -> None:
+    """Limit the memory, as runtimes do. They leave out a limit of pids."""
     resources = oci_pb2.LinuxResources()
-    resources.Pids.Limit = pids
+    resources.Memory.Limit = mebibytes << 20
     await s.agent.update_container(
         agent_pb2.UpdateContainerRequest(container_id=name, resources=resources)
     )
 
 
-async def pids_limit(s: Subject) -> int:
-    return (await stats(s)).cgroup_stats.pids_stats.limit
+async def limit(s: Subject) -> int:
+    """Return the limit in MiB."""
+    return (await stats(s)).cgroup_stats.memory_stats.usage.limit >> 20
 
 
 @case("UpdateContainer", "happy")
 async def limited(s: Subject) -> None:
     await s.started("c1")
     await update(s)
-    assert await pids_limit(s) == 50
+    assert await limit(s) == 50
 
 
 @case("UpdateContainer", "happy")
@@ -84,30 +86,30 @@ async def update_while_paused(s: Subject) -> None:
     await s.started("c1")
     await s.pause("c1")
     await update(s)
-    assert await pids_limit(s) == 50
+    assert await limit(s) == 50
 
 
 @case("UpdateContainer", "repeated")
 async def limited_again(s: Subject) -> None:
     await s.started("c1")
-    for pids in (50, 50, 60):
-        await update(s, pids=pids)
-        assert await pids_limit(s) == pids
+    for mebibytes in (50, 50, 60):
+        await update(s, mebibytes=mebibytes)
+        assert await limit(s) == mebibytes
 
 
 @case("UpdateContainer", "concurrent")
 async def limited_at_once(s: Subject) -> None:
     await s.started("c1")
-    await asyncio.gather(*(update(s, pids=pids) for pids in range(50, 54)))
-    assert await pids_limit(s) in range(50, 54)
+    await asyncio.gather(*(update(s, mebibytes=each) for each in range(50, 54)))
+    assert await limit(s) in range(50, 54)
 
 
 @case("UpdateContainer", "cancelled")
 async def limiting_given_up(s: Subject) -> None:
     await s.started("c1")
     await s.abandoned(update)
-    await update(s, pids=60)
-    assert await pids_limit(s) == 60
+    await update(s, mebibytes=60)
+    assert await limit(s) == 60
 
 
 # --- StatsContainer ---
