@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Writes a benchmark's figures into its section of `bench/README.md`."""
+"""Writes a benchmark's figures into its section of `bench/README.md`, and of the page
+that compares ttrpc with other libraries.
+
+`python -m bench.document` copies that page's figures from `bench/README.md`.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +11,34 @@ from pathlib import Path
 from typing import Final
 
 README: Final = Path(__file__).with_name("README.md")
+COMPARISON: Final = README.parents[1] / "docs" / "ttrpc" / "comparison.md"
+COMPARED: Final = ("ttrpc", "ttrpc-others")
+"""The sections that both pages have."""
 
 
 def replace_section(name: str, text: str) -> None:
     """Put `text` between `<!-- name: ... -->` and `<!-- /name -->`."""
-    readme = README.read_text()
-    start = readme.index("-->", readme.index(f"<!-- {name}:")) + len("-->")
-    end = readme.index(f"<!-- /{name} -->")
-    README.write_text(f"{readme[:start]}\n\n{text}\n\n{readme[end:]}")
+    for page in (README, COMPARISON) if name in COMPARED else (README,):
+        _write(page, name, text)
+
+
+def section(page: Path, name: str) -> str:
+    """Return the text between the two marks."""
+    return _split(page, name)[1].strip()
+
+
+def _write(page: Path, name: str, text: str) -> None:
+    before, _, after = _split(page, name)
+    page.write_text("\n\n".join(filter(None, (before, text, after))))
+
+
+def _split(page: Path, name: str) -> tuple[str, str, str]:
+    text = page.read_text()
+    start = text.index("-->", text.index(f"<!-- {name}:")) + len("-->")
+    end = text.index(f"<!-- /{name} -->")
+    return text[:start], text[start:end], text[end:]
+
+
+if __name__ == "__main__":
+    for name in COMPARED:
+        _write(COMPARISON, name, section(README, name))

@@ -15,6 +15,7 @@ from typing import Final
 
 import pytest
 
+from bench.document import COMPARED, COMPARISON, README, section
 from kata_agent.options.table import FLAGS, OPTIONS, WITHOUT_EFFECT
 from kata_host.ctl.__main__ import make_parser
 from tests.helpers.documented_names import is_missing, names
@@ -140,6 +141,12 @@ def test_the_reference_of_ttrpc_is_made_from_its_docstrings() -> None:
     shown = [(TTRPC / "reference" / name).read_text() for name in names.split()]
     assert "".join(shown) == f"{pages}\n", "run `make docs-reference`"
     assert {it.name for it in (TTRPC / "reference").iterdir()} == {*names.split()}
+
+
+@pytest.mark.parametrize("name", COMPARED)
+def test_the_comparison_of_ttrpc_has_the_figures_of_the_benchmarks(name: str) -> None:
+    shown, measured = section(COMPARISON, name), section(README, name)
+    assert shown == measured, "run `python -m bench.document`"
 
 
 @pytest.mark.slow
