@@ -9,7 +9,7 @@ import os
 import stat
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 from kata_protos import agent_pb2
 from kata_protos.agent_ttrpc import AgentServiceClient
@@ -68,21 +68,21 @@ def _walk(source: Path, target: str) -> Iterator[tuple[Path, os.stat_result, str
     for directory, directories, files in os.walk(source, onerror=_raise):
         for entry in (*directories, *files):
             path = Path(directory, entry)
-            _check_name(path)
-            yield path, path.lstat(), f"{target}/{path.relative_to(source)}"
+            name = f"{target}/{path.relative_to(source)}"
+            _check_name(name, path)
+            yield path, path.lstat(), name
 
 
 def _raise(error: OSError) -> None:
     raise error
 
 
-def _check_name(path: Path) -> None:
-    """Raise `OSError` for a name that no message can hold."""
-    name = os.fsencode(path)
+def _check_name(name: str, path: Path) -> None:
+    """Raise `OSError` for a name in the guest that no message can hold."""
     try:
-        name.decode()
-    except UnicodeDecodeError:
-        raise OSError(errno.EILSEQ, "name is not UTF-8", name) from None
+        name.encode()
+    except UnicodeEncodeError:
+        raise OSError(errno.EILSEQ, "name is not UTF-8", os.fsencode(path)) from None
 
 
 def _requests(
@@ -106,9 +106,42 @@ def _requests(
         link = os.fsencode(os.readlink(path))
         yield request(link, 0, len(link))
     else:
-        with open(path, "rb") as file:
-            # The present size, because the last chunk must end exactly there.
-            size = os.fstat(file.fileno()).st_size
-            for offset in range(0, max(size, 1), CHUNK):
-                data = file.read(min(CHUNK, size - offset))
-                yield request(data, offset, size)
+        for data, offset, size in _chunks(path):
+            yield request(data, offset, size)
+
+
+def _chunks(path: Path) -> Iterator[tuple[bytes, int, int]]:
+    """Yield the bytes of a file, their offset, and the size of the whole.
+
+    Raises `OSError`, also for a file that is another's or shorter than it was.
+    """
+    # A link that has taken the file's place is not followed, a fifo not waited for.
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    with open(os.open(path, flags), "rb") as file:
+        status = os.fstat(file.fileno())
+        if not stat.S_ISREG(status.st_mode):
+            raise OSError(errno.ESTALE, "has changed while it was copied", str(path))
+        # Files of /proc have no size. The size of others is that of now, because the
+        # last chunk must end exactly there.
+        size = status.st_size or _size_by_reading(file, path)
+        for offset in range(0, max(size, 1), CHUNK):
+            data = _read(file, path, offset, min(CHUNK, size - offset))
+            if len(data) < min(CHUNK, size - offset):
+                reason = "has become shorter while it was copied"
+                raise OSError(errno.ESTALE, reason, str(path))
+            yield data, offset, size
+
+
+def _size_by_reading(file: BinaryIO, path: Path) -> int:
+    size = 0
+    while data := _read(file, path, size, CHUNK):
+        size += len(data)
+    return size
+
+
+def _read(file: BinaryIO, path: Path, offset: int, size: int) -> bytes:
+    try:
+        file.seek(offset)
+        return file.read(size)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from error

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 
 from kata_host.ctl.arguments import add_connect_timeout, add_guest_option
 from kata_host.ctl.command_parser import is_text, path
-from kata_host.ctl.errors import CommandError, UsageError, explain
+from kata_host.ctl.errors import CommandError, UsageError
 from kata_host.ctl.signals import run
+from kata_host.explain import explain
 from kata_host.printable import printable
 
 if TYPE_CHECKING:

@@ -4,10 +4,11 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import re
 from collections.abc import Iterator
 from typing import Final
+
+from kata_host.explain import explain
 
 FAILED: Final = 1
 USAGE: Final = 2
@@ -50,18 +51,6 @@ class UsageError(CommandError):
     """The command line is wrong, independent of the state of any guest."""
 
     status = USAGE
-
-
-def explain(error: BaseException) -> str:
-    """Return the line that says what went wrong: the object first, then the fault."""
-    if isinstance(error, OSError) and error.strerror:
-        name = error.filename
-        return error.strerror if name is None else f"{_text(name)}: {error.strerror}"
-    return str(error) or type(error).__name__
-
-
-def _text(filename: object) -> str:
-    return os.fsdecode(filename) if isinstance(filename, bytes) else str(filename)
 
 
 @contextlib.contextmanager

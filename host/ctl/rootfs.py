@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Final
 
 from kata_host.ctl.command_parser import is_text
-from kata_host.ctl.errors import CommandError, explain
+from kata_host.ctl.errors import CommandError
+from kata_host.explain import explain
 from kata_host.scratch import Scratch
 
 DIRECTORIES: Final = ("bin", "dev", "etc", "home", "proc", "root", "sys", "tmp", "var")

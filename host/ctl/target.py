@@ -9,7 +9,8 @@ import contextlib
 from collections.abc import AsyncIterator, Awaitable, Sequence
 from typing import TYPE_CHECKING, Final, Self
 
-from kata_host.ctl.errors import CommandError, ProgramError, UsageError, explain
+from kata_host.ctl.errors import CommandError, ProgramError, UsageError
+from kata_host.explain import explain
 
 if TYPE_CHECKING:
     import socket

@@ -13,10 +13,11 @@ from typing import IO, TYPE_CHECKING
 
 from kata_host.ctl.arguments import add_connect_timeout, add_guest_argument
 from kata_host.ctl.command_parser import path, port, seconds
-from kata_host.ctl.errors import CommandError, UsageError, explain
+from kata_host.ctl.errors import CommandError, UsageError
 from kata_host.ctl.ports import TRACE_PORT
 from kata_host.ctl.signals import run
 from kata_host.ctl.target import Target
+from kata_host.explain import explain
 
 if TYPE_CHECKING:
     from kata_host.ctl.__main__ import Subparsers

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Final
 
 from kata_agent.version import VERSION
+from kata_host.explain import explain
 from kata_host.forwarder.collector_address import CollectorAddress
 from kata_host.forwarder.json_lines import MAX_SIZE, JsonLines
 from kata_host.forwarder.listen import SOCKET_MODE, TraceListener, listen
@@ -28,16 +29,41 @@ from kata_host.forwarder.relay import Relay
 from kata_host.forwarder.sink import Sink
 from kata_host.forwarder.tee import Tee
 from kata_host.forwarder.trace_server import TraceServer, TraceServerLimits
+from kata_host.printable import printable
+from kata_host.standard_outputs import drop_standard_output, open_standard_outputs
+from kata_host.starter import open_standard_streams
+from kata_host.stream_error import ReaderGone, StreamError
 
 log = logging.getLogger("kata-trace-forwarder")
 
 NOBODY: Final = "nobody"
+PIPE_BROKEN: Final = 141
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the program; return its exit status."""
+    if argv is None:
+        open_standard_streams()
+        open_standard_outputs()
+    try:
+        return _main(argv)
+    except ReaderGone:
+        drop_standard_output()
+        return PIPE_BROKEN
+    except StreamError as error:
+        drop_standard_output()
+        print(f"kata-trace-forwarder: {error}", file=sys.stderr)
+        return 1
+
+
+def _main(argv: Sequence[str] | None) -> int:
     parser = _parser()
-    arguments = parser.parse_args(argv)
+    try:
+        arguments = parser.parse_args(argv)
+    except SystemExit:
+        # After --help: at the end of Python, a failure would be noise.
+        sys.stdout.flush()
+        raise
     if arguments.to is None and arguments.file is None:
         parser.error("no destination for spans, use --to, --file or both")
     logging.basicConfig(
@@ -46,8 +72,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     try:
         return asyncio.run(_run(arguments))
-    except (OSError, ValueError, KeyError) as error:
-        print(f"kata-trace-forwarder: {error}", file=sys.stderr)
+    except (OSError, ValueError) as error:
+        text = printable(explain(error))
+        print(f"kata-trace-forwarder: {text}", file=sys.stderr)
         return 1
 
 
@@ -56,6 +83,9 @@ async def _run(arguments: argparse.Namespace) -> int:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
+    # Under nohup, a hang-up is no end.
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        loop.add_signal_handler(signal.SIGHUP, stop.set)
     async with AsyncExitStack() as stack:
         sink = _open_sink(arguments, stack)
         listeners = [
@@ -89,7 +119,7 @@ async def _listen(
 ) -> TraceListener:
     group = -1
     if arguments.socket_group is not None:
-        group = grp.getgrnam(arguments.socket_group).gr_gid
+        group = _group(arguments.socket_group)
     listener = await listen(address, mode=arguments.socket_mode, group=group)
     stack.callback(listener.socket.close)
     name = listener.socket.getsockname()
@@ -98,12 +128,43 @@ async def _listen(
     return listener
 
 
+def _group(name: str) -> int:
+    try:
+        return grp.getgrnam(name).gr_gid
+    except KeyError:
+        raise ValueError(f"group {name!r}: not found") from None
+
+
 def _remove(path: Path) -> None:
     try:
         path.unlink(missing_ok=True)
     except OSError as error:
         # Without privileges it may have to stay; the next start replaces it.
         log.debug("socket %s not removed: %s", path, error)
+
+
+def mode(text: str) -> int:
+    """Read permissions in octal. Raises `ValueError`."""
+    value = int(text, 8)
+    if not 0 <= value <= 0o777:
+        raise ValueError(f"mode {text!r}: not permissions")
+    return value
+
+
+def count(text: str) -> int:
+    """Read a number of things that are needed. Raises `ValueError`."""
+    value = int(text)
+    if value < 1:
+        raise ValueError(f"number {text!r}: not positive")
+    return value
+
+
+def size(text: str) -> int:
+    """Read a number of bytes. Raises `ValueError`."""
+    value = int(text)
+    if value < 0:
+        raise ValueError(f"size {text!r}: negative")
+    return value
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -134,21 +195,21 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--max-file-size",
-        type=int,
+        type=size,
         default=MAX_SIZE,
         metavar="BYTES",
         help="refuse batches that would make FILE larger (default: %(default)s)",
     )
     parser.add_argument(
         "--guest-connections",
-        type=int,
+        type=count,
         default=TraceServerLimits().guest_connections,
         metavar="N",
         help="most connections of one guest at a time (default: %(default)s)",
     )
     parser.add_argument(
         "--socket-mode",
-        type=lambda text: int(text, 8),
+        type=mode,
         default=SOCKET_MODE,
         metavar="MODE",
         help="mode of the unix sockets, in octal (default: 600)",

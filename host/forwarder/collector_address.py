@@ -3,12 +3,15 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import Final, Self
 from urllib.parse import urlsplit
 
 DEFAULT_PORT: Final = 4318
 """OTLP over HTTP."""
+SOCKET_PATH_LIMIT: Final = 107
+"""Bytes of a unix socket's path (man 7 unix)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,14 +28,29 @@ class CollectorAddress:
     @classmethod
     def parse(cls, url: str) -> Self:
         """Read `http://host[:port][/prefix]` or `unix:///path`. Raises `ValueError`."""
-        parts = urlsplit(url)
-        if parts.scheme == "unix" and parts.path and not parts.netloc:
-            return cls("localhost", 0, path=parts.path)
-        if parts.scheme != "http" or not parts.hostname or parts.query:
+        try:
+            return cls._parse(url)
+        except ValueError:
             raise ValueError(
                 f"invalid collector {url!r}, use http://HOST:PORT or unix:///PATH"
-            )
-        port = parts.port or DEFAULT_PORT
+            ) from None
+
+    @classmethod
+    def _parse(cls, url: str) -> Self:
+        parts = urlsplit(url)
+        if parts.scheme == "unix" and parts.path and not parts.netloc:
+            if len(os.fsencode(parts.path)) > SOCKET_PATH_LIMIT:
+                raise ValueError("longer than sun_path")
+            return cls("localhost", 0, path=parts.path)
+        if parts.scheme != "http" or not parts.hostname or parts.query:
+            raise ValueError("neither of the two")
+        # The request's head is ASCII, and a name has labels of 1 to 63 bytes.
+        if not url.isascii() or " " in url:
+            raise ValueError("not what a request can hold")
+        parts.hostname.encode("idna")
+        port = DEFAULT_PORT if parts.port is None else parts.port
+        if not port:
+            raise ValueError("port 0")
         return cls(parts.hostname, port, prefix=parts.path.rstrip("/"))
 
     def __str__(self) -> str:

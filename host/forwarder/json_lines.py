@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
+import errno
 import json
 import logging
 import os
+import stat
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final, Self
@@ -43,7 +46,12 @@ class JsonLines:
         self._max_size = max_size
         # For its owner alone: names of containers and errors are in spans.
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
-        self._file = open(os.open(path, flags, FILE_MODE), "a", encoding="utf-8")
+        # The open of a fifo would wait for a reader.
+        self._fd = os.open(path, flags | os.O_NONBLOCK | os.O_NOCTTY, FILE_MODE)
+        kind = os.fstat(self._fd).st_mode
+        if not (stat.S_ISREG(kind) or stat.S_ISCHR(kind)):
+            os.close(self._fd)
+            raise OSError(errno.EINVAL, "not a regular file", str(path))
         # A hostile batch takes seconds to decode, so a thread does it; and memory, so
         # one thread does it.
         self._decoder = ThreadPoolExecutor(max_workers=1)
@@ -57,22 +65,31 @@ class JsonLines:
             line = await loop.run_in_executor(self._decoder, _to_line, batch.body)
         except (DecodeError, RecursionError):
             return BatchResponse(400)
-        if self._file.tell() + len(line) + 1 > self._max_size:
+        data = line.encode() + b"\n"
+        size = os.fstat(self._fd).st_size
+        if size + len(data) > self._max_size:
             log.warning(
                 "file %s: batch refused, limit is %d bytes", self._path, self._max_size
             )
             return BatchResponse(507)
         try:
-            self._file.write(line + "\n")
-            self._file.flush()
+            self._append(data)
         except OSError as error:
-            log.error("file %s: %s", self._path, error)
+            log.error("file %s: %s", self._path, error.strerror)
+            # No part of a line stays, because the guest keeps the batch.
+            with contextlib.suppress(OSError):
+                os.ftruncate(self._fd, size)
             return BatchResponse(507)
         return TAKEN
 
+    def _append(self, data: bytes) -> None:
+        view = memoryview(data)
+        while view:
+            view = view[os.write(self._fd, view) :]
+
     def close(self) -> None:
         self._decoder.shutdown(wait=False, cancel_futures=True)
-        self._file.close()
+        os.close(self._fd)
 
     def __enter__(self) -> Self:
         return self

@@ -16,11 +16,14 @@ Python's own files."""
 def drop_privileges(user: str) -> None:
     """Become `user` for good, with that user's primary group and no other.
 
-    Raises `KeyError` for an unknown user, `PermissionError` unless root.
+    Raises `ValueError` for an unknown user, `PermissionError` unless root.
     """
     for name in LATE_IMPORTS:
         importlib.import_module(name)
-    entry = pwd.getpwnam(user)
+    try:
+        entry = pwd.getpwnam(user)
+    except KeyError:
+        raise ValueError(f"user {user!r}: not found") from None
     os.setgroups([])
     os.setgid(entry.pw_gid)
     os.setuid(entry.pw_uid)

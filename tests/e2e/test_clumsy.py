@@ -66,7 +66,7 @@ def test_a_root_file_system_whose_name_no_message_holds_is_named(
     ran = ctl("run", "--rootfs", str(directory), "--", "true")
     directory.rmdir()
     assert ran.returncode == 125
-    assert ran.stderr == f"kata-agent-ctl: rootfs '{scratch}/r\\udcff': not UTF-8\n"
+    assert ran.stderr == f"kata-agent-ctl: rootfs '{scratch}/r\\xff': not UTF-8\n"
 
 
 @pytest.mark.parametrize(

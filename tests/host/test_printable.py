@@ -19,3 +19,8 @@ from kata_host.printable import printable
 )
 def test_a_guest_cannot_control_the_terminal(text: str, shown: str) -> None:
     assert printable(text) == shown
+
+
+def test_a_byte_of_a_name_that_is_not_utf_8_is_shown() -> None:
+    assert printable("bad\udcff") == "bad\\xff"
+    assert printable("\ud800") == "\\ud800"

@@ -7,6 +7,7 @@ Prints `ready` when both sockets take connections, and ends when QEMU ends.
 from __future__ import annotations
 
 import argparse
+import errno
 import logging
 import resource
 import socket
@@ -14,6 +15,7 @@ import sys
 from pathlib import Path
 from typing import Final
 
+from kata_host.explain import explain
 from kata_host.guest.hybrid_command import BACKLOG
 from kata_host.guest.vsock.backend import Backend
 from kata_host.guest.vsock.memory import MemoryFault
@@ -26,9 +28,22 @@ FIRST_GUEST_CID: Final = 3
 
 def _listen(path: Path, backlog: int) -> socket.socket:
     listener = socket.socket(socket.AF_UNIX)
-    listener.bind(str(path))
-    listener.listen(backlog)
+    try:
+        listener.bind(str(path))
+        listener.listen(backlog)
+    except OSError as error:
+        listener.close()
+        reason = error.strerror or str(error)
+        raise OSError(error.errno or errno.EINVAL, reason, str(path)) from error
     return listener
+
+
+def guest_cid(text: str) -> int:
+    """Read the context id of a guest. Raises `ValueError`."""
+    value = int(text)
+    if not FIRST_GUEST_CID <= value < socket.VMADDR_CID_ANY:
+        raise ValueError(f"CID {text!r}: not one of a guest")
+    return value
 
 
 def main() -> int:
@@ -44,7 +59,7 @@ def main() -> int:
     )
     parser.add_argument(
         "cid",
-        type=int,
+        type=guest_cid,
         nargs="?",
         default=FIRST_GUEST_CID,
         help="the guest's context id (default: %(default)s)",
@@ -56,18 +71,21 @@ def main() -> int:
     _, limit = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
 
-    with _listen(arguments.socket, BACKLOG) as listener:
-        with _listen(arguments.vhost, 1) as waiting:
+    try:
+        _serve(arguments.vhost, arguments.socket, arguments.cid)
+    except (OSError, VirtqueueError, MemoryFault, ProtocolError) as error:
+        print(f"kata_host.guest.vsock: {explain(error)}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _serve(vhost_path: Path, path: Path, cid: int) -> None:
+    with _listen(path, BACKLOG) as listener:
+        with _listen(vhost_path, 1) as waiting:
             print("ready", flush=True)
             vhost, _ = waiting.accept()
         with vhost:
-            backend = Backend(vhost, listener, arguments.socket, arguments.cid)
-            try:
-                backend.run()
-            except (VirtqueueError, MemoryFault, ProtocolError) as error:
-                print(f"kata_host.guest.vsock: {error}", file=sys.stderr)
-                return 1
-    return 0
+            Backend(vhost, listener, path, cid).run()
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ import errno
 import os
 import socket
 import stat
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
@@ -25,6 +25,7 @@ class Copies(AgentServiceBase):
 
     def __init__(self) -> None:
         self.requests: list[agent_pb2.CopyFileRequest] = []
+        self.change: Callable[[agent_pb2.CopyFileRequest], None] = lambda _: None
 
     async def copy_file(
         self, request: agent_pb2.CopyFileRequest, context: CallContext
@@ -32,6 +33,7 @@ class Copies(AgentServiceBase):
         if "refused" in request.path:
             raise PermissionError(request.path)
         self.requests.append(request)
+        self.change(request)
         return Empty()
 
     def names(self) -> list[str]:
@@ -144,3 +146,54 @@ async def test_a_directory_that_cannot_be_read_is_an_error(
     monkeypatch.setattr(os, "scandir", refuse)
     with pytest.raises(PermissionError, match="deep"):
         await upload(agent, tree, "/t")
+
+
+async def test_a_file_that_changes_while_it_is_copied_is_named(
+    agent: AgentServiceClient, copies: Copies, tree: Path
+) -> None:
+    small, big = tree / "bin/small", tree / "bin/deep/big"
+
+    def fault(group: BaseExceptionGroup[BaseException]) -> str:
+        error = group.exceptions[0]
+        assert isinstance(error, OSError)
+        return f"{error.filename}: {error.strerror}"
+
+    def change(request: agent_pb2.CopyFileRequest) -> None:
+        if request.path == "/t/bin/deep/big":
+            os.truncate(big, CHUNK + 1)
+        if request.path == "/fifo/bin":
+            small.unlink()
+            os.mkfifo(small)
+        if request.path == "/link/bin":
+            small.unlink()
+            small.symlink_to("/etc/passwd")
+
+    copies.change = change
+    with pytest.raises(ExceptionGroup) as shorter:
+        await upload(agent, tree, "/t")
+    assert fault(shorter.value) == f"{big}: has become shorter while it was copied"
+    with pytest.raises(ExceptionGroup) as another:
+        await upload(agent, tree, "/fifo")
+    assert fault(another.value) == f"{small}: has changed while it was copied"
+    small.unlink()
+    small.touch()
+    with pytest.raises(ExceptionGroup) as another:
+        await upload(agent, tree, "/link")
+    assert fault(another.value) == f"{small}: {os.strerror(errno.ELOOP)}"
+
+
+async def test_a_file_without_a_size_is_copied_whole(
+    agent: AgentServiceClient, copies: Copies
+) -> None:
+    await upload(agent, Path("/proc/version"), "/version")
+    assert copies.content("/version") == Path("/proc/version").read_bytes()
+
+
+async def test_only_names_that_the_guest_gets_have_to_be_utf_8(
+    agent: AgentServiceClient, copies: Copies, tmp_path: Path
+) -> None:
+    above = tmp_path / os.fsdecode(b"above\xff")
+    above.mkdir()
+    (above / "file").write_bytes(b"x")
+    await upload(agent, above, "/good")
+    assert copies.content("/good/file") == b"x"

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from pathlib import Path
@@ -96,8 +97,39 @@ async def test_the_file_does_not_grow_over_its_limit(tmp_path: Path) -> None:
 
 
 async def test_a_disk_without_room_refuses_the_batch() -> None:
-    file = JsonLines(Path("/dev/full"))
-    assert (await file.take(batch(b""))).status == 507
-    # The line is still in the file's buffer.
-    with pytest.raises(OSError, match="No space left"):
-        file.close()
+    with JsonLines(Path("/dev/full")) as file:
+        assert (await file.take(batch(b""))).status == 507
+
+
+async def test_no_part_of_a_line_stays_on_a_full_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "spans.jsonl"
+    write, wrote = os.write, []
+
+    def write_some(fd: int, data: memoryview) -> int:
+        if wrote:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        wrote.append(write(fd, data[:5]))
+        return 5
+
+    with JsonLines(path) as file:
+        assert await file.take(batch(b"")) is TAKEN
+        whole = path.read_text()
+        with monkeypatch.context() as patched:
+            patched.setattr(os, "write", write_some)
+            assert (await file.take(batch(request().SerializeToString()))).status == 507
+        assert path.read_text() == whole
+        assert await file.take(batch(b"")) is TAKEN
+    assert path.read_text() == 2 * whole
+
+
+def test_a_fifo_is_no_file(tmp_path: Path) -> None:
+    """Its open would wait for a reader, and a reader may stop."""
+    os.mkfifo(tmp_path / "fifo")
+    with pytest.raises(OSError, match="No such device or address"):
+        JsonLines(tmp_path / "fifo")
+    reader = os.open(tmp_path / "fifo", os.O_RDONLY | os.O_NONBLOCK)
+    with pytest.raises(OSError, match="not a regular file"):
+        JsonLines(tmp_path / "fifo")
+    os.close(reader)

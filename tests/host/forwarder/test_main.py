@@ -2,6 +2,7 @@
 """The forwarder as a program, with a real collector and with a file."""
 
 import json
+import signal
 import stat
 import subprocess
 from contextlib import AbstractContextManager, ExitStack
@@ -22,6 +23,8 @@ from tests.helpers.collector import (
     tcp_to,
 )
 from tests.helpers.trace_port import FakeCollector
+
+OK = ("--listen=unix:///no/s", "--file=/dev/null")
 
 
 async def emit(tracing: Tracing, first: int, count: int) -> None:
@@ -115,6 +118,30 @@ def test_help_and_version_are_printed() -> None:
         assert done.stdout.startswith(("usage: kata-trace-", "kata-trace-forwarder "))
 
 
+def test_help_that_finds_no_room_is_a_failure_of_one_line() -> None:
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(
+            [*FORWARDER, "--help"], stdout=full, stderr=subprocess.PIPE, text=True
+        )
+    fault = "standard output: No space left on device"
+    assert (done.stderr, done.returncode) == (f"kata-trace-forwarder: {fault}\n", 1)
+
+
+def test_a_hang_up_ends_it_and_its_socket(tmp_path: Path) -> None:
+    listen = f"--listen=unix://{tmp_path}/s"
+    command = [*FORWARDER, listen, f"--file={tmp_path}/f", "--user=root"]
+    # The tests themselves may have been started by nohup.
+    forwarder = subprocess.Popen(
+        ["env", "--default-signal", *command], stderr=subprocess.PIPE, text=True
+    )
+    assert forwarder.stderr is not None
+    assert "listening" in forwarder.stderr.readline()
+    forwarder.send_signal(signal.SIGHUP)
+    forwarder.communicate()
+    assert forwarder.returncode == 0
+    assert not (tmp_path / "s").exists()
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -122,6 +149,13 @@ def test_help_and_version_are_printed() -> None:
         (["--listen=tcp://x:1", "--file=/dev/null"], "unknown scheme 'tcp'"),
         (["--listen=unix:///x/y/z", "--file=/dev/null"], "No such file"),
         (["--listen=unix:///x", "--to=ftp://x"], "collector 'ftp://x'"),
+        (["--listen=unix:///x", "--to=http://a..b"], "collector 'http://a..b'"),
+        ([*OK, "--socket-mode=8"], "--socket-mode: invalid mode value: '8'"),
+        ([*OK, "--socket-mode=7777777777777777"], "--socket-mode: invalid"),
+        ([*OK, "--max-file-size=-1"], "--max-file-size: invalid"),
+        ([*OK, "--guest-connections=0"], "--guest-connections: invalid"),
+        ([*OK, "--socket-group=no.such"], "group 'no.such': not found"),
+        (["--listen=unix:///x", "--file=/"], "forwarder: /: Is a directory"),
     ],
 )
 def test_bad_arguments_are_named(arguments: list[str], words: str) -> None:

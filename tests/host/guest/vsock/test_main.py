@@ -63,3 +63,25 @@ def test_a_broken_protocol_is_one_line_and_status_1(
     assert process.stderr.read() == (
         "kata_host.guest.vsock: vhost-user: unknown request 99\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["/no/v", "/no/s"], "/no/s: No such file or directory"),
+        (["/no/v", "/no/" + "s" * 200], "AF_UNIX path too long"),
+        (["v", "s", "2"], "cid: invalid guest_cid value: '2'"),
+        (["v", "s", "-1"], "cid: invalid guest_cid value: '-1'"),
+        (["v", "s", "4294967295"], "invalid guest_cid value"),
+    ],
+)
+def test_an_argument_that_cannot_be_used_is_named(
+    arguments: list[str], words: str
+) -> None:
+    command = module_command("kata_host.guest.vsock", *arguments)
+    ended = subprocess.run(
+        command, capture_output=True, text=True, env=child_environment()
+    )
+    assert ended.returncode in (1, 2)
+    assert words in ended.stderr
+    assert "Traceback" not in ended.stderr
