@@ -43,6 +43,16 @@ PAGES: Final = sorted(
 )
 
 
+@pytest.mark.parametrize(
+    "page", sorted(it.relative_to(TTRPC) for it in TTRPC.rglob("*.md")), ids=str
+)
+def test_the_pages_on_ttrpc_have_no_program_that_is_not_run(page: Path) -> None:
+    """An indented block is not run, so it holds nothing but commands of set-up."""
+    text = BLOCK.sub("", (TTRPC / page).read_text())
+    first_words = re.findall(r"\n\n {4}(\S+)", text)
+    assert {*first_words} <= {"make", "pip", "python3", "socat"}
+
+
 @pytest.fixture(scope="module")
 def tutorial(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder that the tutorial makes: its files, and the stubs of its service."""

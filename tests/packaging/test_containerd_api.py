@@ -17,7 +17,7 @@ from tests.packaging.conftest import Environment
 
 pytestmark = [pytest.mark.interop, pytest.mark.slow, pytest.mark.timeout(300)]
 
-DOCUMENTED: Final = Path(__file__).parents[2] / "docs/ttrpc/guide.md"
+DOCUMENTED: Final = Path(__file__).parents[2] / "docs/ttrpc/how-to/package.md"
 """The page with the command that sets the prefix in protoc's own files."""
 API: Final = "github.com/containerd/containerd/api"
 RELEASES: Final = {"v1.8.0": API.replace(".", "/"), "v1.12.0": "zoo"}
