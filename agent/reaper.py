@@ -112,9 +112,15 @@ class Reaper:
         return self._watch(pid, _pidfd_of(pid))
 
     def _watch(self, pid: int, pidfd: int, *, leads_session: bool = False) -> Child:
-        child = Child(
-            pid, pidfd, self._exits, self._forget, leads_session=leads_session
-        )
+        try:
+            child = Child(
+                pid, pidfd, self._exits, self._forget, leads_session=leads_session
+            )
+        except OSError:
+            # The kernel has no memory for one more watch, and nobody owns the child.
+            os.close(pidfd)
+            os.kill(pid, signal.SIGKILL)
+            raise
         self._children[pid] = child
         return child
 

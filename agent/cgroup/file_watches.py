@@ -28,9 +28,13 @@ class FileWatches:
         Raises `FileNotFoundError` if the file is missing, or another `OSError`.
         """
         if self._inotify is None:
-            self._inotify = Inotify()
-            loop = asyncio.get_running_loop()
-            loop.add_reader(self._inotify.fileno(), self._read)
+            opened = Inotify()
+            try:
+                asyncio.get_running_loop().add_reader(opened.fileno(), self._read)
+            except OSError:
+                opened.close()
+                raise
+            self._inotify = opened
         inotify = self._inotify
         # The same file has the same number each time (man 2 inotify_add_watch).
         watch = inotify.add_watch(file, IN_MODIFY)

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from kata_agent.cgroup.files import read_flat_keyed, read_text, write
+from kata_agent.linux.beneath import opened
 
 SHORTEST_PAUSE: Final = 0.001
 LONGEST_PAUSE: Final = 0.5
@@ -39,16 +40,15 @@ class OomWatchV1:
             control = os.open(self._control, os.O_RDONLY | os.O_CLOEXEC)
         except FileNotFoundError:
             return
-        self._eventfd = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
-        try:
-            write(directory / "cgroup.event_control", f"{self._eventfd} {control}")
-        except BaseException:
-            os.close(self._eventfd)
-            raise
-        finally:
-            os.close(control)
-        loop = asyncio.get_running_loop()
-        loop.add_reader(self._eventfd, self._receive)
+        with opened(control):
+            self._eventfd = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+            try:
+                write(directory / "cgroup.event_control", f"{self._eventfd} {control}")
+                loop = asyncio.get_running_loop()
+                loop.add_reader(self._eventfd, self._receive)
+            except BaseException:
+                os.close(self._eventfd)
+                raise
         self._task = loop.create_task(self._follow())
         # Called even if the task is cancelled before its first step.
         self._task.add_done_callback(self._close)

@@ -42,8 +42,10 @@ async def launch_on_pipes(
     """
     pipes = open_pipes(pipe_size)
     limit = KEPT if runs else 0
-    drains = [Drain(reader, limit, keeps_all=runs) for reader in pipes.readers]
+    drains: list[Drain] = []
     try:
+        for reader in pipes.readers:
+            drains.append(Drain(reader, limit, keeps_all=runs))
         child = await start(
             StandardFiles(pipes.stdin, pipes.stdout, pipes.stderr, console=None)
         )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -95,27 +96,32 @@ def pin_new(kind: int, file: Path, prepare: Callable[[], None] | None = None) ->
     in_new_thread(make)
 
 
-def run_isolated(start: Callable[[], T], root: Path, *, pivot_root: bool) -> T:
-    """Call `start`, whose first child becomes PID 1 of a new pid namespace.
+def run_isolated(start: Callable[[], int], root: Path, *, pivot_root: bool) -> int:
+    """Call `start`, whose child becomes PID 1 of a new pid namespace; return its pid.
 
     The child also gets a mount namespace of its own. Once `start` has returned, its
     root and working directory are an empty file system mounted on `root`, because
-    pivot_root moves every process that has the old ones (man 2 pivot_root, NOTES).
+    pivot_root moves every process that has the old ones (man 2 pivot_root, NOTES). If
+    that fails, the child is killed.
     """
 
-    def enter_and_start() -> T:
+    def enter_and_start() -> int:
         # Only later children are in the new pid namespace (man 2 unshare).
         unshare(CLONE_NEWPID | CLONE_NEWNS)
         mount("", "/", "", MS_REC | MS_PRIVATE)
         flags = MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC
         mount("tmpfs", root, "tmpfs", flags)
         os.chdir("/")
-        result = start()
-        if pivot_root:
-            os.chdir(root)
-            libc.call("pivot_root", b".", b".")
-            unmount(".", MNT_DETACH)
-        return result
+        pid = start()
+        try:
+            if pivot_root:
+                os.chdir(root)
+                libc.call("pivot_root", b".", b".")
+                unmount(".", MNT_DETACH)
+        except BaseException:
+            os.kill(pid, signal.SIGKILL)
+            raise
+        return pid
 
     return in_new_thread(enter_and_start)
 

@@ -18,6 +18,7 @@ class ResolvConf:
     def __init__(self, paths: SystemPaths) -> None:
         self._target = paths.etc / "resolv.conf"
         self._source = paths.sandbox / "sandbox" / "resolv.conf"
+        self._is_written = False
         self._is_bound = False
 
     def bind(self, lines: Sequence[str]) -> None:
@@ -30,6 +31,7 @@ class ResolvConf:
             )
             return
         self._source.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._is_written = True
         self._source.write_text("\n".join(line.strip() for line in lines) + "\n")
         # Containers of any user read the file.
         self._source.chmod(0o644)
@@ -37,8 +39,10 @@ class ResolvConf:
         self._is_bound = True
 
     def unbind(self) -> None:
-        """Show the guest's own file again. May block."""
+        """Show the guest's own file again, also after a failure. May block."""
         if self._is_bound:
             unmount(self._target, MNT_DETACH)
-            self._source.unlink(missing_ok=True)
             self._is_bound = False
+        if self._is_written:
+            self._source.unlink(missing_ok=True)
+            self._is_written = False

@@ -14,6 +14,7 @@ import fcntl
 import io
 import mmap
 import os
+import selectors
 import socket
 import struct
 import sys
@@ -26,7 +27,12 @@ from typing import Any, Final
 _STATE: Final = struct.Struct("qqqq")
 """The number of the kind, the calls before the first that fails, the calls that fail,
 those that have failed."""
-KINDS: Final = ("descriptor", "thread", "process", "space")
+KINDS: Final = ("descriptor", "thread", "process", "space", "memory")
+_DESCRIPTOR_CALLS: Final = (
+    "open pipe pipe2 dup memfd_create listdir scandir pidfd_open eventfd"
+).split()
+_MEMORY_CALLS: Final = "mkdir mkfifo symlink rename posix_spawnp".split()
+"""Those that need memory of the kernel, besides those that make a descriptor."""
 _OPEN_TREE: Final = 428
 _OPENAT2: Final = 437
 
@@ -77,6 +83,7 @@ def _fail_to_start() -> None:
 
 def _inject(failures: Failures) -> None:
     """Let the calls of this process fail as `failures` says."""
+    from kata_agent.exit_watch import ExitWatch
     from kata_agent.linux import libc
 
     def replace(
@@ -96,7 +103,7 @@ def _inject(failures: Failures) -> None:
         setattr(owner, name, call)
 
     full = partial(_fail, errno.EMFILE)
-    for name in "open pipe pipe2 dup memfd_create listdir scandir".split():
+    for name in _DESCRIPTOR_CALLS:
         replace(os, name, "descriptor", full)
     for owner in (io, builtins):
         replace(
@@ -139,8 +146,16 @@ def _inject(failures: Failures) -> None:
         if hasattr(threading, name):
             replace(threading, name, "thread", _fail_to_start)
     replace(os, "posix_spawnp", "process", partial(_fail, errno.EAGAIN))
+    no_memory = partial(_fail, errno.ENOMEM)
+    for name in (*_DESCRIPTOR_CALLS, *_MEMORY_CALLS):
+        replace(os, name, "memory", no_memory)
+    for owner, name in ((selectors.EpollSelector, "register"), (ExitWatch, "add")):
+        replace(owner, name, "memory", no_memory)
+    # Mounts and unmounts too.
+    for name in ("call", "syscall"):
+        replace(libc, name, "memory", no_memory)
     no_space = partial(_fail, errno.ENOSPC)
-    for name in "mkdir symlink pwrite".split():
+    for name in "mkdir mkfifo symlink rename pwrite".split():
         replace(os, name, "space", no_space)
     replace(
         os,
