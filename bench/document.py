@@ -12,7 +12,15 @@ from typing import Final
 
 README: Final = Path(__file__).with_name("README.md")
 COMPARISON: Final = README.parents[1] / "docs" / "ttrpc" / "comparison.md"
-COMPARED: Final = ("ttrpc", "ttrpc-others")
+COMPARED: Final = (
+    "ttrpc-shares",
+    "ttrpc-bare",
+    "ttrpc-pairs",
+    "ttrpc-server",
+    "ttrpc-client",
+    "ttrpc-agent",
+    "ttrpc-memory",
+)
 """The sections that both pages have."""
 
 

@@ -3,7 +3,7 @@
 
     python -m bench.ttrpc [--quick] [--write] [--without PEER] [PART ...]
 
-`--write` puts the tables into their sections of bench/README.md. A peer that cannot run
+`--write` puts each table into its section of bench/README.md. A peer that cannot run
 on this machine is an error, unless it is left out.
 """
 
@@ -15,7 +15,6 @@ import platform
 import sys
 import tempfile
 from collections.abc import Sequence
-from itertools import groupby
 from pathlib import Path
 from typing import Final
 
@@ -42,18 +41,19 @@ def main() -> None:
         ]
 
     machine = f"{os.cpu_count()} cores, Python {platform.python_version()}"
-    heading = f"Medians of {rounds} rounds, {machine}."
-    chosen = [PARTS[name] for name in PARTS if name in options.part]
-    for section, parts in groupby(chosen, lambda part: part.section):
-        texts = [heading]
-        for part in parts:
-            sides = [side for side in part.sides if side not in options.without]
-            with tempfile.TemporaryDirectory() as directory:
-                texts.append(part.text(Path(directory), measure, sides))
-        text = "\n\n".join(texts)
-        print(text)
+    for name in PARTS:
+        if name not in options.part:
+            continue
+        part = PARTS[name]
+        sides = [side for side in part.sides if side not in options.without]
+        with tempfile.TemporaryDirectory() as directory:
+            figures = part.text(Path(directory), measure, sides)
+        medians = f"Medians of {rounds} rounds, {machine}."
+        heading = medians if part.has_rounds else f"{machine}."
+        text = f"### {part.title}\n\n{heading}\n\n{figures}"
+        print(f"{text}\n")
         if options.write:
-            replace_section(section, text)
+            replace_section(f"ttrpc-{name}", text)
 
 
 def parse() -> argparse.Namespace:
@@ -84,6 +84,8 @@ def parse() -> argparse.Namespace:
     unknown = set(options.part).difference(PARTS)
     if unknown:
         parser.error(f"part {min(unknown)!r}: none of {', '.join(PARTS)}")
+    if options.write and options.cell:
+        parser.error("--write: a table has all cells, not those of --cell alone")
     faults = find_faults(options.part, options.without)
     if faults:
         parser.error("; ".join(faults))

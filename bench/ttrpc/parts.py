@@ -44,26 +44,25 @@ BARE_LOADS: Final = ((64, 1), (64, 8), (64, 64), (4096, 1))
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Some tables of one section of bench/README.md."""
+    """One table, with a section of its own in bench/README.md."""
 
-    section: str
+    title: str
     sides: Sequence[str]
     """The peers that it compares, ours among them."""
     text: Callable[[Path, Measure, Sequence[str]], str]
     """Measures the given ones of `sides`, with sockets in a directory."""
     also: Sequence[str] = ()
     """Peers that it needs besides: the client's."""
+    has_rounds: bool = True
+    """Whether its figures are medians of rounds."""
 
 
 def server_text(directory: Path, measure: Measure, sides: Sequence[str]) -> str:
     """Our server and Go's under the Go client."""
     with servers(directory, sides) as addresses:
         rows = measure(all_cells(), _loaded_by_go(addresses), sides)
-    title = (
-        f"### Server: Go client, each server in turn\n\nBar: {SERVER_BAR} of Go's rate"
-    )
-    text = table.comparisons(rows, SERVER_BAR, SERVER_P99_BAR)
-    return f"{title}, {SERVER_P99_BAR} of its p99.\n\n{text}"
+    bars = f"Bar: {SERVER_BAR} of Go's rate, {SERVER_P99_BAR} of its p99."
+    return f"{bars}\n\n{table.comparisons(rows, SERVER_BAR, SERVER_P99_BAR)}"
 
 
 def client_text(directory: Path, measure: Measure, sides: Sequence[str]) -> str:
@@ -74,10 +73,8 @@ def client_text(directory: Path, measure: Measure, sides: Sequence[str]) -> str:
             return run(client(side), addresses[GO], cell, count)
 
         rows = measure(ping_pong_cells(), load, sides)
-    title = (
-        f"### Client: each client in turn, Go server\n\nBar: {CLIENT_BAR} of Go's rate."
-    )
-    return f"{title}\n\n{table.comparisons(rows, CLIENT_BAR, None)}"
+    bar = f"Bar: {CLIENT_BAR} of Go's rate."
+    return f"{bar}\n\n{table.comparisons(rows, CLIENT_BAR, None)}"
 
 
 def agent_text(directory: Path, measure: Measure, sides: Sequence[str]) -> str:
@@ -92,23 +89,20 @@ def agent_text(directory: Path, measure: Measure, sides: Sequence[str]) -> str:
             return run(client(GO), address, cell, count)
 
         rows = measure(check_cells(), load, sides)
-    title = "### The agent's `Check`, with its interceptors, and Go's empty echo"
     text = table.comparisons(rows, 0, None)
-    return f"{title}\n\nTracing is off, and calls are not logged.\n\n{text}"
+    return f"Tracing is off, and calls are not logged.\n\n{text}"
 
 
 def memory_text(directory: Path, measure: Measure, sides: Sequence[str]) -> str:
     """Idle connections and parked calls, Go's and ours."""
-    return f"### Memory\n\n{table.costs(memory.measure(directory))}"
+    return table.costs(memory.measure(directory))
 
 
 def shares_text(directory: Path, measure: Measure, sides: Sequence[str]) -> str:
     """The floor, ttrpc-rust's server and ours under the Go client."""
     with servers(directory, sides) as addresses:
         rows = measure(all_cells(), _loaded_by_go(addresses), sides)
-    title = "### Server: shares of the floor and of ttrpc-rust, Go client"
-    paragraphs = [title, *_versions(sides), *table.reached(rows), table.shares(rows)]
-    return "\n\n".join(paragraphs)
+    return "\n\n".join([*_versions(sides), *table.reached(rows), table.shares(rows)])
 
 
 def bare_text(directory: Path, measure: Measure, sides: Sequence[str]) -> str:
@@ -116,8 +110,7 @@ def bare_text(directory: Path, measure: Measure, sides: Sequence[str]) -> str:
     cells = [Cell("bidi", size, in_flight) for size, in_flight in BARE_LOADS]
     with servers(directory, sides) as addresses:
         rows = measure(cells, _loaded_by_go(addresses), sides)
-    title = "### Server: what Python costs, Go client"
-    return f"{title}\n\n{table.shares(rows)}"
+    return table.shares(rows)
 
 
 def pairs_text(directory: Path, measure: Measure, sides: Sequence[str]) -> str:
@@ -128,8 +121,7 @@ def pairs_text(directory: Path, measure: Measure, sides: Sequence[str]) -> str:
             return run(client(side), addresses[side], cell, count)
 
         rows = measure(ping_pong_cells(), load, sides)
-    title = "### Client and server: each library's own client on its own server"
-    return "\n\n".join([title, *_versions(sides), table.shares(rows)])
+    return "\n\n".join([*_versions(sides), table.shares(rows)])
 
 
 def _loaded_by_go(addresses: dict[str, str]) -> Load:
@@ -146,11 +138,30 @@ def _versions(sides: Sequence[str]) -> list[str]:
 
 
 PARTS: Final = {
-    "server": Part("ttrpc", PEERS, server_text),
-    "client": Part("ttrpc", PEERS, client_text),
-    "agent": Part("ttrpc", PEERS, agent_text),
-    "memory": Part("ttrpc", PEERS, memory_text),
-    "shares": Part("ttrpc-others", (FLOOR, RUST, OURS), shares_text, also=(GO,)),
-    "bare": Part("ttrpc-others", (FLOOR, LOOP, CALLBACK, OURS), bare_text, also=(GO,)),
-    "pairs": Part("ttrpc-others", (GRPC_AIO, GRPCLIB, OURS), pairs_text),
+    "server": Part("Server: Go client, each server in turn", PEERS, server_text),
+    "client": Part("Client: each client in turn, Go server", PEERS, client_text),
+    "agent": Part(
+        "The agent's `Check`, with its interceptors, and Go's empty echo",
+        PEERS,
+        agent_text,
+    ),
+    "memory": Part("Memory", PEERS, memory_text, has_rounds=False),
+    "shares": Part(
+        "Server: shares of the floor and of ttrpc-rust, Go client",
+        (FLOOR, RUST, OURS),
+        shares_text,
+        also=(GO,),
+    ),
+    "bare": Part(
+        "Server: what Python costs, Go client",
+        (FLOOR, LOOP, CALLBACK, OURS),
+        bare_text,
+        also=(GO,),
+    ),
+    "pairs": Part(
+        "Client and server: each library's own client on its own server",
+        (GRPC_AIO, GRPCLIB, OURS),
+        pairs_text,
+    ),
 }
+"""The parts by name; the section of each is called `ttrpc-NAME`."""

@@ -20,11 +20,11 @@ def pages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Path]:
 
 def test_figures_of_ttrpc_go_into_both_pages(pages: tuple[Path, Path]) -> None:
     before = [page.read_text() for page in pages]
-    document.replace_section("ttrpc-others", "### A table\n\n| 7 |")
+    document.replace_section("ttrpc-pairs", "### A table\n\n| 7 |")
     for page, text in zip(pages, before, strict=True):
-        assert document.section(page, "ttrpc-others") == "### A table\n\n| 7 |"
-        assert document.section(page, "ttrpc") in text
-        start = text.index("<!-- ttrpc-others:")
+        assert document.section(page, "ttrpc-pairs") == "### A table\n\n| 7 |"
+        assert document.section(page, "ttrpc-server") in text
+        start = text.index("<!-- ttrpc-pairs:")
         assert page.read_text().startswith(text[:start])
 
 
@@ -37,9 +37,9 @@ def test_figures_of_the_agent_go_into_the_readme(pages: tuple[Path, Path]) -> No
 
 
 def test_a_section_may_become_empty(pages: tuple[Path, Path]) -> None:
-    document.replace_section("ttrpc-others", "")
+    document.replace_section("ttrpc-pairs", "")
     for page in pages:
-        assert document.section(page, "ttrpc-others") == ""
+        assert document.section(page, "ttrpc-pairs") == ""
 
 
 def test_an_unknown_section_is_an_error(pages: tuple[Path, Path]) -> None:

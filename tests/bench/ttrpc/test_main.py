@@ -27,7 +27,7 @@ def run(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
 
 def test_every_section_is_in_the_document() -> None:
     text = README.read_text()
-    for section in {part.section for part in PARTS.values()}:
+    for section in (f"ttrpc-{name}" for name in PARTS):
         assert text.count(f"<!-- {section}:") == text.count(f"<!-- /{section} -->") == 1
 
 
@@ -35,6 +35,12 @@ def test_an_unknown_part_is_refused_by_name() -> None:
     done = run("sharse")
     assert done.returncode == 2
     assert "part 'sharse': none of server, client" in done.stderr
+
+
+def test_a_part_of_a_table_is_not_written() -> None:
+    done = run("--write", "--cell", "bidi:0:1")
+    assert done.returncode == 2
+    assert "--write: a table has all cells" in done.stderr
 
 
 def test_missing_toolchains_are_named_before_anything_is_measured(
