@@ -14,7 +14,7 @@ from kata_host.printable import printable
         ("1 \x1b]0;owned\x07", "1 \\x1b]0;owned\\x07"),
         ("a\rb\nc", "a\\rb\\nc"),
         ("\u202eleft", "\\u202eleft"),
-        ("\udc80", "\\udc80"),
+        ("\ud800", "\\ud800"),
     ],
 )
 def test_a_guest_cannot_control_the_terminal(text: str, shown: str) -> None:
@@ -23,4 +23,3 @@ def test_a_guest_cannot_control_the_terminal(text: str, shown: str) -> None:
 
 def test_a_byte_of_a_name_that_is_not_utf_8_is_shown() -> None:
     assert printable("bad\udcff") == "bad\\xff"
-    assert printable("\ud800") == "\\ud800"
