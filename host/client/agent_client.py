@@ -19,7 +19,7 @@ from kata_protos import agent_pb2, health_pb2, oci_pb2
 from kata_protos.agent_ttrpc import AgentServiceClient
 from kata_protos.health_ttrpc import HealthClient
 from ttrpc.aio import Client
-from ttrpc.errors import TtrpcError
+from ttrpc.errors import Closed, TtrpcError
 from ttrpc.interceptor import Interceptor
 from ttrpc.service import Method
 
@@ -74,6 +74,10 @@ class AgentClient:
     async def close(self) -> None:
         """Close the connection; the calls in flight fail."""
         await self._client.close()
+
+    async def wait_closed(self) -> Closed:
+        """Wait for the end of the connection, by either side; return its cause."""
+        return await self._client.wait_closed()
 
     async def __aenter__(self) -> Self:
         return self

@@ -7,9 +7,9 @@ import argparse
 import asyncio
 import contextlib
 import signal
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kata_host.ctl.arguments import add_connect_timeout, add_guest_argument
 from kata_host.ctl.command_parser import path, port, seconds
@@ -20,6 +20,7 @@ from kata_host.ctl.target import Target
 from kata_host.explain import explain
 
 if TYPE_CHECKING:
+    from kata_host.client import AgentClient
     from kata_host.ctl.__main__ import Subparsers
     from kata_host.ctl.live_trace import LiveTrace
     from kata_host.forwarder import Receiver
@@ -82,59 +83,64 @@ async def _trace(target: Target, socket: str, options: argparse.Namespace) -> No
     from kata_host.forwarder import Receiver
 
     try:
-        with _opened(options.html) as html:
-            async with Receiver(socket) as receiver:
-                live = LiveTrace()
-                async with _traced(target):
-                    await _print_until_signal(receiver, live, options.seconds)
-                # StopTracing has answered after the last span was delivered.
-                live.show(receiver.spans())
-                if html is not None:
-                    from kata_host.trace.page import render_page
+        if options.html is not None:
+            # Before the trace, which would be lost if that failed later.
+            _write(options.html, "")
+        async with Receiver(socket) as receiver:
+            live = LiveTrace()
+            async with _traced(target) as client:
+                await _print_until_signal(receiver, live, options.seconds, client)
+            # StopTracing has answered after the last span was delivered.
+            live.show(receiver.spans())
+            if options.html is not None:
+                from kata_host.trace.page import render_page
 
-                    html.write(render_page(receiver.spans()))
+                _write(options.html, render_page(receiver.spans()))
     except OSError as error:
         raise CommandError(explain(error)) from error
 
 
-@contextlib.contextmanager
-def _opened(path: Path | None) -> Iterator[IO[str] | None]:
-    """Open the page before the trace, which would be lost if that failed later."""
-    if path is None:
-        yield None
-        return
-    with path.open("w", encoding="utf-8") as file:
-        yield file
+def _write(path: Path, page: str) -> None:
+    try:
+        path.write_text(page, encoding="utf-8")
+    except OSError as error:
+        raise CommandError(f"{path}: {error.strerror}") from error
 
 
 @contextlib.asynccontextmanager
-async def _traced(target: Target) -> AsyncIterator[None]:
+async def _traced(target: Target) -> AsyncIterator[AgentClient]:
     """Have tracing switched on in the guest during the block."""
     from kata_protos import agent_pb2
 
     async with target.client() as client:
         await client.agent.start_tracing(agent_pb2.StartTracingRequest())
         try:
-            yield
+            yield client
         finally:
             await client.agent.stop_tracing(agent_pb2.StopTracingRequest())
 
 
 async def _print_until_signal(
-    receiver: Receiver, live: LiveTrace, seconds: float | None
+    receiver: Receiver, live: LiveTrace, seconds: float | None, client: AgentClient
 ) -> None:
-    """Print traces as they become complete."""
+    """Print traces as they become complete.
+
+    Raises `Closed` if the connection to the agent ends, as with its guest.
+    """
     printing = asyncio.ensure_future(_print(receiver, live))
     waiting = asyncio.ensure_future(_until_signal(seconds))
-    both = {printing, waiting}
+    connected = asyncio.ensure_future(client.wait_closed())
+    tasks: set[asyncio.Future[Any]] = {printing, waiting, connected}
     try:
-        await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         if printing.done():
             printing.result()
+        if connected.done():
+            raise connected.result()
     finally:
-        for task in both:
+        for task in tasks:
             task.cancel()
-        await asyncio.wait(both)
+        await asyncio.wait(tasks)
 
 
 async def _print(receiver: Receiver, live: LiveTrace) -> None:

@@ -117,6 +117,13 @@ async def test_a_call_is_printed_live_and_written_into_a_page(tmp_path: Path) ->
     assert "http" not in text.replace("http-equiv", "")
 
 
+async def test_a_guest_that_ends_ends_the_trace(tmp_path: Path) -> None:
+    guest = TracedGuest(tmp_path / "guest.sock")
+    async with guest.served():
+        program = await guest.trace(stdout=asyncio.subprocess.DEVNULL)
+    assert await program.wait() == 1
+
+
 async def test_output_without_a_reader_ends_the_trace(tmp_path: Path) -> None:
     guest = TracedGuest(tmp_path / "guest.sock")
     reader, writer = os.pipe()
