@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from typing import Final, Self, TypeVar
@@ -10,7 +11,7 @@ from typing import Final, Self, TypeVar
 from google.protobuf.message import Message
 
 from kata_host.client.connecting import Connecting
-from kata_host.client.guest_container import GuestContainer
+from kata_host.client.guest_container import ENDING_TIMEOUT, GuestContainer
 from kata_host.client.identifier import new_id
 from kata_host.client.result import Result
 from kata_host.client.spec import default_process, default_spec, writable_layer
@@ -28,6 +29,8 @@ ResponseT = TypeVar("ResponseT", bound=Message)
 
 CONNECT_TIMEOUT: Final = 30.0
 """Seconds, as the Kata runtime has it."""
+REFUSAL_TIMEOUT: Final = 1.0
+"""Seconds in which an agent refuses a container whose id is in use."""
 
 
 class AgentClient:
@@ -136,19 +139,33 @@ class AgentClient:
         """Create a container; by default in the pid namespace that the sandbox shares.
 
         Without `share_pids`, its first process is PID 1 of a namespace of its own, so
-        signals that the process does not handle have no effect (man 2 kill).
+        signals that the process does not handle have no effect (man 2 kill). A caller
+        that is cancelled has the container removed, unless that takes longer than
+        `ENDING_TIMEOUT`.
         """
-        await self.agent.create_container(
-            agent_pb2.CreateContainerRequest(
-                container_id=container_id,
-                exec_id=container_id,
-                OCI=spec,
-                storages=storages,
-                sandbox_pidns=share_pids,
-            )
+        request = agent_pb2.CreateContainerRequest(
+            container_id=container_id,
+            exec_id=container_id,
+            OCI=spec,
+            storages=storages,
+            sandbox_pidns=share_pids,
         )
         terminal = spec.Process.Terminal
-        return GuestContainer(self.agent, container_id, terminal=terminal)
+        container = GuestContainer(self.agent, container_id, terminal=terminal)
+        call = asyncio.ensure_future(self.agent.create_container(request))
+        try:
+            await asyncio.shield(call)
+        except asyncio.CancelledError:
+            with contextlib.suppress(TimeoutError, TtrpcError):
+                async with asyncio.timeout(ENDING_TIMEOUT):
+                    # Meanwhile the agent refuses an id that is another container's.
+                    await asyncio.wait([call], timeout=REFUSAL_TIMEOUT)
+                    if not call.done() or call.exception() is None:
+                        await container.remove()
+            raise
+        finally:
+            call.cancel()
+        return container
 
     @contextlib.asynccontextmanager
     async def started_container(

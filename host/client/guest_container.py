@@ -14,7 +14,7 @@ from kata_protos.agent_ttrpc import AgentServiceClient
 from ttrpc.errors import StatusError, TtrpcError
 
 ENDING_TIMEOUT: Final = 5.0
-"""Seconds that a caller of `exec` that gives up waits for the guest's answer."""
+"""Seconds that a caller that gives up a start waits for the guest to end it."""
 
 
 class GuestContainer:

@@ -135,6 +135,36 @@ async def test_an_exec_whose_caller_gives_up_leaves_nothing_in_the_guest(
             assert (await executed.communicate()).status == 0
 
 
+async def test_a_creation_whose_caller_gives_up_leaves_nothing_in_the_guest(
+    programs: Path, guest: LocalGuest, client: AgentClient
+) -> None:
+    rootfs = str(guest.directory / "rootfs")
+    spec = default_spec("c1", default_process(["sleep", "1000"]), rootfs=rootfs)
+    (programs / "hang-create").touch()
+    hanging = asyncio.create_task(client.create_container("c1", spec))
+    while not (programs / "reached").exists():
+        await asyncio.sleep(0.001)
+    # A caller whose id is another's leaves the other one alone.
+    late = asyncio.create_task(client.create_container("c1", spec))
+    await asyncio.sleep(0)
+    late.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await late
+    assert _runtimes(programs)
+    hanging.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await hanging
+    assert not _runtimes(programs)
+    (programs / "hang-create").unlink()
+    created = asyncio.create_task(client.create_container("c1", spec))
+    await asyncio.sleep(0)
+    created.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await created
+    async with client.started_container("c1", spec):
+        pass
+
+
 def _runtimes(programs: Path) -> list[str]:
     """Return the processes of the runtime."""
     found = []
