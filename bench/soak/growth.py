@@ -18,11 +18,14 @@ from typing import Final
 CERTAINTY: Final = 3.0
 """Standard deviations: noise alone has a bound above 0 once in 700 series."""
 
+FEWEST: Final = 8
+"""Points of which no two are at the same place that have a bound at all."""
+
 
 def least_slope(points: Sequence[tuple[float, float]]) -> float:
     """Return the slope that a series has at least.
 
-    That is minus infinity for points too few to tell.
+    That is minus infinity for points too few to tell (`FEWEST`).
     """
     count = len(points)
     slopes = sorted(

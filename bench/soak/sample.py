@@ -126,9 +126,14 @@ def memory_faults(samples: Sequence[Sample]) -> list[str]:
     most = max(sample.agent_bytes for sample in samples)
     if most > CEILING:
         faults.append(f"the agent had {most / MIB:.1f} MiB")
-    late = [x for x in samples[len(samples) // 2 :] if x.actions > WARM_UP]
+    late = late_samples(samples)
     for name in ("agent_bytes", "supervisor_bytes", "client_bytes"):
         slope = least_slope([(x.actions, getattr(x, name)) for x in late])
         if slope >= LEAK:
             faults.append(f"{name} grows by {slope:.0f} or more with each action")
     return faults
+
+
+def late_samples(samples: Sequence[Sample]) -> list[Sample]:
+    """Return those by which the growth is judged; under `FEWEST` tell nothing."""
+    return [x for x in samples[len(samples) // 2 :] if x.actions > WARM_UP]

@@ -17,7 +17,15 @@ from typing import Final
 from bench.soak import harm, load
 from bench.soak.faulty_crun import make_faulty_crun
 from bench.soak.full_tables import fill_tables
-from bench.soak.sample import MIB, Sample, growths, memory_faults, take_sample
+from bench.soak.growth import FEWEST
+from bench.soak.sample import (
+    MIB,
+    Sample,
+    growths,
+    late_samples,
+    memory_faults,
+    take_sample,
+)
 from bench.soak.scene import Scene
 from bench.stage import Stage, open_stage
 from kata_host.child import module_command
@@ -87,7 +95,9 @@ class Soak:
         self.samples.append(sample)
 
     def conclude(self) -> None:
-        """Judge the memory of all samples."""
+        """Judge the memory of all samples, or say that there are too few for that."""
+        if len(late_samples(self.samples)) < FEWEST:
+            print(f"{self.version}: too few actions to tell whether memory grows")
         for fault in memory_faults(self.samples):
             self._note(fault)
 
