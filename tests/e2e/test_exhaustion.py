@@ -21,7 +21,7 @@ import pytest
 
 from bench.stage import Footprint, Stage, agent_pid, footprint, open_stage
 from kata_host.client.spec import default_process, writable_layer
-from kata_protos import agent_pb2
+from kata_protos import agent_pb2, oci_pb2
 from tests.helpers import failing_agent
 from tests.helpers.failing_agent import KINDS, Failures
 from ttrpc.codes import Code
@@ -67,6 +67,30 @@ async def copy_file(stage: Stage, name: str) -> None:
             path=f"{SHARED}/{name}/a/b", file_size=1, data=b"x", file_mode=0o100644
         )
     )
+
+
+async def observe(stage: Stage, name: str) -> None:
+    """Everything that is asked of a running container, and of the guest."""
+    agent, named = stage.client.agent, {"container_id": "old"}
+    await agent.stats_container(agent_pb2.StatsContainerRequest(**named))
+    for form in ("json", "table"):
+        await agent.list_processes(agent_pb2.ListProcessesRequest(**named, format=form))
+    await agent.update_container(
+        agent_pb2.UpdateContainerRequest(
+            **named, resources=oci_pb2.LinuxResources(Pids=oci_pb2.LinuxPids(Limit=99))
+        )
+    )
+    await agent.get_metrics(agent_pb2.GetMetricsRequest())
+    await agent.get_guest_details(agent_pb2.GuestDetailsRequest())
+    await agent.get_volume_stats(agent_pb2.VolumeStatsRequest(volume_guest_path="/run"))
+    await agent.pause_container(agent_pb2.PauseContainerRequest(**named))
+
+
+async def resume(stage: Stage) -> None:
+    with contextlib.suppress(StatusError):
+        await stage.client.agent.resume_container(
+            agent_pb2.ResumeContainerRequest(container_id="old")
+        )
 
 
 async def create_sandbox(stage: Stage, name: str) -> None:
@@ -156,7 +180,9 @@ async def every_failure(
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "operation", [create, start, execute, copy_file, remove], ids=lambda it: it.__name__
+    "operation",
+    [create, start, execute, copy_file, observe, remove],
+    ids=lambda it: it.__name__,
 )
 async def test_whatever_fails_leaves_nothing(
     tmp_path: Path, operation: Operation
@@ -165,6 +191,8 @@ async def test_whatever_fails_leaves_nothing(
         await stage.started("old", "sleep", "1000")
         await start(stage, "warm")
         await execute(stage, "warm-t")
+        await observe(stage, "warm")
+        await resume(stage)
         await remove(stage, "warm")
         before = footprint(stage.guest)
         lasting = []
@@ -173,6 +201,8 @@ async def test_whatever_fails_leaves_nothing(
                 stage, failures, operation, kind, count
             ):
                 await removed(stage, name)
+                if operation is observe:
+                    await resume(stage)
                 if not failed and operation is copy_file:
                     before = footprint(stage.guest)
                 if not failed or operation in (start, remove):
