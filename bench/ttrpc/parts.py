@@ -101,7 +101,8 @@ def memory_text(directory: Path, measure: Measure, sides: Sequence[str]) -> str:
 def shares_text(directory: Path, measure: Measure, sides: Sequence[str]) -> str:
     """The floor, ttrpc-rust's server and ours under the Go client."""
     with servers(directory, sides) as addresses:
-        rows = measure(all_cells(), _loaded_by_go(addresses), sides)
+        # No uploads: ttrpc-rust 0.9 loses messages of them when the machine is busy.
+        rows = measure(ping_pong_cells(), _loaded_by_go(addresses), sides)
     return "\n\n".join([*_versions(sides), *table.reached(rows), table.shares(rows)])
 
 
