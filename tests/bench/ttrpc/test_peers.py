@@ -74,7 +74,9 @@ async def test_stream_echo(caller: Client) -> None:
         assert await stream.recv() is None
 
 
-async def test_upload(caller: Client) -> None:
+async def test_upload(caller: Client, request: pytest.FixtureRequest) -> None:
+    if RUST in request.node.name:
+        pytest.skip("ttrpc-rust 0.9 loses messages of uploads on a busy machine")
     async with await caller.open_stream(ECHO["Upload"]) as stream:
         for size in SIZES:
             await stream.send(BytesValue(value=bytes(size)))
