@@ -67,6 +67,8 @@ FIXED: Final = frozenset(
         "grpc.CreateSandboxRequest.kernel_modules",
         "grpc.CreateSandboxRequest.guest_hook_path",
         "grpc.Spec.Hooks",
+        # The OCI runtime makes mount points in any root, and they stay there.
+        "grpc.Root.Path",
     }
 )
 TEXTS: Final = (
