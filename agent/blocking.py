@@ -17,6 +17,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import ParamSpec, TypeVar
 
+from kata_agent.thread_priority import prefer_thread
+
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -45,6 +47,7 @@ def _run(
 ) -> None:
     result: T | None = None
     error: BaseException | None = None
+    prefer_thread()
     try:
         result = call()
     except BaseException as exc:

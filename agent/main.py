@@ -57,6 +57,7 @@ from kata_agent.sandbox.sandbox import Sandbox
 from kata_agent.storage.driver_names import DRIVERS as STORAGE_DRIVERS
 from kata_agent.storage.storages import Storages
 from kata_agent.system_paths import SystemPaths
+from kata_agent.thread_priority import prefer_thread
 from kata_agent.version import VERSION
 from kata_tracing.server_interceptor import server_interceptor
 from kata_tracing.span import add_span, span
@@ -66,8 +67,6 @@ from ttrpc.aio.server import Server
 
 if TYPE_CHECKING:
     from kata_agent.console.debug_console import DebugConsole
-
-if TYPE_CHECKING:
     from kata_agent.network.network import Network
 
 log = logging.getLogger(__name__)
@@ -99,6 +98,7 @@ def run(*, listen: str | None = None, config_file: str | None = None) -> int:
     # containers see, and the containers' processes would inherit it.
     os.umask(0o022)
     raise_limit()
+    prefer_thread()
     # The threads of blocking calls would each leave free memory in another heap.
     share_one_heap()
     keep_large_blocks(LARGE_BLOCK, FREE_MEMORY_KEPT)

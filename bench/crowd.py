@@ -25,6 +25,7 @@ from bench.control import percentile
 from bench.document import replace_section
 from bench.stage import Stage, open_stage
 from bench.turns import Turn, read_turns, record_command
+from kata_agent.thread_priority import prefer_thread
 from kata_host.client import AgentClient, GuestContainer
 from kata_host.guest.local_cgroup import hierarchies
 from kata_protos import agent_pb2
@@ -131,7 +132,12 @@ async def hook_crowd(stage: Stage, processes: int) -> Callable[[], Awaitable[obj
 
 
 async def measure(version: str, processes: int = PROCESSES) -> list[Step]:
-    """Do all operations in a guest with cgroups of `version`."""
+    """Do all operations in a guest with cgroups of `version`.
+
+    A runtime calls from another machine, so the thread that calls gives way to no
+    process of the guest.
+    """
+    prefer_thread()
     with tempfile.TemporaryDirectory(prefix="bench-") as directory:
         record = Path(directory) / "turns"
         async with open_stage(record_command(record), cgroup=version) as stage:
