@@ -10,8 +10,8 @@
     ├── Timeout                something that was waited for did not come
     ├── ResourceExhausted      the guest has run out of something (descriptors, space)
     ├── Unimplemented
-    ├── Internal               the guest failed, not the caller
-    └── Ended                  the sandbox has ended while the call waited
+    └── Internal               the guest failed, not the caller
+        └── Ended              the sandbox has ended while the call waited
 
 Messages name the object first, in lower case, without a full stop:
 ``container 'a1': no process 'e2'``. Only `kata_agent.rpc.status` turns these, and all
@@ -67,7 +67,5 @@ class Internal(AgentError):
     code = Code.INTERNAL
 
 
-class Ended(AgentError):
+class Ended(Internal):
     """No failure, though runtimes know it by the code of one."""
-
-    code = Code.INTERNAL

@@ -49,4 +49,6 @@ class ClientCounters:
     The end of the connection is UNAVAILABLE, a call that was given up CANCELLED, an
     answer that breaks the protocol INTERNAL."""
     bytes_received: int
+    """Bytes that were read from sockets, of headers and refused frames too."""
     bytes_sent: int
+    """Bytes that were written to sockets."""

@@ -38,10 +38,10 @@ def log_interceptor(status_of: Callable[[BaseException], StatusError]) -> Interc
             response = await proceed(request, context)
             code = Code.OK
             return response
-        except (Internal, Ended) as failure:
+        except Internal as failure:
             status = status_of(failure)
             code = status.code
-            if isinstance(failure, Internal):
+            if not isinstance(failure, Ended):
                 level, reason = logging.ERROR, {"error": status.message}
             # A status has no traceback in the log.
             raise status from failure
