@@ -89,7 +89,9 @@ class CallsInFlight:
         deadline = call.context.deadline
         if deadline is not None:
             call.timer = self._loop.call_at(deadline.at, self._expire, call)
-        call.task = self._loop.create_task(run(call, proceed, request))
+        # Not by the loop's task factory: an eager one would run the handler before the
+        # call has its task, and inside of the batch of frames.
+        call.task = asyncio.Task(run(call, proceed, request), loop=self._loop)
         self._cork.flush_after_tasks()
 
     def cancel(self, call: Call) -> None:

@@ -1,0 +1,215 @@
+# SPDX-License-Identifier: Apache-2.0
+"""asyncio's ways to run: as it is, in its debug mode, with eager tasks."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import sys
+from collections.abc import AsyncIterator, Callable, Coroutine
+from typing import Any
+
+import pytest
+from google.protobuf.wrappers_pb2 import BytesValue, UInt64Value
+
+from tests.helpers.leaks import left_of_serving
+from tests.helpers.peer import ECHO
+from tests.helpers.wire import request
+from ttrpc import BoundService, CallContext, Closed, Code, Service, StatusError
+from ttrpc.aio import Server
+from ttrpc.aio.testing import connected
+
+HI = BytesValue(value=b"hi")
+PATIENCE = 20.0
+Loop = asyncio.AbstractEventLoop
+
+
+def plain() -> Loop:
+    return asyncio.new_event_loop()
+
+
+def debug() -> Loop:
+    loop = asyncio.new_event_loop()
+    loop.set_debug(True)
+    return loop
+
+
+def eager() -> Loop:
+    loop = asyncio.new_event_loop()
+    factory: Any = vars(asyncio)["eager_task_factory"]
+    loop.set_task_factory(factory)
+    return loop
+
+
+LOOPS = pytest.mark.parametrize(
+    "loop",
+    [
+        plain,
+        debug,
+        pytest.param(
+            eager,
+            marks=pytest.mark.skipif(
+                sys.version_info < (3, 12), reason="Python 3.11 has no eager tasks"
+            ),
+        ),
+    ],
+)
+
+
+class Echo:
+    """Handlers whose first step answers, waits, or ends the connection."""
+
+    def __init__(self) -> None:
+        self.server: Server | None = None
+        self.waiting = 0
+
+    async def echo(self, request: BytesValue, context: CallContext) -> BytesValue:
+        if request.value == b"close":
+            assert self.server is not None
+            self.server.close()
+        elif request.value == b"wait":
+            self.waiting += 1
+            await asyncio.Event().wait()
+        elif request.value == b"exit":
+            raise SystemExit
+        return request
+
+    async def echo_stream(self, stream: Any, context: CallContext) -> None:
+        async for message in stream:
+            await stream.send(message)
+
+    async def upload(self, stream: Any, context: CallContext) -> UInt64Value:
+        return UInt64Value(value=len([message async for message in stream]))
+
+    async def download(self, stream: Any, context: CallContext) -> None:
+        for _ in range(3):
+            await stream.send(HI)
+
+
+def serve(echo: Echo) -> Server:
+    handlers: dict[str, Any] = {
+        "Echo": echo.echo,
+        "EchoStream": echo.echo_stream,
+        "Upload": echo.upload,
+        "Download": echo.download,
+    }
+    echo.server = Server([BoundService(Service("peer.v1.Echo", ECHO), handlers)])
+    return echo.server
+
+
+def run(loop: Callable[[], Loop], program: Coroutine[Any, Any, None]) -> None:
+    async def patient() -> None:
+        async with asyncio.timeout(PATIENCE):
+            await program
+
+    with asyncio.Runner(loop_factory=loop) as runner:
+        runner.run(patient())
+
+
+async def received(stream: AsyncIterator[Any]) -> list[Any]:
+    return [message async for message in stream]
+
+
+@LOOPS
+def test_every_kind_of_call_is_answered_and_leaves_nothing(
+    loop: Callable[[], Loop],
+) -> None:
+    async def program() -> None:
+        server = serve(Echo())
+        async with connected(server) as client:
+            assert await client.call(ECHO["Echo"], HI) == HI
+            async with client.open_stream(ECHO["EchoStream"]) as stream:
+                await stream.send(HI)
+                assert await stream.recv() == HI
+                await stream.close_send()
+                assert await received(stream) == []
+            async with client.open_stream(ECHO["Upload"]) as stream:
+                await stream.send(HI)
+                assert await stream.response() == UInt64Value(value=1)
+            request = UInt64Value(value=3)
+            async with client.open_stream(ECHO["Download"], request) as stream:
+                assert await received(stream) == [HI, HI, HI]
+        assert left_of_serving(server._serving) == {}
+
+    run(loop, program())
+
+
+@LOOPS
+def test_a_call_that_waits_ends_by_its_deadline_its_caller_or_its_server(
+    loop: Callable[[], Loop],
+) -> None:
+    async def program() -> None:
+        echo = Echo()
+        server = serve(echo)
+        wait = BytesValue(value=b"wait")
+        async with connected(server) as client:
+            with pytest.raises(StatusError) as caught:
+                await client.call(ECHO["Echo"], wait, timeout=0.05)
+            assert caught.value.code is Code.DEADLINE_EXCEEDED
+            call = asyncio.ensure_future(client.call(ECHO["Echo"], wait))
+            while echo.waiting < 2:
+                await asyncio.sleep(0.001)
+            call.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await call
+            call = asyncio.ensure_future(client.call(ECHO["Echo"], wait))
+            while echo.waiting < 3:
+                await asyncio.sleep(0.001)
+            server.close()
+            with pytest.raises(Closed):
+                await call
+        await server.wait_closed()
+        assert left_of_serving(server._serving) == {}
+
+    run(loop, program())
+
+
+@LOOPS
+def test_a_handler_may_close_its_server_in_its_first_step(
+    loop: Callable[[], Loop],
+) -> None:
+    async def program() -> None:
+        server = serve(Echo())
+        async with connected(server) as client:
+            with pytest.raises(Closed):
+                await client.call(ECHO["Echo"], BytesValue(value=b"close"))
+        await server.wait_closed()
+        assert left_of_serving(server._serving) == {}
+
+    run(loop, program())
+
+
+@LOOPS
+def test_a_handler_that_ends_the_program_answers_first(
+    loop: Callable[[], Loop],
+) -> None:
+    ours, theirs = socket.socketpair()
+
+    async def program() -> None:
+        serve(Echo()).serve_connection(theirs)
+        await asyncio.Event().wait()
+
+    with ours, theirs:
+        ours.sendall(bytes(request(1, "Echo", BytesValue(value=b"exit"))))
+        with pytest.raises(SystemExit):
+            run(loop, program())
+        assert b"SystemExit" in ours.recv(1000)
+
+
+async def test_no_call_comes_from_the_loops_task_factory() -> None:
+    """A factory for eager tasks would run the handler before its call is known."""
+    server = serve(Echo())
+    async with connected(server) as client:
+        loop = asyncio.get_running_loop()
+        asked: list[object] = []
+
+        def record(loop: Loop, coroutine: Any, **_: Any) -> Any:
+            asked.append(coroutine)
+            return asyncio.Task(coroutine, loop=loop)
+
+        loop.set_task_factory(record)
+        try:
+            assert await client.call(ECHO["Echo"], HI) == HI
+        finally:
+            loop.set_task_factory(None)
+    assert asked == []
