@@ -16,6 +16,9 @@ from kata_agent.linux.process_tree import kill_tree
 
 log = logging.getLogger(__name__)
 
+_PAUSES: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5)
+"""Seconds between looks for a process group; its processes may be in the kernel."""
+
 
 class Child:
     """One process, from its birth or adoption to its exit code."""
@@ -61,14 +64,34 @@ class Child:
         """Return the exit code; for the one caller that the process works for.
 
         A caller that is cancelled takes the process and its descendants with it, and
-        leaves when the process has ended.
+        leaves when the process has ended. So has the rest of its process group, if the
+        process `leads_session` and has failed.
         """
         try:
-            return await self.wait()
+            exit_code = await self.wait()
         except asyncio.CancelledError:
             await self.kill_tree()
             await self.wait()
+            await self._wait_for_group()
             raise
+        if exit_code != 0:
+            await self._wait_for_group()
+        return exit_code
+
+    async def _wait_for_group(self) -> None:
+        """Wait a moment until no process is left in the group, which was killed.
+
+        A process that is killed finishes its system call first: a runtime's may make a
+        cgroup after those that there are were removed.
+        """
+        if not self._leads_session:
+            return
+        for pause in _PAUSES:
+            try:
+                os.killpg(self.pid, 0)
+            except ProcessLookupError:
+                return
+            await asyncio.sleep(pause)
 
     async def kill_tree(self) -> None:
         """Kill the process and its descendants, unless it has ended.

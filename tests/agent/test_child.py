@@ -91,3 +91,14 @@ async def test_an_abandoned_child_is_no_longer_watched() -> None:
     os.kill(pid, signal.SIGKILL)
     assert to_exit_code(os.waitid(os.P_PID, pid, os.WEXITED)) == 137
     exits.close()
+
+
+async def test_a_leader_that_fails_has_ended_with_its_whole_group(
+    reaper: Reaper,
+) -> None:
+    """What is killed may still make a cgroup, for example, until it has ended."""
+    script = "i=0; while [ $i -lt 50 ]; do sleep 1000 & i=$((i + 1)); done; exit 1"
+    child = reaper.spawn(Command(["sh", "-c", script], new_session=True))
+    assert await child.wait_or_kill() == 1
+    with pytest.raises(ProcessLookupError):
+        os.killpg(child.pid, 0)
