@@ -152,6 +152,8 @@ async def _held_creation(
     What is held `dies` in the block, or goes on afterwards.
     """
     if step in ("modules", "start of pause"):
+        # Of the step before, whose program was killed with its caller.
+        (DIRECTORY / "release").unlink(missing_ok=True)
         with patch.object(sys, "executable", f"{DIRECTORY}/bin/interpreter"):
             yield wait_until_reached
         if not dies:
