@@ -132,12 +132,7 @@ async def hook_crowd(stage: Stage, processes: int) -> Callable[[], Awaitable[obj
 
 
 async def measure(version: str, processes: int = PROCESSES) -> list[Step]:
-    """Do all operations in a guest with cgroups of `version`.
-
-    A runtime calls from another machine, so the thread that calls gives way to no
-    process of the guest.
-    """
-    prefer_thread()
+    """Do all operations in a guest with cgroups of `version`."""
     with tempfile.TemporaryDirectory(prefix="bench-") as directory:
         record = Path(directory) / "turns"
         async with open_stage(record_command(record), cgroup=version) as stage:
@@ -252,4 +247,6 @@ def main() -> int:
 
 
 if __name__ == "__main__":
+    # A runtime calls from another machine: it gives way to no process of the guest.
+    prefer_thread()
     sys.exit(main())
