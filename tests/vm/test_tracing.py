@@ -177,7 +177,7 @@ def with_forwarder(image: Image, directory: Path, *options: str) -> VmGuest:
     """A guest that has the forwarder too, which is a host's program otherwise."""
     archive = CpioArchive()
     host = PACKAGES / "kata_host"
-    modules = [host / "__init__.py"]
+    modules = [*host.glob("*.py")]
     for package in ("forwarder", "trace"):
         modules += (host / package).glob("*.py")
     for file in modules:
