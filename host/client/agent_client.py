@@ -6,12 +6,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from typing import Final, Self, TypeVar
+from typing import Any, Final, Self, TypeVar
 
 from google.protobuf.message import Message
 
 from kata_host.client.connecting import Connecting
-from kata_host.client.guest_container import ENDING_TIMEOUT, GuestContainer
+from kata_host.client.ended_start import start_or_end
+from kata_host.client.guest_container import GuestContainer
 from kata_host.client.identifier import new_id
 from kata_host.client.result import Result
 from kata_host.client.spec import default_process, default_spec, writable_layer
@@ -152,19 +153,14 @@ class AgentClient:
         )
         terminal = spec.Process.Terminal
         container = GuestContainer(self.agent, container_id, terminal=terminal)
-        call = asyncio.ensure_future(self.agent.create_container(request))
-        try:
-            await asyncio.shield(call)
-        except asyncio.CancelledError:
-            with contextlib.suppress(TimeoutError, TtrpcError):
-                async with asyncio.timeout(ENDING_TIMEOUT):
-                    # Meanwhile the agent refuses an id that is another container's.
-                    await asyncio.wait([call], timeout=REFUSAL_TIMEOUT)
-                    if not call.done() or call.exception() is None:
-                        await container.remove()
-            raise
-        finally:
-            call.cancel()
+
+        async def end(call: asyncio.Future[Any]) -> None:
+            # Meanwhile the agent refuses an id that is another container's.
+            await asyncio.wait([call], timeout=REFUSAL_TIMEOUT)
+            if not call.done() or call.exception() is None:
+                await container.remove()
+
+        await start_or_end(self.agent.create_container(request), end)
         return container
 
     @contextlib.asynccontextmanager

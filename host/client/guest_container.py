@@ -6,15 +6,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
-from typing import Any, Final
+from typing import Any
 
 from kata_host.client.container_process import ContainerProcess
+from kata_host.client.ended_start import start_or_end
 from kata_protos import agent_pb2, oci_pb2
 from kata_protos.agent_ttrpc import AgentServiceClient
-from ttrpc.errors import StatusError, TtrpcError
-
-ENDING_TIMEOUT: Final = 5.0
-"""Seconds that a caller that gives up a start waits for the guest to end it."""
+from ttrpc.errors import StatusError
 
 
 class GuestContainer:
@@ -53,17 +51,17 @@ class GuestContainer:
         started = ContainerProcess(
             self._agent, self.id, exec_id, terminal=process.Terminal
         )
-        # Kept, because its answer says that nothing is left.
-        call = asyncio.ensure_future(self._agent.exec_process(request))
-        try:
-            await asyncio.shield(call)
-        except asyncio.CancelledError:
-            with contextlib.suppress(TimeoutError, TtrpcError):
-                async with asyncio.timeout(ENDING_TIMEOUT):
-                    await _end(started, call)
-            raise
-        finally:
-            call.cancel()
+
+        async def end(call: asyncio.Future[Any]) -> None:
+            with contextlib.suppress(StatusError):
+                # Kata's agents find no process before it has started.
+                await started.signal(signal.SIGKILL)
+            # The answer says that nothing is left.
+            await call
+            await started.signal(signal.SIGKILL)
+            await started.wait()
+
+        await start_or_end(self._agent.exec_process(request), end)
         return started
 
     async def kill(self) -> None:
@@ -78,16 +76,3 @@ class GuestContainer:
         """End every process of the container and remove the container."""
         request = agent_pb2.RemoveContainerRequest(container_id=self.id)
         await self._agent.remove_container(request)
-
-
-async def _end(process: ContainerProcess, call: asyncio.Future[Any]) -> None:
-    """End a process that `call` starts; return when nothing is left of it.
-
-    ttrpc has no message that cancels a call.
-    """
-    with contextlib.suppress(StatusError):
-        # Kata's agents find no process before it has started.
-        await process.signal(signal.SIGKILL)
-    await call
-    await process.signal(signal.SIGKILL)
-    await process.wait()
