@@ -3,15 +3,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
+from ttrpc.call_context import Peer
 from ttrpc.call_counts import CallCounts
 from ttrpc.counters import ClientCounters
-from ttrpc.hook import Hook, call_hook, check_hooks
+from ttrpc.errors import Closed
+from ttrpc.hook import call_hook, check_hooks
 
-if TYPE_CHECKING:
-    from ttrpc.call_context import Peer
-    from ttrpc.errors import Closed
+ConnectedHook = Callable[[Peer], object]
+DisconnectedHook = Callable[[Closed], object]
 
 
 class ClientRecord:
@@ -27,7 +28,9 @@ class ClientRecord:
         "counts",
     )
 
-    def __init__(self, connected: Hook | None, disconnected: Hook | None) -> None:
+    def __init__(
+        self, connected: ConnectedHook | None, disconnected: DisconnectedHook | None
+    ) -> None:
         """Take the functions that are told of connections, `disconnected` of the cause.
 
         Raises:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, cast
 
@@ -29,7 +29,7 @@ from ttrpc.client_call import (
     timed_out,
     timeout_nano,
 )
-from ttrpc.client_record import ClientRecord
+from ttrpc.client_record import ClientRecord, ConnectedHook, DisconnectedHook
 from ttrpc.counters import ClientCounters
 from ttrpc.deadline import Deadline, checked_period, checked_timeout
 from ttrpc.errors import Closed
@@ -42,9 +42,6 @@ from ttrpc.status import code_of
 
 if TYPE_CHECKING:
     from ttrpc.aio.byte_stream import ByteStream
-
-ConnectedHook = Callable[[Peer], object]
-DisconnectedHook = Callable[[Closed], object]
 
 
 class Client:

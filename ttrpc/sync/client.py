@@ -24,7 +24,7 @@ from ttrpc.client_call import (
     timed_out,
     timeout_nano,
 )
-from ttrpc.client_record import ClientRecord
+from ttrpc.client_record import ClientRecord, ConnectedHook, DisconnectedHook
 from ttrpc.counters import ClientCounters
 from ttrpc.deadline import Deadline, checked_period, checked_timeout
 from ttrpc.errors import Closed
@@ -43,8 +43,6 @@ from ttrpc.sync.inbox import Inbox
 from ttrpc.sync.thread_guard import ThreadGuard
 
 Proceed = Callable[[Any, CallContext], Any]
-ConnectedHook = Callable[[Peer], object]
-DisconnectedHook = Callable[[Closed], object]
 Interceptor = Callable[[Any, CallContext, Proceed], Any]
 """As `ttrpc.interceptor` describes it, but a plain function."""
 
