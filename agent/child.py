@@ -11,13 +11,11 @@ from collections.abc import Callable
 from typing import Final
 
 from kata_agent.blocking import uninterrupted
+from kata_agent.dying import PAUSES
 from kata_agent.exit_watch import ExitWatch
 from kata_agent.linux.process_tree import kill_tree
 
 log = logging.getLogger(__name__)
-
-_PAUSES: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5)
-"""Seconds between looks for a process group; its processes may be in the kernel."""
 
 
 class Child:
@@ -86,7 +84,7 @@ class Child:
         """
         if not self._leads_session:
             return
-        for pause in _PAUSES:
+        for pause in PAUSES:
             try:
                 os.killpg(self.pid, 0)
             except ProcessLookupError:

@@ -8,22 +8,19 @@ import errno
 import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Final
 
 from kata_agent.blocking import blocking
 from kata_agent.cgroup import tree
-
-_PAUSES: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5)
-"""Seconds between attempts. Dead processes leave a cgroup a moment after they were
-reaped, and another process may have made a cgroup meanwhile."""
+from kata_agent.dying import PAUSES
 
 
 async def remove_all(find: Callable[[], Iterable[Path]]) -> None:
     """Remove the cgroups that `find` returns, and those below them.
 
+    Tries again for a moment, in which another process may also have made a cgroup.
     Raises `OSError` with EBUSY if one stays in use.
     """
-    for pause in _PAUSES:
+    for pause in PAUSES:
         if not await blocking(_busy, find):
             return
         await asyncio.sleep(pause)
