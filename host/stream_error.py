@@ -3,10 +3,14 @@
 
 from __future__ import annotations
 
+import signal
 from typing import Final
 
 NAMES: Final = ("standard input", "standard output", "standard error")
 """By descriptor."""
+
+READER_GONE: Final = 128 + signal.SIGPIPE
+"""The exit status of a program whose output nobody reads any more."""
 
 
 class StreamError(Exception):

@@ -22,7 +22,7 @@ from kata_host.interruption import INTERRUPTION
 from kata_host.printable import printable
 from kata_host.standard_outputs import drop_standard_output, open_standard_outputs
 from kata_host.starter import open_standard_streams
-from kata_host.stream_error import ReaderGone, StreamError
+from kata_host.stream_error import READER_GONE, ReaderGone, StreamError
 
 if TYPE_CHECKING:
     import argparse
@@ -35,7 +35,6 @@ COMMANDS: Final = ("run", "exec", "ps", "cp", "call", "guest", "shell", "logs", 
 """Names of commands, of which each is a module of this package."""
 RUNNING: Final = frozenset({"run", "exec"})
 """Commands whose exit status is that of a program in a container."""
-PIPE_BROKEN: Final = 141
 
 EPILOG: Final = """\
 The exit status is 0 when the command succeeded, 1 when it failed, and 2 when the
@@ -75,7 +74,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 128 + interrupted.number
     except ReaderGone:
         drop_standard_output()
-        return PIPE_BROKEN
+        return READER_GONE
     except StreamError as error:
         _say(str(error))
         drop_standard_output()

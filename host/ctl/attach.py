@@ -17,7 +17,7 @@ from typing import Final
 from kata_host.client.container_process import ContainerProcess, process_may_have_ended
 from kata_host.ctl import terminal
 from kata_host.ctl.host_stream import STDERR, STDIN, STDOUT, HostStream, write_chunks
-from kata_host.stream_error import ReaderGone, StreamError
+from kata_host.stream_error import READER_GONE, ReaderGone, StreamError
 
 PASSED_ON: Final = (
     signal.SIGHUP,
@@ -61,7 +61,7 @@ async def attach(
             await kill()
         if not isinstance(refusal, ReaderGone):
             raise refusal
-        return 128 + signal.SIGPIPE
+        return READER_GONE
 
 
 async def _copy_output(

@@ -32,12 +32,11 @@ from kata_host.forwarder.trace_server import TraceServer, TraceServerLimits
 from kata_host.printable import printable
 from kata_host.standard_outputs import drop_standard_output, open_standard_outputs
 from kata_host.starter import open_standard_streams
-from kata_host.stream_error import ReaderGone, StreamError
+from kata_host.stream_error import READER_GONE, ReaderGone, StreamError
 
 log = logging.getLogger("kata-trace-forwarder")
 
 NOBODY: Final = "nobody"
-PIPE_BROKEN: Final = 141
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -49,7 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _main(argv)
     except ReaderGone:
         drop_standard_output()
-        return PIPE_BROKEN
+        return READER_GONE
     except StreamError as error:
         drop_standard_output()
         print(f"kata-trace-forwarder: {error}", file=sys.stderr)

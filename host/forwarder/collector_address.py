@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import Final, Self
 from urllib.parse import urlsplit
 
+from ttrpc.address import PATH_MAX
+
 DEFAULT_PORT: Final = 4318
 """OTLP over HTTP."""
-SOCKET_PATH_LIMIT: Final = 107
-"""Bytes of a unix socket's path (man 7 unix)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class CollectorAddress:
     def _parse(cls, url: str) -> Self:
         parts = urlsplit(url)
         if parts.scheme == "unix" and parts.path and not parts.netloc:
-            if len(os.fsencode(parts.path)) > SOCKET_PATH_LIMIT:
+            if len(os.fsencode(parts.path)) > PATH_MAX:
                 raise ValueError("longer than sun_path")
             return cls("localhost", 0, path=parts.path)
         if parts.scheme != "http" or not parts.hostname or parts.query:
