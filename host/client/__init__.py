@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from kata_host.client.blocking_agent_client import BlockingAgentClient
     from kata_host.client.container_process import ContainerProcess
     from kata_host.client.guest_container import GuestContainer
+    from kata_host.client.limits import Limits
     from kata_host.client.result import Result
     from kata_host.client.spec import default_process, default_spec, writable_layer
 
@@ -31,6 +32,7 @@ _HOMES = {
     "BlockingAgentClient": "kata_host.client.blocking_agent_client",
     "ContainerProcess": "kata_host.client.container_process",
     "GuestContainer": "kata_host.client.guest_container",
+    "Limits": "kata_host.client.limits",
     "Result": "kata_host.client.result",
     "default_process": "kata_host.client.spec",
     "default_spec": "kata_host.client.spec",
@@ -42,6 +44,7 @@ __all__ = [
     "BlockingAgentClient",
     "ContainerProcess",
     "GuestContainer",
+    "Limits",
     "Result",
     "default_process",
     "default_spec",

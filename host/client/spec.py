@@ -11,11 +11,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
+from kata_host.client.limits import Limits
 from kata_protos import agent_pb2, oci_pb2
 
 OCI_VERSION: Final = "1.0.2"
 PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 TERM: Final = "xterm"
+
+NO_LIMITS: Final = Limits()
 
 NAMESPACES: Final = ("mount", "pid", "ipc", "uts")
 
@@ -110,12 +113,14 @@ def default_spec(
     readonly: bool = False,
     hostname: str = "",
     mounts: Iterable[oci_pb2.Mount] = (),
+    limits: Limits = NO_LIMITS,
+    annotations: Mapping[str, str] | None = None,
 ) -> oci_pb2.Spec:
     """Return the specification of a container over `rootfs`, a path in the guest.
 
     `mounts` follow the pseudo file systems, and may cover parts of them.
     """
-    return oci_pb2.Spec(
+    spec = oci_pb2.Spec(
         Version=OCI_VERSION,
         Process=process,
         Root=oci_pb2.Root(Path=rootfs, Readonly=readonly),
@@ -139,7 +144,10 @@ def default_spec(
             MaskedPaths=MASKED_PATHS,
             ReadonlyPaths=READONLY_PATHS,
         ),
+        Annotations=annotations,
     )
+    limits.set_in(spec.Linux.Resources)
+    return spec
 
 
 def writable_layer(container_id: str, rootfs: str) -> tuple[agent_pb2.Storage, str]:

@@ -7,10 +7,11 @@ import argparse
 import os
 from typing import TYPE_CHECKING
 
-from kata_host.ctl.command_parser import is_text, seconds, text
+from kata_host.ctl.command_parser import is_text, text
 from kata_host.ctl.errors import UsageError
 from kata_host.ctl.host_stream import STDIN
 from kata_host.ctl.target import CONNECT_TIMEOUT
+from kata_host.option_types import seconds
 
 if TYPE_CHECKING:
     from kata_protos import oci_pb2
@@ -45,7 +46,7 @@ def add_connect_timeout(parser: argparse._ActionsContainer) -> None:
         "--connect-timeout",
         type=seconds,
         default=CONNECT_TIMEOUT,
-        metavar="SECONDS",
+        metavar="TIME",
         help="how long to try again while the guest does not answer "
         "(default: %(default)s)",
     )

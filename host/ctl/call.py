@@ -9,9 +9,10 @@ import sys
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 from kata_host.ctl.arguments import add_connect_timeout, add_guest_option
-from kata_host.ctl.command_parser import seconds, text
+from kata_host.ctl.command_parser import text
 from kata_host.ctl.errors import CommandError, UsageError
 from kata_host.ctl.signals import run
+from kata_host.option_types import seconds
 
 if TYPE_CHECKING:
     from kata_host.ctl.__main__ import Subparsers
@@ -39,7 +40,7 @@ def add_parser(subparsers: Subparsers) -> None:
     parser.add_argument(
         "--timeout",
         type=seconds,
-        metavar="SECONDS",
+        metavar="TIME",
         help="end the call, in the guest too, after so long (default: no limit)",
     )
     parser.add_argument(

@@ -94,25 +94,9 @@ def path(word: str) -> Path:
     return Path(word)
 
 
-def count(word: str) -> int:
-    """Read a number of things that are needed. Raises `ValueError`."""
-    value = int(word)
-    if not 0 < value < 2**31:
-        raise ValueError(f"number {word!r}: not positive, or too large")
-    return value
-
-
 def port(text: str) -> int:
     """Read a vsock port for an option. Raises `ValueError`."""
     value = int(text)
     if not 0 <= value < 2**32:
         raise ValueError(f"port {text!r}: not 32 bits")
-    return value
-
-
-def seconds(text: str) -> float:
-    """Read a duration for an option. Raises `ValueError`."""
-    value = float(text)
-    if not 0 <= value < float("inf"):
-        raise ValueError(f"duration {text!r}: not a positive number")
     return value

@@ -16,7 +16,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Final
 
 from kata_host.child import child_environment, module_command
-from kata_host.ctl.command_parser import count, text
+from kata_host.ctl.command_parser import text
 from kata_host.ctl.errors import (
     FAILED,
     CommandError,
@@ -27,6 +27,7 @@ from kata_host.ctl.ports import CONSOLE_PORT, LOG_PORT
 from kata_host.ctl.signals import run
 from kata_host.ctl.target import Target
 from kata_host.interruption import INTERRUPTION
+from kata_host.option_types import count, mebibytes
 from kata_host.printable import printable
 
 if TYPE_CHECKING:
@@ -104,10 +105,11 @@ def _add_start(verbs: Subparsers) -> None:
     )
     start.add_argument(
         "--memory",
-        type=count,
+        type=mebibytes,
         default=512,
-        metavar="MIB",
-        help="memory of a VM in MiB (default: %(default)s)",
+        metavar="SIZE",
+        help="memory of a VM, a number of MiB or 2g, for example "
+        "(default: %(default)s)",
     )
     start.set_defaults(main=start_guest)
 

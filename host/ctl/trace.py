@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kata_host.ctl.arguments import add_connect_timeout, add_guest_argument
-from kata_host.ctl.command_parser import path, port, seconds
+from kata_host.ctl.command_parser import path, port
 from kata_host.ctl.errors import CommandError, UsageError
 from kata_host.ctl.ports import TRACE_PORT
 from kata_host.ctl.signals import run
 from kata_host.ctl.target import Target
 from kata_host.explain import explain
+from kata_host.option_types import seconds
 
 if TYPE_CHECKING:
     from kata_host.client import AgentClient
@@ -49,7 +50,7 @@ def add_parser(subparsers: Subparsers) -> None:
     parser.add_argument(
         "--for",
         type=seconds,
-        metavar="SECONDS",
+        metavar="TIME",
         dest="seconds",
         help="end after so long (default: no limit)",
     )

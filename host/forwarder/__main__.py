@@ -29,6 +29,7 @@ from kata_host.forwarder.relay import Relay
 from kata_host.forwarder.sink import Sink
 from kata_host.forwarder.tee import Tee
 from kata_host.forwarder.trace_server import TraceServer, TraceServerLimits
+from kata_host.option_types import count, size
 from kata_host.printable import printable
 from kata_host.standard_outputs import drop_standard_output, open_standard_outputs
 from kata_host.starter import open_standard_streams
@@ -150,22 +151,6 @@ def mode(text: str) -> int:
     return value
 
 
-def count(text: str) -> int:
-    """Read a number of things that are needed. Raises `ValueError`."""
-    value = int(text)
-    if value < 1:
-        raise ValueError(f"number {text!r}: not positive")
-    return value
-
-
-def size(text: str) -> int:
-    """Read a number of bytes. Raises `ValueError`."""
-    value = int(text)
-    if value < 0:
-        raise ValueError(f"size {text!r}: negative")
-    return value
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="kata-trace-forwarder",
@@ -196,8 +181,9 @@ def _parser() -> argparse.ArgumentParser:
         "--max-file-size",
         type=size,
         default=MAX_SIZE,
-        metavar="BYTES",
-        help="refuse batches that would make FILE larger (default: %(default)s)",
+        metavar="SIZE",
+        help="refuse batches that would make FILE larger, 64m for example "
+        "(default: %(default)s)",
     )
     parser.add_argument(
         "--guest-connections",

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import pytest
 
-from kata_host.ctl.command_parser import CommandParser, port, seconds
+from kata_host.ctl.command_parser import CommandParser, port
 from kata_host.ctl.errors import UsageError
 
 
@@ -35,17 +35,6 @@ def test_help_wraps_paragraphs_and_keeps_an_example(
     assert all(len(line) <= 60 for line in text.splitlines())
     assert "\nExample:\n\n  one\n  two\n" in text
     assert "  -e, --env NAME  set a variable\n" in text
-
-
-@pytest.mark.parametrize(("text", "value"), [("0", 0.0), ("1.5", 1.5)])
-def test_seconds_are_read(text: str, value: float) -> None:
-    assert seconds(text) == value
-
-
-@pytest.mark.parametrize("text", ["-1", "nan", "inf", "", "5s"])
-def test_an_invalid_duration_is_a_value_error(text: str) -> None:
-    with pytest.raises(ValueError, match=r"duration|convert"):
-        seconds(text)
 
 
 def test_a_port_has_32_bits() -> None:
