@@ -19,7 +19,7 @@ from kata_host.guest.local_guest import LocalGuest
 from tests.conformance.conftest import ADDRESS
 from tests.helpers.captured import SESSIONS
 from tests.helpers.namespace import require_root
-from tests.helpers.oci_runtimes import RUNTIMES, local_guest_with
+from tests.helpers.oci_runtimes import RUNTIMES, local_guest_with, session_for
 from tests.helpers.source_tree import ROOT
 
 API: Final = "kata_host.recording.api:API"
@@ -90,10 +90,11 @@ def test_the_captured_sessions_replay(
         for session in SESSIONS:
             scratch = tmp_path / session.stem
             scratch.mkdir()
+            lines = session_for(runtime, session.read_text()).splitlines()
             if not limited:
-                lines = session.read_text().splitlines()
-                session = scratch / session.name
-                session.write_text("\n".join(without_oom(lines)))
+                lines = [*without_oom(lines)]
+            session = scratch / session.name
+            session.write_text("\n".join(lines))
             short = stack.enter_context(
                 tempfile.TemporaryDirectory(prefix="kata-", dir="/tmp")
             )

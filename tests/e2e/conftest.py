@@ -161,7 +161,7 @@ def world(
     with local_guest_with(
         oci_runtime, scratch / "guest", programs, cgroup=version
     ) as guest:
-        world = World(guest, version)
+        world = World(guest, version, oci_runtime)
         make_busybox(world.rootfs)
         yield world
     assert not traces_of(scratch)

@@ -23,6 +23,7 @@ from tests.e2e.conftest import PATIENCE
 from tests.helpers.capability_mask import mask
 from tests.helpers.captured import copies_for
 from tests.helpers.captured_world import SHARED, World, adapted, output_of, started
+from tests.helpers.oci_runtimes import allow_what_runs_it
 from ttrpc.errors import StatusError
 
 
@@ -40,6 +41,7 @@ async def test_the_containers_of_the_client_crate_have_its_rights(
 ) -> None:
     """Their own program: `grep -E '^(Cap(Eff|Bnd)|Seccomp:)' /proc/self/status`."""
     request = adapted(f"runtime-rs-client-{number}", world.rootfs)
+    allow_what_runs_it(world.runtime, request.OCI.Linux.Seccomp)
     asked = request.OCI.Process.Capabilities
     assert set(asked.Effective) == {"KILL"}
     assert set(asked.Bounding) == {"KILL", "MKNOD"}

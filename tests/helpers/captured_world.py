@@ -25,10 +25,11 @@ HOSTNAME: Final = "podhost"
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """A guest, and the one version of cgroups that it has."""
+    """A guest, the one version of cgroups that it has, and its OCI runtime."""
 
     guest: LocalGuest
     version: str
+    runtime: str
 
     @property
     def rootfs(self) -> Path:
