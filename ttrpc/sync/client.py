@@ -54,9 +54,10 @@ class Client:
             response = client.call(ECHO, request, timeout=2)
 
     Arguments and errors are those of `ttrpc.aio.Client`. While one thread uses the
-    client or one of its streams, another gets a RuntimeError. A call that
-    KeyboardInterrupt ends is given up as at its timeout; if it came while bytes were
-    sent or received, the connection is closed.
+    client or one of its streams, another gets a RuntimeError, and so does a process
+    that was forked. A call that KeyboardInterrupt ends is given up as at its timeout;
+    if it came while a call was started, or bytes were sent or received, the connection
+    is closed.
     """
 
     def __init__(
@@ -158,7 +159,7 @@ class Client:
             StatusError: the call ended with this status; DEADLINE_EXCEEDED after
                 `timeout` seconds or at the deadline.
             Closed: the connection was lost; the server may have got the request.
-            RuntimeError: another thread uses the client.
+            RuntimeError: another thread uses the client, or another process made it.
         """
         check_call(method, request)
         context = self._new_context(method, timeout, deadline, metadata)
@@ -187,10 +188,19 @@ class Client:
         return cast("ClientStream[RequestT, ResponseT]", stream)
 
     def close(self) -> None:
-        """End the connection; closing twice is harmless."""
+        """End the connection; closing twice is harmless.
+
+        After a fork, the connection stays with the other process.
+        """
+        if self._guard.is_forked:
+            self._end()
+            return
         with self._guard:
-            self._closed = True
-            self._session.close("closed on this side")
+            self._end()
+
+    def _end(self) -> None:
+        self._closed = True
+        self._session.close("closed on this side")
 
     def __enter__(self) -> Self:
         return self

@@ -126,14 +126,20 @@ class ClientStream(Generic[RequestT, ResponseT]):
         return None if answer is None else Raw(answer)
 
     def close(self) -> None:
-        """Abandon the stream; harmless if it has ended."""
-        if self._stream.is_closed or self._session.closed is not None:
+        """Abandon the stream; harmless if it has ended.
+
+        After a fork, the stream stays with the other process.
+        """
+        session = self._session
+        if self._stream.is_closed or session.closed is not None:
             return
-        with self._session.guard:
+        if session.guard.is_forked:
+            return
+        with session.guard:
             error = Closed(f"stream {self._stream.stream_id}: abandoned")
-            self._session.fail(self._stream, error, Code.CANCELLED)
+            session.fail(self._stream, error, Code.CANCELLED)
             # A server that does not read now is told with the next call.
-            self._session.write()
+            session.write()
 
     def __enter__(self) -> Self:
         return self

@@ -2,6 +2,8 @@
 from __future__ import annotations
 
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -10,12 +12,42 @@ import pytest
 from google.protobuf.wrappers_pb2 import BytesValue
 
 from tests.helpers.peer import ECHO
+from tests.helpers.source_tree import ROOT
 from ttrpc import Closed
 from ttrpc.sync import Client
 from ttrpc.sync.thread_guard import ThreadGuard
 
 HI = BytesValue(value=b"hi")
 PATIENCE = 10.0
+FORK = """
+import os, sys
+from google.protobuf.wrappers_pb2 import BytesValue
+from tests.helpers.peer import ECHO
+from ttrpc.sync import Client
+
+hi = BytesValue(value=b"hi")
+with Client.connect(f"unix://{sys.argv[1]}") as client:
+    with client.open_stream(ECHO["EchoStream"], timeout=10) as stream:
+        child = os.fork()
+        if child == 0:
+            for use in (
+                lambda: client.call(ECHO["Echo"], hi, timeout=10),
+                lambda: client.open_stream(ECHO["EchoStream"], timeout=10),
+                lambda: stream.send(hi),
+                lambda: stream.recv(),
+                lambda: stream.close_send(),
+            ):
+                try:
+                    use()
+                except RuntimeError as error:
+                    print(str(error).replace(str(os.getppid()), "PARENT"))
+            sys.exit()  # It leaves both blocks, whose connection is the parent's.
+        assert os.waitpid(child, 0)[1] == 0
+        stream.send(hi)
+        assert stream.recv() == hi
+        assert client.call(ECHO["Echo"], hi, timeout=10) == hi
+        print("the parent goes on")
+"""
 
 
 def test_one_thread_may_enter_again() -> None:
@@ -60,3 +92,12 @@ def test_a_second_thread_is_told_at_once(use: Callable[[Client, Any], Any]) -> N
         theirs.close()
         thread.join(PATIENCE)
     assert [type(error) for error in outcome] == [Closed]
+
+
+def test_a_forked_process_is_told_at_once(our_server: str) -> None:
+    """It would read its parent's answers, and end its parent's streams by leaving."""
+    printed = subprocess.check_output(
+        [sys.executable, "-c", FORK, our_server], text=True, cwd=ROOT
+    )
+    refused = "client: process PARENT uses it; connect anew after a fork"
+    assert printed.splitlines() == [refused] * 5 + ["the parent goes on"]
