@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import weakref
 from typing import TYPE_CHECKING, Any
 
 from ttrpc.aio.inbox import Inbox
@@ -34,6 +35,7 @@ class ClientSession:
     __slots__ = (
         "_calls",
         "_cork",
+        "_ended",
         "_held",
         "_inbox_limit",
         "_inboxes",
@@ -63,6 +65,9 @@ class ClientSession:
         """The unary calls that wait for their answer, by stream id."""
         self._inboxes: dict[int, Inbox] = {}
         """The inboxes of the streams that have not ended, by stream id."""
+        self._ended: weakref.WeakSet[Inbox] = weakref.WeakSet()
+        """The inboxes of streams that have ended, where much was left unread then. It
+        counts until their readers take or drop it."""
         self._timers: dict[int, asyncio.TimerHandle] = {}
         """The timers that end streams at their deadlines, by stream id."""
         self._inbox_limit = limits.stream_inbox
@@ -214,9 +219,8 @@ class ClientSession:
         self._stop_timer(stream)
         inbox = self._inboxes.pop(stream.stream_id)
         inbox.end(error)
-        # The peer sends no more: stop counting the queued bytes, since their reader may
-        # never take them.
-        inbox.release()
+        if inbox.has_borrowed:
+            self._ended.add(inbox)
         self.transport.wake()
 
     def _stop_timer(self, stream: Stream) -> None:
@@ -233,6 +237,8 @@ class ClientSession:
         for inbox in self._inboxes.values():
             # Messages that arrived before the connection broke can still be read.
             inbox.end(reason)
+        # The peer sends no more, so there is nothing left to bound.
+        for inbox in (*self._inboxes.values(), *self._ended):
             inbox.release()
         self._inboxes.clear()
         if self._keepalive_timer is not None:

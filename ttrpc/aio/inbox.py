@@ -23,6 +23,7 @@ class Inbox:
     """
 
     __slots__ = (
+        "__weakref__",
         "_allowance",
         "_borrowed",
         "_is_awaited",
@@ -97,13 +98,23 @@ class Inbox:
         else:
             self._end(error)
 
+    @property
+    def has_borrowed(self) -> bool:
+        """Whether messages that are unread count in the share."""
+        return self._borrowed > 0
+
     def check(self) -> None:
         """Raise the error that ended the inbox, if one did."""
         if self.error is not None:
             raise self.error
 
     def has_ended(self) -> bool:
-        """Whether no more messages come. Raises the error that ended the inbox."""
+        """Whether no more messages come, where all have been taken.
+
+        Raises the error that ended the inbox.
+        """
+        if self.ended:
+            self.release()
         self.check()
         return self.ended
 
@@ -125,6 +136,10 @@ class Inbox:
             self._share.give_back(self._borrowed)
             self._allowance -= self._borrowed
             self._borrowed = 0
+
+    def __del__(self) -> None:
+        # Of a stream that has ended, and whose reader leaves messages unread.
+        self.release()
 
     def _borrow(self, size: int) -> bool:
         """Raise the allowance to `size` bytes. Returns whether that was possible."""

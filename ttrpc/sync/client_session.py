@@ -10,6 +10,7 @@ from __future__ import annotations
 import select
 import socket
 import time
+import weakref
 from typing import Any, Final
 
 from ttrpc.client_connection import ClientConnection
@@ -61,15 +62,19 @@ class ClientSession:
         """Payload or error of the calls that were answered, by stream id."""
         self._inboxes: dict[int, Inbox] = {}
         """The inboxes of the streams that have not ended, by stream id."""
+        self._ended: weakref.WeakSet[Inbox] = weakref.WeakSet()
+        """The inboxes of streams that have ended, where messages were unread then. They
+        count until their readers take or drop them."""
         self._inbox_limit = limits.stream_inbox
         self._held_limit = limits.held_per_connection
         self.connection = ClientConnection(
             self, limit=limits.message, counts=record.counts
         )
-        self._moves_bytes = False
-        """Whether bytes are being sent or received. If an exception like
-        KeyboardInterrupt left it True, no one knows which were: to send them again, or
-        to lose some, would put the frames behind them out of step."""
+        self._is_midway = False
+        """Whether a step is under way that must not end halfway. If an exception like
+        KeyboardInterrupt left it True, no one knows which bytes were sent or received,
+        or whether anybody waits for the answer of a request: to send bytes again, or to
+        lose some, would put the frames behind them out of step."""
         self.received = self.sent = 0
         """Bytes so far."""
         self._keepalive: Keepalive | None = None
@@ -98,15 +103,23 @@ class ClientSession:
         # Otherwise the requests of calls that were given up would pile up.
         self.flush(deadline)
         self._check_connected()
-        stream_id = self.connection.start_call(method, payload, timeout_nano, metadata)
+        self._is_midway = True
         try:
+            stream_id = self.connection.start_call(
+                method, payload, timeout_nano, metadata
+            )
+        except Exception:
+            self._is_midway = False  # Nothing was sent.
+            raise
+        try:
+            self._is_midway = False
             while stream_id not in self._answers:
                 self.turn(deadline)
+            answer = self._answers.pop(stream_id)
         except BaseException:
             self.connection.abandon_call(stream_id)
             self._answers.pop(stream_id, None)
             raise
-        answer = self._answers.pop(stream_id)
         if isinstance(answer, Exception):
             raise answer
         return answer
@@ -122,9 +135,17 @@ class ClientSession:
         """Send the request that opens a stream. Raises as `call` does."""
         self.flush(deadline)
         self._check_connected()
-        stream = self.connection.open_stream(method, payload, timeout_nano, metadata)
-        inbox = self._inboxes[stream.stream_id] = Inbox()
+        self._is_midway = True
         try:
+            stream = self.connection.open_stream(
+                method, payload, timeout_nano, metadata
+            )
+            inbox = self._inboxes[stream.stream_id] = Inbox()
+        except Exception:
+            self._is_midway = False  # Nothing was sent.
+            raise
+        try:
+            self._is_midway = False
             self.flush(deadline)
         except BaseException as exc:
             if not stream.is_closed:
@@ -164,13 +185,7 @@ class ClientSession:
         writing = bool(self.connection.outbox.chunks)
         events = select.POLLIN | (select.POLLOUT if writing else 0)
         self._poll.register(self._sock, events)
-        # poll takes a C int of milliseconds, and a caller's timeout may be longer.
-        wait = LONG_WAIT
-        if deadline is not None:
-            wait = min(wait, max(deadline.remaining(), 0))
-        if self._keepalive is not None:
-            wait = min(wait, self._keepalive.interval)
-        ready = self._poll.poll(wait * 1000)
+        ready = self._poll.poll(self._wait(deadline) * 1000)
         if ready:
             if ready[0][1] & ~select.POLLOUT:
                 self._read()
@@ -178,6 +193,22 @@ class ClientSession:
             raise TimeoutError
         elif self._keepalive is not None:
             self._check_alive(self._keepalive)
+
+    def _wait(self, deadline: Deadline | None) -> float:
+        """Return the seconds to wait for the socket.
+
+        Raises TimeoutError if there are none left: a server that sends without a pause
+        would always have something to read.
+        """
+        # poll takes a C int of milliseconds, and a caller's timeout may be longer.
+        wait = LONG_WAIT
+        if deadline is not None:
+            wait = min(wait, deadline.remaining())
+            if wait <= 0:
+                raise TimeoutError
+        if self._keepalive is not None:
+            wait = min(wait, self._keepalive.interval)
+        return wait
 
     def _check_alive(self, keepalive: Keepalive) -> None:
         step = keepalive.check(self.received, now=time.monotonic())
@@ -204,8 +235,6 @@ class ClientSession:
             return
         self.closed = error = Closed(f"connection: {reason}")
         self._sock.close()
-        for stream_id in self.connection.calls:
-            self._answers[stream_id] = error
         for inbox in self._inboxes.values():
             inbox.end(error)
         self._inboxes.clear()
@@ -214,7 +243,7 @@ class ClientSession:
 
     def close_if_torn(self) -> None:
         """End the connection if an exception came while bytes were moved."""
-        if self._moves_bytes:
+        if self._is_midway:
             self.close("interrupted while bytes were sent or received")
 
     def _check_connected(self) -> None:
@@ -224,26 +253,26 @@ class ClientSession:
 
     def write(self) -> None:
         """Write as much of the outbox as the socket takes now."""
-        if self.closed is not None or self._moves_bytes:
+        if self.closed is not None or self._is_midway:
             return
         outbox = self.connection.outbox
         try:
             while outbox.chunks:
                 data = b"".join(outbox.chunks)
-                self._moves_bytes = True
+                self._is_midway = True
                 size = self._sock.send(data)
                 self.sent += size
                 outbox.size -= size
                 outbox.chunks[:] = [memoryview(data)[size:]] if size < len(data) else []
-                self._moves_bytes = False
+                self._is_midway = False
         except BlockingIOError:
-            self._moves_bytes = False
+            self._is_midway = False
         except OSError as exc:
             self.close(f"send failed: {exc}")
 
     def _read(self) -> None:
         buffer = self._decoder.large_buffer
-        self._moves_bytes = True
+        self._is_midway = True
         try:
             if buffer is None:
                 data = self._sock.recv(RECEIVE_SIZE)
@@ -251,7 +280,7 @@ class ClientSession:
             else:
                 size = self._sock.recv_into(buffer)
         except BlockingIOError:
-            self._moves_bytes = False
+            self._is_midway = False
             return
         except OSError as exc:
             self.close(f"receive failed: {exc}")
@@ -263,7 +292,7 @@ class ClientSession:
         receive, fill = self._decoder.receive, self._decoder.fill
         for frame in receive(data) if buffer is None else fill(size):
             self.connection.receive_frame(frame)
-        self._moves_bytes = False
+        self._is_midway = False
 
     # The events of the connection.
 
@@ -285,9 +314,13 @@ class ClientSession:
         self.fail(stream, error)
 
     def stream_ended(self, stream: Stream, error: Exception | None) -> None:
-        self._inboxes.pop(stream.stream_id).end(error)
+        inbox = self._inboxes.pop(stream.stream_id)
+        inbox.end(error)
+        if inbox:
+            self._ended.add(inbox)
 
     def _has_room(self, inbox: Inbox) -> bool:
         if inbox and inbox.size > self._inbox_limit:
             return False
-        return sum(it.size for it in self._inboxes.values()) <= self._held_limit
+        unread = (*self._inboxes.values(), *self._ended)
+        return sum(it.size for it in unread) <= self._held_limit

@@ -13,7 +13,7 @@ from ttrpc.share import OVERHEAD
 class Inbox:
     """A queue of messages and its end."""
 
-    __slots__ = ("_messages", "ended", "error", "on_end", "size")
+    __slots__ = ("__weakref__", "_messages", "ended", "error", "on_end", "size")
 
     def __init__(self) -> None:
         self._messages: deque[Payload] = deque()
