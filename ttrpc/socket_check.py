@@ -10,7 +10,7 @@ def check_connected(sock: socket.socket) -> None:
     """Check a socket that a client uses or a server serves.
 
     Raises:
-        ValueError: it is no plain stream socket, or it listens.
+        ValueError: it is closed, or no plain stream socket, or it listens.
     """
     _check_stream(sock)
     if _listens(sock):
@@ -21,7 +21,7 @@ def check_listening(sock: socket.socket) -> None:
     """Check a socket whose connections a server accepts.
 
     Raises:
-        ValueError: it is no plain stream socket, or it does not listen.
+        ValueError: it is closed, or no plain stream socket, or does not listen.
     """
     _check_stream(sock)
     if not _listens(sock):
@@ -29,8 +29,12 @@ def check_listening(sock: socket.socket) -> None:
 
 
 def _check_stream(sock: socket.socket) -> None:
+    if sock.fileno() < 0:
+        raise ValueError("socket: is closed")
     if sock.type != socket.SOCK_STREAM:
-        raise ValueError(f"socket: {sock.type!s} is not SOCK_STREAM")
+        raise ValueError(
+            f"socket: {socket.SocketKind(sock.type).name} is not SOCK_STREAM"
+        )
     # A TLS socket keeps bytes that no readiness of its descriptor tells of. Its class
     # is known by its module, because `ssl` need not be loaded, or may be a stand-in.
     if any(kind.__module__ == "ssl" for kind in type(sock).__mro__):

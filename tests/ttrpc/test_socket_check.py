@@ -62,7 +62,13 @@ def test_a_socket_that_keeps_messages_apart_is_refused(
     kind: int, check: Callable[[socket.socket], None]
 ) -> None:
     ours, theirs = socket.socketpair(socket.AF_UNIX, kind)
-    with ours, theirs, pytest.raises(ValueError, match=r"^socket: .* is not SOCK_STR"):
+    with (
+        ours,
+        theirs,
+        pytest.raises(
+            ValueError, match="^socket: SOCK_(SEQPACKET|DGRAM) is not SOCK_STREAM"
+        ),
+    ):
         check(ours)
 
 
@@ -76,3 +82,12 @@ def test_tls_is_refused(
     wrapped = context.wrap_socket(pair[0], do_handshake_on_connect=False)
     with wrapped, pytest.raises(ValueError, match="^socket: TLS is not supported$"):
         check(wrapped)
+
+
+@CHECKS
+def test_a_closed_socket_is_refused(
+    pair: tuple[socket.socket, socket.socket], check: Callable[[socket.socket], None]
+) -> None:
+    pair[0].close()
+    with pytest.raises(ValueError, match="^socket: is closed$"):
+        check(pair[0])

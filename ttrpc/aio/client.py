@@ -89,7 +89,8 @@ class Client:
         self._record = ClientRecord(connected, disconnected)
         self._peer = Peer(str(address))
         self._session = self._use(connection)
-        self._clock = asyncio.get_running_loop().time
+        self._loop = asyncio.get_running_loop()
+        self._clock = self._loop.time
         self._plain = not interceptors
         self._call = chain(interceptors, self._invoke)
         self._open = chain(interceptors, self._open_now)
@@ -192,6 +193,7 @@ class Client:
             OversizedMessage: the request or the response is over the limit.
             RemoteProtocolError: the answer is not a response of this method.
             Closed: the connection was lost; the server may have got the request.
+            RuntimeError: the client was made on another event loop.
         """
         check_call(method, request)
         context = self._new_context(method, timeout, deadline, metadata)
@@ -324,6 +326,9 @@ class Client:
         return session
 
     async def _connected(self) -> ClientSession:
+        if asyncio.get_running_loop() is not self._loop:
+            # The answer would be received by the client's loop, or by none.
+            raise RuntimeError("client: belongs to another event loop")
         session = self._session
         if session.transport.closed is None:
             return session

@@ -16,7 +16,7 @@ from tests.helpers.leaks import left_of_serving
 from tests.helpers.peer import ECHO
 from tests.helpers.wire import request
 from ttrpc import BoundService, CallContext, Closed, Code, Service, StatusError
-from ttrpc.aio import Server
+from ttrpc.aio import Client, Server
 from ttrpc.aio.testing import connected
 
 HI = BytesValue(value=b"hi")
@@ -213,3 +213,28 @@ async def test_no_call_comes_from_the_loops_task_factory() -> None:
         finally:
             loop.set_task_factory(None)
     assert asked == []
+
+
+@pytest.mark.parametrize("reconnect", [None, 10])
+def test_a_client_of_another_loop_says_so(
+    our_server: str, reconnect: float | None
+) -> None:
+    """Its answers would come to a loop that no longer runs, and be waited for."""
+
+    async def connect() -> Client:
+        return await Client.connect(f"unix://{our_server}", reconnect=reconnect)
+
+    async def use(client: Client) -> None:
+        for start in (
+            lambda: client.call(ECHO["Echo"], HI, timeout=PATIENCE),
+            lambda: client.open_stream(ECHO["EchoStream"], timeout=PATIENCE),
+        ):
+            with pytest.raises(RuntimeError, match="^client: belongs to another event"):
+                await start()
+
+    with asyncio.Runner() as first:
+        client = first.run(connect())
+        asyncio.run(use(client))
+        # Its own loop goes on with it.
+        assert first.run(client.call(ECHO["Echo"], HI, timeout=PATIENCE)) == HI
+        first.run(client.close())
