@@ -1,13 +1,42 @@
 # SPDX-License-Identifier: Apache-2.0
 """The programs and libraries of the host: no module here ever runs in a guest.
 
+    from kata_host import Guest, Limits
+
+sdk/         guests, and commands in them, as scripts use them
 client/      calls a guest's agent: sandboxes, containers, processes
 ctl/         the program kata-agent-ctl
 guest/       local and VM guests, the vsock backend, the image, the tarball
 forwarder/   the program kata-trace-forwarder
 trace/       spans as a tree in a terminal, and as a page
+
+A name is loaded on its first use.
 """
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
 
 from kata_agent.version import VERSION as __version__
 
-__all__ = ["__version__"]
+if TYPE_CHECKING:
+    from kata_host.client.limits import Limits
+    from kata_host.client.result import Result
+    from kata_host.errors import SandboxError
+    from kata_host.sdk.guest import Guest
+
+_HOMES = {
+    "Guest": "kata_host.sdk.guest",
+    "Limits": "kata_host.client.limits",
+    "Result": "kata_host.client.result",
+    "SandboxError": "kata_host.errors",
+}
+
+__all__ = ["Guest", "Limits", "Result", "SandboxError", "__version__"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)

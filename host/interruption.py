@@ -3,13 +3,15 @@
 
 The first SIGINT, SIGTERM or SIGHUP raises `Interrupted` in the main thread, or does
 what `instead` says; later ones do nothing, because they would interrupt the clean-up.
-What must not be torn apart is in a block of `uninterrupted`.
+What must not be torn apart is in a block of `uninterrupted`; in other threads that has
+no effect, because Python handles signals in the main thread only.
 """
 
 from __future__ import annotations
 
 import contextlib
 import signal
+import threading
 from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Final
@@ -47,6 +49,9 @@ class Interruption:
     @contextlib.contextmanager
     def uninterrupted(self) -> Iterator[None]:
         """Put a signal off to the end of the block."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
         self._blocks += 1
         try:
             yield

@@ -197,6 +197,25 @@ def test_the_program_in_the_readme_runs(tmp_path: Path) -> None:
 
 
 @pytest.mark.root
+def test_the_programs_of_the_page_on_the_sdk_run(tmp_path: Path) -> None:
+    """Each is followed by a block with the lines that it prints."""
+    require_root()
+    blocks = BLOCK.findall((ROOT / "docs" / "sdk.md").read_text())
+    programs = [text for language, text in blocks if language == "python"]
+    outputs = [text for language, text in blocks if language == "text"]
+    for program, output in zip(programs, outputs, strict=True):
+        (tmp_path / "program.py").write_text(program)
+        result = subprocess.run(
+            [sys.executable, "program.py"],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=100,
+        )
+        assert (result.stdout, result.stderr) == (output, "")
+
+
+@pytest.mark.root
 def test_the_fixture_for_tests_with_a_guest_works(tmp_path: Path) -> None:
     require_root()
     page = (ROOT / "docs" / "how-to" / "test-with-a-guest.md").read_text()

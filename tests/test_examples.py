@@ -25,6 +25,7 @@ from kata_host.guest.local_guest import LocalGuest
 from tests.helpers.namespace import require_root
 from tests.helpers.peer import ECHO, SECOND
 from tests.helpers.source_tree import ROOT
+from tests.helpers.vm import require_image
 from ttrpc import Method, Raw, StatusError
 from ttrpc.sync import Client
 
@@ -34,14 +35,22 @@ PROGRAMS: Final = Path(sys.executable).parent
 PATIENCE: Final = 60
 
 
-def run(program: Path, *arguments: str) -> list[str]:
+def statements(program: Path) -> list[str]:
+    """Return the lines of a program that do something."""
+    text = program.read_text().split('"""', 2)[2]
+    lines = [line.strip() for line in text.splitlines()]
+    left_out = ("import ", "from ", "#", "asyncio.run(")
+    return [line for line in lines if line and not line.startswith(left_out)]
+
+
+def run(program: Path, *arguments: str, timeout: float = PATIENCE) -> list[str]:
     """Return the lines that an example prints to stdout; stderr must be empty."""
     result = subprocess.run(
         [sys.executable, program.name, *arguments],
         cwd=program.parent,
         capture_output=True,
         text=True,
-        timeout=PATIENCE,
+        timeout=timeout,
     )
     assert not result.stderr
     assert result.returncode == 0
@@ -54,6 +63,30 @@ def test_a_container_runs_in_a_local_guest() -> None:
     first, *rest = run(EXAMPLES / "run_container.py")
     assert re.fullmatch(r"agent \S+ API \S+", first)
     assert rest == ["0 hello", "7 12"]
+
+
+@pytest.mark.root
+def test_a_command_runs_in_a_fresh_guest() -> None:
+    require_root()
+    assert run(EXAMPLES / "sandbox_command.py") == ["hello"]
+
+
+@pytest.mark.vm
+@pytest.mark.slow
+@pytest.mark.timeout(400)
+def test_a_command_runs_in_a_fresh_virtual_machine() -> None:
+    require_image()
+    program = EXAMPLES / "sandbox_command.py"
+    assert run(program, "vm", timeout=300) == ["hello"]
+
+
+@pytest.mark.parametrize(
+    ("program", "lines"),
+    [("sandbox_command.py", 6)],
+)
+def test_the_programs_of_the_sdk_are_short(program: str, lines: int) -> None:
+    """Without imports, comments and the call of `main`."""
+    assert len(statements(EXAMPLES / program)) <= lines
 
 
 @pytest.mark.root

@@ -62,6 +62,9 @@ def _read_cpu(cpuacct: Path, cpu: Path, stats: agent_pb2.CpuStats) -> None:
 def _read_memory(memory: Path, stats: agent_pb2.MemoryStats) -> None:
     details = read_flat_keyed(memory / "memory.stat")
     stats.stats.update(details)
+    # The message has no field for the processes killed (memory.rst, "OOM Control").
+    control = read_flat_keyed(memory / "memory.oom_control")
+    stats.stats["oom_kill"] = control.get("oom_kill", 0)
     stats.cache = details.get("total_cache", details.get("cache", 0))
     stats.use_hierarchy = read_number(memory / "memory.use_hierarchy") == 1
     for prefix, data in (

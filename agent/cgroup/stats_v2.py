@@ -61,6 +61,8 @@ def _read_memory(directory: Path, stats: agent_pb2.MemoryStats) -> None:
     # Version 2 is always hierarchical.
     stats.use_hierarchy = True
     events = read_flat_keyed(directory / "memory.events")
+    # The message has no field for the processes killed (cgroup-v2.rst, "Memory").
+    stats.stats["oom_kill"] = events.get("oom_kill", 0)
     usage = stats.usage
     usage.usage = read_number(directory / "memory.current") or 0
     usage.max_usage = read_number(directory / "memory.peak") or 0

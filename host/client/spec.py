@@ -20,6 +20,8 @@ TERM: Final = "xterm"
 
 NO_LIMITS: Final = Limits()
 
+LAYERS: Final = "/run/kata-containers"
+"""The directory of a guest in which containers have theirs."""
 NAMESPACES: Final = ("mount", "pid", "ipc", "uts")
 
 CAPABILITIES: Final = (
@@ -150,17 +152,19 @@ def default_spec(
     return spec
 
 
-def writable_layer(container_id: str, rootfs: str) -> tuple[agent_pb2.Storage, str]:
+def writable_layer(
+    container_id: str, rootfs: str, directory: str = LAYERS
+) -> tuple[agent_pb2.Storage, str]:
     """Return a storage that puts a writable layer over `rootfs`, and its path.
 
     The layer belongs to the container and is removed with it, so any number of
-    containers can share one `rootfs`. Raises `ValueError` for a path that overlayfs
-    would split.
+    containers can share one `rootfs`. The path is below `directory`. Raises
+    `ValueError` for a `rootfs` that overlayfs would split.
     """
     # overlayfs separates layers and options by these characters.
     if set(rootfs) & set(":,\\"):
         raise ValueError(f"rootfs '{rootfs}': the path must be without : , and \\")
-    path = f"/run/kata-containers/{container_id}/rootfs"
+    path = f"{directory}/{container_id}/rootfs"
     storage = agent_pb2.Storage(
         driver="overlayfs",
         source="overlay",

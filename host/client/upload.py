@@ -22,6 +22,7 @@ IN_FLIGHT: Final = 16
 """Files that are copied at the same time."""
 COPIED: Final = (stat.S_IFDIR, stat.S_IFLNK, stat.S_IFREG)
 """Kinds of files that CopyFile knows."""
+FILE_MODE: Final = 0o644
 DIRECTORY_MODE: Final = 0o755
 """Mode of directories that the agent makes on the way to a file."""
 
@@ -57,6 +58,34 @@ async def upload(
             else:
                 group.create_task(copy(path, status, name))
     return left_out
+
+
+async def upload_content(
+    agent: AgentServiceClient,
+    content: bytes,
+    target: str,
+    *,
+    mode: int = FILE_MODE,
+    owner: tuple[int, int] = (0, 0),
+) -> None:
+    """Make the file `target`, a path in the guest below `SHARED`, or replace it.
+
+    Raises `StatusError`.
+    """
+    view = memoryview(content)
+    for offset in range(0, max(len(content), 1), CHUNK):
+        await agent.copy_file(
+            agent_pb2.CopyFileRequest(
+                path=target,
+                file_mode=stat.S_IFREG | mode,
+                dir_mode=DIRECTORY_MODE,
+                uid=owner[0],
+                gid=owner[1],
+                file_size=len(content),
+                offset=offset,
+                data=bytes(view[offset : offset + CHUNK]),
+            )
+        )
 
 
 def _walk(source: Path, target: str) -> Iterator[tuple[Path, os.stat_result, str]]:

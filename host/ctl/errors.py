@@ -4,10 +4,10 @@
 from __future__ import annotations
 
 import contextlib
-import re
 from collections.abc import Iterator
 from typing import Final
 
+from kata_host.client.start_failure import StartFailure, start_failure
 from kata_host.explain import explain
 
 FAILED: Final = 1
@@ -18,14 +18,6 @@ the other statuses are those of the program in the container."""
 NOT_EXECUTABLE: Final = 126
 NOT_FOUND: Final = 127
 """Those for a program that cannot be executed, or is not in the container."""
-
-_NOT_FOUND: Final = re.compile(
-    r": (?:create|exec) failed: (?:the file .* was not found \(|.*exec: \"\": )"
-)
-_NOT_EXECUTABLE: Final = re.compile(
-    r": (?:create|exec) failed: (?:open executable: |.*exec: \"[^\"]*\": )"
-)
-"""How the agent tells what crun and runc say."""
 
 
 class CommandError(Exception):
@@ -41,10 +33,11 @@ class ProgramError(CommandError):
 
     def __init__(self, message: str) -> None:
         super().__init__(message)
-        if _NOT_FOUND.search(message):
-            self.run_status = NOT_FOUND
-        elif _NOT_EXECUTABLE.search(message):
-            self.run_status = NOT_EXECUTABLE
+        match start_failure(message):
+            case StartFailure.NOT_FOUND:
+                self.run_status = NOT_FOUND
+            case StartFailure.NOT_EXECUTABLE:
+                self.run_status = NOT_EXECUTABLE
 
 
 class UsageError(CommandError):

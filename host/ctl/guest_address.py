@@ -1,42 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From the name of a guest, or an address, to the address of the guest's agent."""
+"""The guest of a command line, by its name or an address."""
 
 from __future__ import annotations
 
-from kata_host.ctl.errors import (
-    CommandError,
-    UsageError,
-    guest_errors_as_command_errors,
-)
-
-_WITH_PORT = ("hvsock://", "vsock://")
+from kata_host.ctl.errors import UsageError, guest_errors_as_command_errors
 
 
 def address_of(guest: str) -> str:
-    """Return the address of the agent in a guest.
+    """Return the address of the agent in a guest: see `kata_host.guest.guest_address`.
 
-    `guest` is a name of `guest list`, or an address; one without a port gets the
-    agent's. Raises `CommandError` if no guest of that name runs, and `UsageError` if
-    the address is not one.
+    Raises `CommandError` if no guest of that name runs, and `UsageError` if the address
+    is not one.
     """
-    if "://" not in guest:
-        return _find(guest)
-    from kata_host.guest.guest import AGENT_PORT
-    from ttrpc.address import parse_address
+    from kata_host.guest.guest_address import find_address
 
-    lacks_port = guest.startswith(_WITH_PORT) and guest.count(":") == 1
     try:
-        return str(parse_address(f"{guest}:{AGENT_PORT}" if lacks_port else guest))
+        with guest_errors_as_command_errors():
+            return find_address(guest)
     except ValueError as error:
         raise UsageError(str(error)) from error
-
-
-def _find(name: str) -> str:
-    from kata_host.guest.registry import find
-
-    with guest_errors_as_command_errors():
-        entry, state = find(name)
-    if not entry.address:
-        reason = entry.ending or state.value
-        raise CommandError(f"guest '{name}': not running: {reason}")
-    return entry.address

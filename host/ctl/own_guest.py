@@ -12,7 +12,7 @@ from kata_host.ctl.errors import guest_errors_as_command_errors
 from kata_host.ctl.target import START_TIMEOUT, Target
 
 if TYPE_CHECKING:
-    from kata_host.guest.guest import Guest
+    from kata_host.guest.guest import OwnGuest
     from kata_host.guest.image.store import Image
 
 
@@ -70,7 +70,7 @@ def ready_image() -> Image:
 
 
 @contextlib.contextmanager
-def _held(guest: Guest) -> Iterator[None]:
+def _held(guest: OwnGuest) -> Iterator[None]:
     from kata_host.guest.guest import GuestError
     from kata_host.guest.leftovers import remove_leftovers
 

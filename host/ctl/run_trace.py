@@ -16,7 +16,7 @@ from typing import Any, Final, Self
 
 from kata_host.ctl.ports import TRACE_PORT
 from kata_host.forwarder.receiver import Receiver
-from kata_host.guest.guest import Guest
+from kata_host.guest.guest import OwnGuest
 from kata_host.trace.client_interceptor import from_environment, inject
 from kata_host.trace.received_span import ReceivedSpan
 from kata_host.trace.tree import render_tree
@@ -35,7 +35,7 @@ COPY_FILE: Final = "grpc.AgentService/CopyFile"
 class RunTrace:
     """The spans of a guest, and the one of the command that started the guest."""
 
-    def __init__(self, guest: Guest, name: str, started: int) -> None:
+    def __init__(self, guest: OwnGuest, name: str, started: int) -> None:
         """`started` is the beginning of the command, in nanoseconds since the epoch."""
         self._guest = guest
         self._name = name

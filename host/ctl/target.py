@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from kata_host.client import AgentClient
-    from kata_host.guest.guest import Guest
+    from kata_host.guest.guest import OwnGuest
     from ttrpc.interceptor import Interceptor
 
 CONNECT_TIMEOUT: Final = 5.0
@@ -36,7 +36,7 @@ class Target:
     def __init__(
         self,
         address: str,
-        guest: Guest | None = None,
+        guest: OwnGuest | None = None,
         *,
         scratch: Path | None = None,
         own_rootfs: str | None = None,

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, Protocol
 
+from kata_host.errors import SandboxError
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
@@ -14,11 +16,11 @@ AGENT_PORT: Final = 1024
 """The vsock port of the agent, unless an option of the agent names another."""
 
 
-class GuestError(Exception):
+class GuestError(SandboxError):
     """A guest could not be started, or has ended by itself. The message is one line."""
 
 
-class Guest(Protocol):
+class OwnGuest(Protocol):
     """A guest that this process starts and ends.
 
     As a context manager, the guest is started on entry and stopped on exit.
@@ -39,6 +41,12 @@ class Guest(Protocol):
         connection to the agent's port, so clients try again.
 
         Raises `GuestError` if the guest cannot be started; nothing is left of it then.
+        """
+
+    def give_up(self) -> None:
+        """Let a `start` that another thread is in fail soon.
+
+        The guest is not used any more. May be called at any time, from any thread.
         """
 
     def ending(self, timeout: float = 0) -> str | None:

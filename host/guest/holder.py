@@ -24,7 +24,7 @@ from dataclasses import replace
 from typing import Final
 
 from kata_host.guest import registry
-from kata_host.guest.guest import Guest, GuestError
+from kata_host.guest.guest import GuestError, OwnGuest
 from kata_host.guest.guest_entry import GuestEntry
 from kata_host.guest.held_entry import HeldEntry
 from kata_host.guest.start_request import StartRequest
@@ -85,7 +85,7 @@ def hold(request: StartRequest) -> None:
                 held.close()
 
 
-def to_guest(request: StartRequest) -> Guest:
+def to_guest(request: StartRequest) -> OwnGuest:
     """Return the guest that is asked for, not started. May build the image."""
     directory = registry.directory_of(request.name)
     if request.kind == "vm":

@@ -135,6 +135,10 @@ class LocalGuest:
             cmdline=os.fspath(cmdline),
         )
 
+    def give_up(self) -> None:
+        if (process := self._process) is not None:
+            process.terminate()
+
     def ending(self, timeout: float = 0) -> str | None:
         """Return how the guest ended; wait for its end for up to `timeout` seconds."""
         if self._process is None:

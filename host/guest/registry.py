@@ -22,6 +22,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
+from kata_host.errors import NotFound
 from kata_host.guest.guest import GuestError
 from kata_host.guest.guest_entry import GuestEntry, GuestState
 
@@ -30,7 +31,7 @@ NAME: Final = re.compile(r"[a-z0-9][a-z0-9_.-]{0,31}")
 _SUFFIX: Final = ".json"
 
 
-class GuestNotFound(GuestError):
+class GuestNotFound(GuestError, NotFound):
     """The registry has no guest of that name."""
 
 

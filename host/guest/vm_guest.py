@@ -140,6 +140,10 @@ class VmGuest:
             self.stop()
             raise GuestError(f"{error}; its console ends with\n{tail}") from None
 
+    def give_up(self) -> None:
+        # Every wait of a start looks for an end.
+        self._ending = "given up"
+
     def ending(self, timeout: float = 0) -> str | None:
         """Return one line that says how the VM ended, or None while it runs.
 

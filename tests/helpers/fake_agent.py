@@ -35,6 +35,7 @@ class FakeAgent:
         self.may_start = asyncio.Event()
         """Cleared, the starts of execs wait for it."""
         self.may_start.set()
+        self.stats = agent_pb2.StatsContainerResponse()
         self._arrived = asyncio.Condition()
 
     def names(self) -> list[str]:
@@ -112,6 +113,13 @@ class FakeAgent:
         await self._append(request)
         await self.may_end.wait()
         return agent_pb2.WaitProcessResponse(status=self.status)
+
+    async def stats_container(
+        self, request: agent_pb2.StatsContainerRequest, context: CallContext
+    ) -> agent_pb2.StatsContainerResponse:
+        if context.method.name in self.refused:
+            raise StatusError(Code.INTERNAL, f"{context.method.name} refused")
+        return self.stats
 
     async def check(
         self, request: health_pb2.CheckRequest, context: CallContext

@@ -112,3 +112,29 @@ atexit.register(send)
 print("done")
 """
     assert output(program, number) == "done\n"
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+def test_another_threads_block_puts_no_signal_off(number: signal.Signals) -> None:
+    program = """
+import threading
+INTERRUPTION.install()
+entered, left = threading.Event(), threading.Event()
+
+def hold():
+    with INTERRUPTION.uninterrupted():
+        entered.set()
+        left.wait()
+    print("thread goes on")
+
+thread = threading.Thread(target=hold)
+thread.start()
+entered.wait()
+try:
+    send()
+except Interrupted:
+    print("interrupted")
+left.set()
+thread.join()
+"""
+    assert output(program, number) == "interrupted\nthread goes on\n"

@@ -33,6 +33,7 @@ def modules_after(program: str, python: str | Path = sys.executable) -> set[str]
     "program",
     [
         "import kata_host",
+        "from kata_host import Guest, Limits",
         "from kata_host.client import AgentClient",
         "import kata_agent.main",
         "sys.argv[1:] = ['--help']; import kata_host.ctl.__main__ as p; p.main()",
@@ -70,3 +71,12 @@ def test_the_jaeger_encoding_names_the_extra_that_it_needs(
         "trace encoding 'jaeger': jaeger-client is not installed "
         "(pip install 'kata-agent[jaeger]')"
     )
+
+
+def test_the_package_alone_loads_nothing_of_ours_but_the_version() -> None:
+    """Every program of ours imports it, the vsock backend of a VM for example."""
+    loaded = modules_after("import kata_host")
+    ours = ("kata_", "ttrpc", "google", "asyncio")
+    assert {name for name in loaded if name.startswith(ours)} == {
+        *("kata_host", "kata_agent", "kata_agent.version")
+    }

@@ -22,8 +22,9 @@ from typing import assert_type
 import kata_agent
 import kata_host
 import ttrpc
+from kata_host import Guest, Limits, Result
 from kata_host.client import AgentClient
-from kata_host.guest.guest import Guest
+from kata_host.guest.guest import OwnGuest
 from kata_host.guest.local_guest import LocalGuest
 from kata_protos import agent_pb2
 from kata_tracing.span import Span, span
@@ -37,13 +38,16 @@ def frame() -> bytes:
     return assert_type(Frame(1, MessageType.REQUEST, 0, b"").serialize(), bytes)
 
 
-async def main(client: AgentClient, guest: Guest) -> str:
+async def main(client: AgentClient, guest: OwnGuest) -> str:
     request = agent_pb2.CreateSandboxRequest(hostname="one")
     assert_type(request.hostname, str)
     assert_type(guest.address, str)
     assert_type(LocalGuest().ending(), str | None)
     with span("container.create", subsystem="agent") as current:
         assert_type(current, Span)
+    async with Guest.vm(memory="1g") as sandbox:
+        ran = await sandbox.run(["true"], limits=Limits(cpus=1), files={"a": b""})
+        assert_type(ran, Result)
     return kata_agent.__version__ + kata_host.__version__ + ttrpc.__version__
 """
 WRONG = """

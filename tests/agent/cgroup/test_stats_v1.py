@@ -12,6 +12,7 @@ FILES = {
     "cpuacct/cpuacct.stat": "user 2\nsystem 1\n",
     "cpu/cpu.stat": "nr_periods 3\nnr_throttled 2\nthrottled_time 7\n",
     "memory/memory.stat": "cache 1\ntotal_cache 5\n",
+    "memory/memory.oom_control": "oom_kill_disable 0\nunder_oom 0\noom_kill 2\n",
     "memory/memory.use_hierarchy": "1\n",
     "memory/memory.usage_in_bytes": "1000\n",
     "memory/memory.max_usage_in_bytes": "2000\n",
@@ -41,6 +42,7 @@ def test_every_controller_is_read(tmp_path: Path) -> None:
     memory = stats.memory_stats
     assert (memory.cache, memory.use_hierarchy, memory.usage.failcnt) == (5, True, 4)
     assert memory.usage.limit == UNLIMITED
+    assert memory.stats["oom_kill"] == 2
     assert (stats.pids_stats.current, stats.pids_stats.limit) == (3, 33)
     blkio = stats.blkio_stats
     assert [(e.op, e.value) for e in blkio.io_service_bytes_recursive] == [

@@ -38,7 +38,7 @@ def test_every_controller_is_read(tmp_path: Path) -> None:
     assert (memory.usage.limit, memory.usage.failcnt, memory.cache) == (4096, 4, 300)
     assert memory.swap_usage.usage == 1010
     assert memory.swap_usage.limit == UNLIMITED
-    assert memory.stats["anon"] == 1
+    assert memory.stats["anon"] == memory.stats["oom_kill"] == 1
     assert (stats.pids_stats.current, stats.pids_stats.limit) == (3, 0)
     entries = stats.blkio_stats.io_service_bytes_recursive
     assert [(e.major, e.minor, e.op, e.value) for e in entries] == [

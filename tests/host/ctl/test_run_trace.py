@@ -12,7 +12,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 
 from kata_host.client import AgentClient
 from kata_host.ctl.run_trace import COPY_FILE, RunTrace
-from kata_host.guest.guest import Guest
+from kata_host.guest.guest import OwnGuest
 from tests.helpers.fake_agent import FakeAgent
 
 TRACE, SPAN = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
@@ -54,7 +54,7 @@ async def test_the_guests_spans_are_below_the_commands(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     guest = FakeGuest(tmp_path / "g")
-    async with RunTrace(cast(Guest, guest), "kata-agent-ctl run", 10**9):
+    async with RunTrace(cast(OwnGuest, guest), "kata-agent-ctl run", 10**9):
         await send(guest.socket, "agent.boot", COPY_FILE, COPY_FILE, COPY_FILE)
     lines = capsys.readouterr().err.splitlines()
     names = [" ".join(line.split()[:3]) for line in lines]
@@ -75,7 +75,7 @@ async def test_a_call_names_the_commands_span_as_its_parent(
         sent.extend(context.metadata.get_all("traceparent"))
         return await proceed(request, context)
 
-    trace = RunTrace(cast(Guest, guest), "kata-agent-ctl run", 10**9)
+    trace = RunTrace(cast(OwnGuest, guest), "kata-agent-ctl run", 10**9)
     interceptors = [trace.interceptor, keep]
     async with trace, AgentClient.connect(address, interceptors=interceptors) as client:
         await client.create_sandbox("s1")

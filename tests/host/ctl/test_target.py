@@ -11,7 +11,7 @@ import pytest
 
 from kata_host.ctl.errors import CommandError, UsageError
 from kata_host.ctl.target import CONNECT_TIMEOUT, Target
-from kata_host.guest.guest import Guest
+from kata_host.guest.guest import OwnGuest
 from tests.helpers.fake_agent import FakeAgent
 from tests.helpers.hybrid import vmm
 from ttrpc.codes import Code
@@ -28,7 +28,7 @@ class EndedGuest:
         return ["out of memory"]
 
 
-ENDED = cast(Guest, EndedGuest())
+ENDED = cast(OwnGuest, EndedGuest())
 
 
 def options_for(guest: str) -> argparse.Namespace:

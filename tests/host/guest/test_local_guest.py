@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from kata_host.child import PACKAGES
-from kata_host.guest.guest import Guest, GuestError
+from kata_host.guest.guest import GuestError, OwnGuest
 from kata_host.guest.local_cgroup import hierarchies
 from kata_host.guest.local_guest import LocalGuest
 from tests.helpers.namespace import require_root
@@ -63,7 +63,7 @@ NAMESPACES = ("mnt", "pid", "net", "uts", "ipc", "cgroup")
 class Inside:
     """Evaluates expressions in PID 1 of a guest."""
 
-    def __init__(self, guest: Guest) -> None:
+    def __init__(self, guest: OwnGuest) -> None:
         self._connection = dial(guest)
         self._stream = self._connection.makefile("rw")
 
@@ -76,7 +76,7 @@ class Inside:
         self._connection.close()
 
 
-def dial(guest: Guest) -> socket.socket:
+def dial(guest: OwnGuest) -> socket.socket:
     """Connect to the agent's port; try again until the agent listens."""
     while True:
         connection = socket.socket(socket.AF_UNIX)
@@ -372,6 +372,11 @@ def test_a_local_guest_needs_root(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     with pytest.raises(GuestError, match="root is needed"):
         new_guest().start()
+
+
+def test_a_guest_that_is_given_up_ends(guest: LocalGuest) -> None:
+    guest.give_up()
+    assert guest.ending(timeout=20)
 
 
 def test_a_guest_is_started_once(guest: LocalGuest) -> None:

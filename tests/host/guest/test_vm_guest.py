@@ -7,6 +7,7 @@ import os
 import select
 import shutil
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,19 @@ def new_guest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[NewGu
     yield new
     for guest in made:
         guest.stop()
+
+
+def test_a_start_that_is_given_up_fails_and_leaves_nothing(
+    new_guest: NewGuest,
+) -> None:
+    guest = new_guest(RUNS)
+    guest.launch()
+    with ThreadPoolExecutor(1) as thread:
+        starting = thread.submit(guest.wait_until_ready, 1000)
+        guest.give_up()
+        with pytest.raises(GuestError, match="given up while booting"):
+            starting.result(TIMEOUT)
+    assert not guest.directory.exists()
 
 
 def test_a_running_guest_has_no_ending_and_a_stopped_one_no_files(

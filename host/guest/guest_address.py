@@ -1,0 +1,31 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From the name of a guest, or an address, to the address of the guest's agent."""
+
+from __future__ import annotations
+
+from kata_host.guest.guest import AGENT_PORT, GuestError
+from kata_host.guest.registry import find
+from ttrpc.address import parse_address
+
+_WITH_PORT = ("hvsock://", "vsock://")
+
+
+def find_address(guest: str) -> str:
+    """Return the address of the agent in a guest.
+
+    `guest` is a name of the registry, or an address; one without a port gets the
+    agent's. Raises `GuestError` if no guest of that name runs, and `ValueError` if the
+    address is not one.
+    """
+    if "://" not in guest:
+        return _find(guest)
+    lacks_port = guest.startswith(_WITH_PORT) and guest.count(":") == 1
+    return str(parse_address(f"{guest}:{AGENT_PORT}" if lacks_port else guest))
+
+
+def _find(name: str) -> str:
+    entry, state = find(name)
+    if not entry.address:
+        reason = entry.ending or state.value
+        raise GuestError(f"guest '{name}': not running: {reason}")
+    return entry.address

@@ -1,0 +1,220 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A guest, as a program uses it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Final, Self
+
+from kata_host.client.agent_client import AgentClient
+from kata_host.client.identifier import new_id
+from kata_host.client.limits import Limits
+from kata_host.client.result import Result
+from kata_host.client.spec import NO_LIMITS
+from kata_host.guest.guest import OwnGuest
+from kata_host.quantities import parse_duration, parse_size
+from kata_host.sdk.command import run_command
+from kata_host.sdk.container_request import Files, container_request
+from kata_host.sdk.guest_connection import GuestConnection
+from kata_host.sdk.held_guest import HeldGuest
+from kata_host.sdk.roots import Roots
+from kata_host.sdk.user import User
+
+CONNECT_TIMEOUT: Final = 5.0
+"""Seconds to try to reach a guest that runs already."""
+NO_FILES: Final[Files] = {}
+
+
+class Guest:
+    """A guest, in which commands run in containers of their own.
+
+        async with Guest.local() as guest:
+            result = await guest.run(["uname", "-a"])
+
+    The block is entered when the agent answers. At its end, a guest of this program is
+    ended and nothing is left of it; a guest that was connected to stays as it is. Any
+    number of commands may run at a time, in the event loop that has entered the block.
+    """
+
+    def __init__(self, connect: Callable[[], Awaitable[GuestConnection]]) -> None:
+        """Use `local`, `vm` or `connect` instead."""
+        self._connect = connect
+        self._connection: GuestConnection | None = None
+        self._roots: Roots | None = None
+        self._sees_host = False
+
+    @classmethod
+    def local(cls) -> Self:
+        """Return a local guest: namespaces of this host, for development.
+
+        It starts in a fraction of a second, needs root, and isolates nothing: its own
+        root is the host's, which containers see and do not change.
+        """
+        guest = cls(lambda: GuestConnection.start(HeldGuest(_local_guest)))
+        guest._sees_host = True
+        return guest
+
+    @classmethod
+    def vm(cls, *, cpus: int = 1, memory: int | str = "512m") -> Self:
+        """Return a virtual machine of QEMU, which isolates what runs in it.
+
+        `memory` is in bytes, or a text such as `1g`; MiB are counted. The image is
+        built at the first start. Raises `ValueError`.
+        """
+        size = parse_size(memory) if isinstance(memory, str) else memory
+        if cpus < 1:
+            raise ValueError(f"cpus {cpus!r}: not a whole number of 1 or more")
+        if size < 1 << 20:
+            raise ValueError(f"memory {memory!r}: less than 1 MiB")
+
+        def make() -> OwnGuest:
+            return _vm_guest(cpus, size >> 20)
+
+        return cls(lambda: GuestConnection.start(HeldGuest(make)))
+
+    @classmethod
+    def connect(cls, guest: str, *, timeout: float = CONNECT_TIMEOUT) -> Self:
+        """Return a guest that runs already, by its name or the address of its agent.
+
+        Names are those of `kata-agent-ctl guest list`. The agent may be any that
+        speaks the Kata API. Entering the block raises `NotFound` if there is no guest
+        of that name, `GuestEnded` if no agent answers within `timeout` seconds, and
+        `ValueError` if the address is not one.
+        """
+
+        async def connect() -> GuestConnection:
+            from kata_host.guest.guest_address import find_address
+
+            return await GuestConnection.to(find_address(guest), timeout)
+
+        return cls(connect)
+
+    async def start(self) -> Self:
+        """Start the guest, or connect to it; what entering the block does.
+
+        Raises `SandboxError`: `GuestError` if the guest cannot be started, `GuestEnded`
+        if it ends by itself meanwhile. Nothing is left of it then, nor if the caller is
+        cancelled.
+        """
+        if self._connection is not None:
+            raise RuntimeError("guest: already started")
+        connection = await self._connect()
+        self._roots = Roots(connection.client, sees_host=self._sees_host)
+        self._connection = connection
+        return self
+
+    async def stop(self) -> None:
+        """End the guest, or the connection to it; what leaving the block does."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            assert self._roots is not None
+            try:
+                await self._roots.close()
+            finally:
+                await connection.close()
+
+    async def __aenter__(self) -> Self:
+        return await self.start()
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        await self.stop()
+
+    @property
+    def client(self) -> AgentClient:
+        """The client of the guest's agent, for every call of its API."""
+        return self._running().client
+
+    async def run(
+        self,
+        args: Sequence[str],
+        *,
+        image: str | os.PathLike[str] | None = None,
+        files: Files = NO_FILES,
+        env: Mapping[str, str] | None = None,
+        cwd: str | None = None,
+        user: User | None = None,
+        limits: Limits = NO_LIMITS,
+        input: bytes | str = b"",
+        timeout: float | str | None = None,
+        output_limit: int | str | None = None,
+    ) -> Result:
+        """Run a command to its end, in a container of its own that is removed then.
+
+        Args:
+            args: The program, searched for in `PATH`, and its arguments.
+            image: The root file system, a directory or an archive of this host; the
+                guest's own by default. The command's changes to it are dropped.
+            files: Files to make first: their paths, absolute or below `cwd`, and their
+                contents as bytes, text, or a path of this host. `user` owns them.
+            env: Variables beside `PATH` and `HOME`.
+            cwd: The working directory, an absolute path; `/` by default.
+            user: A uid, which is the gid too, `(uid, gid)`, `"1000:1000"` or a name of
+                the image's /etc/passwd; root by default.
+            limits: The most memory, CPU time and processes.
+            input: Standard input, after which it is at its end.
+            timeout: Seconds, or a text such as `1m30s`, from the creation of the
+                container to the end of the command.
+            output_limit: Bytes, or a text such as `1m`, that are kept of each of the
+                two outputs; the rest is dropped, and `is_cut` says so.
+
+        Raises:
+            NotFound: There is no such command, or no such image.
+            CannotExecute: The command's file cannot be executed.
+            TimedOut: The command has not ended in time; the error has its output.
+            GuestEnded: The guest has ended, or the connection is lost.
+            AgentError: The agent has refused.
+            ValueError: An argument is wrong.
+        """
+        connection = self._running()
+        assert self._roots is not None
+        seconds = parse_duration(timeout) if isinstance(timeout, str) else timeout
+        size = (
+            parse_size(output_limit) if isinstance(output_limit, str) else output_limit
+        )
+        async with connection.explained():
+            request = container_request(
+                new_id(),
+                args,
+                await self._roots.find(image),
+                env=env,
+                cwd=cwd,
+                user=user,
+                limits=limits,
+            )
+            return await run_command(
+                connection.client,
+                request,
+                files=files,
+                input=input.encode() if isinstance(input, str) else input,
+                timeout=seconds,
+                output_limit=size,
+            )
+
+    def _running(self) -> GuestConnection:
+        if self._connection is None:
+            raise RuntimeError("guest: not started; enter `async with` first")
+        return self._connection
+
+
+def _local_guest() -> OwnGuest:
+    from kata_host.guest.local_guest import LocalGuest
+
+    return LocalGuest()
+
+
+def _vm_guest(cpus: int, memory: int) -> OwnGuest:
+    """Return a VM with `memory` MiB. May build the image."""
+    from kata_host.guest.image.build import ensure
+    from kata_host.guest.image.progress import Progress
+    from kata_host.guest.vm_command import Machine
+    from kata_host.guest.vm_guest import VmGuest
+
+    least = Machine()
+    machine = Machine(
+        memory=memory,
+        memory_limit=max(memory, least.memory_limit),
+        cpus=cpus,
+        cpus_limit=max(cpus, least.cpus_limit),
+    )
+    return VmGuest(ensure(Progress()), machine=machine)

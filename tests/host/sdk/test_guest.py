@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What needs no guest; tests/e2e/test_sdk.py has real ones."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kata_host import Guest, Result
+from kata_host.errors import GuestEnded, NotFound
+from tests.helpers.fake_agent import FakeAgent
+
+
+@pytest.mark.parametrize(
+    ("options", "fault"),
+    [
+        ({"cpus": 0}, "cpus 0"),
+        ({"memory": "much"}, "size 'much'"),
+        ({"memory": 1000}, "memory 1000: less than 1 MiB"),
+    ],
+)
+def test_a_wrong_machine_is_an_error(options: dict[str, Any], fault: str) -> None:
+    with pytest.raises(ValueError, match=fault):
+        Guest.vm(**options)
+
+
+async def test_a_guest_that_is_not_started_runs_nothing() -> None:
+    with pytest.raises(RuntimeError, match="not started"):
+        await Guest.local().run(["true"])
+
+
+async def test_a_guest_that_runs_is_connected_to_and_stays(
+    agent: FakeAgent, address: str
+) -> None:
+    guest = Guest.connect(address)
+    for _ in range(2):
+        async with guest:
+            assert await guest.run(["x"]) == Result(7, b"", b"")
+            with pytest.raises(RuntimeError, match="already started"):
+                await guest.start()
+    assert not {"CreateSandbox", "DestroySandbox"} & {*agent.names()}
+
+
+async def test_sizes_and_times_are_numbers_or_texts(
+    agent: FakeAgent, address: str
+) -> None:
+    async with Guest.connect(address) as guest:
+        agent.stdout = [bytes(2000)]
+        result = await guest.run(["x"], output_limit="1k", timeout="1m", input="in")
+        assert (len(result.stdout), result.is_cut) == (1024, True)
+        for wrong in ({"timeout": "soon"}, {"output_limit": "much"}, {"user": "a:b"}):
+            with pytest.raises(ValueError, match="duration|size|user"):
+                await guest.run(["x"], **wrong)  # type: ignore[arg-type]
+
+
+async def test_a_guest_that_is_not_there_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    with pytest.raises(NotFound, match="guest 'nobody'"):
+        await Guest.connect("nobody").start()
+    with pytest.raises(ValueError, match="tcp"):
+        await Guest.connect("tcp://x").start()
+    with pytest.raises(GuestEnded, match="guest 'unix:"):
+        await Guest.connect(f"unix://{tmp_path}/none", timeout=0.1).start()

@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The SDK with a guest in a VM."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from kata_host import Guest, Limits
+from kata_host.ctl.rootfs import make_busybox
+from kata_host.errors import NotFound, TimedOut
+from kata_host.guest.vm_guest import VmGuest
+
+
+@pytest.fixture
+async def sandbox(guest: VmGuest) -> AsyncIterator[Guest]:
+    async with Guest.connect(guest.address) as connected:
+        yield connected
+
+
+async def test_a_command_has_files_and_limits(sandbox: Guest) -> None:
+    script = "import os; print(os.getuid(), open('a').read(), os.uname().nodename)"
+    result = await sandbox.run(
+        ["python3", "main.py"],
+        files={"main.py": script, "a": "one"},
+        user=65534,
+        limits=Limits(memory="100m", cpus=1, pids=20),
+    )
+    assert result.check().text.startswith("65534 one run-")
+    killed = await sandbox.run(["tail", "/dev/zero"], limits=Limits(memory="32m"))
+    assert (killed.status, killed.oom_killed) == (137, True)
+
+
+async def test_a_directory_of_the_host_is_copied_into_the_guest(
+    sandbox: Guest, tmp_path: Path
+) -> None:
+    root = make_busybox(tmp_path / "root")
+    (root / "mine").write_text("mine\n")
+    for _ in range(2):
+        assert (await sandbox.run(["cat", "/mine"], image=root)).text == "mine\n"
+
+
+async def test_a_command_that_fails_says_how(sandbox: Guest) -> None:
+    with pytest.raises(NotFound):
+        await sandbox.run(["no-such-command"])
+    with pytest.raises(TimedOut) as raised:
+        await sandbox.run(["sh", "-c", "echo begun; sleep 1000"], timeout=10)
+    assert raised.value.stdout == b"begun\n"
