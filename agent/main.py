@@ -57,7 +57,7 @@ from kata_agent.sandbox.sandbox import Sandbox
 from kata_agent.storage.driver_names import DRIVERS as STORAGE_DRIVERS
 from kata_agent.storage.storages import Storages
 from kata_agent.system_paths import SystemPaths
-from kata_agent.thread_priority import prefer_thread
+from kata_agent.thread_priority import prefer_session, prefer_thread
 from kata_agent.version import VERSION
 from kata_tracing.server_interceptor import server_interceptor
 from kata_tracing.span import add_span, span
@@ -99,6 +99,7 @@ def run(*, listen: str | None = None, config_file: str | None = None) -> int:
     os.umask(0o022)
     raise_limit()
     prefer_thread()
+    prefer_session()
     # The threads of blocking calls would each leave free memory in another heap.
     share_one_heap()
     keep_large_blocks(LARGE_BLOCK, FREE_MEMORY_KEPT)

@@ -27,6 +27,13 @@ class Cgroup(Protocol):
         """Tell whether a process is in it or below, in any hierarchy. May block."""
         ...
 
+    async def prepare_kill(self) -> None:
+        """Put every process behind those of the guest, if thousands are to be killed.
+
+        `kill` does the same.
+        """
+        ...
+
     async def kill(self) -> None:
         """Send SIGKILL to every process, also to those that are forked meanwhile.
 

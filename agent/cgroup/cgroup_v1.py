@@ -22,6 +22,7 @@ from kata_agent.cgroup.oom_watch_v1 import OomWatchV1
 from kata_agent.cgroup.remove import remove_all
 from kata_agent.cgroup.stats_v1 import read_stats
 from kata_agent.errors import Timeout, Unavailable
+from kata_agent.linux.last_place import put_last
 from kata_protos import agent_pb2
 
 FREEZE_BEFORE_KILL: Final = 0.05
@@ -85,6 +86,12 @@ class CgroupV1:
         found = [self.controller(name) for name in PROCESS_LIST_CONTROLLERS]
         return next((directory for directory in found if directory.exists()), found[0])
 
+    async def prepare_kill(self) -> None:
+        await blocking(self._prepare_kill)
+
+    def _prepare_kill(self) -> None:
+        put_last(tree.threads(self._processes, "tasks"))
+
     async def kill(self) -> None:
         await blocking(self._kill)
 
@@ -100,6 +107,7 @@ class CgroupV1:
                 # or used again, and each one thaws below.
                 is_frozen = self._freeze_for_kill()
                 found = self.pids()
+                self._prepare_kill()
                 send_kill(found)
             finally:
                 self._freezer.thaw_all()

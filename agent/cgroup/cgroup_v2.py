@@ -21,6 +21,7 @@ from kata_agent.cgroup.oom_watch_v2 import OomWatchV2
 from kata_agent.cgroup.remove import remove_all
 from kata_agent.cgroup.stats_v2 import read_stats
 from kata_agent.errors import Timeout
+from kata_agent.linux.last_place import put_last
 from kata_protos import agent_pb2
 
 MOST_ROUNDS: Final = 10
@@ -49,10 +50,17 @@ class CgroupV2:
     def is_in_use(self) -> bool:
         return tree.has_processes(self._directory)
 
+    async def prepare_kill(self) -> None:
+        await blocking(self._prepare_kill)
+
+    def _prepare_kill(self) -> None:
+        put_last(tree.threads(self._directory, "cgroup.threads"))
+
     async def kill(self) -> None:
         await blocking(self._kill)
 
     def _kill(self) -> None:
+        self._prepare_kill()
         try:
             write(self._directory / "cgroup.kill", "1")
         except OSError as error:

@@ -105,6 +105,18 @@ def pids(top: Path) -> list[int]:
     return sorted(found - {0})
 
 
+def threads(top: Path, name: str) -> list[int]:
+    """Return the ids of all threads; `name` is the file that lists them.
+
+    Like `pids`, without those outside of our pid namespace.
+    """
+    found: set[int] = set()
+    with contextlib.closing(walk(top)) as directories:
+        for directory in directories:
+            found.update(map(int, (read_file(directory, name) or "").split()))
+    return sorted(found - {0})
+
+
 def has_processes(top: Path) -> bool:
     """Tell whether `pids` would find one."""
     with contextlib.closing(walk(top)) as directories:

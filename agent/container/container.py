@@ -31,7 +31,7 @@ from kata_agent.container.oom_score import set_oom_score
 from kata_agent.container.process import Process, ProcessState
 from kata_agent.container.process_table import ProcessTable
 from kata_agent.container.program_hold import program_held
-from kata_agent.container.signals import ignores_term
+from kata_agent.container.signals import ignores_term, is_namespace_init
 from kata_agent.container.stream_connections import StreamConnections
 from kata_agent.container.stream_copies import StreamCopies
 from kata_agent.container.stream_ports import StreamPorts
@@ -364,9 +364,12 @@ class Container:
                 self._proc, process.pid
             ):
                 number = signal.SIGKILL
-        if number == signal.SIGKILL and is_init and self.lifecycle.state.is_paused:
-            # In cgroup v1 it would otherwise die only when the container is resumed.
-            await self.cgroup.kill()
+        if number == signal.SIGKILL and is_init:
+            if self.lifecycle.state.is_paused:
+                # In cgroup v1 it would otherwise die only at the resume.
+                await self.cgroup.kill()
+            elif self.owns_cgroup and is_namespace_init(self._proc, process.pid):
+                await self.cgroup.prepare_kill()
         process.send_signal(number)
         if number == signal.SIGKILL and not self.lifecycle.state.is_paused:
             await self.cgroup.thaw_nested(process.wait)
@@ -404,6 +407,8 @@ class Container:
             "container.kill", {semconv.CONTAINER_ID: self.id}, subsystem="container"
         ):
             if self._init is not None:
+                if self.owns_cgroup and self._init.exit_code is None:
+                    await self.cgroup.prepare_kill()
                 # A runtime that failed half-way leaves the init in another cgroup.
                 self.processes.signal_all(signal.SIGKILL)
             if self.owns_cgroup:

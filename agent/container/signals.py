@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whether a container's init would react to a signal."""
+"""What a signal to a container's init would do."""
 
 from __future__ import annotations
 
@@ -17,11 +17,29 @@ def ignores_term(proc: Path, pid: int) -> bool:
     pid_namespaces). A signal that PID 1 blocks or ignores by its own choice does not
     count as dropped.
     """
+    fields = _status(proc, pid)
+    masks = ("SigCgt", "SigBlk", "SigIgn")
+    return _is_init(fields) and not any(
+        int(fields.get(mask, "0"), 16) & _TERM for mask in masks
+    )
+
+
+def is_namespace_init(proc: Path, pid: int) -> bool:
+    """Tell whether `pid` is PID 1 of a pid namespace, whose end ends all others in it.
+
+    The init of a container that shares the sandbox's pid namespace is not.
+    """
+    return _is_init(_status(proc, pid))
+
+
+def _status(proc: Path, pid: int) -> dict[str, str]:
+    """Return the fields of `/proc/PID/status`; none for a process that has ended."""
     try:
         text = (proc / str(pid) / "status").read_text()
     except (FileNotFoundError, ProcessLookupError):
-        return False
-    fields = dict(line.split(":", 1) for line in text.splitlines() if ":" in line)
-    is_init = fields.get("NSpid", "").split()[-1:] == ["1"]
-    masks = ("SigCgt", "SigBlk", "SigIgn")
-    return is_init and not any(int(fields.get(m, "0"), 16) & _TERM for m in masks)
+        return {}
+    return dict(line.split(":", 1) for line in text.splitlines() if ":" in line)
+
+
+def _is_init(fields: dict[str, str]) -> bool:
+    return fields.get("NSpid", "").split()[-1:] == ["1"]

@@ -8,6 +8,7 @@ import os
 import signal
 from collections.abc import Iterator
 
+from kata_agent.linux.last_place import put_last
 from kata_agent.linux.pidfd import open_pidfd
 
 
@@ -33,6 +34,7 @@ def kill_tree(pid: int, pidfd: int) -> None:
                 waiting += ((each, child) for each in _children(child))
     finally:
         try:
+            put_last([child for child, _ in below])
             for child, parent in reversed(below):
                 _send_to_child(child, parent, signal.SIGKILL)
         finally:

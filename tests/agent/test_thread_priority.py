@@ -1,9 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Nice values in a local guest: of the agent, and of the processes that it starts."""
+"""Nice values in a local guest: of the agent, and of the processes that it starts.
+
+A session has one of its own, in `/proc/PID/autogroup`.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -11,10 +16,14 @@ import pytest
 
 from bench.stage import Stage, agent_pid, open_stage
 from kata_agent.blocking import blocking
-from kata_agent.thread_priority import NICE
+from kata_agent.thread_priority import NICE, SESSION_NICE
 from kata_host.client.spec import default_process
 
 SHOW = "cut -d ' ' -f 19 /proc/self/stat"
+AUTOGROUP = "/proc/self/autogroup"
+needs_autogroups = pytest.mark.skipif(
+    not os.path.exists(AUTOGROUP), reason="needs a kernel with autogroups"
+)
 
 
 def nice_of(stat: Path) -> int:
@@ -54,3 +63,46 @@ async def test_a_thread_that_blocks_comes_before_them_too() -> None:
     usual = os.getpriority(os.PRIO_PROCESS, 0)
     found = await blocking(os.getpriority, os.PRIO_PROCESS, 0)
     assert found == (NICE if usual == 0 else usual)
+
+
+def session_nice(autogroup: str) -> int:
+    """The value of a line `/autogroup-NUMBER nice VALUE`."""
+    return int(autogroup.split()[-1])
+
+
+@pytest.mark.root
+@needs_autogroups
+async def test_the_agents_session_comes_before_those_of_containers() -> None:
+    """A process that ends leaves its session, and counts as much as a whole one."""
+    async with open_stage() as stage:
+        container = await stage.started("c1", "cat", AUTOGROUP)
+        result = await container.init.communicate()
+        assert session_nice(result.stdout.decode()) == 0
+        autogroup = Path(f"/proc/{agent_pid(stage.guest)}/autogroup")
+        assert session_nice(autogroup.read_text()) == SESSION_NICE
+
+
+@pytest.mark.root
+@needs_autogroups
+async def test_a_session_that_was_given_a_nice_value_keeps_it() -> None:
+    program = f"echo 3 > {AUTOGROUP}; exec {sys.executable} -m kata_agent"
+    async with open_stage(["sh", "-c", program]) as stage:
+        autogroup = Path(f"/proc/{agent_pid(stage.guest)}/autogroup")
+        assert session_nice(autogroup.read_text()) == 3
+
+
+@pytest.mark.root
+@needs_autogroups
+async def test_the_session_of_the_shell_that_started_it_keeps_its_place() -> None:
+    script = (
+        "import os; from kata_agent.thread_priority import prefer_session as prefer;"
+        f"prefer() if os.fork() == 0 else os.wait(); print(open('{AUTOGROUP}').read())"
+    )
+    shell = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", script, start_new_session=True, stdout=subprocess.PIPE
+    )
+    output, _ = await shell.communicate()
+    assert [session_nice(line) for line in output.decode().split("\n") if line] == [
+        0,
+        0,
+    ]

@@ -5,10 +5,12 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 from pathlib import Path, PurePosixPath
 
 from kata_agent.cgroup.file_watches import FileWatches
 from kata_agent.cgroup.open import open_cgroup
+from kata_agent.linux.last_place import NICE
 from kata_agent.linux.spawn import Command
 from kata_agent.reaper import Reaper
 from tests.helpers.namespace import CGROUP_ROOT, World, in_namespaces
@@ -76,6 +78,48 @@ async def test_a_fork_bomb_dies(world: World) -> None:
         assert await child.wait() == 137
         await cgroup.remove()
         os.close(writer)
+
+
+THREADS = """
+import threading, time
+for _ in range(300):
+    threading.Thread(target=time.sleep, args=(1000,), daemon=True).start()
+print(flush=True)
+time.sleep(1000)
+"""
+
+
+def nice_values(pid: int) -> set[int]:
+    """The nice values of a process's threads: field 19 of man 5 proc_pid_stat."""
+    files = Path(f"/proc/{pid}/task").glob("*/stat")
+    return {int(file.read_text().rpartition(")")[2].split()[16]) for file in files}
+
+
+@in_namespaces("v1", "v2")
+async def test_a_crowd_that_is_to_be_killed_comes_last(world: World) -> None:
+    """Its threads count, whether they are of one process or of many."""
+    cgroup = open_cgroup(CGROUP_ROOT, PurePosixPath("/c"), FileWatches())
+    roots = make_cgroups("c", "c/below")
+    with Reaper() as reaper:
+        said, say = os.pipe()
+        program = [sys.executable, "-S", "-c", THREADS]
+        crowd = reaper.spawn(Command(program, stdout=say))
+        single = reaper.spawn(Command(["sleep", "1000"]))
+        for root in roots:
+            (root / "c/below/cgroup.procs").write_text(str(crowd.pid))
+        assert os.read(said, 10) == b"\n"
+        usual = nice_values(single.pid)
+        assert nice_values(crowd.pid) == usual
+        await cgroup.prepare_kill()
+        assert nice_values(crowd.pid) == {NICE}
+        assert nice_values(single.pid) == usual
+        async with asyncio.timeout(10):
+            await cgroup.kill()
+            assert await crowd.wait() == 137
+            await cgroup.wait_for_empty()
+        await cgroup.remove()
+        single.send_signal(9)
+        await single.wait()
 
 
 @in_namespaces("v1", "v2")

@@ -18,6 +18,7 @@ from kata_agent.errors import (
     InvalidState,
     NotFound,
 )
+from kata_agent.linux import last_place
 from kata_agent.sandbox.sandbox import Sandbox
 from kata_protos import oci_pb2
 from tests.helpers.domain import (
@@ -184,6 +185,35 @@ async def test_signals(world: World) -> None:
         assert await container.processes.wait("") == 137
         # A signal to a process that has ended is dropped.
         await container.signal("", signal.SIGKILL)
+
+
+@in_namespaces("v1", "v2")
+async def test_those_that_a_kill_ends_give_way_first(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`test_last_place` and `test_cgroup` show what that does to thousands."""
+    found: list[int] = []
+    monkeypatch.setattr(last_place, "CROWD", 1)
+    monkeypatch.setattr(
+        os, "setpriority", lambda _, pid, value: pid and found.append(pid)
+    )
+    async with open_sandbox() as sandbox:
+        own = await started(sandbox, "own", "sleep", "1000")
+        request = container_request("shared", "sleep", "1000")
+        request.sandbox_pidns = True
+        await sandbox.create_container(request)
+        await sandbox.start_container("shared")
+        shared = sandbox.container("shared")
+        pids = [own.processes.find("").pid, shared.processes.find("").pid]
+        await own.signal("own", signal.SIGTERM)
+        assert found == pids[:1]
+        # The end of this init ends no other process.
+        await shared.signal("shared", signal.SIGKILL)
+        assert found == pids[:1]
+        other = await started(sandbox, "other", "sleep", "1000")
+        pids.append(other.processes.find("").pid)
+        await sandbox.remove_container("other")
+        assert set(found) == {pids[0], pids[2]}
 
 
 @in_namespaces("v1", "v2")

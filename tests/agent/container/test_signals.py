@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Signals that a PID 1 would ignore."""
+"""What a signal to PID 1 of a namespace does."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from kata_agent.container.signals import ignores_term
+from kata_agent.container.signals import ignores_term, is_namespace_init
 
 TERM = "0000000000004000"
 NONE = "0000000000000000"
@@ -37,5 +37,15 @@ def test_only_an_init_without_a_handler_ignores_it(
     assert ignores_term(tmp_path, 77) is expected
 
 
+@pytest.mark.parametrize(("pids", "expected"), [("77\t1", True), ("77\t5", False)])
+def test_the_end_of_pid_1_ends_its_namespace(
+    tmp_path: Path, pids: str, expected: bool
+) -> None:
+    (tmp_path / "77").mkdir()
+    (tmp_path / "77/status").write_text(f"Name:\ta:b\nNSpid:\t{pids}\n")
+    assert is_namespace_init(tmp_path, 77) is expected
+
+
 def test_a_process_that_has_ended_ignores_nothing(tmp_path: Path) -> None:
     assert not ignores_term(tmp_path, 77)
+    assert not is_namespace_init(tmp_path, 77)

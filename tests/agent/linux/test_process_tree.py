@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 from unittest.mock import patch
 
-from kata_agent.linux import process_tree
+from kata_agent.linux import last_place, process_tree
 from kata_agent.linux.process_tree import kill_tree
 from kata_agent.linux.spawn import Command
 from kata_agent.reaper import Reaper
@@ -103,3 +103,23 @@ async def test_the_loop_goes_on_while_a_crowd_is_killed(world: World) -> None:
         assert await child.wait() == 137
         while len(_processes()) > 1:
             await asyncio.sleep(0.001)
+
+
+@in_namespaces("v2")
+async def test_descendants_give_way_before_they_are_killed(world: World) -> None:
+    """`test_last_place` shows what that does to thousands."""
+    found: list[int] = []
+    with (
+        Reaper() as reaper,
+        patch.object(last_place, "CROWD", 1),
+        patch.object(
+            os, "setpriority", lambda _, pid, value: pid and found.append(pid)
+        ),
+    ):
+        child = reaper.spawn(Command(["sh", "-c", "sleep 1000 & wait"]))
+        while len(_processes()) < 3:
+            await asyncio.sleep(0.001)
+        below = {int(name) for name in _processes()} - {os.getpid(), child.pid}
+        await child.kill_tree()
+        assert await child.wait() == 137
+        assert set(found) == below
