@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
+import threading
 from collections.abc import Callable, Iterable, Iterator
 
 
@@ -21,6 +22,9 @@ def stop_signals(
     Raises:
         RuntimeError: this is not the main thread, or a signal cannot be caught.
     """
+    if threading.current_thread() is not threading.main_thread():
+        # Loops differ in the error that they raise for this.
+        raise RuntimeError("signals: this is not the main thread")
     loop = asyncio.get_running_loop()
     before = {}
     try:

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Final
 
 from ttrpc.aio.cork import FLUSH_SIZE, Cork
+from ttrpc.aio.socket_events import SocketEvents, calls_again
 from ttrpc.errors import Closed
 from ttrpc.frame import MESSAGE_LIMIT, ReceivedFrame
 from ttrpc.frame_decoder import FrameDecoder
@@ -89,8 +90,7 @@ class Transport:
         """
         self._loop = asyncio.get_running_loop()
         self._sock = sock
-        self._events = self._loop if isinstance(sock, socket.socket) else sock
-        """What calls back when the socket is ready."""
+        self._events = _events_of(sock, self._loop)
         self._decoder = FrameDecoder(message_limit, share=held)
         self._outbox = outbox
         self._receive_frame = receive_frame
@@ -117,7 +117,8 @@ class Transport:
 
     # Reading.
 
-    def _on_readable(self) -> None:
+    def _on_readable(self) -> bool:
+        """Receive once. Returns whether there was anything."""
         try:
             buffer = self._decoder.large_buffer
             if buffer is None:
@@ -126,18 +127,19 @@ class Transport:
             else:
                 size = self._sock.recv_into(buffer)
         except (BlockingIOError, InterruptedError):
-            return
+            return False
         except OSError as exc:
             self.close(f"receive failed: {exc}")
-            return
+            return False
         self.received += size
         if not size:
             self.close("closed by the peer")
-            return
+            return False
         decoder = self._decoder
         frames = decoder.receive(data) if buffer is None else decoder.fill(size)
         self.frames += len(frames)
         self._receive_frames(frames)
+        return True
 
     @property
     def is_within_frame(self) -> bool:
@@ -337,3 +339,12 @@ class Transport:
             # Others may wait for the same future: it is not cancelled with one task.
             await asyncio.shield(self._ended)
         return self.closed
+
+
+def _events_of(
+    sock: socket.socket | StreamSocket, loop: asyncio.AbstractEventLoop
+) -> asyncio.AbstractEventLoop | SocketEvents | StreamSocket:
+    """Return what calls back when the socket is ready."""
+    if not isinstance(sock, socket.socket):
+        return sock
+    return loop if calls_again(loop) else SocketEvents(loop)

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""asyncio's ways to run: as it is, in its debug mode, with eager tasks."""
+"""asyncio's ways to run: as it is, in its debug mode, on uvloop, with eager tasks."""
 
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import socket
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine
@@ -12,12 +14,13 @@ from typing import Any
 import pytest
 from google.protobuf.wrappers_pb2 import BytesValue, UInt64Value
 
-from tests.helpers.leaks import left_of_serving
+from tests.helpers.leaks import left_of_serving, left_of_session
 from tests.helpers.peer import ECHO
-from tests.helpers.wire import request
+from tests.helpers.wire import RESPONSE, Frame, request
 from ttrpc import BoundService, CallContext, Closed, Code, Service, StatusError
 from ttrpc.aio import Client, Server
 from ttrpc.aio.testing import connected
+from ttrpc.envelope_pb2 import Response
 
 HI = BytesValue(value=b"hi")
 PATIENCE = 20.0
@@ -34,6 +37,13 @@ def debug() -> Loop:
     return loop
 
 
+def uvloop() -> Loop:
+    # Not at the top: no other test needs it.
+    import uvloop
+
+    return uvloop.new_event_loop()
+
+
 def eager() -> Loop:
     loop = asyncio.new_event_loop()
     factory: Any = vars(asyncio)["eager_task_factory"]
@@ -46,6 +56,7 @@ LOOPS = pytest.mark.parametrize(
     [
         plain,
         debug,
+        uvloop,
         pytest.param(
             eager,
             marks=pytest.mark.skipif(
@@ -97,7 +108,7 @@ def serve(echo: Echo) -> Server:
     return echo.server
 
 
-def run(loop: Callable[[], Loop], program: Coroutine[Any, Any, None]) -> None:
+def run(loop: Callable[[], Loop], program: Coroutine[Any, Any, object]) -> None:
     async def patient() -> None:
         async with asyncio.timeout(PATIENCE):
             await program
@@ -180,13 +191,93 @@ def test_a_handler_may_close_its_server_in_its_first_step(
 
 
 @LOOPS
-def test_a_handler_that_ends_the_program_answers_first(
+@pytest.mark.parametrize("size", [2, 100_000])
+def test_answers_arrive_from_a_server_that_closes_before_it_has_read_all(
+    loop: Callable[[], Loop], size: int
+) -> None:
+    """uvloop tells of such an end once, whatever is left to receive."""
+    ours, theirs = socket.socketpair()
+    body = Response(payload=BytesValue(value=bytes(size)).SerializeToString())
+    answers = [
+        bytes(Frame(stream_id, RESPONSE, 0, body.SerializeToString()))
+        for stream_id in (1, 3)
+    ]
+
+    async def program() -> None:
+        async with Client(ours) as client:
+            calls = [
+                asyncio.ensure_future(client.call(ECHO["Echo"], HI)) for _ in range(3)
+            ]
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            for answer in answers:
+                theirs.sendall(answer)
+            theirs.close()
+            answered = await asyncio.gather(*calls, return_exceptions=True)
+            assert [len(it.value) for it in answered[:2]] == [size, size]
+            assert isinstance(answered[2], Closed)
+            assert left_of_session(client._session) == {}
+
+    run(loop, program())
+
+
+@LOOPS
+def test_a_client_that_closes_before_it_has_read_its_answers_is_noticed(
     loop: Callable[[], Loop],
 ) -> None:
     ours, theirs = socket.socketpair()
 
     async def program() -> None:
-        serve(Echo()).serve_connection(theirs)
+        echo = Echo()
+        server = serve(echo)
+        connection = server.serve_connection(theirs)
+        ours.sendall(bytes(request(1, "Echo", HI)))
+        while not server.counters.bytes_sent:
+            await asyncio.sleep(0)
+        ours.sendall(bytes(request(3, "Echo", BytesValue(value=b"wait"))))
+        ours.close()
+        await connection.wait_closed()
+        assert server.counters.calls == 2
+        assert left_of_serving(server._serving) == {}
+
+    run(loop, program())
+
+
+@LOOPS
+def test_a_signal_ends_a_server_and_other_threads_cannot_wait_for_one(
+    loop: Callable[[], Loop],
+) -> None:
+    async def program() -> None:
+        server = serve(Echo())
+        async with connected(server) as client:
+            assert await client.call(ECHO["Echo"], HI) == HI
+            serving = asyncio.ensure_future(server.serve_until_signal())
+            await asyncio.sleep(0)
+            os.kill(os.getpid(), signal.SIGTERM)
+            assert await serving
+        with pytest.raises(RuntimeError, match="main thread"):
+            await asyncio.to_thread(run, loop, serve(Echo()).serve_until_signal())
+
+    before = [signal.getsignal(it) for it in (signal.SIGTERM, signal.SIGINT)]
+    run(loop, program())
+    assert before == [signal.getsignal(it) for it in (signal.SIGTERM, signal.SIGINT)]
+
+
+@LOOPS
+@pytest.mark.parametrize("kind", ["plain", "coroutine"])
+def test_a_handler_that_ends_the_program_answers_first(
+    loop: Callable[[], Loop], kind: str
+) -> None:
+    ours, theirs = socket.socketpair()
+
+    def leave(request: BytesValue, context: CallContext) -> BytesValue:
+        raise SystemExit
+
+    async def program() -> None:
+        echo = Echo()
+        if kind == "plain":
+            echo.echo = leave  # type: ignore[assignment, method-assign]
+        serve(echo).serve_connection(theirs)
         await asyncio.Event().wait()
 
     with ours, theirs:
