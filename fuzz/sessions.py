@@ -11,11 +11,17 @@ import asyncio
 import contextlib
 import enum
 import socket
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, Final
 
 from google.protobuf.wrappers_pb2 import BytesValue, UInt64Value
 
-from tests.helpers.leaks import left_of_serving, left_of_session
+from tests.helpers.leaks import (
+    left_of_serving,
+    left_of_session,
+    left_of_sync_session,
+)
 from tests.helpers.peer import ECHO
 from ttrpc.aio.client import Client
 from ttrpc.aio.server import Server
@@ -24,8 +30,11 @@ from ttrpc.call_context import CallContext
 from ttrpc.errors import TtrpcError
 from ttrpc.limits import Limits
 from ttrpc.service import Service
+from ttrpc.sync.client import Client as SyncClient
 
 PATIENCE: Final = 10.0
+SHORT: Final = 0.001
+"""Seconds that a blocking client waits for an answer that may never come."""
 LIMITS: Final = Limits(
     message=80 << 10,
     calls_per_connection=8,
@@ -170,7 +179,61 @@ async def call(session: bytes, turns: int, we_close: bool) -> None:
     inside = client._session
     assert ours.fileno() == -1
     assert left_of_session(inside) == {}
+    assert client.counters.calls == sum(client.counters.calls_ended.values())
     assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+def _steps(client: SyncClient) -> Iterator[Callable[[], object]]:
+    """Give what a program does with a blocking client, each when its turn has come."""
+    echo = partial(client.call, ECHO["Echo"], HI)
+    streams: list[tuple[str, Any]] = []
+
+    def opens(name: str) -> None:
+        request = UInt64Value(value=1) if name == "Download" else None
+        streams.append((name, client.open_stream(ECHO[name], request)))
+
+    yield echo
+    for name in ("EchoStream", "Upload", "Download", "EchoStream"):
+        yield partial(opens, name)
+    # Receives for the streams too.
+    yield echo
+    for name, stream in streams:
+        if name != "Download":
+            yield partial(stream.send, HI)
+        yield stream.recv
+    if streams:
+        yield streams.pop()[1].close
+    for name, stream in streams:
+        yield stream.response if name == "Upload" else partial(list, stream)
+    yield echo
+
+
+def call_blocking(session: bytes, turns: int, we_close: bool) -> None:
+    """Answer a blocking client with `session` in pieces, one before each step, end.
+
+    With no `turns`, all of it is there before the first step.
+    """
+    ours, theirs = socket.socketpair()
+    theirs.setblocking(False)
+    client = SyncClient(ours, timeout=SHORT, limits=LIMITS)
+    size = len(session) // (turns + 1) + 1
+    with theirs:
+        for number, step in enumerate(_steps(client)):
+            with contextlib.suppress(BlockingIOError):
+                theirs.send(session[number * size : (number + 1) * size])
+            with contextlib.suppress(TtrpcError):
+                step()
+            if number == turns and not we_close:
+                theirs.close()
+                break
+    if we_close:
+        client.close()
+    while client.closed is None:
+        with contextlib.suppress(TtrpcError):
+            client.call(ECHO["Echo"], HI)
+    assert ours.fileno() == -1
+    assert left_of_sync_session(client._session) == {}
+    assert client.counters.calls == sum(client.counters.calls_ended.values())
 
 
 def check_serving(data: bytes, piece: int) -> None:
@@ -181,6 +244,7 @@ def check_serving(data: bytes, piece: int) -> None:
 
 
 def check_calling(data: bytes, piece: int) -> None:
-    """The same for a client."""
+    """The same for a client with asyncio, and for one without."""
     turns, we_close = divmod(piece, 2)
     asyncio.run(call(data, turns % 16, bool(we_close)))
+    call_blocking(data, turns % 16, bool(we_close))

@@ -8,7 +8,7 @@ import asyncio
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fuzz.sessions import Ending, call, serve
+from fuzz.sessions import Ending, call, call_blocking, serve
 from tests.ttrpc.conformance.test_properties import sessions
 
 
@@ -26,3 +26,11 @@ def test_nothing_is_left_of_a_clients_connection(
     session: bytes, turns: int, we_close: bool
 ) -> None:
     asyncio.run(call(session, turns, we_close))
+
+
+@settings(max_examples=60)
+@given(sessions, st.integers(0, 15), st.booleans())
+def test_nothing_is_left_of_a_blocking_clients_connection(
+    session: bytes, turns: int, we_close: bool
+) -> None:
+    call_blocking(session, turns, we_close)
