@@ -31,6 +31,9 @@ INT32_MIN, INT32_MAX = -(2**31), 2**31 - 1
 DISPLAY_LIMIT = 1024
 """Characters of a peer's text that are shown; a message may hold 4 MiB."""
 
+EXITS = (KeyboardInterrupt, SystemExit)
+"""Errors that end the program, wherever they were raised; all others end a call."""
+
 MessageT = TypeVar("MessageT", bound=Message)
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ttrpc.bound_service import is_coroutine
+from ttrpc.errors import EXITS
 
 Hook = Callable[..., object]
 
@@ -22,12 +23,17 @@ def check_hooks(**hooks: Hook | None) -> None:
 
 
 def call_hook(name: str, hook: Hook | None, *arguments: object) -> None:
-    """Call a function if there is one. Its errors are logged: no call is at fault."""
+    """Call a function if there is one. Its errors are logged: no call is at fault.
+
+    KeyboardInterrupt and SystemExit are raised.
+    """
     if hook is None:
         return
     try:
         hook(*arguments)
-    except Exception:
+    except EXITS:
+        raise
+    except BaseException:
         # Here, because scripts load no logging otherwise.
         import logging
 

@@ -19,6 +19,8 @@ import logging
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol, TypeVar
 
+from ttrpc.errors import EXITS
+
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
@@ -55,9 +57,17 @@ def watched(parse: Callable[[Any], T], watcher: StreamWatcher) -> Callable[[Any]
 
 
 def tell_end(watchers: Iterable[StreamWatcher], error: BaseException | None) -> None:
-    """Tell the watchers of a stream that it has ended."""
+    """Tell the watchers of a stream that it has ended.
+
+    KeyboardInterrupt and SystemExit are raised, once all have been told.
+    """
+    ends: BaseException | None = None
     for watcher in watchers:
         try:
             watcher.stream_ended(error)
-        except Exception:
+        except EXITS as exc:
+            ends = exc
+        except BaseException:
             log.exception("watcher of a stream failed")
+    if ends is not None:
+        raise ends

@@ -14,8 +14,9 @@ def test_a_hook_is_called_with_its_arguments() -> None:
 
 
 def test_an_error_of_a_hook_is_logged(caplog: pytest.LogCaptureFixture) -> None:
-    call_hook("first", lambda: 1 / 0)
-    assert caplog.messages == ["first hook failed"]
+    for raises in ("1 / 0", "raise GeneratorExit", "raise BaseException"):
+        call_hook("first", exec, raises)
+    assert caplog.messages == ["first hook failed"] * 3
     with pytest.raises(KeyboardInterrupt):
         call_hook("second", lambda: exec("raise KeyboardInterrupt"))
 

@@ -87,10 +87,12 @@ class ByteSender:
         except Exception as exc:
             self.error = exc
             self._loop.call_soon(self._sent)
-        except asyncio.CancelledError:
-            # No one knows how much was sent, so nothing may follow.
-            self.error = ConnectionAbortedError("cancelled while bytes were sent")
-            self._loop.call_soon(self._sent)
+        except BaseException as exc:
+            if not self._loop.is_closed():  # Else Python closes the coroutine.
+                # No one knows how much was sent, so nothing may follow.
+                cause = type(exc).__name__
+                self.error = ConnectionAbortedError(f"sending ended by {cause}")
+                self._loop.call_soon(self._sent)
             raise
 
     def _ended(self, task: asyncio.Task[None]) -> None:

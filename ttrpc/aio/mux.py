@@ -56,6 +56,7 @@ class Mux:
         if isinstance(trunk, socket.socket):
             trunk.setblocking(False)
             trunk = SocketStream(trunk)
+        self._loop = asyncio.get_running_loop()
         self._trunk = trunk
         self._connections: dict[int, MuxConnection] = {}
         self._room: asyncio.Future[None] | None = None
@@ -63,7 +64,7 @@ class Mux:
         self._sender = ByteSender(
             trunk.send, sent=self._after_send, finished=self._end_trunk
         )
-        self._receiving = asyncio.get_running_loop().create_task(self._receive())
+        self._receiving = self._loop.create_task(self._receive())
         self._is_closed = False
 
     @classmethod
@@ -112,7 +113,7 @@ class Mux:
     async def _send(self, number: int, data: bytes) -> None:
         while self._sender.error is None and self._sender.size >= BUFFER_SIZE:
             if self._room is None:
-                self._room = asyncio.get_running_loop().create_future()
+                self._room = self._loop.create_future()
             # Others may wait for it too.
             await asyncio.shield(self._room)
         if self._sender.error is not None:
@@ -130,6 +131,11 @@ class Mux:
             await self._carry()
         except Exception as exc:
             self._end_all(exc)
+        except BaseException as exc:
+            if not self._loop.is_closed():  # Else Python closes the coroutine.
+                cause = type(exc).__name__
+                self._end_all(ConnectionAbortedError(f"receiving ended by {cause}"))
+            raise
         else:
             self._end_all(None)
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from ttrpc.call_context import CallContext
 from ttrpc.codes import Code
-from ttrpc.errors import StatusError
+from ttrpc.errors import EXITS, StatusError
 
 log = logging.getLogger(__name__)
 
@@ -18,19 +18,23 @@ def outcome_of(
     error: BaseException,
     context: CallContext,
     status_of: Callable[[BaseException], StatusError],
+    end_program: Callable[[BaseException], object],
 ) -> StatusError:
     """Return the status of a call; log an error that is the handler's fault.
 
     `status_of` is the server's mapping. Whatever it returns or raises, the status is
     one that can be sent, and never OK: a mapping that fails leaves UNKNOWN with the
-    name of the error.
+    name of the error. `end_program` is called with an error of the mapping that is to
+    end the program after the call has been answered, unless `error` does so.
     """
     if isinstance(error, asyncio.CancelledError):
         return StatusError(Code.CANCELLED, "context canceled")
     try:
         status = _checked(status_of(error))
-    except (Exception, asyncio.CancelledError, GeneratorExit):
+    except BaseException as exc:
         log.exception("status_of failed")
+        if isinstance(exc, EXITS) and not isinstance(error, EXITS):
+            end_program(exc)
         status = StatusError(Code.UNKNOWN, type(error).__name__)
     if status.code in (Code.UNKNOWN, Code.INTERNAL) and not isinstance(
         error, StatusError

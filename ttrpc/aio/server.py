@@ -27,7 +27,7 @@ from ttrpc.call_context import Peer
 from ttrpc.call_counts import CallCounts
 from ttrpc.counters import Counters
 from ttrpc.deadline import checked_period
-from ttrpc.errors import Closed, ServerClosed, StatusError
+from ttrpc.errors import EXITS, Closed, ServerClosed, StatusError
 from ttrpc.hook import call_hook, check_hooks
 from ttrpc.interceptor import Interceptor
 from ttrpc.limits import Limits
@@ -251,7 +251,10 @@ class Server:
             refusal = self._refusal(peer)
         except OSError as exc:
             refusal = f"closed by the peer: {exc}"
-        except Exception:
+        except EXITS:
+            sock.close()
+            raise
+        except BaseException:
             log.exception("authorize callback failed, connection refused")
             refusal = "not authorized"
         peer = peer or Peer("")

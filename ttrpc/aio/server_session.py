@@ -28,7 +28,7 @@ from ttrpc.aio.transport import Transport
 from ttrpc.call_context import CallContext, Peer
 from ttrpc.codes import Code
 from ttrpc.deadline import Deadline
-from ttrpc.errors import Closed, StatusError, StreamFull
+from ttrpc.errors import EXITS, Closed, StatusError, StreamFull
 from ttrpc.frame import Payload
 from ttrpc.metadata import Pairs
 from ttrpc.routes import Route, awaited
@@ -43,8 +43,6 @@ LINGER: Final = 0.05
 """Seconds to wait between the last response and closing. Go's client may report the
 close instead of a response that arrived with it."""
 
-EXITS: Final = (KeyboardInterrupt, SystemExit)
-"""Errors of a handler that end the program; all others end the call."""
 UNREAD: Final = StatusError(Code.RESOURCE_EXHAUSTED, "too many answers left unread")
 
 
@@ -149,9 +147,8 @@ class ServerSession:
             is_plain = type(response) is route.response_type
             answer = response.SerializeToString() if is_plain else b""
         except BaseException as exc:
-            if isinstance(exc, EXITS):
-                raise
             connection.send_error(stream_id, self._to_status(exc, context))
+            self._raise_exit(exc)
             return
         if is_plain:
             connection.send_response(stream_id, answer)
@@ -264,7 +261,10 @@ class ServerSession:
         call.answered = True
         if not stream.is_closed:
             self._end_stream(stream, context, answer, error)
-        handle.close(error)
+        try:
+            handle.close(error)
+        except EXITS as exc:
+            error = exc  # Of a watcher.
         self.transport.wake()
         self._calls.end(call)
         self._raise_exit(error)
@@ -286,10 +286,21 @@ class ServerSession:
         self._cork.flush_soon()
 
     def _raise_exit(self, error: BaseException | None) -> None:
-        """Let an error end the program, after the caller has been answered."""
+        """Let an error end the program if it is one that does."""
         if isinstance(error, EXITS):
-            self._cork.flush()
-            raise error
+            self._end_program(error)
+
+    def _end_program(self, error: BaseException) -> None:
+        """Raise an error from the loop, where it ends the program.
+
+        Not here: the caller has no answer yet, and frames behind the call's own may
+        wait, for which the connection would have to be closed.
+        """
+        self._loop.call_soon(self._flush_and_raise, error)
+
+    def _flush_and_raise(self, error: BaseException) -> None:
+        self._cork.flush()
+        raise error
 
     def _refusal(self) -> StatusError:
         """Return the error of a call that is refused: closing, or a past deadline."""
@@ -298,7 +309,7 @@ class ServerSession:
         return DEADLINE_PASSED
 
     def _to_status(self, error: BaseException, context: CallContext) -> StatusError:
-        return outcome_of(error, context, self._serving.status_of)
+        return outcome_of(error, context, self._serving.status_of, self._end_program)
 
     # The end.
 

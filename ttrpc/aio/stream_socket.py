@@ -31,7 +31,7 @@ class StreamSocket:
         """The error of `receive`."""
         self._wanted: asyncio.Future[None] | None = None
         """What the receiving task waits for before it receives more."""
-        self._on_readable: Callable[[], None] | None = None
+        self._on_readable: Callable[[], object] | None = None
         self._on_writable: Callable[[], None] | None = None
         self._sender = ByteSender(
             stream.send, sent=self._after_send, finished=self._end_stream
@@ -79,7 +79,7 @@ class StreamSocket:
 
     # The loop.
 
-    def add_reader(self, fd: int, callback: Callable[[], None]) -> None:
+    def add_reader(self, fd: int, callback: Callable[[], object]) -> None:
         self._on_readable = callback
         self._notify_reader()
 
@@ -106,8 +106,10 @@ class StreamSocket:
             self._has_ended = True
         except Exception as exc:
             self._error = _os_error(exc)
-        except asyncio.CancelledError:
-            self._error = ConnectionAbortedError("receiving was cancelled")
+        except BaseException as exc:
+            if not self._loop.is_closed():  # Else Python closes the coroutine.
+                cause = type(exc).__name__
+                self._error = ConnectionAbortedError(f"receiving ended by {cause}")
             raise
         finally:
             self._notify_reader()
