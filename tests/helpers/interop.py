@@ -25,7 +25,7 @@ import pytest
 
 ROOT: Final = Path(__file__).parents[2]
 SOURCES: Final = ROOT / "tests" / "interop"
-PROGRAMS: Final = ("peer", "bench", "check", "agent")
+PROGRAMS: Final = ("peer", "bench", "check", "agent", "health")
 PLUGINS: Final = (
     "google.golang.org/protobuf/cmd/protoc-gen-go",
     "github.com/containerd/ttrpc/cmd/protoc-gen-go-ttrpc",
@@ -37,6 +37,7 @@ PACKAGES: Final = {
     "kata_protos/health.proto": "agentpb",
     "kata_protos/types.proto": "typespb",
     "bench/ttrpc/peer.proto": "peerpb",
+    "tests/interop/health.proto": "healthpb",
 }
 """Which Go package is generated from which file."""
 
@@ -95,8 +96,15 @@ def go_peer(
     programs: Path, address: str, *arguments: str
 ) -> Iterator[subprocess.Popen[str]]:
     """Run the Go server on a unix socket's path or `@name` while the block runs."""
+    with go_server([programs / "peer", "-addr", address, *arguments]) as peer:
+        yield peer
+
+
+@contextmanager
+def go_server(command: list[Path | str]) -> Iterator[subprocess.Popen[str]]:
+    """Run a program that prints "ready" when it serves while the block runs."""
     peer = subprocess.Popen(
-        [programs / "peer", "-addr", address, *arguments],
+        command,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -107,7 +115,7 @@ def go_peer(
             assert peer.stdout is not None
             if peer.stdout.readline() != "ready\n":
                 _, errors = peer.communicate(timeout=10)
-                raise RuntimeError(f"Go peer on {address}: {errors}")
+                raise RuntimeError(f"{command}: {errors}")
             yield peer
         finally:
             peer.kill()
