@@ -47,7 +47,6 @@ class Transport:
     __slots__ = (
         "_backlog",
         "_decoder",
-        "_drained",
         "_ended",
         "_events",
         "_holds_back",
@@ -58,6 +57,7 @@ class Transport:
         "_room",
         "_sock",
         "_unread",
+        "_waiting",
         "closed",
         "cork",
         "frames",
@@ -102,7 +102,8 @@ class Transport:
         self._backlog: Iterator[ReceivedFrame] | None = None
         """Received frames that wait until reading goes on; None while it does."""
         self.cork = Cork(outbox, self._write)
-        self._drained: asyncio.Future[None] | None = None
+        self._waiting: dict[asyncio.Future[None], None] = {}
+        """What the tasks in `drain` wait for, in their order."""
         self._ended: asyncio.Future[None] | None = None
         """What `wait_closed` waits for; made on first use."""
         self.received = self.sent = 0
@@ -204,17 +205,27 @@ class Transport:
             if not self.cork.is_blocked:
                 self._write()
                 continue
-            if self._drained is None:
-                self._drained = self._loop.create_future()
-            await asyncio.shield(self._drained)
+            room = self._loop.create_future()
+            self._waiting[room] = None
+            try:
+                await room
+            finally:
+                self._waiting.pop(room, None)
         if self.closed is not None:
             raise Closed(str(self.closed))
 
     def wake(self) -> None:
         """Make the tasks in `drain` check their condition again."""
-        if self._drained is not None:
-            self._drained.set_result(None)
-            self._drained = None
+        for room in self._waiting:
+            if not room.done():
+                room.set_result(None)
+
+    def _wake_first(self) -> None:
+        """Make the task go on that has waited longest."""
+        for room in self._waiting:
+            if not room.done():
+                room.set_result(None)
+                break
 
     @property
     def is_flushed(self) -> bool:
@@ -276,7 +287,11 @@ class Transport:
         self._room = FLUSH_SIZE
         self._unread.resize(self._outbox.size)
         if not self.is_full:
-            self.wake()
+            if self._outbox.size:
+                # Its message may fill the outbox, so the others need not look yet.
+                self._wake_first()
+            else:
+                self.wake()
             if self._backlog is not None:
                 self._resume_reading()
         if self.on_empty is not None and not self._outbox.size:

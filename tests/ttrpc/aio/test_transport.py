@@ -4,6 +4,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Iterator
+from typing import Any, cast
 
 import pytest
 
@@ -110,3 +111,69 @@ async def test_a_failed_write_ends_the_connection(
         while not receiver.told:
             await asyncio.sleep(0)
     assert "send failed" in str(receiver.told[0])
+
+
+class Looks:
+    """In place of a stream: counts how often `drain` looks whether it has ended."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    @property
+    def is_closed(self) -> bool:
+        self.count += 1
+        return False
+
+
+async def test_senders_do_not_all_wake_for_room_that_one_of_them_takes(
+    pair: tuple[socket.socket, socket.socket],
+) -> None:
+    """Else a slow peer with 20,000 streams has as many tasks run at each write."""
+    receiver = Receiver(pair[0], unread=Share(Quota(8 << 20), 8 << 20))
+    transport, outbox = receiver.transport, receiver.outbox
+    message = bytes(1 << 20)
+    for _ in range(2):
+        outbox.put_message(1, message)
+    transport.cork.flush()
+    assert transport.cork.is_blocked
+    stream = Looks()
+    sent: list[int] = []
+
+    async def send(number: int) -> None:
+        await transport.drain(cast(Any, stream))
+        outbox.put_message(number, message)
+        transport.cork.flush_soon()
+        sent.append(number)
+
+    numbers = list(range(3, 203, 2))
+    loop = asyncio.get_running_loop()
+    pair[1].setblocking(False)
+    async with asyncio.timeout(PATIENCE), asyncio.TaskGroup() as senders:
+        for number in numbers:
+            senders.create_task(send(number))
+        while len(sent) < len(numbers):
+            await loop.sock_recv(pair[1], 1 << 20)
+    assert sent == numbers
+    # Each looks before it waits, and once or twice when it is woken.
+    assert stream.count <= 3 * len(numbers)
+    transport.close("the test is over")
+
+
+async def test_a_sender_that_is_cancelled_leaves_its_room_to_the_next(
+    pair: tuple[socket.socket, socket.socket],
+) -> None:
+    receiver = Receiver(pair[0], unread=Share(Quota(1 << 20), 1 << 20))
+    transport, outbox = receiver.transport, receiver.outbox
+    outbox.put_message(1, bytes(1 << 20))
+    transport.cork.flush()
+    first, second = (asyncio.ensure_future(transport.drain()) for _ in range(2))
+    await asyncio.sleep(0)
+    first.cancel()
+    loop = asyncio.get_running_loop()
+    pair[1].setblocking(False)
+    async with asyncio.timeout(PATIENCE):
+        while not second.done():
+            await loop.sock_recv(pair[1], 1 << 20)
+    assert first.cancelled()
+    await second
+    transport.close("the test is over")
