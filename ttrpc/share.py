@@ -14,8 +14,9 @@ from typing import Final
 
 from ttrpc.quota import Quota
 
-FREE: Final = 4096
-"""Bytes of one call or stream that are not counted: its own objects take as many."""
+FREE: Final = 4096 + 256
+"""Bytes of one call or stream that are not counted, because its own objects take as
+many: one message with 4 KiB of data."""
 OVERHEAD: Final = 64
 """Bytes that a message or a pair of metadata counts for besides its own bytes, since
 an empty one takes memory too."""

@@ -5,6 +5,7 @@ import asyncio
 
 import pytest
 import pytest_asyncio
+from google.protobuf.wrappers_pb2 import BytesValue
 
 from ttrpc.aio.inbox import Inbox
 from ttrpc.errors import StreamClosed
@@ -138,3 +139,11 @@ async def test_a_little_is_taken_when_nothing_is_left_to_share() -> None:
     inbox = Inbox(LIMIT, share, asyncio.get_running_loop().call_soon)
     assert inbox.put(bytes(FREE - OVERHEAD))
     assert not inbox.put(b"")
+
+
+async def test_one_message_with_a_page_of_data_takes_nothing_of_the_share(
+    inbox: Inbox, share: Share
+) -> None:
+    """Else each message of a stream with buffers of 4 KiB borrows and gives back."""
+    assert inbox.put(BytesValue(value=bytes(4096)).SerializeToString())
+    assert share.size == 0
