@@ -113,14 +113,16 @@ class Inbox:
 
         Raises the error that ended the inbox.
         """
-        if self.ended:
-            self.release()
+        if not self.ended:
+            return False
+        self.release()
         self.check()
-        return self.ended
+        return True
 
     def more(self) -> Wakeup:
         """Return the wake-up to await while there are no messages."""
-        self.release()
+        if self._borrowed:
+            self.release()
         self._is_awaited = True
         return self._wakeup
 

@@ -30,6 +30,7 @@ class Wakeup:
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
+        """Part of the protocol, in place of `get_loop`, whose call takes longer."""
         self._proceed: Callable[[Wakeup], object] | None = None
         self._context: Context | None = None
         self._cancelled: asyncio.CancelledError | None = None
@@ -53,9 +54,6 @@ class Wakeup:
         yield self
 
     # The methods that the task calls.
-
-    def get_loop(self) -> asyncio.AbstractEventLoop:
-        return self._loop
 
     def add_done_callback(
         self, proceed: Callable[[Wakeup], object], *, context: Context

@@ -118,4 +118,10 @@ async def test_the_task_keeps_its_context() -> None:
 
 
 async def test_it_belongs_to_the_loop_it_was_made_in() -> None:
-    assert Wakeup().get_loop() is asyncio.get_running_loop()
+    wakeup = Wakeup()
+
+    async def wait() -> None:
+        await wakeup
+
+    with pytest.raises(RuntimeError, match="attached to a different loop"):
+        await asyncio.to_thread(asyncio.run, wait())
