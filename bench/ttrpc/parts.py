@@ -25,6 +25,7 @@ from bench.ttrpc.peers import (
     GO,
     GRPC_AIO,
     GRPCLIB,
+    LEAST,
     LOOP,
     OURS,
     PEERS,
@@ -107,7 +108,7 @@ def shares_text(directory: Path, measure: Measure, sides: Sequence[str]) -> str:
 
 
 def bare_text(directory: Path, measure: Measure, sides: Sequence[str]) -> str:
-    """Servers in Python that only return the bytes, and ours, under the Go client."""
+    """Servers in Python that do next to nothing, and ours, under the Go client."""
     cells = [Cell("bidi", size, in_flight) for size, in_flight in BARE_LOADS]
     with servers(directory, sides) as addresses:
         rows = measure(cells, _loaded_by_go(addresses), sides)
@@ -155,7 +156,7 @@ PARTS: Final = {
     ),
     "bare": Part(
         "Server: what Python costs, Go client",
-        (FLOOR, LOOP, CALLBACK, OURS),
+        (FLOOR, LOOP, CALLBACK, LEAST, OURS),
         bare_text,
         also=(GO,),
     ),

@@ -23,6 +23,7 @@ PEERS: Final = (GO, OURS)
 FLOOR, RUST = "floor", "ttrpc-rust"
 GRPC_AIO, GRPCLIB = "grpc.aio", "grpclib"
 LOOP, CALLBACK = "recv loop", "asyncio callback"
+LEAST = "least server"
 
 PROGRAMS: Final = {GO: ("go",), RUST: ("cargo", "gcc"), FLOOR: ("gcc",)}
 """What builds a peer. rustc links with gcc."""
@@ -98,6 +99,8 @@ def server(name: str, address: str) -> Iterator[subprocess.Popen[str]]:
     elif name in BARE_WAYS:
         way = BARE_WAYS[name]
         running = ready(name, module_command("bench.ttrpc.bare", way, address))
+    elif name == LEAST:
+        running = ready(name, module_command("bench.ttrpc.least", address))
     else:
         module = f"bench.ttrpc.grpc.{GRPC_MODULES[name]}_server"
         running = ready(name, module_command(module, address))

@@ -19,6 +19,7 @@ from bench.ttrpc.peers import (
     FLOOR,
     GRPC_AIO,
     GRPCLIB,
+    LEAST,
     LOOP,
     OURS,
     RUST,
@@ -93,7 +94,7 @@ async def test_download(caller: Client) -> None:
         assert got == [BytesValue(value=bytes(size))] * 3
 
 
-@pytest.mark.parametrize("name", [LOOP, CALLBACK])
+@pytest.mark.parametrize("name", [LOOP, CALLBACK, LEAST])
 @pytest.mark.parametrize("in_flight", [1, 8])
 def test_a_bare_server_echoes_streams(
     name: str, in_flight: int, tmp_path: Path
