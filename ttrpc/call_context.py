@@ -54,7 +54,6 @@ class CallContext:
         self,
         method: Method[Any, Any],
         stream_id: int = 0,
-        *,
         deadline: Deadline | None = None,
         peer: Peer | None = None,
         metadata: Iterable[tuple[str, str]] = (),
