@@ -17,7 +17,7 @@ import pytest
 
 from kata_host.guest.local_guest import LocalGuest
 from tests.conformance.conftest import ADDRESS
-from tests.helpers.captured import SESSIONS
+from tests.helpers.captured import LONGEST_PAUSE, SESSIONS, hastened
 from tests.helpers.namespace import require_root
 from tests.helpers.oci_runtimes import RUNTIMES, local_guest_with, session_for
 from tests.helpers.source_tree import ROOT
@@ -51,7 +51,8 @@ def without_oom(lines: Sequence[str]) -> Iterator[str]:
 
 def played(session: Path, guest: LocalGuest) -> str:
     """Play a session; return nothing, or the differences that matter."""
-    command = [sys.executable, "-m", "ttrpc", "replay", "--gap=0.1", "--patience=60"]
+    command = [sys.executable, "-m", "ttrpc", "replay", "--patience=60"]
+    command += [f"--gap={LONGEST_PAUSE}"]
     with guest:
         done = subprocess.run(
             [*command, f"--api={API}", str(session), guest.address],
@@ -90,7 +91,8 @@ def test_the_captured_sessions_replay(
         for session in SESSIONS:
             scratch = tmp_path / session.stem
             scratch.mkdir()
-            lines = session_for(runtime, session.read_text()).splitlines()
+            text = hastened(session.read_text(), pause=0.1)
+            lines = session_for(runtime, text).splitlines()
             if not limited:
                 lines = [*without_oom(lines)]
             session = scratch / session.name

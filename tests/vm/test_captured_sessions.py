@@ -22,7 +22,7 @@ from kata_host.guest.image.store import Image
 from kata_host.guest.vm_guest import VmGuest
 from kata_host.recording.surroundings import ROOTFS_VARIABLE
 from tests.helpers import vm
-from tests.helpers.captured import commands, joined_sessions
+from tests.helpers.captured import LONGEST_PAUSE, commands, hastened, joined_sessions
 from tests.helpers.source_tree import ROOT
 
 pytestmark = [pytest.mark.vm, pytest.mark.slow]
@@ -68,10 +68,10 @@ def test_all_captured_sessions_replay(
     guests: dict[str, VmGuest], tmp_path: Path
 ) -> None:
     session = tmp_path / "sessions.jsonl"
-    session.write_text(joined_sessions())
+    session.write_text(hastened(joined_sessions(), pause=0.05))
     rootfs = make_small_busybox(tmp_path / "rootfs")
-    command = [sys.executable, "-m", "ttrpc", "replay", "--gap=0.05", "--patience=60"]
-    command += ["--api=kata_host.recording.api:API"]
+    command = [sys.executable, "-m", "ttrpc", "replay", "--patience=60"]
+    command += [f"--gap={LONGEST_PAUSE}", "--api=kata_host.recording.api:API"]
     with contextlib.ExitStack() as stack:
         replays = {
             version: stack.enter_context(
