@@ -27,6 +27,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 
 from kata_host.forwarder.received_batch import OTLP, ReceivedBatch
 from kata_host.forwarder.sink import TAKEN, BatchResponse
+from kata_host.log_limit import LogLimit
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +45,7 @@ class JsonLines:
         """Open `path` to append to it. Raises `OSError`."""
         self._path = path
         self._max_size = max_size
+        self._warnings = LogLimit(log)
         # For its owner alone: names of containers and errors are in spans.
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
         # The open of a fifo would wait for a reader.
@@ -68,14 +70,14 @@ class JsonLines:
         data = line.encode() + b"\n"
         size = os.fstat(self._fd).st_size
         if size + len(data) > self._max_size:
-            log.warning(
+            self._warnings.warning(
                 "file %s: batch refused, limit is %d bytes", self._path, self._max_size
             )
             return BatchResponse(507)
         try:
             self._append(data)
         except OSError as error:
-            log.error("file %s: %s", self._path, error.strerror)
+            self._warnings.warning("file %s: %s", self._path, error.strerror)
             # No part of a line stays, because the guest keeps the batch.
             with contextlib.suppress(OSError):
                 os.ftruncate(self._fd, size)

@@ -42,7 +42,8 @@ class Relay:
                 message = await self._post(batch)
         except (OSError, TimeoutError, HttpError) as error:
             if not self._is_away:
-                log.warning("collector %s: %s", self._address, error or "no response")
+                reason = str(error) or "no response"
+                log.warning("collector %s: %s", self._address, reason)
             self._is_away = True
             return TRY_AGAIN
         if self._is_away:

@@ -7,6 +7,7 @@ import logging
 
 from kata_host.forwarder.received_batch import ReceivedBatch
 from kata_host.forwarder.sink import BatchResponse, Sink
+from kata_host.log_limit import LogLimit
 
 log = logging.getLogger(__name__)
 
@@ -21,11 +22,14 @@ class Tee:
     def __init__(self, collector: Sink, file: Sink) -> None:
         self._collector = collector
         self._file = file
+        self._warnings = LogLimit(log)
 
     async def take(self, batch: ReceivedBatch) -> BatchResponse:
         response = await self._collector.take(batch)
         if response.is_success:
             copy = await self._file.take(batch)
             if not copy.is_success:
-                log.warning("batch not written to the file: status %d", copy.status)
+                self._warnings.warning(
+                    "batch not written to the file: status %d", copy.status
+                )
         return response

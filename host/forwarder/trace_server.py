@@ -20,6 +20,7 @@ from typing import Final, Self
 from kata_host.forwarder.listen import TraceListener
 from kata_host.forwarder.received_batch import FORMATS, ReceivedBatch
 from kata_host.forwarder.sink import TRY_AGAIN, BatchResponse, Sink
+from kata_host.log_limit import LogLimit
 from kata_tracing.http1.message import HttpError, HttpMessage, format_response
 from kata_tracing.http1.message_reader import MessageReader
 
@@ -60,6 +61,7 @@ class TraceServer:
         self._listeners = listeners
         self._sink = sink
         self._limits = limits or TraceServerLimits()
+        self._warnings = LogLimit(log)
         self._connections: Counter[str] = Counter()
         self._accepting: list[asyncio.Task[None]] = []
         self._serving: set[asyncio.Task[None]] = set()
@@ -89,7 +91,9 @@ class TraceServer:
                 connection, address = await loop.sock_accept(listener.socket)
             except OSError as error:
                 # Most likely no descriptor is left; other connections will end.
-                log.warning("%s: cannot accept: %s", listener.name, error)
+                self._warnings.warning(
+                    "%s: cannot accept: %s", listener.name, error, cause=listener.name
+                )
                 await asyncio.sleep(ACCEPT_PAUSE)
                 continue
             guest = listener.name
@@ -107,7 +111,7 @@ class TraceServer:
                 self._connections[guest] > self._limits.guest_connections
                 or self._connections.total() > self._limits.connections
             ):
-                log.warning("%s: too many connections", guest)
+                self._warnings.warning("%s: too many connections", guest, cause=guest)
                 await self._send(connection, TRY_AGAIN, last=True)
                 return
             await self._requests(connection, guest)
@@ -126,7 +130,7 @@ class TraceServer:
                 message = await self._receive(connection, reader)
             except HttpError as error:
                 # The beginning of the next request cannot be found.
-                log.warning("%s: %s", guest, error)
+                self._warnings.warning("%s: %s", guest, error, cause=guest)
                 await self._send(connection, BatchResponse(error.status), last=True)
                 return
             if message is None:

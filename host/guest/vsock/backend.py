@@ -24,6 +24,7 @@ from kata_host.guest.vsock.poller import EDGES, Poller
 from kata_host.guest.vsock.ring import RECEIVE_QUEUE, TRANSMIT_QUEUE, Ring
 from kata_host.guest.vsock.vhost_user import VhostUser
 from kata_host.guest.vsock.vhost_user_message import config_space
+from kata_host.log_limit import LogLimit
 
 RETRY_INTERVAL: Final = 0.01
 """Seconds between two attempts to connect to a listener with a full backlog."""
@@ -46,6 +47,7 @@ class Backend:
         self, vhost: socket.socket, listener: socket.socket, base: Path, guest_cid: int
     ) -> None:
         self._base = base
+        self._warnings = LogLimit(log)
         self._listener = listener
         self._poller = Poller()
         # A half of the descriptors, so that clients always have some.
@@ -136,12 +138,12 @@ class Backend:
         try:
             header = parse_header(b"".join(cut(buffers, 0, HEADER_SIZE)))
         except ValueError as error:
-            log.warning("%s", error)
+            self._warnings.warning("%s", error)
             return
         payload = cut(buffers, HEADER_SIZE, header.length)
         length = sum(map(len, payload))
         if length < header.length:
-            log.warning(
+            self._warnings.warning(
                 "vsock packet: %d bytes of data, the header names %d",
                 length,
                 header.length,
@@ -195,7 +197,7 @@ class Backend:
             client, _ = self._listener.accept()
         except OSError as error:
             # Most likely no descriptor is left; other connections will end.
-            log.warning("clients wait: %s", error)
+            self._warnings.warning("clients wait: %s", error)
             self._poller.unwatch(self._listener.fileno())
             self._accept_at = time.monotonic() + ACCEPT_PAUSE
             return

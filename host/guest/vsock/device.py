@@ -34,6 +34,7 @@ from kata_host.guest.vsock.packet import (
     Shutdown,
 )
 from kata_host.guest.vsock.poller import EDGES, Poller
+from kata_host.log_limit import LogLimit
 
 REPLIES_LIMIT: Final = 1024
 """Packets that wait for the guest; at this many, none of the guest's are taken."""
@@ -68,6 +69,7 @@ class Device:
         clients count by themselves, so that a guest cannot keep clients out.
         """
         self._guest_cid = guest_cid
+        self._warnings = LogLimit(log)
         self._limit = limit
         self._open: set[Endpoint] = set()
         """The guest's connections whose sockets are not closed: all that cost
@@ -169,7 +171,7 @@ class Device:
         try:
             operation = connection.receive(header)
         except Violation as violation:
-            log.warning("%s", violation)
+            self._warnings.warning("%s", violation)
             self._remove(endpoint)
             self._reply(connection, Operation.RST)
             return

@@ -24,8 +24,8 @@ def collector(tmp_path: Path) -> Iterator[FakeCollector]:
         yield it
 
 
-def relay_to(collector: FakeCollector) -> Relay:
-    return Relay(CollectorAddress.parse(f"unix://{collector.path}"), timeout=0.5)
+def relay_to(collector: FakeCollector, *, timeout: float = 60) -> Relay:
+    return Relay(CollectorAddress.parse(f"unix://{collector.path}"), timeout=timeout)
 
 
 async def test_a_batch_arrives_as_it_was(collector: FakeCollector) -> None:
@@ -59,7 +59,7 @@ async def test_the_guest_gets_the_collectors_response(
 )
 async def test_no_response_is_try_again(collector: FakeCollector, said: bytes) -> None:
     collector.answers = [said, OK]
-    relay = relay_to(collector)
+    relay = relay_to(collector, timeout=2)
     assert await relay.take(BATCH) == TRY_AGAIN
     assert (await relay.take(BATCH)).status == 200
 

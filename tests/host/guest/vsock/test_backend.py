@@ -15,6 +15,7 @@ from kata_host.guest.vsock import backend
 from kata_host.guest.vsock.backend import Backend
 from kata_host.guest.vsock.packet import HOST_CID, Header, Operation, Shutdown
 from kata_host.guest.vsock.virtqueue import VirtqueueError
+from kata_host.log_limit import LogLimit
 from tests.helpers.descriptors import used_up
 from tests.helpers.virtio import CID, Driver, Qemu, SharedMemory
 
@@ -180,6 +181,20 @@ def test_packets_that_make_no_sense_are_dropped(running: Running) -> None:
     client.close()
 
 
+def test_a_guest_does_not_flood_the_log(
+    running: Running, caplog: pytest.LogCaptureFixture
+) -> None:
+    ports = (GUEST_PORT, 10240)
+    for _ in range(20):
+        running.driver.send(Header(CID, HOST_CID, *ports, 100, 1, 5, 0, 0, 0), b"few")
+        client, port = running.connect()
+        with client:
+            # A second time, which is none of the protocol.
+            running.send(Operation.RESPONSE, host_port=port)
+            assert running.driver.receive()[0].operation == Operation.RST
+    assert len(caplog.messages) == 2, caplog.messages
+
+
 def test_a_broken_ring_ends_the_backend(running: Running) -> None:
     running.driver.transmitting.offer_head(0xFFFF)
     running.driver.kick()
@@ -195,6 +210,8 @@ def test_without_descriptors_clients_wait_and_the_backend_rests(
     running: Running, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(backend, "ACCEPT_PAUSE", 0.02)
+    every = lambda _, *words: backend.log.warning(*words)  # noqa: E731
+    monkeypatch.setattr(LogLimit, "warning", every)
     client, port = running.connect()
     waiting = socket.socket(socket.AF_UNIX)
     with client, waiting:
