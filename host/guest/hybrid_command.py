@@ -20,6 +20,8 @@ FIRST_HOST_PORT: Final = 1 << 30
 """The number in the first `OK`. Firecracker starts at the same number."""
 CONNECTIONS_LIMIT: Final = 1023
 """Connections at a time; one more is accepted and closed, as Firecracker does."""
+SOCKET_MODE: Final = 0o600
+"""Of the socket's file: whoever may write to it has the guest, and a shell in it."""
 BACKLOG: Final = 128
 """Connections that may wait to be accepted (man 2 listen)."""
 

@@ -15,7 +15,11 @@ import time
 from pathlib import Path
 from typing import Final
 
-from kata_host.guest.hybrid_command import BACKLOG, CONNECTIONS_LIMIT
+from kata_host.guest.hybrid_command import (
+    BACKLOG,
+    CONNECTIONS_LIMIT,
+    SOCKET_MODE,
+)
 from kata_host.guest.hybrid_connection import Connect, HybridConnection
 
 CHUNK: Final = 256 * 1024
@@ -46,6 +50,8 @@ class HybridServer:
         )
         self._epoll = select.epoll()
         try:
+            # The file gets this mode, less the umask (Linux, net/unix/af_unix.c).
+            os.fchmod(self._listener.fileno(), SOCKET_MODE)
             self._listener.bind(os.fspath(path))
             self._listener.listen(BACKLOG)
         except BaseException:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import errno
 import logging
+import os
 import resource
 import socket
 import sys
@@ -16,7 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from kata_host.explain import explain
-from kata_host.guest.hybrid_command import BACKLOG
+from kata_host.guest.hybrid_command import BACKLOG, SOCKET_MODE
 from kata_host.guest.vsock.backend import Backend
 from kata_host.guest.vsock.memory import MemoryFault
 from kata_host.guest.vsock.vhost_user_message import ProtocolError
@@ -29,6 +30,8 @@ FIRST_GUEST_CID: Final = 3
 def _listen(path: Path, backlog: int) -> socket.socket:
     listener = socket.socket(socket.AF_UNIX)
     try:
+        # The file gets this mode, less the umask (Linux, net/unix/af_unix.c).
+        os.fchmod(listener.fileno(), SOCKET_MODE)
         listener.bind(str(path))
         listener.listen(backlog)
     except OSError as error:

@@ -7,6 +7,7 @@ import hashlib
 import os
 import select
 import socket
+import stat
 import threading
 import time
 from collections.abc import Iterator
@@ -23,6 +24,16 @@ PORT = 1024
 
 def _milliseconds(seconds: float | None) -> float | None:
     return None if seconds is None else seconds * 1000
+
+
+def test_the_socket_is_its_users_alone_whatever_the_umask(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        server = HybridServer(tmp_path / "guest.sock", lambda port: socket.socket())
+        assert stat.S_IMODE((tmp_path / "guest.sock").stat().st_mode) == 0o600
+        server.close()
+    finally:
+        os.umask(before)
 
 
 class Running:

@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import os
 import socket
+import stat
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from kata_host.child import child_environment, module_command
+from kata_host.guest.vsock.__main__ import _listen
 from kata_host.guest.vsock.vhost_user_message import Request
 from tests.helpers.virtio import Qemu
 
@@ -34,6 +37,15 @@ def process(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
         assert process.stdout.readline() == "ready\n"
         yield process
         process.kill()
+
+
+def test_its_sockets_are_its_users_alone_whatever_the_umask(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        with _listen(tmp_path / "guest", 1):
+            assert stat.S_IMODE((tmp_path / "guest").stat().st_mode) == 0o600
+    finally:
+        os.umask(before)
 
 
 def connect(tmp_path: Path) -> socket.socket:
