@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final
 
 from ttrpc.bound_service import BoundService, bind
 from ttrpc.codes import Code
-from ttrpc.errors import StatusError
+from ttrpc.errors import StatusError, sanitize
 from ttrpc.health_pb2 import HealthCheckRequest, HealthCheckResponse
 from ttrpc.service import Cardinality, Method, Service
 
@@ -116,7 +116,8 @@ class Health:
         """Answer with the status of a service; NOT_FOUND if it is not known."""
         status = self._statuses.get(request.service)
         if status is None:
-            raise StatusError(Code.NOT_FOUND, f"service {request.service!r}: unknown")
+            name = sanitize(request.service)
+            raise StatusError(Code.NOT_FOUND, f"service {name!r}: unknown")
         return HealthCheckResponse(status=status)
 
     async def watch(

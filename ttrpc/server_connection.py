@@ -14,7 +14,7 @@ from typing import Final, Protocol
 from ttrpc.call_counts import CallCounts
 from ttrpc.codes import Code
 from ttrpc.envelope import encode_error, response_head
-from ttrpc.errors import OversizedMessage, StatusError, StreamClosed
+from ttrpc.errors import OversizedMessage, StatusError, StreamClosed, sanitize
 from ttrpc.frame import (
     DATA,
     MESSAGE_LIMIT,
@@ -157,8 +157,8 @@ class ServerConnection:
 
     def _refuse_unknown(self, stream_id: int, unknown: UnknownMethod) -> None:
         known = unknown.service in self._routes.service_names
-        message = f"method {unknown.method}" if known else f"service {unknown.service}"
-        self.refuse(stream_id, StatusError(Code.UNIMPLEMENTED, message))
+        what = f"method {unknown.method}" if known else f"service {unknown.service}"
+        self.refuse(stream_id, StatusError(Code.UNIMPLEMENTED, sanitize(what)))
 
     def _open_stream(
         self,

@@ -33,6 +33,9 @@ async def test_a_service_has_the_status_that_was_set() -> None:
         assert await check(client) == SERVING
         with pytest.raises(StatusError, match="^NOT_FOUND: service 'a.B': unknown$"):
             await check(client, "a.B")
+        with pytest.raises(StatusError) as caught:
+            await check(client, "a" * (1 << 20))
+        assert len(caught.value.message) < 2000
         for status in (SERVING, NOT_SERVING, SERVING):
             service.set_status("a.B", status)
             assert await check(client, "a.B") == status

@@ -66,9 +66,9 @@ class Recorder:
 class Server:
     """The core of a server and the frames that it sends."""
 
-    def __init__(self) -> None:
+    def __init__(self, limit: int = LIMIT) -> None:
         self.recorder = Recorder()
-        self.connection = ServerConnection(ROUTES, self.recorder, limit=LIMIT)
+        self.connection = ServerConnection(ROUTES, self.recorder, limit=limit)
 
     def request(
         self, stream_id: int, method: str, payload: bytes = b"", flags: int = 0
@@ -154,6 +154,16 @@ def test_a_method_that_is_not_served_is_unimplemented(server: Server) -> None:
         (1, Code.UNIMPLEMENTED, "method Nope"),
         (3, Code.UNIMPLEMENTED, "service no.Such"),
     ]
+
+
+def test_a_long_name_that_is_not_served_does_not_come_back_whole() -> None:
+    server = Server(limit=4 << 20)
+    server.request(1, "N" * (1 << 20))
+    other = Request(service="s" * (1 << 20), method="Echo").SerializeToString()
+    server.receive(3, REQUEST, 0, other)
+    for _, code, text in server.sent:
+        assert code == Code.UNIMPLEMENTED
+        assert len(text) < 2000
 
 
 def test_an_invalid_request_is_refused(server: Server) -> None:
