@@ -99,6 +99,7 @@ class Container:
         self._copies = copies
         self._init: Child | None = None
         self._poststart: list[Spec] = []
+        self._runs_poststart = False
         self._stop_oom_watch: Callable[[], None] | None = None
         self.owns_cgroup = False
         """Whether all processes of the cgroup are its own, to be killed with it."""
@@ -153,6 +154,9 @@ class Container:
 
     def _init_ended(self, exit_code: int) -> None:
         self.lifecycle.advance(ContainerEvent.EXIT)
+        if exit_code == KILLED and self._runs_poststart:
+            # By whoever: also by the kernel, or by a SIGTERM that became SIGKILL.
+            self.lifecycle.kill()
         log.info(
             "container ended",
             extra={"container_id": self.id, "exit_code": exit_code},
@@ -226,10 +230,15 @@ class Container:
             "bundle": str(self._bundle.path),
             "annotations": self.spec.get("annotations", {}),
         }
+        self._runs_poststart = True
+        if self._init.exit_code == KILLED:
+            self.lifecycle.kill()
         try:
             await run_hooks(self._poststart, state, self._reaper)
         except Internal as error:
             raise Internal(f"container {self.id!r}: start failed: {error}") from error
+        finally:
+            self._runs_poststart = False
 
     async def exec(self, exec_id: str, process: Spec, streams: StreamPorts) -> None:
         """Start another process, whose spec is already adapted.

@@ -308,12 +308,17 @@ async def test_a_removal_or_a_kill_ends_the_hook_that_hangs(world: World) -> Non
             await _end_in_hook(sandbox, kind, str(hook))
         await _end_in_hook(sandbox, "Poststart", str(hook))
         for kind in ("Prestart", "CreateContainer", "Poststart"):
-            await _end_in_hook(sandbox, kind, str(hook), by_kill=True)
+            await _end_in_hook(sandbox, kind, str(hook), by=signal.SIGKILL)
+        # PID 1 would ignore this one, so the agent sends SIGKILL.
+        await _end_in_hook(sandbox, "Poststart", str(hook), by=signal.SIGTERM)
+        # Not by the agent: the kernel kills when memory is short.
+        await _end_in_hook(sandbox, "Poststart", str(hook), by=None)
 
 
 async def _end_in_hook(
-    sandbox: Sandbox, kind: str, path: str, *, by_kill: bool = False
+    sandbox: Sandbox, kind: str, path: str, *, by: int | None = 0
 ) -> None:
+    """End a hook by a signal to its container, to its init (None) or by a removal."""
     request = container_request("c1", *SLEEP)
     # The hooks of the container see its root as theirs.
     request.OCI.Mounts.add(
@@ -326,8 +331,12 @@ async def _end_in_hook(
         await creation
         call = asyncio.create_task(sandbox.start_container("c1"))
     await wait_until_reached()
-    if by_kill:
-        await sandbox.container("c1").signal("", signal.SIGKILL)
+    if by != 0:
+        container = sandbox.container("c1")
+        if by is None:
+            os.kill(int(container.proc.name), signal.SIGKILL)
+        else:
+            await container.signal("", by)
         with pytest.raises(InvalidState, match="ended, because it was killed"):
             await call
         await _wait_for_killed()
