@@ -189,9 +189,12 @@ async def serve(
             ending.callback(accepted.close)
             streams_port = config.passfd_listener_port
             streams = accepted if streams_port else StreamDialer(ports)
-            sandbox = Sandbox(to_guest(config, paths, reaper, hotplug, streams))
+            reserve = Reserve()
+            sandbox = Sandbox(
+                to_guest(config, paths, reaper, hotplug, reserve, streams)
+            )
             ending.push_async_callback(sandbox.end)
-            open_network = partial(to_network, reaper, hotplug)
+            open_network = partial(to_network, reaper, hotplug, reserve)
             server = to_server(sandbox, open_network, hotplug, tracing)
             ending.push_async_callback(shutdown, server, tracing)
             with span("server.listen", subsystem="agent"):
@@ -243,6 +246,7 @@ def to_guest(
     paths: SystemPaths,
     reaper: Reaper,
     hotplug: Hotplug,
+    reserve: Reserve,
     streams: StreamSource,
 ) -> Guest:
     """Return the parts of the guest that the sandbox works with."""
@@ -252,18 +256,17 @@ def to_guest(
         state=paths.runtime,
         pivot_root=can_pivot_root(paths),
     )
-    reserve = Reserve()
     storages = Storages(hotplug, reaper, reserve)
     devices = Devices(hotplug)
     return Guest(config, paths, reaper, runtime, storages, devices, reserve, streams)
 
 
-def to_network(reaper: Reaper, hotplug: Hotplug) -> Network:
+def to_network(reaper: Reaper, hotplug: Hotplug, reserve: Reserve) -> Network:
     """Return the guest's network."""
     # Imported by the first call for the network, because a start does not need it.
     from kata_agent.network.network import Network
 
-    return Network(reaper, hotplug)
+    return Network(reaper, hotplug, reserve)
 
 
 def to_server(

@@ -53,8 +53,8 @@ class Pump:
             return
         self.last = self._chunk[-1:]
         self._loop.remove_reader(self._source)
-        self._loop.add_writer(self._sink, self._write)
-        self._write()
+        if self._watch(self._loop.add_writer, self._sink, self._write):
+            self._write()
 
     def _write(self) -> None:
         try:
@@ -67,4 +67,19 @@ class Pump:
             return
         if not self._chunk:
             self._loop.remove_writer(self._sink)
-            self._loop.add_reader(self._source, self._read)
+            self._watch(self._loop.add_reader, self._source, self._read)
+
+    def _watch(
+        self,
+        add: Callable[[int, Callable[[], None]], None],
+        fd: int,
+        callback: Callable[[], None],
+    ) -> bool:
+        """Watch one more descriptor; without memory for that, the sink has broken."""
+        try:
+            add(fd, callback)
+        except OSError:
+            self.stop()
+            self._ended(True)
+            return False
+        return True

@@ -11,6 +11,7 @@ peer has gone. Then every process of the session is killed.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import math
 import os
@@ -83,21 +84,23 @@ class ShellSession:
                 # The peer is only done with sending, and may want the other output.
                 end_of_file.start(after=to_shell.last)
 
-            to_shell = Pump(loop, self._peer, master, input_ended)
-            to_peer = Pump(loop, master, self._peer, self._output_ended)
             watch = loop.create_task(self._watch_peer())
-            try:
-                await self._over.wait()
-            except asyncio.CancelledError:
-                self._hung_up = True
-                raise
-            finally:
-                watch.cancel()
-                to_shell.stop()
-                to_peer.stop()
-                end_of_file.stop()
-                if self._hung_up:
-                    await uninterrupted(kill_session, child.pid)
+            with contextlib.ExitStack() as pumps:
+                pumps.callback(watch.cancel)
+                pumps.callback(end_of_file.stop)
+                try:
+                    to_shell = Pump(loop, self._peer, master, input_ended)
+                    pumps.callback(to_shell.stop)
+                    to_peer = Pump(loop, master, self._peer, self._output_ended)
+                    pumps.callback(to_peer.stop)
+                    await self._over.wait()
+                except BaseException:
+                    self._hung_up = True
+                    raise
+                finally:
+                    pumps.close()
+                    if self._hung_up:
+                        await uninterrupted(kill_session, child.pid)
             await child.wait()
             log.info("debug console closed", extra={"shell_pid": child.pid})
         finally:

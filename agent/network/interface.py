@@ -40,7 +40,7 @@ async def update_interface(
     # Every sandbox start updates each interface: avoid running `ip` when not needed.
     routes = await read_routes(ip) if _may_lose_routes(link, request) else []
     commands = commands_for(ip, links, link, request, routes)
-    async with undone_on_failure(lambda: _restore(ip, links, routes)):
+    async with undone_on_failure(lambda: _restore(ip, links, routes), ip.reserve):
         await ip.change(commands)
 
 

@@ -19,6 +19,7 @@ from kata_agent.completed import Completed
 from kata_agent.errors import Internal
 from kata_agent.network.address import is_interface_name
 from kata_agent.reaper import Reaper
+from kata_agent.reserve import Reserve
 from kata_agent.system_paths import SystemPaths
 
 log = logging.getLogger(__name__)
@@ -32,7 +33,9 @@ SHOW: Final = ("ip", "-json", "-details", "-Numeric")
 class Ip:
     """Runs `ip` in the agent's network namespace."""
 
-    def __init__(self, reaper: Reaper, paths: SystemPaths) -> None:
+    def __init__(self, reaper: Reaper, paths: SystemPaths, reserve: Reserve) -> None:
+        """`reserve` is for taking changes back."""
+        self.reserve: Final = reserve
         self._reaper = reaper
         self._sysctl_ipv6 = paths.proc / "sys/net/ipv6"
 

@@ -10,6 +10,7 @@ from kata_agent.completed import Completed
 from kata_agent.errors import Internal, InvalidArgument
 from kata_agent.network.undo import undone_on_failure
 from kata_agent.reaper import Reaper
+from kata_agent.reserve import Reserve
 
 log = logging.getLogger(__name__)
 
@@ -22,8 +23,12 @@ TIMEOUT: Final = 10.0
 class Iptables:
     """The tables of one address family."""
 
-    def __init__(self, reaper: Reaper, program: str) -> None:
-        """`program` is `iptables` or `ip6tables`, for IPv4 or IPv6."""
+    def __init__(self, reaper: Reaper, program: str, reserve: Reserve) -> None:
+        """`program` is `iptables` or `ip6tables`, for IPv4 or IPv6.
+
+        `reserve` is for taking changes back.
+        """
+        self._reserve = reserve
         self._reaper = reaper
         self._save = f"{program}-save"
         self._restore = f"{program}-restore"
@@ -42,7 +47,7 @@ class Iptables:
         are put back. Raises `InvalidArgument`, and `NotFound` as `read` does.
         """
         before = await self.read()
-        async with undone_on_failure(lambda: self._put_back(before)):
+        async with undone_on_failure(lambda: self._put_back(before), self._reserve):
             result = await self._load(rules)
             if result.status != 0:
                 raise InvalidArgument(f"{self._restore}: {_reason(result)}")

@@ -66,7 +66,7 @@ async def add_neighbours(ip: Ip, messages: Sequence[types_pb2.ARPNeighbor]) -> N
     requested = [_to_neighbour(message) for message in messages]
     requested = [entry for entry in requested if not _is_left_out(ip, entry)]
     before = await read_neighbours(ip)
-    async with undone_on_failure(lambda: _restore(ip, before, requested)):
+    async with undone_on_failure(lambda: _restore(ip, before, requested), ip.reserve):
         await ip.change([f"neighbour replace {entry.words}" for entry in requested])
 
 

@@ -8,7 +8,8 @@ Changes happen one after the other, and a change that fails leaves no trace.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+import contextlib
+from collections.abc import AsyncIterator, Sequence
 
 from kata_agent.device.hotplug import Hotplug
 from kata_agent.device.network import wait_for_interface
@@ -19,6 +20,7 @@ from kata_agent.network.iptables import Iptables
 from kata_agent.network.neighbour import add_neighbours
 from kata_agent.network.route import list_routes, update_routes
 from kata_agent.reaper import Reaper
+from kata_agent.reserve import Reserve
 from kata_protos import agent_pb2, types_pb2
 from kata_tracing import semconv
 from kata_tracing.span import span
@@ -27,11 +29,12 @@ from kata_tracing.span import span
 class Network:
     """Interfaces, routes, neighbours and firewall rules of the guest."""
 
-    def __init__(self, reaper: Reaper, hotplug: Hotplug) -> None:
+    def __init__(self, reaper: Reaper, hotplug: Hotplug, reserve: Reserve) -> None:
         self._hotplug = hotplug
-        self._ip = Ip(reaper, hotplug.paths)
-        self._iptables = Iptables(reaper, "iptables")
-        self._ip6tables = Iptables(reaper, "ip6tables")
+        self._reserve = reserve
+        self._ip = Ip(reaper, hotplug.paths, reserve)
+        self._iptables = Iptables(reaper, "iptables", reserve)
+        self._ip6tables = Iptables(reaper, "ip6tables", reserve)
         self._lock = asyncio.Lock()
         """Held during a change, so that changes happen one after the other."""
 
@@ -52,7 +55,7 @@ class Network:
             device = None
             if message.devicePath:
                 device = await wait_for_interface(self._hotplug, message.devicePath)
-            async with self._lock:
+            async with self._change():
                 await update_interface(self._ip, request, device)
         return message
 
@@ -68,7 +71,7 @@ class Network:
             {semconv.COUNT: len(messages)},
             subsystem="network",
         ):
-            async with self._lock:
+            async with self._change():
                 return await update_routes(self._ip, messages)
 
     async def add_neighbours(self, messages: Sequence[types_pb2.ARPNeighbor]) -> None:
@@ -78,7 +81,7 @@ class Network:
             {semconv.COUNT: len(messages)},
             subsystem="network",
         ):
-            async with self._lock:
+            async with self._change():
                 await add_neighbours(self._ip, messages)
 
     async def list_interfaces(self) -> agent_pb2.Interfaces:
@@ -102,8 +105,15 @@ class Network:
         Raises `InvalidArgument`, and `NotFound` in a guest without iptables.
         """
         with span("network.set_tables", subsystem="network"):
-            async with self._lock:
+            async with self._change():
                 return await self._tables(is_ipv6=is_ipv6).replace(rules)
+
+    @contextlib.asynccontextmanager
+    async def _change(self) -> AsyncIterator[None]:
+        """Change the network in the block, once what taking it back needs is there."""
+        async with self._lock:
+            self._reserve.fill()
+            yield
 
     def _tables(self, *, is_ipv6: bool) -> Iptables:
         return self._ip6tables if is_ipv6 else self._iptables

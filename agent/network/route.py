@@ -140,7 +140,7 @@ async def update_routes(
     check_count("routes", messages)
     requested = await blocking(_to_routes, ip, messages)
     before = await read_routes(ip)
-    async with undone_on_failure(lambda: _restore(ip, before)):
+    async with undone_on_failure(lambda: _restore(ip, before), ip.reserve):
         await ip.change(await blocking(commands_for, before, requested))
     return await list_routes(ip)
 

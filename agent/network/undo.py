@@ -7,17 +7,24 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
+from kata_agent.reserve import Reserve
+
 
 @asynccontextmanager
-async def undone_on_failure(undo: Callable[[], Awaitable[None]]) -> AsyncIterator[None]:
+async def undone_on_failure(
+    undo: Callable[[], Awaitable[None]], reserve: Reserve
+) -> AsyncIterator[None]:
     """Call `undo` if the block fails or is cancelled, and let it finish.
+
+    A guest that has run out of something undoes with the `reserve`, once more from the
+    beginning.
 
     A second cancellation does not interrupt `undo`, but is raised after it.
     """
     try:
         yield
     except BaseException:
-        undoing = asyncio.ensure_future(undo())
+        undoing = asyncio.ensure_future(reserve.undo(undo))
         try:
             await asyncio.shield(undoing)
         except asyncio.CancelledError:

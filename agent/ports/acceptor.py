@@ -44,7 +44,14 @@ class Acceptor:
         self._listener.close()
 
     def _resume(self) -> None:
-        self._loop.add_reader(self._listener, self._accept)
+        try:
+            self._loop.add_reader(self._listener, self._accept)
+        except OSError as error:
+            self._rest(error)
+
+    def _rest(self, error: OSError) -> None:
+        log.warning("connections wait", extra={"error": str(error)})
+        self._pause = self._loop.call_later(PAUSE_SECONDS, self._resume)
 
     def _accept(self) -> None:
         for _ in range(BATCH):
@@ -53,9 +60,8 @@ class Acceptor:
             except (BlockingIOError, ConnectionAbortedError):
                 return
             except OSError as error:
-                log.warning("connections wait", extra={"error": str(error)})
                 self._loop.remove_reader(self._listener)
-                self._pause = self._loop.call_later(PAUSE_SECONDS, self._resume)
+                self._rest(error)
                 return
             self._accepted(connection)
             if self._listener.fileno() < 0:

@@ -29,7 +29,7 @@ _STATE: Final = struct.Struct("qqqq")
 those that have failed."""
 KINDS: Final = ("descriptor", "thread", "process", "space", "memory")
 _DESCRIPTOR_CALLS: Final = (
-    "open pipe pipe2 dup memfd_create listdir scandir pidfd_open eventfd"
+    "open pipe pipe2 dup memfd_create listdir scandir pidfd_open eventfd openpty"
 ).split()
 _MEMORY_CALLS: Final = "mkdir mkfifo symlink rename posix_spawnp".split()
 """Those that need memory of the kernel, besides those that make a descriptor."""
@@ -127,6 +127,7 @@ def _inject(failures: Failures) -> None:
         full,
         lambda self, *args, **kwargs: kwargs.get("fileno") is None and len(args) < 4,
     )
+    replace(socket.socket, "_accept", "descriptor", full)
     replace(
         libc,
         "syscall",

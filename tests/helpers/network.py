@@ -14,6 +14,7 @@ from kata_agent.device.uevents import Uevents
 from kata_agent.network.network import Network
 from kata_agent.options.config import Config
 from kata_agent.reaper import Reaper
+from kata_agent.reserve import Reserve
 from kata_agent.system_paths import SystemPaths
 from kata_protos import types_pb2
 
@@ -32,7 +33,7 @@ async def open_network(
     uevents = Uevents(paths)
     with Reaper() as reaper:
         timeout = (config or Config()).hotplug_timeout
-        yield Network(reaper, Hotplug(paths, uevents, timeout))
+        yield Network(reaper, Hotplug(paths, uevents, timeout), Reserve())
         uevents.close()
 
 

@@ -11,6 +11,7 @@ import pytest
 from kata_agent.errors import Internal
 from kata_agent.network.ip import Ip
 from kata_agent.reaper import Reaper
+from kata_agent.reserve import Reserve
 from kata_agent.system_paths import SystemPaths
 from tests.helpers.namespace import World, in_namespaces
 from tests.helpers.network import show
@@ -19,7 +20,7 @@ from tests.helpers.network import show
 @contextlib.contextmanager
 def opened(paths: SystemPaths | None = None) -> Iterator[Ip]:
     with Reaper() as reaper:
-        yield Ip(reaper, paths or SystemPaths())
+        yield Ip(reaper, paths or SystemPaths(), Reserve())
 
 
 def names() -> set[str]:

@@ -9,6 +9,7 @@ import pytest
 from kata_agent.errors import InvalidArgument, NotFound
 from kata_agent.network.iptables import Iptables
 from kata_agent.reaper import Reaper
+from kata_agent.reserve import Reserve
 from tests.helpers.namespace import World, in_namespaces
 from tests.helpers.network import open_network
 
@@ -74,4 +75,4 @@ async def test_tables_of_a_refused_request_are_emptied(world: World) -> None:
 async def test_a_guest_without_iptables_is_an_error_that_names_the_program() -> None:
     with Reaper() as reaper:
         with pytest.raises(NotFound, match="nonesuch-save"):
-            await Iptables(reaper, "nonesuch").read()
+            await Iptables(reaper, "nonesuch", Reserve()).read()

@@ -5,6 +5,7 @@ from kata_agent.network.address import parse_prefix
 from kata_agent.network.ip import Ip
 from kata_agent.network.link import add_address, read_links
 from kata_agent.reaper import Reaper
+from kata_agent.reserve import Reserve
 from kata_agent.system_paths import SystemPaths
 from tests.helpers.namespace import World, in_namespaces
 from tests.helpers.network import MAC, ip
@@ -19,7 +20,7 @@ async def test_links_are_read_in_the_order_of_their_indexes(world: World) -> Non
     ip("address add fd00::2/64 dev veth0 nodad")
     ip("link add link veth0 name vlan0 type macvlan")
     with Reaper() as reaper:
-        links = await read_links(Ip(reaper, SystemPaths()))
+        links = await read_links(Ip(reaper, SystemPaths(), Reserve()))
     assert [link.index for link in links] == sorted(link.index for link in links)
     by_name = {link.name: link for link in links}
     veth = by_name["veth0"]
@@ -35,7 +36,7 @@ async def test_an_address_that_the_kernel_added_is_told_apart(world: World) -> N
     ip("link add d1 type veth peer name p1")
     ip("address add fe80::1/64 dev d1 nodad")
     with Reaper() as reaper:
-        links = await read_links(Ip(reaper, SystemPaths()))
+        links = await read_links(Ip(reaper, SystemPaths(), Reserve()))
     (dummy,) = (link for link in links if link.name == "d1")
     assert dummy.addresses == ()
     assert [str(each) for each in dummy.automatic_addresses] == ["fe80::1/64"]

@@ -9,6 +9,7 @@ from kata_agent.errors import Internal, InvalidArgument
 from kata_agent.network.ip import Ip
 from kata_agent.network.neighbour import add_neighbours
 from kata_agent.reaper import Reaper
+from kata_agent.reserve import Reserve
 from kata_agent.system_paths import SystemPaths
 from kata_protos import types_pb2
 from tests.helpers.namespace import World, in_namespaces
@@ -86,4 +87,4 @@ async def test_a_proxy(world: World) -> None:
 )
 async def test_an_invalid_neighbour_is_refused(message: types_pb2.ARPNeighbor) -> None:
     with Reaper() as reaper, pytest.raises(InvalidArgument):
-        await add_neighbours(Ip(reaper, SystemPaths()), [message])
+        await add_neighbours(Ip(reaper, SystemPaths(), Reserve()), [message])

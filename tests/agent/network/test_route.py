@@ -14,6 +14,7 @@ from kata_agent.network.ip import Ip
 from kata_agent.network.network import Network
 from kata_agent.network.route import Route, commands_for, update_routes
 from kata_agent.reaper import Reaper
+from kata_agent.reserve import Reserve
 from kata_agent.system_paths import SystemPaths
 from kata_protos import types_pb2
 from tests.helpers.namespace import World, in_namespaces
@@ -262,11 +263,11 @@ def test_the_work_grows_with_the_routes_not_with_their_square() -> None:
 )
 async def test_an_invalid_route_is_refused(message: types_pb2.Route) -> None:
     with Reaper() as reaper, pytest.raises(InvalidArgument):
-        await update_routes(Ip(reaper, SystemPaths()), [message])
+        await update_routes(Ip(reaper, SystemPaths(), Reserve()), [message])
 
 
 async def test_too_many_routes_are_refused() -> None:
     many = [route("10.0.0.0/8", device="eth0")] * (LIMIT + 1)
     with Reaper() as reaper:
         with pytest.raises(InvalidArgument, match="routes: 4097 are more than 4096"):
-            await update_routes(Ip(reaper, SystemPaths()), many)
+            await update_routes(Ip(reaper, SystemPaths(), Reserve()), many)

@@ -6,6 +6,7 @@ import asyncio
 import pytest
 
 from kata_agent.network.undo import undone_on_failure
+from kata_agent.reserve import Reserve
 
 
 class Undo:
@@ -24,7 +25,7 @@ class Undo:
 
 async def test_a_block_that_succeeds_is_not_undone() -> None:
     undo = Undo()
-    async with undone_on_failure(undo):
+    async with undone_on_failure(undo, Reserve()):
         pass
     assert not undo.began.is_set()
 
@@ -33,7 +34,7 @@ async def test_the_error_is_raised_once_it_is_undone() -> None:
     undo = Undo()
     undo.may_finish.set()
     with pytest.raises(KeyError):
-        async with undone_on_failure(undo):
+        async with undone_on_failure(undo, Reserve()):
             raise KeyError
     assert undo.is_finished
 
@@ -42,7 +43,7 @@ async def test_cancelling_does_not_interrupt_the_undoing() -> None:
     undo = Undo()
 
     async def change() -> None:
-        async with undone_on_failure(undo):
+        async with undone_on_failure(undo, Reserve()):
             await asyncio.Event().wait()
 
     task = asyncio.create_task(change())

@@ -8,6 +8,7 @@ import socket
 from kata_agent.device.hotplug import Hotplug
 from kata_agent.device.uevents import Uevents
 from kata_agent.network.network import Network
+from kata_agent.reserve import Reserve
 from kata_agent.rpc.services import services
 from kata_agent.system_paths import SystemPaths
 from kata_protos.agent_ttrpc import AGENT_SERVICE
@@ -30,7 +31,7 @@ async def test_every_other_call_of_the_api_has_a_method(world: World) -> None:
     uevents = Uevents(paths)
     hotplug = Hotplug(paths, uevents, 1)
     async with open_sandbox() as sandbox:
-        network = Network(sandbox._guest.reaper, hotplug)
+        network = Network(sandbox._guest.reaper, hotplug, Reserve())
         agent, health = services(
             sandbox, lambda: network, hotplug, Tracing(no_collector)
         )
