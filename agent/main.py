@@ -141,6 +141,8 @@ def run(*, listen: str | None = None, config_file: str | None = None) -> int:
         log.critical("cannot serve", extra={"error": str(error)})
         status = 1
     finally:
+        # The event loop has put back Python's handler, which prints a traceback.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
         agent_log.close()
     if is_pid_1:
         power_off()

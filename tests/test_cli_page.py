@@ -11,7 +11,7 @@ from types import ModuleType
 
 import pytest
 
-from kata_host.ctl.__main__ import COMMANDS, PROGRAM, main, make_parser
+from kata_host.ctl.program import COMMANDS, PROGRAM, main, make_parser
 from tests.helpers.source_tree import ROOT
 
 

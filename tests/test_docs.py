@@ -17,7 +17,7 @@ import pytest
 
 from bench.document import COMPARED, COMPARISON, README, section
 from kata_agent.options.table import FLAGS, OPTIONS, WITHOUT_EFFECT
-from kata_host.ctl.__main__ import make_parser
+from kata_host.ctl.program import make_parser
 from tests.helpers.documented_names import is_missing, names
 from tests.helpers.interop import require_go
 from tests.helpers.namespace import require_root

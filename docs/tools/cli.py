@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from kata_host.ctl.__main__ import PROGRAM, make_parser
+from kata_host.ctl.program import PROGRAM, make_parser
 
 ROOT: Final = Path(__file__).parents[2]
 PAGE: Final = ROOT / "docs" / "cli.md"

@@ -15,7 +15,7 @@ from kata_host.ctl.signals import run
 from kata_host.option_types import seconds
 
 if TYPE_CHECKING:
-    from kata_host.ctl.__main__ import Subparsers
+    from kata_host.ctl.program import Subparsers
     from ttrpc.service import Method
 
 REQUEST_LIMIT: Final = 16 << 20

@@ -19,7 +19,7 @@ from kata_host.ctl.command_parser import text
 from kata_host.ctl.signals import run
 
 if TYPE_CHECKING:
-    from kata_host.ctl.__main__ import Subparsers
+    from kata_host.ctl.program import Subparsers
 
 
 def add_parser(subparsers: Subparsers) -> None:

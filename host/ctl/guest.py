@@ -31,7 +31,7 @@ from kata_host.option_types import count, mebibytes
 from kata_host.printable import printable
 
 if TYPE_CHECKING:
-    from kata_host.ctl.__main__ import Subparsers
+    from kata_host.ctl.program import Subparsers
     from kata_host.guest.guest_entry import GuestEntry, GuestState
     from kata_host.guest.start_request import StartRequest
 

@@ -19,7 +19,7 @@ from kata_host.ctl.target import Target
 from kata_host.printable import printable
 
 if TYPE_CHECKING:
-    from kata_host.ctl.__main__ import Subparsers
+    from kata_host.ctl.program import Subparsers
 
 SILENCE: Final = 1.0
 """Seconds without a line, after which all lines that were kept have been read."""

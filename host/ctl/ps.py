@@ -12,7 +12,7 @@ from kata_host.ctl.signals import run
 from kata_host.printable import printable
 
 if TYPE_CHECKING:
-    from kata_host.ctl.__main__ import Subparsers
+    from kata_host.ctl.program import Subparsers
 
 
 def add_parser(subparsers: Subparsers) -> None:

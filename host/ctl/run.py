@@ -26,7 +26,7 @@ from kata_host.ctl.signals import run as run_loop
 
 if TYPE_CHECKING:
     from kata_host.client import AgentClient
-    from kata_host.ctl.__main__ import Subparsers
+    from kata_host.ctl.program import Subparsers
     from kata_host.ctl.target import Target
 
 

@@ -22,7 +22,7 @@ from kata_host.ctl.signals import run
 from kata_host.ctl.target import Target
 
 if TYPE_CHECKING:
-    from kata_host.ctl.__main__ import Subparsers
+    from kata_host.ctl.program import Subparsers
 
 ESCAPE: Final = b"\x1d"
 """Ctrl-], as telnet has it: hangs up, even if the guest does not react any more."""

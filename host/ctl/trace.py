@@ -6,7 +6,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
-import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,12 +17,13 @@ from kata_host.ctl.ports import TRACE_PORT
 from kata_host.ctl.signals import run
 from kata_host.ctl.target import Target
 from kata_host.explain import explain
+from kata_host.interruption import INTERRUPTION
 from kata_host.option_types import seconds
 
 if TYPE_CHECKING:
     from kata_host.client import AgentClient
-    from kata_host.ctl.__main__ import Subparsers
     from kata_host.ctl.live_trace import LiveTrace
+    from kata_host.ctl.program import Subparsers
     from kata_host.forwarder import Receiver
 
 
@@ -150,11 +150,10 @@ async def _print(receiver: Receiver, live: LiveTrace) -> None:
 
 
 async def _until_signal(seconds: float | None) -> None:
-    """Wait for SIGINT, SIGTERM, or the end of the time."""
+    """Wait for a signal that ends the program, or the end of the time."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(seconds):
-            await stop.wait()
+    with INTERRUPTION.instead(lambda: loop.call_soon_threadsafe(stop.set)):
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await stop.wait()

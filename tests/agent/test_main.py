@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from kata_agent.version import VERSION
+from tests.helpers.interrupting import check_interrupts
 
 HEAVY = (
     "_hashlib",
@@ -78,3 +79,7 @@ def test_an_invalid_address_is_status_1_and_in_the_log() -> None:
     assert done.returncode == 1
     assert "cannot serve" in done.stdout
     assert "nowhere" in done.stdout
+
+
+def test_an_interrupt_of_its_start_or_its_end_prints_no_traceback() -> None:
+    check_interrupts("kata_agent.__main__", ["--listen=no"], 1)

@@ -21,7 +21,7 @@ import pytest
 
 from kata_host.client import AgentClient
 from kata_host.client.spec import default_process, default_spec
-from kata_host.ctl.__main__ import EPILOG
+from kata_host.ctl.program import EPILOG
 from kata_host.ctl.rootfs import make_busybox
 from kata_protos import agent_pb2
 from tests.e2e.conftest import CTL, Completed, Ctl

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from kata_host.ctl.__main__ import main
+from kata_host.ctl.program import main
 from tests.helpers.fake_agent import FakeAgent
 
 SHARED = "/run/kata-containers/shared/containers"

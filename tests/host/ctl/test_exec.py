@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import sys
 
-from kata_host.ctl.__main__ import main
+from kata_host.ctl.program import main
 from tests.helpers.fake_agent import FakeAgent
 
 

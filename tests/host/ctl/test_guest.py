@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from kata_host.ctl.__main__ import main
+from kata_host.ctl.program import main
 from kata_host.guest.guest_entry import GuestEntry
 from kata_host.guest.held_entry import HeldEntry
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from kata_host.ctl.__main__ import main
 from kata_host.ctl.logs import LINE_LIMIT, lines, to_json, to_text
+from kata_host.ctl.program import main
 from tests.helpers.hybrid import vmm
 
 LINE = b'{"msg": "up", "level": "INFO", "ts": "T", "pid": 1, "subsystem": "a", "n": 2}'

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from kata_host.ctl.__main__ import main
+from kata_host.ctl.program import main
 from tests.helpers.fake_agent import FakeAgent
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from kata_host.ctl import shell
-from kata_host.ctl.__main__ import main
+from kata_host.ctl.program import main
 
 Conversation = Callable[[socket.socket], None]
 

@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from kata_agent.version import VERSION
+from kata_host.ctl.program import COMMANDS, main, make_parser
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "kata_host.ctl", *arguments],
+        capture_output=True,
+        text=True,
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status"),
+    [
+        (["exec", "--guest", "unix:///x", "c1"], 125),
+        (["run", "--no-such-option"], 125),
+        (["run", "--vm", "--local", "--", "true"], 125),
+        (["run", "--guest", "tcp://x", "--", "true"], 125),
+        (["run", "--rootfs", "/no/such", "--", "true"], 125),
+        (["ps", "c1"], 2),
+        (["shell"], 2),
+        (["logs", "--connect-timeout=-1", "x"], 2),
+        (["no-such-command"], 2),
+        ([], 2),
+        (["logs", "hvsock:///no/such", "--connect-timeout=0.01"], 1),
+    ],
+)
+def test_a_failure_has_one_line_and_its_status(
+    arguments: list[str], status: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments) == status
+    said = capsys.readouterr()
+    assert said.out == ""
+    (line,) = said.err.splitlines()
+    assert line.startswith("kata-agent-ctl: ")
+
+
+def test_a_guests_name_cannot_control_the_terminal(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["shell", "unix:///\x1b[2J"]) == 2
+    assert "\\x1b[2J" in capsys.readouterr().err
+
+
+def test_version_and_help_are_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    for arguments in (["--version"], ["--help"], ["guest", "start", "--help"]):
+        with pytest.raises(SystemExit) as ended:
+            main(arguments)
+        assert ended.value.code == 0
+    text = capsys.readouterr().out
+    assert text.startswith(f"kata-agent-ctl {VERSION}\n")
+    assert all(f"\n    {name} " in text for name in COMMANDS)
+
+
+def test_help_does_not_load_the_libraries_of_a_command() -> None:
+    program = (
+        "import sys; from kata_host.ctl.program import make_parser; make_parser(); "
+        "print([m for m in ('google.protobuf', 'ttrpc.frame', 'kata_protos.agent_pb2',"
+        "'kata_host.guest.local_guest') if m in sys.modules])"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert ran.stdout == "[]\n"
+
+
+def test_only_the_command_that_is_named_is_loaded() -> None:
+    names = make_parser(["ps"]).format_help()
+    assert "list the processes" in names
+    assert "shell" not in names
+
+
+def test_output_without_a_reader_has_a_status_of_its_own() -> None:
+    shell = f"{sys.executable} -m kata_host.ctl call list; echo $? >&2"
+    program = subprocess.Popen(
+        ["sh", "-c", f"exec 3>&2; ({shell}) | true"], stderr=subprocess.PIPE, text=True
+    )
+    _, error = program.communicate()
+    # The reader may also have left after the last line was written.
+    assert error in ("141\n", "0\n")
