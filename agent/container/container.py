@@ -24,7 +24,7 @@ from kata_agent.container.bundle import Bundle
 from kata_agent.container.container_state import ContainerEvent, ContainerState
 from kata_agent.container.diagnostic import read_diagnostic
 from kata_agent.container.ending import is_ending
-from kata_agent.container.hooks import RUN_BY_AGENT, run_hooks
+from kata_agent.container.hooks import RUN_BY_AGENT, run_hooks, running_state
 from kata_agent.container.launch import Start, launch_on_pipes, launch_on_terminal
 from kata_agent.container.lifecycle import Lifecycle
 from kata_agent.container.oom_score import set_oom_score
@@ -222,14 +222,7 @@ class Container:
         if not self._poststart:
             return
         assert self._init is not None
-        state = {
-            "ociVersion": self.spec["ociVersion"],
-            "id": self.id,
-            "status": "running",
-            "pid": self._init.pid,
-            "bundle": str(self._bundle.path),
-            "annotations": self.spec.get("annotations", {}),
-        }
+        state = running_state(self.id, self.spec, self._init.pid, self._bundle.path)
         self._runs_poststart = True
         if self._init.exit_code == KILLED:
             self.lifecycle.kill()

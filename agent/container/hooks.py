@@ -58,8 +58,20 @@ def find_guest_hooks(directory: Path) -> Spec:
     return hooks
 
 
+def running_state(container_id: str, spec: Spec, pid: int, bundle: Path) -> Spec:
+    """Return the OCI state of a running container (runtime-spec runtime.md)."""
+    return {
+        "ociVersion": spec["ociVersion"],
+        "id": container_id,
+        "status": "running",
+        "pid": pid,
+        "bundle": str(bundle),
+        "annotations": spec.get("annotations", {}),
+    }
+
+
 async def run_hooks(hooks: Sequence[Spec], state: Spec, reaper: Reaper) -> None:
-    """Run hooks in order, with the OCI state on stdin (runtime-spec runtime.md).
+    """Run hooks in order, with the OCI state on stdin.
 
     Raises `Internal`, with the hook's output, for the first hook that fails.
     """
