@@ -219,6 +219,8 @@ class Transport:
         for room in self._waiting:
             if not room.done():
                 room.set_result(None)
+        # Each of these tasks may end a stream, and call this again.
+        self._waiting.clear()
 
     def _wake_first(self) -> None:
         """Make the task go on that has waited longest."""
