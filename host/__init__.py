@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The programs and libraries of the host: no module here ever runs in a guest.
 
-    from kata_host import Guest, Limits
+    from kata_host import Guest, Limits, Pool
 
 sdk/         guests, and commands in them, as scripts use them
 client/      calls a guest's agent: sandboxes, containers, processes
@@ -25,15 +25,17 @@ if TYPE_CHECKING:
     from kata_host.client.result import Result
     from kata_host.errors import SandboxError
     from kata_host.sdk.guest import Guest
+    from kata_host.sdk.pool import Pool
 
 _HOMES = {
     "Guest": "kata_host.sdk.guest",
     "Limits": "kata_host.client.limits",
+    "Pool": "kata_host.sdk.pool",
     "Result": "kata_host.client.result",
     "SandboxError": "kata_host.errors",
 }
 
-__all__ = ["Guest", "Limits", "Result", "SandboxError", "__version__"]
+__all__ = ["Guest", "Limits", "Pool", "Result", "SandboxError", "__version__"]
 
 
 def __getattr__(name: str) -> Any:

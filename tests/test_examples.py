@@ -35,14 +35,6 @@ PROGRAMS: Final = Path(sys.executable).parent
 PATIENCE: Final = 60
 
 
-def statements(program: Path) -> list[str]:
-    """Return the lines of a program that do something."""
-    text = program.read_text().split('"""', 2)[2]
-    lines = [line.strip() for line in text.splitlines()]
-    left_out = ("import ", "from ", "#", "asyncio.run(")
-    return [line for line in lines if line and not line.startswith(left_out)]
-
-
 def run(program: Path, *arguments: str, timeout: float = PATIENCE) -> list[str]:
     """Return the lines that an example prints to stdout; stderr must be empty."""
     result = subprocess.run(
@@ -65,28 +57,52 @@ def test_a_container_runs_in_a_local_guest() -> None:
     assert rest == ["0 hello", "7 12"]
 
 
+SDK: Final = {
+    "sandbox_command.py": ["hello"],
+    "sandbox_process.py": ["42 is it"],
+    "sandbox_pool.py": [
+        "sums: 499500",
+        "waits: command 'python3': not ended after 20 s",
+        "grows: command: ended by SIGKILL: out of memory",
+        "fails: command: exit status 3",
+    ],
+}
+"""The programs of the SDK and what they print."""
+LONGEST: Final = {
+    "sandbox_command.py": 6,
+    "sandbox_process.py": 8,
+    "sandbox_pool.py": 25,
+}
+"""The most lines that they may have."""
+
+
 @pytest.mark.root
-def test_a_command_runs_in_a_fresh_guest() -> None:
+@pytest.mark.slow
+@pytest.mark.parametrize("program", SDK)
+def test_the_sdk_works_with_fresh_guests(program: str) -> None:
     require_root()
-    assert run(EXAMPLES / "sandbox_command.py") == ["hello"]
+    assert run(EXAMPLES / program, timeout=110) == SDK[program]
 
 
 @pytest.mark.vm
 @pytest.mark.slow
-@pytest.mark.timeout(400)
-def test_a_command_runs_in_a_fresh_virtual_machine() -> None:
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("program", SDK)
+def test_the_sdk_works_with_fresh_virtual_machines(
+    program: str, tmp_path: Path
+) -> None:
     require_image()
-    program = EXAMPLES / "sandbox_command.py"
-    assert run(program, "vm", timeout=300) == ["hello"]
+    text = (EXAMPLES / program).read_text().replace("Guest.local", "Guest.vm")
+    (tmp_path / program).write_text(text.replace("Pool(10,", "Pool(2,"))
+    assert run(tmp_path / program, timeout=500) == SDK[program]
 
 
-@pytest.mark.parametrize(
-    ("program", "lines"),
-    [("sandbox_command.py", 6)],
-)
-def test_the_programs_of_the_sdk_are_short(program: str, lines: int) -> None:
-    """Without imports, comments and the call of `main`."""
-    assert len(statements(EXAMPLES / program)) <= lines
+@pytest.mark.parametrize("program", SDK)
+def test_the_programs_of_the_sdk_are_short(program: str) -> None:
+    """Without what every file here has: a docstring, and the import for types."""
+    text = (EXAMPLES / program).read_text().split('"""', 2)[2]
+    lines = [line for line in text.splitlines() if line and "__future__" not in line]
+    assert len(lines) <= LONGEST[program]
 
 
 @pytest.mark.root

@@ -7,14 +7,15 @@
         result = await guest.run(["uname"], limits=Limits(memory="64m"), timeout=5)
 
     guest               what a program calls
+    box, process, files the containers that stay, the processes and the files in them
+    pool                guests that are kept ready
     guest_connection    the agent of a guest, and how an error of it is told
     held_guest          a guest of this process, whose start and stop block nothing
-    roots               from an image of the host to a directory in the guest
-    command             a command to its end, in a container of its own
+    command             a command to its end
     container_request   the container that is asked for
-    output              a command's output, in bounds
-    user                the user of a process
-    uncancelled         a clean-up that a cancelled caller waits for too
+    roots, volume       images and folders of the host in a guest
+    tools               the program that holds a box
+    output, process_stream, file_info, user, uncancelled    smaller things
 
 The errors are in `kata_host.errors`.
 """

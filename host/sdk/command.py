@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A command to its end, in a container of its own."""
+"""A command to its end, in a container of its own or in one that runs."""
 
 from __future__ import annotations
 
@@ -7,18 +7,20 @@ import asyncio
 import contextlib
 import os
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Final
 
 from kata_host.client.agent_client import AgentClient
+from kata_host.client.container_process import ContainerProcess
 from kata_host.client.guest_container import GuestContainer
+from kata_host.client.identifier import new_id
 from kata_host.client.result import Result
 from kata_host.client.upload import upload_content
 from kata_host.errors import TimedOut
-from kata_host.sdk.container_request import ContainerRequest, Files
+from kata_host.sdk.container_request import ContainerRequest, NewFiles
 from kata_host.sdk.output import DRAIN_TIMEOUT, Output
 from kata_host.sdk.uncancelled import uncancelled
-from kata_protos import agent_pb2
+from kata_protos import agent_pb2, oci_pb2
 from ttrpc.errors import StatusError, TtrpcError
 
 REMOVAL_TIMEOUT: Final = 10.0
@@ -32,7 +34,7 @@ async def run_command(
     client: AgentClient,
     request: ContainerRequest,
     *,
-    files: Files,
+    files: NewFiles,
     input: bytes,
     timeout: float | None,
     output_limit: int | None,
@@ -43,60 +45,85 @@ async def run_command(
     errors of the client.
     """
     output = Output(output_limit)
+    program = request.spec.Process.Args[0]
     async with contextlib.AsyncExitStack() as stack:
-        try:
-            async with asyncio.timeout(timeout) as limit:
-                container = await client.create_container(
-                    request.id, request.spec, [request.storage], share_pids=False
-                )
-                await stack.enter_async_context(removed(container))
-                status = await _run(client, container, request, files, input, output)
-                oom_killed = await _is_oom_killed(client, container, status)
-        except TimeoutError as error:
-            if not limit.expired():
-                raise
-            program = request.spec.Process.Args[0]
-            raise TimedOut(
-                f"command {program!r}: not ended after {timeout:g} s",
-                output.stdout,
-                output.stderr,
-            ) from error
-        return Result(
-            status,
-            output.stdout,
-            output.stderr,
-            oom_killed=oom_killed,
-            is_cut=output.is_cut,
-        )
+        async with _in_time(timeout, program, output):
+            container = await client.create_container(
+                request.id, request.spec, [request.storage], share_pids=False
+            )
+            await stack.enter_async_context(removed(container))
+            await write_files(client, request, files)
+            await container.start()
+            status = await _follow(container.init, container.kill, input, output)
+            kills = await _oom_kills(client, container, status)
+        return output.to_result(status, oom_killed=kills > 0)
 
 
-async def _run(
+async def run_exec(
     client: AgentClient,
     container: GuestContainer,
-    request: ContainerRequest,
-    files: Files,
+    process: oci_pb2.Process,
+    *,
+    input: bytes,
+    timeout: float | None,
+    output_limit: int | None,
+) -> Result:
+    """Run a command in a container that runs. Raises as `run_command` does."""
+    output = Output(output_limit)
+    async with _in_time(timeout, process.Args[0], output):
+        before = await _oom_kills(client, container, 0)
+        executed = await container.exec(new_id("exec"), process)
+
+        async def kill() -> None:
+            await executed.signal(signal.SIGKILL)
+
+        status = await _follow(executed, kill, input, output)
+        kills = await _oom_kills(client, container, status)
+    return output.to_result(status, oom_killed=kills > before)
+
+
+@contextlib.asynccontextmanager
+async def _in_time(
+    timeout: float | None, program: str, output: Output
+) -> AsyncIterator[None]:
+    """Cancel the block after `timeout` seconds, and raise `TimedOut` then."""
+    try:
+        async with asyncio.timeout(timeout) as limit:
+            yield
+    except TimeoutError as error:
+        if not limit.expired():
+            raise
+        raise TimedOut(
+            f"command {program!r}: not ended after {timeout:g} s",
+            output.stdout,
+            output.stderr,
+        ) from error
+
+
+async def _follow(
+    process: ContainerProcess,
+    kill: Callable[[], Awaitable[None]],
     input: bytes,
     output: Output,
 ) -> int:
-    await write_files(client, request, files)
-    await container.start()
-    following = asyncio.ensure_future(output.follow(container.init, input))
+    """Stay with a process to its end; return its status. Cancelled, kill it."""
+    following = asyncio.ensure_future(output.follow(process, input))
     try:
         await asyncio.shield(following)
+        return await process.wait()
     except asyncio.CancelledError:
         # What the command has written is not lost with the read that waits for more.
         with contextlib.suppress(TtrpcError):
-            await container.kill()
+            await kill()
         await asyncio.wait([following], timeout=DRAIN_TIMEOUT)
         raise
     finally:
         following.cancel()
         await asyncio.wait([following])
-    return await container.init.wait()
 
 
 async def write_files(
-    client: AgentClient, request: ContainerRequest, files: Files
+    client: AgentClient, request: ContainerRequest, files: NewFiles
 ) -> None:
     """Make files of the container before it starts; its user owns them.
 
@@ -118,19 +145,19 @@ def _read(path: os.PathLike[str]) -> bytes:
         return file.read()
 
 
-async def _is_oom_killed(
+async def _oom_kills(
     client: AgentClient, container: GuestContainer, status: int
-) -> bool:
-    """Return whether the kernel has killed a process of the container for memory."""
+) -> int:
+    """Return how many processes of the container the kernel has killed for memory."""
     request = agent_pb2.StatsContainerRequest(container_id=container.id)
     try:
         stats = await client.agent.stats_container(request)
     except StatusError:
-        return False  # Some agents have no statistics of what has ended.
+        return 0  # Some agents have no statistics of what has ended.
     memory = stats.cgroup_stats.memory_stats
     if _OOM_KILL in memory.stats:
-        return memory.stats[_OOM_KILL] > 0
-    return status == _KILLED and memory.usage.failcnt > 0
+        return memory.stats[_OOM_KILL]
+    return int(status == _KILLED and memory.usage.failcnt > 0)
 
 
 @contextlib.asynccontextmanager

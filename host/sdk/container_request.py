@@ -14,7 +14,7 @@ from kata_host.client.upload import SHARED
 from kata_host.sdk.user import User, to_user
 from kata_protos import agent_pb2, oci_pb2
 
-Files = Mapping[str, "bytes | str | os.PathLike[str]"]
+NewFiles = Mapping[str, "bytes | str | os.PathLike[str]"]
 """Files to make: paths, and contents as bytes, as text, or in a file of the host."""
 
 

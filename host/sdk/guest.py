@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final, Self
 
 from kata_host.client.agent_client import AgentClient
@@ -14,16 +16,37 @@ from kata_host.client.result import Result
 from kata_host.client.spec import NO_LIMITS
 from kata_host.guest.guest import OwnGuest
 from kata_host.quantities import parse_duration, parse_size
+from kata_host.sdk.box import Box
 from kata_host.sdk.command import run_command
-from kata_host.sdk.container_request import Files, container_request
+from kata_host.sdk.container_request import (
+    ContainerRequest,
+    NewFiles,
+    container_request,
+)
 from kata_host.sdk.guest_connection import GuestConnection
 from kata_host.sdk.held_guest import HeldGuest
 from kata_host.sdk.roots import Roots
+from kata_host.sdk.tools import HOLD, Tools
 from kata_host.sdk.user import User
+from kata_host.sdk.volume import Volumes, to_mounts
+from kata_protos import oci_pb2
 
 CONNECT_TIMEOUT: Final = 5.0
 """Seconds to try to reach a guest that runs already."""
-NO_FILES: Final[Files] = {}
+VM_BUSYBOX: Final = "/usr/bin/busybox"
+"""In the image of VM guests."""
+NO_FILES: Final[NewFiles] = {}
+NO_VOLUMES: Final[Volumes] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """What the SDK knows of a guest beforehand."""
+
+    sees_host: bool = False
+    """Whether paths of the host lead to the same files in the guest."""
+    busybox: str | None = None
+    """The guest's path of a busybox without libraries, if it has one for sure."""
 
 
 class Guest:
@@ -42,7 +65,8 @@ class Guest:
         self._connect = connect
         self._connection: GuestConnection | None = None
         self._roots: Roots | None = None
-        self._sees_host = False
+        self._tools: Tools | None = None
+        self._kind = _Kind()
 
     @classmethod
     def local(cls) -> Self:
@@ -52,7 +76,7 @@ class Guest:
         root is the host's, which containers see and do not change.
         """
         guest = cls(lambda: GuestConnection.start(HeldGuest(_local_guest)))
-        guest._sees_host = True
+        guest._kind = _Kind(sees_host=True)
         return guest
 
     @classmethod
@@ -71,7 +95,9 @@ class Guest:
         def make() -> OwnGuest:
             return _vm_guest(cpus, size >> 20)
 
-        return cls(lambda: GuestConnection.start(HeldGuest(make)))
+        guest = cls(lambda: GuestConnection.start(HeldGuest(make)))
+        guest._kind = _Kind(busybox=VM_BUSYBOX)
+        return guest
 
     @classmethod
     def connect(cls, guest: str, *, timeout: float = CONNECT_TIMEOUT) -> Self:
@@ -100,7 +126,8 @@ class Guest:
         if self._connection is not None:
             raise RuntimeError("guest: already started")
         connection = await self._connect()
-        self._roots = Roots(connection.client, sees_host=self._sees_host)
+        self._roots = Roots(connection.client, sees_host=self._kind.sees_host)
+        self._tools = Tools(connection.client, self._kind.busybox)
         self._connection = connection
         return self
 
@@ -130,11 +157,12 @@ class Guest:
         args: Sequence[str],
         *,
         image: str | os.PathLike[str] | None = None,
-        files: Files = NO_FILES,
+        files: NewFiles = NO_FILES,
         env: Mapping[str, str] | None = None,
         cwd: str | None = None,
         user: User | None = None,
         limits: Limits = NO_LIMITS,
+        volumes: Volumes = NO_VOLUMES,
         input: bytes | str = b"",
         timeout: float | str | None = None,
         output_limit: int | str | None = None,
@@ -152,6 +180,8 @@ class Guest:
             user: A uid, which is the gid too, `(uid, gid)`, `"1000:1000"` or a name of
                 the image's /etc/passwd; root by default.
             limits: The most memory, CPU time and processes.
+            volumes: Folders and files of this host that the container sees: a path
+                there, and one here; `:ro` at its end is read-only. Local guests only.
             input: Standard input, after which it is at its end.
             timeout: Seconds, or a text such as `1m30s`, from the creation of the
                 container to the end of the command.
@@ -167,20 +197,13 @@ class Guest:
             ValueError: An argument is wrong.
         """
         connection = self._running()
-        assert self._roots is not None
         seconds = parse_duration(timeout) if isinstance(timeout, str) else timeout
         size = (
             parse_size(output_limit) if isinstance(output_limit, str) else output_limit
         )
         async with connection.explained():
-            request = container_request(
-                new_id(),
-                args,
-                await self._roots.find(image),
-                env=env,
-                cwd=cwd,
-                user=user,
-                limits=limits,
+            request = await self._request(
+                args, image, env, cwd, user, limits, volumes, []
             )
             return await run_command(
                 connection.client,
@@ -190,6 +213,61 @@ class Guest:
                 timeout=seconds,
                 output_limit=size,
             )
+
+    def container(
+        self,
+        *,
+        image: str | os.PathLike[str] | None = None,
+        env: Mapping[str, str] | None = None,
+        cwd: str | None = None,
+        user: User | None = None,
+        limits: Limits = NO_LIMITS,
+        volumes: Volumes = NO_VOLUMES,
+    ) -> Box:
+        """Return a container that stays up by itself; `async with` creates it.
+
+        The arguments are those of `run`; `env`, `cwd` and `user` are for the commands
+        that say nothing else. The image needs no program for that: a busybox of the
+        guest's, or of this host's, is at `/dev/busybox`.
+        """
+
+        async def prepare() -> ContainerRequest:
+            tools = await self._running_tools().mount()
+            return await self._request(
+                HOLD, image, env, cwd, user, limits, volumes, [tools]
+            )
+
+        return Box(self._running(), prepare)
+
+    async def _request(
+        self,
+        args: Sequence[str],
+        image: str | os.PathLike[str] | None,
+        env: Mapping[str, str] | None,
+        cwd: str | None,
+        user: User | None,
+        limits: Limits,
+        volumes: Volumes,
+        mounts: Sequence[oci_pb2.Mount],
+    ) -> ContainerRequest:
+        assert self._roots is not None
+        shared = await asyncio.to_thread(
+            to_mounts, volumes, sees_host=self._kind.sees_host
+        )
+        return container_request(
+            new_id(),
+            args,
+            await self._roots.find(image),
+            env=env,
+            cwd=cwd,
+            user=user,
+            limits=limits,
+            mounts=[*shared, *mounts],
+        )
+
+    def _running_tools(self) -> Tools:
+        assert self._tools is not None
+        return self._tools
 
     def _running(self) -> GuestConnection:
         if self._connection is None:

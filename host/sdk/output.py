@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from typing import Final
 
 from kata_host.client.container_process import ContainerProcess, process_may_have_ended
+from kata_host.client.result import Result
 
 DRAIN_TIMEOUT: Final = 5.0
 """Seconds for what a killed command has written and nobody has read yet."""
@@ -31,6 +32,10 @@ class Output:
     @property
     def stderr(self) -> bytes:
         return bytes(self._streams[1])
+
+    def to_result(self, status: int, *, oom_killed: bool) -> Result:
+        """Return the outcome of the command, which has ended."""
+        return Result(status, self.stdout, self.stderr, oom_killed, self.is_cut)
 
     async def follow(self, process: ContainerProcess, input: bytes) -> None:
         """Write the input and read both streams to their ends."""

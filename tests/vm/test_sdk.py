@@ -21,14 +21,14 @@ async def sandbox(guest: VmGuest) -> AsyncIterator[Guest]:
 
 
 async def test_a_command_has_files_and_limits(sandbox: Guest) -> None:
-    script = "import os; print(os.getuid(), open('a').read(), os.uname().nodename)"
+    script = "import os; print(os.getuid(), open('a').read())"
     result = await sandbox.run(
         ["python3", "main.py"],
         files={"main.py": script, "a": "one"},
         user=65534,
         limits=Limits(memory="100m", cpus=1, pids=20),
     )
-    assert result.check().text.startswith("65534 one run-")
+    assert result.check().text.startswith("65534 one")
     killed = await sandbox.run(["tail", "/dev/zero"], limits=Limits(memory="32m"))
     assert (killed.status, killed.oom_killed) == (137, True)
 

@@ -1,0 +1,324 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The files of a box, as its processes see them.
+
+Everything is done by a process in the box, with the busybox that each box has. So names
+lead where they lead inside, volumes too. What comes out is as trustworthy as the box:
+a hostile one can only fill the folder that it is written to.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Final, Protocol
+
+from kata_host.errors import FileError, NotFound
+from kata_host.explain import explain
+from kata_host.sdk.file_info import STAT, FileInfo, parse_info
+from kata_host.sdk.process import Process
+from kata_host.sdk.tools import PLACE
+from kata_host.sdk.user import User, to_user
+from kata_protos import oci_pb2
+
+CHUNK: Final = 256 << 10
+"""Bytes of a file that are read at a time."""
+FILE_MODE: Final = 0o644
+Progress = Callable[[int], object]
+"""Called with the bytes so far, after each chunk."""
+
+_Give = Callable[[], Awaitable[bytes]]
+"""Returns the next bytes, b"" at their end."""
+_Take = Callable[[bytes], Awaitable[object]]
+
+_FOLDER: Final = (
+    f'B={PLACE}; folder() {{ "$B" test -d "$1" || '
+    '{ "$B" mkdir -p -- "$1" && "$B" chown "$2" -- "$1"; }; }; '
+)
+"""Makes the folder $1 for the owner $2, unless it is there."""
+_WRITE: Final = (
+    f'{_FOLDER} folder "$("$B" dirname -- "$1")" "$2" && "$B" cat > "$1" && '
+    '"$B" chown "$2" -- "$1" && "$B" chmod "$3" -- "$1"'
+)
+_UNPACK: Final = f'{_FOLDER} folder "$1" "$2" && "$B" tar -x -f - -C "$1"'
+_IDS: Final = f'{PLACE} id -u -- "$1" && {PLACE} id -g -- "$1"'
+_LIST: Final = f'B={PLACE}; cd -- "$1" && "$B" find . -mindepth 1 -maxdepth 1 -exec '
+_REMOVE: Final = f'B={PLACE}; "$B" stat -- "$1" >/dev/null && "$B" rm -rf -- "$1"'
+_MISSING: Final = "No such file or directory"
+_ERROR_SIZE: Final = 4096
+"""Bytes of an error that are kept."""
+
+
+class Starter(Protocol):
+    """`Box.start`, as far as files need it."""
+
+    def __call__(self, args: Sequence[str], *, user: User | None = None) -> Process: ...
+
+
+class Files:
+    """Reads and writes files. Paths are absolute, or below the box's `cwd`.
+
+    New files belong to the box's user, unless a call names another; the work is done by
+    the box's root, whoever owns the files. Each method raises `NotFound` if the path is
+    not there, `FileError` if the box refuses, and the other errors of `SandboxError`.
+    """
+
+    def __init__(self, start: Starter, owner: oci_pb2.User) -> None:
+        self._start = start
+        self._owner = owner
+
+    async def write(
+        self,
+        path: str,
+        content: bytes | str,
+        *,
+        mode: int = FILE_MODE,
+        user: User | None = None,
+    ) -> None:
+        """Make the file, or replace what is in it; missing folders are made too."""
+        data = content.encode() if isinstance(content, str) else content
+        parts = iter([data, b""])
+
+        async def give() -> bytes:
+            return next(parts)
+
+        await self._write(path, mode, give, user, None)
+
+    async def read(self, path: str) -> bytes:
+        """Return the whole content of a file."""
+        return await self._output(path, "cat", "--", path)
+
+    async def stat(self, path: str) -> FileInfo:
+        """Return what a file is; a symbolic link is not followed."""
+        output = await self._output(path, *STAT, "--", path)
+        return parse_info(output.decode(errors="surrogateescape"))
+
+    async def list(self, path: str) -> list[FileInfo]:
+        """Return what is in a folder, sorted by name."""
+        # No name in the box ends with it and a line.
+        mark = f"/{os.urandom(8).hex()}"
+        script = f"{_LIST}\"$B\" {STAT[0]} {STAT[1]} '{STAT[2]}{mark}' -- {{}} +"
+        output = await self._output(path, "sh", "-c", script, "sh", path)
+        text = output.decode(errors="surrogateescape")
+        infos = map(parse_info, text.split(f"{mark}\n")[:-1])
+        return sorted(infos, key=lambda info: info.name)
+
+    async def remove(self, path: str) -> None:
+        """Remove a file, or a folder with all that is in it."""
+        await self._output(path, "sh", "-c", _REMOVE, "sh", path)
+
+    async def upload(
+        self,
+        source: str | os.PathLike[str],
+        path: str,
+        *,
+        user: User | None = None,
+        progress: Progress | None = None,
+    ) -> None:
+        """Copy a file of this host to `path`, or what is in a folder into `path`.
+
+        Modes and times are kept; the owner is the user. Takes the memory of one chunk.
+        """
+        origin = Path(source)
+        with _host_errors(origin):
+            if await asyncio.to_thread(origin.is_dir):
+                await self._upload_tree(origin, path, user, progress)
+                return
+            with await asyncio.to_thread(open, origin, "rb") as file:
+                mode = os.fstat(file.fileno()).st_mode & 0o777
+
+                async def give() -> bytes:
+                    return await asyncio.to_thread(file.read, CHUNK)
+
+                await self._write(path, mode, give, user, progress)
+
+    async def download(
+        self,
+        path: str,
+        target: str | os.PathLike[str],
+        *,
+        progress: Progress | None = None,
+    ) -> None:
+        """Copy a file of the box to `target`, or what is in a folder into `target`.
+
+        The owner is this program's user. Takes the memory of one chunk. `target` may
+        have a part of it after an error.
+        """
+        goal = Path(target)
+        is_dir = (await self.stat(path)).is_dir
+        with _host_errors(goal):
+            if is_dir:
+                await self._download_tree(path, goal, progress)
+                return
+            with await asyncio.to_thread(open, goal, "wb") as file:
+
+                async def take(data: bytes) -> None:
+                    await asyncio.to_thread(file.write, data)
+
+                await self._drain(path, ["cat", "--", path], take, progress)
+
+    async def _upload_tree(
+        self, source: Path, path: str, user: User | None, progress: Progress | None
+    ) -> None:
+        owner = await self._ids(user)
+        uid, gid = owner.split(":")
+        words = ["--create", "--file=-", f"--directory={source}", "--numeric-owner"]
+        words += [f"--owner=user:{uid}", f"--group=group:{gid}", "."]
+        async with _tar(words, source) as tar:
+            assert tar.stdin is not None
+            assert tar.stdout is not None
+            tar.stdin.close()
+            stdout = tar.stdout
+
+            async def give() -> bytes:
+                return await stdout.read(CHUNK)
+
+            command = ["sh", "-c", _UNPACK, "sh", path, owner]
+            await self._feed(command, path, give, progress)
+
+    async def _download_tree(
+        self, path: str, target: Path, progress: Progress | None
+    ) -> None:
+        await asyncio.to_thread(target.mkdir, parents=True, exist_ok=True)
+        # GNU tar strips leading slashes, refuses "..", and makes symbolic links after
+        # all files, so no member is written through a link.
+        words = ["--extract", "--file=-", f"--directory={target}", "--no-same-owner"]
+        async with _tar(words, target) as tar:
+            assert tar.stdin is not None
+            stdin = tar.stdin
+
+            async def take(data: bytes) -> None:
+                stdin.write(data)
+                await stdin.drain()
+
+            command = ["tar", "-c", "-f", "-", "-C", path, "."]
+            await self._drain(path, command, take, progress)
+            stdin.close()
+
+    async def _write(
+        self,
+        path: str,
+        mode: int,
+        give: _Give,
+        user: User | None,
+        progress: Progress | None,
+    ) -> None:
+        owner = await self._ids(user)
+        command = ["sh", "-c", _WRITE, "sh", path, owner, f"{mode:o}"]
+        await self._feed(command, path, give, progress)
+
+    async def _ids(self, user: User | None) -> str:
+        """Return `UID:GID` of a user, by default the box's."""
+        found = self._owner if user is None else to_user(user)
+        if not found.Username:
+            return f"{found.UID}:{found.GID}"
+        output = await self._output(
+            found.Username, "sh", "-c", _IDS, "sh", found.Username
+        )
+        return ":".join(output.decode(errors="replace").split())
+
+    async def _output(self, path: str, *args: str) -> bytes:
+        output = bytearray()
+
+        async def take(data: bytes) -> None:
+            output.extend(data)
+
+        await self._drain(path, args, take)
+        return bytes(output)
+
+    async def _drain(
+        self,
+        path: str,
+        args: Sequence[str],
+        take: _Take,
+        progress: Progress | None = None,
+    ) -> None:
+        """Run a command of busybox, and hand on what it writes."""
+        count = 0
+        async with self._start([PLACE, *args], user=0) as process:
+            await process.close_stdin()
+            async with _error_of(process, path):
+                async for data in process:
+                    await take(data)
+                    count += len(data)
+                    if progress is not None:
+                        progress(count)
+
+    async def _feed(
+        self,
+        args: Sequence[str],
+        path: str,
+        give: _Give,
+        progress: Progress | None,
+    ) -> None:
+        """Run a command of busybox with the bytes as its input."""
+        count = 0
+        async with self._start([PLACE, *args], user=0) as process:
+            async with _error_of(process, path):
+                while data := await give():
+                    await process.write(data)
+                    count += len(data)
+                    if progress is not None:
+                        progress(count)
+                await process.close_stdin()
+
+
+@contextlib.asynccontextmanager
+async def _error_of(process: Process, path: str) -> AsyncIterator[None]:
+    """Read its standard error beside the block; raise it if the process has failed."""
+
+    async def collect() -> bytes:
+        kept = b""
+        async for data in process.stderr:
+            kept = (kept + data)[:_ERROR_SIZE]
+        return kept
+
+    collecting = asyncio.create_task(collect())
+    try:
+        yield
+        error = (await collecting).decode(errors="replace").strip()
+        if await process.wait() != 0:
+            line = (error.splitlines() or ["failed"])[0]
+            kind = NotFound if line.endswith(_MISSING) else FileError
+            raise kind(f"file {path!r}: {line.rpartition(': ')[2]}")
+    finally:
+        collecting.cancel()
+        await asyncio.wait([collecting])
+
+
+@contextlib.asynccontextmanager
+async def _tar(
+    words: Sequence[str], folder: Path
+) -> AsyncIterator[asyncio.subprocess.Process]:
+    """Run this host's tar beside the block; raise what it says if it fails.
+
+    Raises `FileError`.
+    """
+    pipe = asyncio.subprocess.PIPE
+    tar = await asyncio.create_subprocess_exec(
+        "tar", *words, stdin=pipe, stdout=pipe, stderr=pipe
+    )
+    assert tar.stderr is not None
+    reading = asyncio.create_task(tar.stderr.read(_ERROR_SIZE))
+    try:
+        yield tar
+        error = (await reading).decode(errors="replace").splitlines()
+        if await tar.wait() != 0:
+            raise FileError(f"{folder}: {(error or ['tar failed'])[0]}")
+    finally:
+        reading.cancel()
+        if tar.returncode is None:
+            tar.kill()
+            await tar.wait()
+
+
+@contextlib.contextmanager
+def _host_errors(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise NotFound(f"file '{path}': {error.strerror}") from error
+    except OSError as error:
+        raise FileError(explain(error)) from error

@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Folders of the host that a container sees."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+from kata_host.errors import NotFound
+from kata_protos import oci_pb2
+
+Volumes = Mapping[str, "str | os.PathLike[str]"]
+"""Absolute paths in the container, and files or folders of this host; a text that ends
+in `:ro` is one that the container cannot write to."""
+
+HIDDEN: Final = re.compile(r"/(?:dev|proc|run|sys)(?:/|$)")
+"""Paths of the host in whose place a local guest has something of its own."""
+_READ_ONLY: Final = ":ro"
+
+
+def to_mounts(volumes: Volumes, *, sees_host: bool) -> Sequence[oci_pb2.Mount]:
+    """Return the mounts for volumes. May block.
+
+    Raises `NotFound` for a path that is not there, and `ValueError`.
+    """
+    return [
+        _to_mount(target, os.fspath(source), sees_host=sees_host)
+        for target, source in volumes.items()
+    ]
+
+
+def _to_mount(target: str, source: str, *, sees_host: bool) -> oci_pb2.Mount:
+    name = f"volume {target!r}"
+    if not target.startswith("/") or ".." in target.split("/"):
+        raise ValueError(f"{name}: not an absolute path of the container")
+    if not sees_host:
+        raise ValueError(f"{name}: only a local guest shares folders with its host")
+    is_read_only = source.endswith(_READ_ONLY)
+    path = Path(source.removesuffix(_READ_ONLY))
+    try:
+        path = path.resolve(strict=True)
+    except (OSError, RuntimeError) as error:
+        raise NotFound(f"{name}: no such file or directory: {source}") from error
+    if HIDDEN.match(str(path)):
+        raise ValueError(f"{name}: a local guest has its own {path.parts[1]}: {path}")
+    return oci_pb2.Mount(
+        destination=target,
+        source=str(path),
+        type="bind",
+        options=["rbind", "ro" if is_read_only else "rw", "rprivate"],
+    )

@@ -1,0 +1,193 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Containers of the SDK that stay: their commands, processes and files."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import signal
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from kata_host import Guest, Limits
+from kata_host.errors import FileError, NotFound, TimedOut
+from kata_host.sdk.box import Box
+
+MEBIBYTE = 1 << 20
+
+
+@pytest.fixture
+async def local(scratch: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Guest]:
+    monkeypatch.setenv("TMPDIR", str(scratch))
+    async with Guest.local() as guest:
+        yield guest
+
+
+@pytest.fixture
+async def box(local: Guest) -> AsyncIterator[Box]:
+    async with local.container(limits=Limits(memory="300m")) as box:
+        yield box
+
+
+async def test_commands_share_the_files_of_the_box(local: Guest) -> None:
+    async with local.container(env={"A": "1"}, cwd="/opt", user=7) as box:
+        await box.run(["sh", "-c", "echo one > /tmp/f"])
+        script = 'cat /tmp/f; pwd; id -u; echo "$A$B"'
+        result = await box.run(["sh", "-c", script], env={"B": "2"})
+        assert result.text == "one\n/opt\n7\n12\n"
+    assert (await local.run(["cat", "/tmp/f"])).status != 0
+
+
+async def test_a_box_needs_nothing_of_its_image(local: Guest, tmp_path: Path) -> None:
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    async with local.container(image=empty) as box:
+        await box.files.write("/a/b", "text")
+        assert await box.files.read("/a/b") == b"text"
+        with pytest.raises(NotFound, match="'?ls'?"):
+            await box.run(["ls"])
+
+
+async def test_orphans_in_a_box_are_reaped(box: Box) -> None:
+    script = 'sh -c "sleep 0.01 & :"; while kill -0 $! 2>/dev/null; do :; done; :'
+    await box.run(["sh", "-c", f"for i in 1 2 3 4 5; do {script}; done"])
+    count = "grep -l '^State:.Z' /proc/[0-9]*/status; :"
+    for _ in range(1000):
+        if not (await box.run(["sh", "-c", count])).stdout:
+            return
+    raise AssertionError("zombies stay")
+
+
+async def test_a_volume_is_a_folder_of_the_host(local: Guest, tmp_path: Path) -> None:
+    (tmp_path / "in").write_text("in\n")
+    volumes = {"/rw": tmp_path, "/ro": f"{tmp_path}:ro"}
+    script = "cat /ro/in; echo out > /rw/out; echo bad > /ro/bad"
+    result = await local.run(["sh", "-c", script], volumes=volumes)
+    assert result.stdout == b"in\n"
+    assert b"Read-only file system" in result.stderr
+    assert sorted(it.name for it in tmp_path.iterdir()) == ["in", "out"]
+    async with local.container(volumes=volumes) as box:
+        assert await box.files.read("/rw/out") == b"out\n"
+
+
+async def test_a_process_on_a_terminal_is_talked_to(box: Box) -> None:
+    async with box.start(["python3", "-q"], tty=(24, 80)) as process:
+        await process.read_until(">>> ")
+        await process.write("import os; os.get_terminal_size(0)\n")
+        assert b"columns=80, lines=24" in await process.read_until(">>> ")
+        await process.resize(30, 100)
+        await process.write("os.get_terminal_size(0)\n")
+        assert b"columns=100" in await process.read_until("lines=30")
+        await process.write("exit(3)\n")
+        assert await process.wait() == 3
+
+
+async def test_a_process_has_streams_signals_and_an_end(box: Box) -> None:
+    script = (
+        "trap 'echo got >&2; exit 4' TERM; echo ready; while :; do sleep 0.01; done"
+    )
+    async with box.start(["sh", "-c", script]) as process:
+        assert await process.read_until("\n") == b"ready\n"
+        await process.signal(signal.SIGTERM)
+        assert await process.stderr.read_until(b"\n") == b"got\n"
+        assert await process.wait() == 4
+    async with box.start(["cat"]) as process:
+        await process.write(b"x" * MEBIBYTE)
+        await process.close_stdin()
+        assert len(b"".join([data async for data in process])) == MEBIBYTE
+
+
+async def test_a_process_is_killed_at_the_end_of_its_block(box: Box) -> None:
+    async with box.start(["sleep", "4321"]):
+        pass
+    listed = await box.run(["/dev/busybox", "ps", "-o", "args"])
+    assert "4321" not in listed.text
+
+
+async def test_a_command_that_takes_too_long_is_killed_alone(box: Box) -> None:
+    with pytest.raises(TimedOut):
+        await box.run(["sleep", "4321"], timeout=2)
+    assert "4321" not in (await box.run(["/dev/busybox", "ps", "-o", "args"])).text
+
+
+async def test_a_kill_for_memory_is_told_of_the_command_that_had_it(box: Box) -> None:
+    assert (await box.run(["tail", "/dev/zero"])).oom_killed
+    assert not (await box.run(["true"])).oom_killed
+
+
+async def test_files_are_written_listed_and_removed(box: Box) -> None:
+    files = box.files
+    await files.write("/w/d/a b\nc", "text", mode=0o600, user=7)
+    await files.write("/w/e", bytes(MEBIBYTE))
+    info = await files.stat("/w/d/a b\nc")
+    assert (info.name, info.size, oct(info.mode)) == ("a b\nc", 4, "0o100600")
+    assert (info.uid, info.gid) == (7, 7)
+    assert [(it.name, it.is_dir) for it in await files.list("/w")] == [
+        ("d", True),
+        ("e", False),
+    ]
+    assert await files.list("/w/d") == [info]
+    assert await files.read("/w/e") == bytes(MEBIBYTE)
+    await files.remove("/w")
+    for missing in (files.remove, files.list, files.stat, files.read):
+        with pytest.raises(NotFound, match="file '/w': No such file"):
+            await missing("/w")
+    with pytest.raises(FileError, match="file '/etc': .*directory"):
+        await files.read("/etc")
+    with pytest.raises(FileError, match="file '/etc': .*directory"):
+        await files.write("/etc", "")
+
+
+async def test_a_tree_goes_in_and_comes_back(box: Box, tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    (source / "d").mkdir(parents=True)
+    (source / "d" / "run").write_text("#!/bin/sh\n")
+    (source / "d" / "run").chmod(0o750)
+    (source / "link").symlink_to("d/run")
+    os.utime(source / "d" / "run", (1000, 2000))
+    counts: list[int] = []
+    await box.files.upload(source, "/in/tree", user=7, progress=counts.append)
+    info = await box.files.stat("/in/tree/d/run")
+    assert (info.uid, oct(info.mode), info.modified) == (7, "0o100750", 2000)
+    assert counts == sorted(counts)
+    assert counts
+    await box.files.download("/in/tree", tmp_path / "back")
+    back = tmp_path / "back" / "d" / "run"
+    assert (back.read_text(), oct(back.stat().st_mode)) == ("#!/bin/sh\n", "0o100750")
+    assert (tmp_path / "back" / "link").readlink() == Path("d/run")
+
+
+async def test_a_big_file_goes_in_and_comes_back_unchanged(
+    box: Box, tmp_path: Path
+) -> None:
+    """In a box whose memory holds it; the SDK keeps no more than a chunk."""
+    source, back = tmp_path / "source", tmp_path / "back"
+    source.write_bytes(os.urandom(MEBIBYTE) * 16)
+    counts: list[int] = []
+    await box.files.upload(source, "/big", progress=counts.append)
+    assert counts[-1] == 16 * MEBIBYTE
+    await box.files.download("/big", back)
+    digests = [hashlib.sha256(it.read_bytes()).digest() for it in (source, back)]
+    assert digests[0] == digests[1]
+
+
+async def test_a_hostile_tree_stays_in_its_folder(box: Box, tmp_path: Path) -> None:
+    script = "mkdir /t && ln -s /tmp/outside /t/link && mkdir -p /t/x && cd /t"
+    await box.run(["sh", "-c", script])
+    await box.files.download("/t", tmp_path / "out")
+    assert (tmp_path / "out" / "link").is_symlink()
+    assert not (tmp_path / "outside").exists()
+
+
+async def test_boxes_do_not_see_each_other(local: Guest) -> None:
+    async with local.container() as one, local.container() as two:
+        await asyncio.gather(
+            one.files.write("/who", "one"), two.files.write("/who", "two")
+        )
+        assert (await one.files.read("/who"), await two.files.read("/who")) == (
+            b"one",
+            b"two",
+        )
