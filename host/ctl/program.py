@@ -31,7 +31,18 @@ if TYPE_CHECKING:
     Subparsers: TypeAlias = argparse._SubParsersAction[CommandParser]
 
 PROGRAM: Final = "kata-agent-ctl"
-COMMANDS: Final = ("run", "exec", "ps", "cp", "call", "guest", "shell", "logs", "trace")
+COMMANDS: Final = (
+    "run",
+    "exec",
+    "ps",
+    "cp",
+    "call",
+    "guest",
+    "image",
+    "shell",
+    "logs",
+    "trace",
+)
 """Names of commands, of which each is a module of this package."""
 RUNNING: Final = frozenset({"run", "exec"})
 """Commands whose exit status is that of a program in a container."""

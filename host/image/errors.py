@@ -1,0 +1,12 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How reading, keeping and finding images fails."""
+
+from __future__ import annotations
+
+
+class ImageError(Exception):
+    """An image is not what it should be. The message is one line, its object first."""
+
+
+class ImageNotFound(ImageError):
+    """The store has no such image."""
