@@ -7,6 +7,7 @@
     |-- AgentError           the agent has refused a call; `code` says how
     |-- NotFound             no such command, file, container or guest
     |-- CannotExecute        there is such a command, and it cannot be executed
+    |-- ImageError           an image is not what it should be (`kata_host.image`)
     |-- FileError            a file cannot be read, written or removed
     '-- CommandFailed        a command has not ended well; it has the output so far
         |-- TimedOut         not within its time

@@ -135,10 +135,12 @@ class AgentClient:
         spec: oci_pb2.Spec,
         storages: Iterable[agent_pb2.Storage] = (),
         *,
+        user: agent_pb2.StringUser | None = None,
         share_pids: bool = True,
     ) -> GuestContainer:
         """Create a container; by default in the pid namespace that the sandbox shares.
 
+        A `user` is looked up in the guest, and replaces that of the specification.
         Without `share_pids`, its first process is PID 1 of a namespace of its own, so
         signals that the process does not handle have no effect (man 2 kill). A caller
         that is cancelled has the container removed, unless that takes longer than
@@ -147,6 +149,7 @@ class AgentClient:
         request = agent_pb2.CreateContainerRequest(
             container_id=container_id,
             exec_id=container_id,
+            string_user=user,
             OCI=spec,
             storages=storages,
             sandbox_pidns=share_pids,
@@ -170,11 +173,12 @@ class AgentClient:
         spec: oci_pb2.Spec,
         storages: Iterable[agent_pb2.Storage] = (),
         *,
+        user: agent_pb2.StringUser | None = None,
         share_pids: bool = True,
     ) -> AsyncIterator[GuestContainer]:
         """Create and start a container for the block, and remove it afterwards."""
         container = await self.create_container(
-            container_id, spec, storages, share_pids=share_pids
+            container_id, spec, storages, user=user, share_pids=share_pids
         )
         try:
             await container.start()

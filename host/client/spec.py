@@ -153,23 +153,30 @@ def default_spec(
 
 
 def writable_layer(
-    container_id: str, rootfs: str, directory: str = LAYERS
+    container_id: str,
+    rootfs: str,
+    directory: str = LAYERS,
+    *,
+    lower: Sequence[str] = (),
 ) -> tuple[agent_pb2.Storage, str]:
     """Return a storage that puts a writable layer over `rootfs`, and its path.
 
-    The layer belongs to the container and is removed with it, so any number of
-    containers can share one `rootfs`. The path is below `directory`. Raises
+    `lower` are directories below `rootfs`, the highest first: the layers of an image.
+    The writable layer belongs to the container and is removed with it, so any number
+    of containers can share the others. The path is below `directory`. Raises
     `ValueError` for a `rootfs` that overlayfs would split.
     """
-    # overlayfs separates layers and options by these characters.
-    if set(rootfs) & set(":,\\"):
-        raise ValueError(f"rootfs '{rootfs}': the path must be without : , and \\")
+    for layer in (rootfs, *lower):
+        # overlayfs separates layers and options by these characters.
+        if set(layer) & set(":,\\"):
+            raise ValueError(f"rootfs '{layer}': the path must be without : , and \\")
+    layers = ":".join((rootfs, *lower))
     path = f"{directory}/{container_id}/rootfs"
     storage = agent_pb2.Storage(
         driver="overlayfs",
         source="overlay",
         fstype="overlay",
-        options=["io.katacontainers.fs-opt.overlay-rw", f"lowerdir={rootfs}"],
+        options=["io.katacontainers.fs-opt.overlay-rw", f"lowerdir={layers}"],
         mount_point=path,
     )
     return storage, path

@@ -74,9 +74,10 @@ def add_process_arguments(parser: argparse._ActionsContainer) -> None:
     )
     parser.add_argument(
         "--cwd",
-        default="/",
+        default="",
         metavar="DIR",
-        help="working directory, an absolute path in the container (default: /)",
+        help="working directory, an absolute path in the container (default: the "
+        "image's, or /)",
     )
 
 
@@ -96,6 +97,7 @@ def check_process(options: argparse.Namespace) -> None:
         del options.command[0]
     if not options.command:
         raise UsageError("no command to run")
+    options.cwd = options.cwd or "/"
     if not options.cwd.startswith("/"):
         raise UsageError(f"--cwd '{options.cwd}': not an absolute path")
     environment = environment_of(options.env)

@@ -30,7 +30,7 @@ def local_guest(options: argparse.Namespace) -> Iterator[Target]:
         guest = LocalGuest(
             environment=environment,
             cgroup=options.cgroup,
-            shared=[options.rootfs] if is_directory else [],
+            shared=[*([options.rootfs] if is_directory else []), *options.shared],
             echo=options.debug,
         )
     with _held(guest):
@@ -55,7 +55,10 @@ def vm_guest(options: argparse.Namespace) -> Iterator[Target]:
     if options.trace:
         parameters.append("agent.trace=collated")
     with guest_errors_as_command_errors():
-        guest = VmGuest(ready_image(), machine=Machine(kernel_parameters=parameters))
+        guest = VmGuest(
+            ready_image(),
+            machine=Machine(kernel_parameters=parameters, devices=options.devices),
+        )
     with _held(guest):
         # The image is read-only, and has busybox's commands and Python.
         yield Target(guest.address, guest, own_rootfs="/", timeout=START_TIMEOUT)

@@ -7,7 +7,7 @@ import argparse
 import contextlib
 import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,12 +22,14 @@ from kata_host.ctl.arguments import (
 )
 from kata_host.ctl.command_parser import path
 from kata_host.ctl.errors import UsageError
+from kata_host.ctl.run_image import RunImage, add_image_options, used_image
 from kata_host.ctl.signals import run as run_loop
 
 if TYPE_CHECKING:
     from kata_host.client import AgentClient
     from kata_host.ctl.program import Subparsers
     from kata_host.ctl.target import Target
+    from kata_protos import agent_pb2
 
 
 def add_parser(subparsers: Subparsers) -> None:
@@ -60,6 +62,7 @@ def add_parser(subparsers: Subparsers) -> None:
         help="root file system of the container, a directory or an archive of this "
         "host (default: busybox; with --vm, the guest's own)",
     )
+    add_image_options(parser)
     add_process_arguments(parser)
     parser.add_argument(
         "--pid",
@@ -91,18 +94,25 @@ def add_parser(subparsers: Subparsers) -> None:
 
 
 def main(options: argparse.Namespace) -> int:
-    from kata_host.ctl.rootfs import check_source, prepared
+    from kata_host.ctl.rootfs import check_source
 
     started = time.time_ns()
-    check_process(options)
     check_source(options.rootfs)
+    with used_image(options) as image:
+        check_process(options)
+        return _main(options, image, started)
+
+
+def _main(options: argparse.Namespace, image: RunImage | None, started: int) -> int:
+    from kata_host.ctl.rootfs import prepared
+
     if options.trace and options.guest is not None:
         raise UsageError("--trace: needs a guest of its own")
     with _target(options) as target, contextlib.ExitStack() as stack:
         rootfs = None
-        if options.rootfs is not None or target.own_rootfs is None:
+        if image is None and (options.rootfs is not None or target.own_rootfs is None):
             rootfs = stack.enter_context(prepared(options.rootfs, target.scratch))
-        return run_loop(_run(options, target, rootfs, started))
+        return run_loop(_run(options, target, rootfs, image, started))
 
 
 @contextlib.contextmanager
@@ -121,6 +131,7 @@ async def _run(
     options: argparse.Namespace,
     target: Target,
     rootfs: Path | None,
+    image: RunImage | None,
     started: int,
 ) -> int:
     from kata_host.client.identifier import new_id
@@ -139,8 +150,12 @@ async def _run(
         if target.guest is not None:
             share_pids = options.pid == "sandbox"
             await client.create_sandbox(name, share_pids=share_pids)
-        lower = await _rootfs_in_guest(client, options, target, rootfs)
-        status = await _run_container(client, options, name, lower)
+        if image is not None:
+            storages, root = image.storages(name)
+        else:
+            lower = await _rootfs_in_guest(client, options, target, rootfs)
+            storages, root = _storages(name, lower)
+        status = await _run_container(client, options, name, storages, root)
         if target.guest is not None:
             await client.destroy_sandbox()
         return status
@@ -167,19 +182,30 @@ async def _rootfs_in_guest(
     return path
 
 
+def _storages(name: str, lower: str) -> tuple[Sequence[agent_pb2.Storage], str]:
+    from kata_host.client.spec import writable_layer
+
+    storage, root = writable_layer(name, lower)
+    return [storage], root
+
+
 async def _run_container(
     client: AgentClient,
     options: argparse.Namespace,
     name: str,
-    rootfs: str,
+    storages: Sequence[agent_pb2.Storage],
+    root: str,
 ) -> int:
-    from kata_host.client.spec import default_spec, writable_layer
+    from kata_host.client.spec import default_spec
     from kata_host.ctl.attach import attach
 
-    storage, root = writable_layer(name, rootfs)
     spec = default_spec(name, requested_process(options), rootfs=root)
     async with client.started_container(
-        name, spec, [storage], share_pids=options.pid == "sandbox"
+        name,
+        spec,
+        storages,
+        user=options.user,
+        share_pids=options.pid == "sandbox",
     ) as container:
         return await attach(
             container.init, container.kill, stdin=options.interactive, tty=options.tty

@@ -9,6 +9,8 @@
     layer_stream     a layer's bytes: decompressed, bounded, its digests checked
     unpack           a layer's entries: checked and handed to a sink
     layer_directory  a sink: a lower directory for overlayfs
+    erofs_image      a sink: all layers as one read-only disk
+    image_store      the images of this user
 
 An archive comes from anywhere, so nothing in it is believed: the paths of entries stay
 inside, sizes and numbers are bounded, digests are checked.

@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
+from kata_host.errors import NotFound, SandboxError
 
-class ImageError(Exception):
+
+class ImageError(SandboxError):
     """An image is not what it should be. The message is one line, its object first."""
 
 
-class ImageNotFound(ImageError):
+class ImageNotFound(ImageError, NotFound):
     """The store has no such image."""

@@ -24,9 +24,11 @@ from kata_host.explain import explain
 from kata_host.image.archive import Archive, is_archive, opened_archive
 from kata_host.image.config import ImageConfig
 from kata_host.image.container_image import ContainerImage
+from kata_host.image.erofs_image import ErofsImage
 from kata_host.image.errors import ImageError, ImageNotFound
 from kata_host.image.fetch import fetch
 from kata_host.image.layer_directory import LayerDirectory
+from kata_host.image.layer_reader import read_layer
 from kata_host.image.limits import UnpackLimits
 from kata_host.image.reference import check_reference, id_start, with_tag
 from kata_host.image.saved_image import SavedImage
@@ -116,8 +118,9 @@ class ImageStore:
             index = read_index(self._directory.index)
             if index.id_of(chosen) == image.id:
                 return self._image(image.id, index)
-            sizes = self._add_layers(archive, scratch)
-            self._commit(image, chosen, sizes, scratch)
+            # Only root can unpack a layer so that its owners are kept.
+            add = self._add_disk if os.geteuid() else self._add_layers
+            self._commit(image, chosen, add(archive, scratch), scratch)
             return self._image(image.id, read_index(self._directory.index))
 
     def pull(self, reference: str, name: str | None = None) -> ContainerImage:
@@ -151,15 +154,42 @@ class ImageStore:
         """Keep an image from removal for the block.
 
         Provides the directories of its layers, for `lowerdir` of overlayfs: the
-        highest first.
+        highest first. Another user than root has none.
         """
+        with self._held(image):
+            diff_ids = dict.fromkeys(reversed(image.config.diff_ids))
+            layers = [self._directory.layer_of(diff_id) for diff_id in diff_ids]
+            if not all(layer.is_dir() for layer in layers):
+                raise ImageError(f"image '{image.name}': its layers need root")
+            yield layers
+
+    @contextlib.contextmanager
+    def used_as_disk(self, image: ContainerImage) -> Iterator[Path]:
+        """Keep an image from removal for the block.
+
+        Provides the file of a read-only disk with an EROFS of all layers, which is made
+        at the first use.
+        """
+        with self._held(image):
+            disk = self._directory.disk_of(image.id)
+            if not disk.exists():
+                with _errors(), self._directory.scratch() as scratch:
+                    new = scratch / "disk"
+                    with _erofs(new) as sink:
+                        for diff_id in image.config.diff_ids:
+                            read_layer(self._directory.layer_of(diff_id), sink)
+                    _sync(scratch)
+                    new.rename(disk)
+            yield disk
+
+    @contextlib.contextmanager
+    def _held(self, image: ContainerImage) -> Iterator[None]:
         with contextlib.ExitStack() as stack:
             try:
                 stack.enter_context(self._directory.used(image.id))
             except FileNotFoundError:
                 raise ImageNotFound(f"image '{image.name}': removed") from None
-            layers = dict.fromkeys(reversed(image.config.diff_ids))
-            yield [self._directory.layer_of(diff_id) for diff_id in layers]
+            yield
 
     def _image(self, id: str, index: StoreIndex) -> ContainerImage:
         try:
@@ -193,6 +223,21 @@ class ImageStore:
             _rename(scratch / str(number), self._directory.layer_of(diff_id))
         sync_directory(self.path / "layers")
         return new
+
+    def _add_disk(self, archive: Archive, scratch: Path) -> dict[str, int]:
+        """Write all layers into one disk; return the sizes of their files."""
+        sizes = {}
+        new = scratch / "disk"
+        with _erofs(new) as sink:
+            for layer in archive.image.layers:
+                limits = UnpackLimits()
+                with archive.opened_layer(layer, limits) as tar:
+                    size = unpack_layer(tar, sink, layer.subject, limits)
+                sizes[layer.diff_id] = size
+        _sync(scratch)
+        new.rename(self._directory.disk_of(archive.image.id))
+        sync_directory(self.path / "disks")
+        return sizes
 
     def _commit(
         self, image: SavedImage, name: str, sizes: dict[str, int], scratch: Path
@@ -228,6 +273,14 @@ def _name_of(image: SavedImage, path: Path) -> str:
         return stem
     name = image.names[0]
     return name if ":" in name or "/" in name else f"{stem}:{name}"
+
+
+@contextlib.contextmanager
+def _erofs(path: Path) -> Iterator[ErofsImage]:
+    with open(path, "xb") as file:
+        sink = ErofsImage(file)
+        yield sink
+        sink.finish()
 
 
 def _rename(source: Path, target: Path) -> None:

@@ -26,8 +26,8 @@ _NEW_FILE: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_C
 class LayerDirectory:
     """Makes entries in `directory`, an empty one; a context manager.
 
-    Only root can: for another user, owners could not be kept (`kata_host.image.erofs`
-    keeps them).
+    Only root can: for another user, owners could not be kept (`ErofsImage` keeps
+    them).
     """
 
     def __init__(self, directory: Path) -> None:

@@ -32,12 +32,14 @@ _METADATA: Final = ".wh..wh."
 NAME_MAX: Final = 255
 PATH_MAX: Final = 4095
 """Bytes (linux/limits.h, less the NUL)."""
+XATTR_MAX: Final = 65535
+"""Bytes of an attribute's value; the kernel takes one more, and EROFS does not."""
 _ID_MAX: Final = 2**32 - 2
 """The id above is chown's word for none."""
 _TIME_MAX: Final = 2**33
 """Seconds, as ext4 and erofs have them."""
 _XATTR: Final = "SCHILY.xattr."
-_XATTRS_KEPT: Final = ("user.", "security.capability", "system.posix_acl_")
+XATTRS_KEPT: Final = ("user.", "security.capability", "system.posix_acl_")
 _XATTRS_REFUSED: Final = ("trusted.overlay.", "user.overlay.")
 
 
@@ -178,8 +180,11 @@ def _xattrs(entry: tarfile.TarInfo) -> dict[str, bytes]:
             continue
         if name.startswith(_XATTRS_REFUSED):
             raise ImageError(f"attribute {name!r:.80}")
-        if name.startswith(_XATTRS_KEPT):
+        if name.startswith(XATTRS_KEPT):
             if len(os.fsencode(name)) > NAME_MAX or "\0" in name:
                 raise ImageError(f"attribute {name!r:.80}: invalid name")
-            found[name] = os.fsencode(value)
+            content = os.fsencode(value)
+            if len(content) > XATTR_MAX:
+                raise ImageError(f"attribute {name!r:.80}: {len(content)} bytes")
+            found[name] = content
     return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -110,6 +111,60 @@ def test_what_is_meant_is_obtained(
         store.obtain("none")
     with pytest.raises(ImageError, match="image './none.tar': no such file"):
         store.obtain("./none.tar")
+
+
+def test_a_disk_has_all_layers_and_is_made_once(
+    store: ImageStore, tmp_path: Path
+) -> None:
+    image = store.add(docker_archive(tmp_path / "a.tar", BASE, TOP))
+    with store.used_as_disk(image) as disk:
+        first = disk.stat()
+        assert b"top" in disk.read_bytes()
+    with store.used_as_disk(image) as disk:
+        assert os.path.samestat(disk.stat(), first)
+    store.remove(image.id)
+    assert not disk.exists()
+
+
+def test_another_user_than_root_has_disks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    require_root()
+    with tempfile.TemporaryDirectory() as directory:
+        os.chmod(directory, 0o777)
+        saved = docker_archive(Path(directory, "a.tar"), BASE, TOP)
+        command = [sys.executable, "-c", AS_USER, directory]
+        done = subprocess.run(
+            command,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+            capture_output=True,
+            text=True,
+        )
+        assert done.stdout == "demo:1\nimage 'demo:1': its layers need root\n", done
+        (disk,) = Path(directory, "store/disks").iterdir()
+        ours = ImageStore.open(tmp_path / "store")
+        with ours.used_as_disk(ours.add(saved)) as same:
+            assert same.stat().st_size == disk.stat().st_size
+
+
+AS_USER = """
+import os, sys
+from pathlib import Path
+from kata_host.image.image_store import ImageStore
+from kata_host.image.errors import ImageError
+os.setgid(65534)
+os.setuid(65534)
+store = ImageStore.open(Path(sys.argv[1], "store"))
+image = store.add(Path(sys.argv[1], "a.tar"))
+print(image.name)
+with store.used_as_disk(image) as disk:
+    assert disk.exists()
+try:
+    with store.used(image):
+        pass
+except ImageError as error:
+    print(error)
+"""
 
 
 def test_a_hostile_image_leaves_nothing(store: ImageStore, tmp_path: Path) -> None:
