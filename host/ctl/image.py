@@ -24,10 +24,10 @@ def add_parser(subparsers: Subparsers) -> None:
         description="Keep images of containers on this host, for all guests. The store "
         "is /var/lib/kata-agent/store for root, $XDG_DATA_HOME/kata-agent/store for "
         "other users, and $KATA_IMAGE_STORE where that is set.",
-        epilog="Example:\n\n"
-        "  docker save python:3 | gzip > python.tar.gz\n"
+        epilog="Example, for what `docker save` wrote:\n\n"
         "  kata-agent-ctl image import python.tar.gz\n"
-        "  kata-agent-ctl image ls",
+        "  kata-agent-ctl image ls\n"
+        "  kata-agent-ctl image rm python:3",
     )
     verbs = parser.add_subparsers(title="verbs", metavar="VERB", required=True)
     verb = verbs.add_parser(
@@ -36,8 +36,14 @@ def add_parser(subparsers: Subparsers) -> None:
         description="Keep an image: what docker save, skopeo or umoci wrote, as a file "
         "(plain, gzip or zstd) or a directory; or a reference such as debian:13, which "
         "skopeo fetches from its registry. Prints the image's name.",
+        epilog="Example:\n\n  kata-agent-ctl image import python.tar.gz python:mine",
     )
-    verb.add_argument("source", type=text, metavar="FILE|DIR|REFERENCE")
+    verb.add_argument(
+        "source",
+        type=text,
+        metavar="FILE|DIR|REFERENCE",
+        help="the saved image, or its name in a registry",
+    )
     verb.add_argument(
         "name",
         type=text,
@@ -52,7 +58,12 @@ def add_parser(subparsers: Subparsers) -> None:
         help="which of several images in the file",
     )
     verb.set_defaults(main=import_image)
-    verb = verbs.add_parser("ls", help="list the images")
+    verb = verbs.add_parser(
+        "ls",
+        help="list the images",
+        description="List the images, sorted by name, with the size of their files.",
+        epilog="Example:\n\n  kata-agent-ctl image ls --format json",
+    )
     verb.add_argument(
         "--format",
         choices=("table", "json"),
@@ -60,7 +71,12 @@ def add_parser(subparsers: Subparsers) -> None:
         help="a table, or one JSON object a line (default: %(default)s)",
     )
     verb.set_defaults(main=list_images)
-    verb = verbs.add_parser("inspect", help="print what an image says of itself")
+    verb = verbs.add_parser(
+        "inspect",
+        help="print what an image says of itself",
+        description="Print an image's names, size and configuration as JSON.",
+        epilog="Example:\n\n  kata-agent-ctl image inspect python:3",
+    )
     verb.add_argument("image", type=text, metavar="IMAGE", help="a name or an id")
     verb.set_defaults(main=inspect)
     verb = verbs.add_parser(
@@ -68,6 +84,7 @@ def add_parser(subparsers: Subparsers) -> None:
         help="remove images",
         description="Take names away, and with its last name an image, with all layers "
         "that no other image has. An image that a container uses stays.",
+        epilog="Example:\n\n  kata-agent-ctl image rm python:3 debian",
     )
     verb.add_argument(
         "images", type=text, nargs="+", metavar="IMAGE", help="a name or an id"

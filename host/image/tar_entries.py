@@ -18,6 +18,7 @@ from kata_host.image.readable import Readable
 
 CHUNK: Final = 1 << 18
 """Bytes of one read; a header that is larger, or a pax record, is refused."""
+BLOCK: Final = tarfile.BLOCKSIZE
 GLOBAL_RECORDS: Final = 64
 """Pax records that hold for all following entries."""
 _FAULTS: Final = (tarfile.TarError, ValueError, OverflowError, RecursionError, EOFError)
@@ -57,6 +58,9 @@ class TarEntries:
                     encoding="utf-8",
                     errors="surrogateescape",
                 )
+            elif self._stream.ends_before(self._tar.offset):
+                # Some writers, as umoci, leave out the padding of the last file.
+                return None
             entry = self._tar.next()
         except _FAULTS as error:
             if isinstance(error, RecursionError):
@@ -106,6 +110,11 @@ class _Forwards:
             size -= len(data)
             self._position += len(data)
         return b"".join(parts)
+
+    def ends_before(self, header: int) -> bool:
+        """Read the padding in front of a header; tell whether the stream ends there."""
+        padding = header - self._position
+        return 0 < padding < BLOCK and len(self.read(padding)) < padding
 
     def tell(self) -> int:
         return self._position

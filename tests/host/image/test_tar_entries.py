@@ -44,6 +44,13 @@ def test_an_empty_archive_has_no_entries() -> None:
     assert read(Forwards(tar_of())) == {}
 
 
+def test_the_last_padding_may_be_missing() -> None:
+    data = tar_of(entry("a", b"x" * 700))
+    assert read(Forwards(data[: 512 + 700])) == {"a": b"x" * 700}
+    with pytest.raises(ImageError, match="entry 'a': unexpected end of data"):
+        read(Forwards(data[: 512 + 699]))
+
+
 def test_names_are_bytes() -> None:
     assert list(read(Forwards(tar_of(entry("caf\udce9"))))) == ["caf\udce9"]
 
