@@ -4,6 +4,7 @@
     from kata_host import Guest, Limits, Pool
 
 sdk/         guests, and commands in them, as scripts use them
+sync/        the same without asyncio
 client/      calls a guest's agent: sandboxes, containers, processes
 ctl/         the program kata-agent-ctl
 guest/       local and VM guests, the vsock backend, the image, the tarball

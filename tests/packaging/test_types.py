@@ -24,6 +24,7 @@ import kata_host
 import ttrpc
 from kata_host import Guest, Limits, Result
 from kata_host.client import AgentClient
+from kata_host import sync
 from kata_host.guest.guest import OwnGuest
 from kata_host.guest.local_guest import LocalGuest
 from kata_protos import agent_pb2
@@ -32,6 +33,16 @@ from ttrpc.aio.client import Client
 from ttrpc.frame import Frame, MessageType
 from ttrpc.metadata import Metadata
 from ttrpc.sync.client import Client as BlockingClient
+
+
+def blocking() -> None:
+    with sync.Guest.local() as guest, guest.container(user=5) as box:
+        assert_type(guest.run(["true"], timeout="5s"), Result)
+        assert_type(box.files.read("/x"), bytes)
+        with box.start(["cat"], tty=(24, 80)) as process:
+            assert_type(process.wait(), int)
+    with sync.Pool(2, sync.Guest.vm) as pool:
+        assert_type(pool.run(["true"]), Result)
 
 
 def frame() -> bytes:
