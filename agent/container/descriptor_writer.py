@@ -23,6 +23,7 @@ class DescriptorWriter:
         self.fd = fd
         """-1 once closed."""
         self._grows = grows
+        self._is_terminal = os.isatty(fd)
         self._write_lock = asyncio.Lock()
         self._writers = 0
         self._when_idle: Callable[[], None] | None = None
@@ -55,12 +56,13 @@ class DescriptorWriter:
         while rest:
             if self.fd < 0:
                 raise Internal("stdin: closed before everything was written")
+            # The kernel empties the buffer of a terminal that no process holds, some
+            # time later, and takes bytes again.
+            if self._is_terminal and events(self.fd) & select.POLLHUP:
+                raise Internal("stdin: no process reads it any more")
             try:
                 rest = rest[os.write(self.fd, rest) :]
-            except BlockingIOError as error:
-                if events(self.fd) & select.POLLHUP:
-                    # A terminal that no process holds; its buffer is full for ever.
-                    raise Internal("stdin: no process reads it any more") from error
+            except BlockingIOError:
                 if self._grows and len(rest) >= BUSY_CHUNK:
                     self._grows = False
                     enlarge_busy_pipe(self.fd)

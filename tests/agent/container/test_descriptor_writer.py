@@ -71,3 +71,13 @@ async def test_a_full_terminal_that_no_process_holds_takes_no_bytes() -> None:
     with pytest.raises(Internal, match="no process reads it"):
         await writer.write(b"x")
     writer.close()
+
+
+async def test_an_empty_terminal_that_no_process_holds_takes_no_bytes() -> None:
+    master, slave = os.openpty()
+    writer = DescriptorWriter(master)
+    await writer.write(b"x")
+    os.close(slave)
+    with pytest.raises(Internal, match="no process reads it"):
+        await writer.write(b"x")
+    writer.close()
