@@ -6,6 +6,7 @@ from __future__ import annotations
 import importlib.metadata
 import shutil
 from collections.abc import AsyncIterator, Iterator
+from itertools import chain, combinations
 from pathlib import Path
 
 import pytest
@@ -76,14 +77,18 @@ async def test_stream_echo(caller: Client) -> None:
 
 
 async def test_upload(caller: Client, request: pytest.FixtureRequest) -> None:
-    if RUST in request.node.name:
-        pytest.skip("ttrpc-rust 0.9 loses messages of uploads on a busy machine")
     async with await caller.open_stream(ECHO["Upload"]) as stream:
         for size in SIZES:
             await stream.send(BytesValue(value=bytes(size)))
         await stream.close_send()
         total = await stream.recv()
-    assert total == UInt64Value(value=len(SIZES) << 32 | sum(SIZES))
+    assert total is not None
+    if RUST in request.node.name:
+        # ttrpc-rust 0.9 loses messages of uploads on a busy machine, and makes none up.
+        some = chain.from_iterable(combinations(SIZES, n) for n in range(6))
+        assert total.value in {len(them) << 32 | sum(them) for them in some}
+    else:
+        assert total.value == len(SIZES) << 32 | sum(SIZES)
 
 
 async def test_download(caller: Client) -> None:
