@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import itertools
 import resource
+import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -21,7 +22,8 @@ import pytest
 
 from bench.stage import Footprint, Stage, agent_pid, footprint, open_stage
 from kata_host.client.spec import default_process, writable_layer
-from kata_protos import agent_pb2, oci_pb2
+from kata_host.ctl.ports import CONSOLE_PORT
+from kata_protos import agent_pb2, oci_pb2, types_pb2
 from tests.helpers import failing_agent
 from tests.helpers.failing_agent import KINDS, Failures
 from ttrpc.codes import Code
@@ -111,6 +113,57 @@ async def create_sandbox(stage: Stage, name: str) -> None:
     )
 
 
+async def stream(stage: Stage, name: str) -> None:
+    """Connections to the host for each stream of a process."""
+    ports = {"stdin": 7001, "stdout": 7002, "stderr": 7003}
+    received = dict.fromkeys(ports, b"")
+
+    def serve(of: str, listener: socket.socket) -> None:
+        # The agent resets a connection that it cannot use.
+        with contextlib.suppress(OSError):
+            with listener.accept()[0] as connection:
+                if of == "stdin":
+                    connection.sendall(b"in\n")
+                    connection.shutdown(socket.SHUT_WR)
+                while data := connection.recv(1 << 16):
+                    received[of] += data
+
+    async with contextlib.AsyncExitStack() as stack:
+        serving, listeners = [], []
+        for of, port in ports.items():
+            path = Path(f"{stage.guest.socket}_{port}")
+            listener = stack.enter_context(socket.socket(socket.AF_UNIX))
+            listener.bind(str(path))
+            stack.callback(path.unlink)
+            listener.listen()
+            listeners.append(listener)
+            serving.append(asyncio.create_task(asyncio.to_thread(serve, of, listener)))
+        stack.push_async_callback(asyncio.wait, serving)
+        for listener in listeners:
+            stack.callback(listener.shutdown, socket.SHUT_RDWR)
+        try:
+            script = ("sh", "-c", "echo err >&2; cat")
+            await (await stage.created(name, *script, ports=ports)).start()
+            request = agent_pb2.WaitProcessRequest(container_id=name)
+            await stage.client.agent.wait_process(request)
+        except BaseException:
+            await removed(stage, name)
+            raise
+        await asyncio.wait(serving)
+    if name == "warm":
+        assert (received["stdout"], received["stderr"]) == (b"in\n", b"err\n")
+
+
+async def open_console(stage: Stage, name: str) -> None:
+    """A shell on the port of the debug console; without one the connection ends."""
+    path = f"{stage.guest.socket}.d/{CONSOLE_PORT}"
+    reader, writer = await asyncio.open_unix_connection(path)
+    with contextlib.suppress(ConnectionError):
+        writer.write(b"exit\n")
+        await reader.read()
+    writer.close()
+
+
 async def remove(stage: Stage, name: str) -> None:
     await stage.client.container(name).remove()
 
@@ -120,7 +173,8 @@ async def open_failing(directory: Path) -> AsyncIterator[tuple[Stage, Failures]]
     failures = Failures(directory / "failures")
     program = [sys.executable, failing_agent.__file__, str(failures.file)]
     with contextlib.closing(failures):
-        async with open_stage(program) as stage:
+        parameters = [f"agent.debug_console_vport={CONSOLE_PORT}"]
+        async with open_stage(program, parameters=parameters) as stage:
             yield stage, failures
 
 
@@ -181,7 +235,7 @@ async def every_failure(
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "operation",
-    [create, start, execute, copy_file, observe, remove],
+    [create, start, execute, copy_file, observe, stream, open_console, remove],
     ids=lambda it: it.__name__,
 )
 async def test_whatever_fails_leaves_nothing(
@@ -193,6 +247,9 @@ async def test_whatever_fails_leaves_nothing(
         await execute(stage, "warm-t")
         await observe(stage, "warm")
         await resume(stage)
+        await remove(stage, "warm")
+        await stream(stage, "warm")
+        await open_console(stage, "warm")
         await remove(stage, "warm")
         before = footprint(stage.guest)
         lasting = []
@@ -224,6 +281,53 @@ async def test_a_sandbox_is_made_whole_or_not_at_all(tmp_path: Path) -> None:
             ):
                 if failed:
                     await until_same(stage, before, name)
+
+
+@pytest.mark.slow
+async def test_a_change_of_the_network_is_taken_back_whole(tmp_path: Path) -> None:
+    """The kernel refuses the second of two routes, and the first one goes again."""
+    async with open_failing(tmp_path) as (stage, failures):
+        agent = stage.client.agent
+        namespace = f"--net=/proc/{agent_pid(stage.guest)}/ns/net"
+        link = ["ip", "link", "add", "veth7", "type", "veth", "peer", "name", "peer7"]
+        subprocess.run(["nsenter", namespace, *link], check=True)
+        address = types_pb2.IPAddress(address="10.7.0.2", mask="24")
+        await agent.update_interface(
+            agent_pb2.UpdateInterfaceRequest(
+                interface=types_pb2.Interface(name="veth7", IPAddresses=[address])
+            )
+        )
+        routes = agent_pb2.Routes(
+            Routes=[
+                types_pb2.Route(dest="10.8.0.0/16", device="veth7"),
+                types_pb2.Route(
+                    dest="10.9.0.0/16", device="veth7", gateway="192.0.2.1"
+                ),
+            ]
+        )
+        change = agent_pb2.UpdateRoutesRequest(routes=routes)
+
+        async def refused() -> StatusError:
+            with pytest.raises(StatusError) as caught:
+                async with asyncio.timeout(PATIENCE):
+                    await agent.update_routes(change)
+            return caught.value
+
+        assert "192.0.2.1" in (await refused()).message
+        before = footprint(stage.guest)
+        table = await agent.list_routes(agent_pb2.ListRoutesRequest())
+        assert "10.8.0.0/16" not in str(table)
+        for kind, count in itertools.product(KINDS, (1, 4)):
+            for number in range(0, 1000, 3):
+                failures.plan(kind, number, count)
+                error = await refused()
+                failed = failures.stop()
+                assert error.code in (Code.RESOURCE_EXHAUSTED, Code.INTERNAL), error
+                now = await agent.list_routes(agent_pb2.ListRoutesRequest())
+                assert now == table, f"{kind} {number} {count}"
+                await until_same(stage, before, f"{kind} {number} {count}")
+                if not failed:
+                    break
 
 
 @pytest.mark.slow
