@@ -11,6 +11,7 @@ import pytest
 
 from kata_agent.container.output import READ_LIMIT
 from kata_agent.errors import Internal, NotFound
+from kata_agent.rpc.status import to_status
 from tests.helpers.domain import (
     container_request,
     exec_request,
@@ -19,6 +20,7 @@ from tests.helpers.domain import (
     started,
 )
 from tests.helpers.namespace import World, in_namespaces
+from ttrpc.codes import Code
 
 
 @in_namespaces("v1")
@@ -129,8 +131,9 @@ async def test_input_that_waits_is_refused_when_the_process_ends(
         )
         processes = container.processes
         await processes.read("e1", stderr=False, limit=1)
-        with pytest.raises(Internal, match="stdin: no process reads it"):
+        with pytest.raises(Internal, match="stdin: no process reads it") as caught:
             await processes.find("e1").stdio.input.write(bytes(8 << 20))
+        assert to_status(caught.value).code is Code.INTERNAL
         assert await processes.wait("e1") == 3
 
 
