@@ -13,6 +13,7 @@ limit, or if this host can give no version of cgroups. With `--write` the table 
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 import tempfile
 import time
@@ -25,7 +26,7 @@ from bench.control import percentile
 from bench.document import replace_section
 from bench.stage import Stage, open_stage
 from bench.turns import Turn, read_turns, record_command
-from kata_agent.thread_priority import prefer_thread
+from kata_agent.thread_priority import prefer_session, prefer_thread
 from kata_host.client import AgentClient, GuestContainer
 from kata_host.guest.local_cgroup import hierarchies
 from kata_protos import agent_pb2
@@ -246,7 +247,19 @@ def main() -> int:
     return int(bool(broken))
 
 
+def prefer_caller() -> None:
+    """Give way to no process of the guest: a runtime calls from another machine.
+
+    Without real-time priorities, be as near to that as the agent is.
+    """
+    policy = os.SCHED_FIFO | os.SCHED_RESET_ON_FORK
+    try:
+        os.sched_setscheduler(0, policy, os.sched_param(1))
+    except PermissionError:
+        prefer_thread()
+        prefer_session()
+
+
 if __name__ == "__main__":
-    # A runtime calls from another machine: it gives way to no process of the guest.
-    prefer_thread()
+    prefer_caller()
     sys.exit(main())
