@@ -28,9 +28,10 @@ class Cgroup(Protocol):
         ...
 
     async def prepare_kill(self) -> None:
-        """Put every process behind those of the guest, if thousands are to be killed.
+        """Let the rest of the guest have its part of the CPUs, before a kill of all.
 
-        `kill` does the same.
+        Thousands are put behind all others; in version 2, where frozen processes die,
+        they are killed in slices as well. `kill` does the same.
         """
         ...
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Final
@@ -16,12 +17,12 @@ from kata_agent.blocking import blocking
 from kata_agent.cgroup import tree
 from kata_agent.cgroup.file_watches import FileWatches
 from kata_agent.cgroup.files import ABSENT, read_flat_keyed, write
-from kata_agent.cgroup.kill import send_kill
+from kata_agent.cgroup.kill import kill_in_slices, send_kill
 from kata_agent.cgroup.oom_watch_v2 import OomWatchV2
 from kata_agent.cgroup.remove import remove_all
 from kata_agent.cgroup.stats_v2 import read_stats
 from kata_agent.errors import Timeout
-from kata_agent.linux.last_place import put_last
+from kata_agent.linux.last_place import CROWD, put_last
 from kata_protos import agent_pb2
 
 MOST_ROUNDS: Final = 10
@@ -54,7 +55,26 @@ class CgroupV2:
         await blocking(self._prepare_kill)
 
     def _prepare_kill(self) -> None:
-        put_last(tree.threads(self._directory, "cgroup.threads"))
+        threads = tree.threads(self._directory, "cgroup.threads")
+        put_last(threads)
+        if len(threads) < CROWD or len(self.pids()) < CROWD:
+            return
+        # Without descriptors, or a freezer (kernel before 5.2), all die at once.
+        with contextlib.suppress(OSError):
+            self._kill_frozen()
+
+    def _kill_frozen(self) -> None:
+        freeze = os.open(self._directory / "cgroup.freeze", os.O_RDWR | os.O_CLOEXEC)
+        try:
+            before = os.read(freeze, 2)
+            # Frozen processes die, and none of them forks or sees that others die.
+            os.write(freeze, b"1")
+            try:
+                kill_in_slices(self.pids())
+            finally:
+                os.write(freeze, before)
+        finally:
+            os.close(freeze)
 
     async def kill(self) -> None:
         await blocking(self._kill)

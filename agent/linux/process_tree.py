@@ -8,7 +8,7 @@ import os
 import signal
 from collections.abc import Iterator
 
-from kata_agent.linux.last_place import put_last
+from kata_agent.linux.last_place import put_last, wait_for_slice
 from kata_agent.linux.pidfd import open_pidfd
 
 
@@ -29,31 +29,36 @@ def kill_tree(pid: int, pidfd: int) -> None:
         waiting = [(child, pid) for child in _children(pid)]
         while waiting:
             child, parent = waiting.pop()
-            if _send_to_child(child, parent, signal.SIGSTOP):
-                below.append((child, parent))
-                waiting += ((each, child) for each in _children(child))
+            with _pidfd_of_child(child, parent) as fd:
+                if fd is not None and _send(fd, signal.SIGSTOP):
+                    below.append((child, parent))
+                    waiting += ((each, child) for each in _children(child))
     finally:
         try:
             put_last([child for child, _ in below])
-            for child, parent in reversed(below):
-                _send_to_child(child, parent, signal.SIGKILL)
+            for number, (child, parent) in enumerate(reversed(below), 1):
+                with _pidfd_of_child(child, parent) as fd:
+                    if fd is not None and _send(fd, signal.SIGKILL):
+                        wait_for_slice(number, len(below), fd)
         finally:
             _send(pidfd, signal.SIGKILL)
 
 
-def _send_to_child(pid: int, parent: int, number: int) -> bool:
-    """Send a signal to a child of a stopped parent; tell whether it is still one.
+@contextlib.contextmanager
+def _pidfd_of_child(pid: int, parent: int) -> Iterator[int | None]:
+    """Open a child of a stopped parent; None if it is none any more.
 
     Its pid is of another process if the parent was killed meanwhile.
     """
     try:
         pidfd = open_pidfd(pid)
     except ProcessLookupError:
-        return False
+        yield None
+        return
     try:
         # A process that has the pid now has had it when the pidfd was opened: no other
         # one can have become a child of the parent since.
-        return _parent_of(pid) == parent and _send(pidfd, number)
+        yield pidfd if _parent_of(pid) == parent else None
     finally:
         os.close(pidfd)
 

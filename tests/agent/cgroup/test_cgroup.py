@@ -122,6 +122,35 @@ async def test_a_crowd_that_is_to_be_killed_comes_last(world: World) -> None:
         await single.wait()
 
 
+FORK = """
+read go; mkfifo gate; i=0
+while [ $i -lt 300 ]; do : < gate & i=$((i + 1)); done
+trap "echo > went_on" CHLD; echo; wait
+"""
+
+
+@in_namespaces("v1", "v2")
+async def test_no_process_of_a_crowd_sees_the_end_of_another(world: World) -> None:
+    cgroup = open_cgroup(CGROUP_ROOT, PurePosixPath("/c"), FileWatches())
+    roots = make_cgroups("c")
+    os.chdir("/run")
+    with Reaper() as reaper:
+        go, start = os.pipe()
+        said, say = os.pipe()
+        child = reaper.spawn(Command(["sh", "-c", FORK], stdin=go, stdout=say))
+        for root in roots:
+            (root / "c/cgroup.procs").write_text(str(child.pid))
+        os.write(start, b"go\n")
+        assert os.read(said, 10) == b"\n"
+        assert len(cgroup.pids()) == 301
+        async with asyncio.timeout(30):
+            await cgroup.kill()
+            assert await child.wait() == 137
+            await cgroup.wait_for_empty()
+            await cgroup.remove()
+        assert not Path("went_on").exists()
+
+
 @in_namespaces("v1", "v2")
 async def test_statistics_and_the_removal_of_a_limit(world: World) -> None:
     cgroup = open_cgroup(CGROUP_ROOT, PurePosixPath("/c"), FileWatches())
