@@ -30,7 +30,7 @@ from kata_host.image.fetch import fetch
 from kata_host.image.layer_directory import LayerDirectory
 from kata_host.image.layer_reader import read_layer
 from kata_host.image.limits import UnpackLimits
-from kata_host.image.reference import check_reference, id_start, with_tag
+from kata_host.image.reference import check_reference, id_start, whole_name
 from kata_host.image.saved_image import SavedImage
 from kata_host.image.store_directory import StoreDirectory, default_directory
 from kata_host.image.store_index import (
@@ -75,7 +75,7 @@ class ImageStore:
         """Return the image with a name, which may lack its tag `latest`, or with an id
         that starts so. Raises `ImageNotFound`."""
         index = read_index(self._directory.index)
-        for candidate in (name, with_tag(name)):
+        for candidate in (name, whole_name(name)):
             if (id := index.id_of(candidate)) is not None:
                 return self._image(id, index)
         if (start := id_start(name)) is not None:
@@ -90,14 +90,14 @@ class ImageStore:
         """Return the image that `source` means: a saved image in a file or directory,
         a name of the store, or a reference that is fetched from its registry."""
         path = Path(source)
-        if path.is_file() or is_archive(path):
+        is_path = isinstance(source, Path) or source.startswith((".", "/"))
+        if not is_path:
+            # First, whatever files the current directory has.
+            with contextlib.suppress(ImageNotFound):
+                return self.find(str(source))
+        if is_path or path.is_file() or is_archive(path):
             return self.add(path)
-        try:
-            return self.find(str(source))
-        except ImageNotFound:
-            if isinstance(source, Path) or source.startswith((".", "/")):
-                raise ImageError(f"image '{source}': no such file") from None
-            return self.pull(source)
+        return self.pull(str(source))
 
     def add(
         self, path: Path, name: str | None = None, *, select: str | None = None
@@ -114,7 +114,7 @@ class ImageStore:
             opened_archive(path, scratch, select=select) as archive,
         ):
             image = archive.image
-            chosen = with_tag(check_reference(name or _name_of(image, path)))
+            chosen = whole_name(check_reference(name or _name_of(image, path)))
             index = read_index(self._directory.index)
             if index.id_of(chosen) == image.id:
                 return self._image(image.id, index)
@@ -126,7 +126,7 @@ class ImageStore:
     def pull(self, reference: str, name: str | None = None) -> ContainerImage:
         """Fetch an image from its registry with skopeo, and keep it under `name`, by
         default its reference."""
-        whole = with_tag(check_reference(reference))
+        whole = whole_name(check_reference(reference))
         with _errors(), self._directory.scratch() as scratch:
             return self.add(fetch(whole, scratch / "fetched"), name or whole)
 
@@ -139,7 +139,7 @@ class ImageStore:
         with _errors(), self._directory.locked(alone=True):
             image = self.find(name)
             index = read_index(self._directory.index)
-            named = [n for n in (name, with_tag(name)) if n in image.names][:1]
+            named = [n for n in (name, whole_name(name)) if n in image.names][:1]
             for taken in named or image.names:
                 index.take(taken)
             if image.id not in index.images and self._directory.is_used(image.id):

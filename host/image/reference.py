@@ -11,6 +11,7 @@ from kata_host.image.errors import ImageError
 REFERENCE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/@-]*(?::[A-Za-z0-9._/@-]+)*")
 LONGEST: Final = 255
 _ID: Final = re.compile(r"(?:sha256:)?([0-9a-f]{4,64})")
+_DEFAULTS: Final = ("docker.io/library/", "docker.io/")
 _LOCAL: Final = re.compile(r"(?:localhost|127(?:\.[0-9]+){3}|\[::1\])(?::[0-9]+)?")
 
 
@@ -21,8 +22,11 @@ def check_reference(name: str) -> str:
     return name
 
 
-def with_tag(name: str) -> str:
-    """Return the name with its tag, which is `latest` if it has none."""
+def whole_name(name: str) -> str:
+    """Return the name as docker shows it: with its tag, which is `latest` if it has
+    none, and without the registry `docker.io`, which skopeo writes out."""
+    for prefix in _DEFAULTS:
+        name = name.removeprefix(prefix)
     return name if ":" in name.rpartition("/")[2] or "@" in name else f"{name}:latest"
 
 

@@ -109,8 +109,15 @@ def test_what_is_meant_is_obtained(
     monkeypatch.setenv("PATH", "/nowhere")
     with pytest.raises(ImageError, match=r"image 'none:latest': .*package skopeo"):
         store.obtain("none")
-    with pytest.raises(ImageError, match="image './none.tar': no such file"):
+    with pytest.raises(ImageError, match="image none.tar: No such file"):
         store.obtain("./none.tar")
+    with pytest.raises(ImageError, match="no saved image: neither oci-layout nor"):
+        store.obtain(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    Path("demo:1").write_text("no image")
+    assert store.obtain("demo:1").id == image.id
+    with pytest.raises(ImageError, match="image 'demo:1': after the start"):
+        store.obtain(Path("demo:1"))
 
 
 def test_a_disk_has_all_layers_and_is_made_once(

@@ -8,15 +8,20 @@ from kata_host.image.reference import (
     check_reference,
     id_start,
     is_local_registry,
-    with_tag,
+    whole_name,
 )
 
 
 def test_a_name_has_a_tag() -> None:
-    assert with_tag("debian") == "debian:latest"
-    assert with_tag("localhost:5000/a") == "localhost:5000/a:latest"
-    assert with_tag("localhost:5000/a:1") == "localhost:5000/a:1"
-    assert with_tag("a@sha256:00") == "a@sha256:00"
+    assert whole_name("debian") == "debian:latest"
+    assert whole_name("localhost:5000/a") == "localhost:5000/a:latest"
+    assert whole_name("localhost:5000/a:1") == "localhost:5000/a:1"
+    assert whole_name("a@sha256:00") == "a@sha256:00"
+
+
+def test_docker_s_own_registry_is_not_in_a_name() -> None:
+    assert whole_name("docker.io/library/py:1") == "py:1"
+    assert whole_name("docker.io/user/py") == "user/py:latest"
 
 
 @pytest.mark.parametrize("name", ["", "-f", "a b", "a\n", "a:", "ü", "x" * 256, "/a"])
