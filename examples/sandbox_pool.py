@@ -16,7 +16,7 @@ from kata_host.errors import SandboxError
 PROGRAMS = {
     "sums": "print(sum(range(1000)))",
     "waits": "import time; time.sleep(1000)",
-    "grows": "x = bytearray(1 << 30)",
+    "grows": "x = bytearray(200 << 20)",
     "fails": "raise SystemExit(3)",
 }
 LIMITS = Limits(memory="64m", cpus=1, pids=16)
