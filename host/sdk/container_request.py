@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from kata_host.client.limits import Limits
 from kata_host.client.spec import default_process, default_spec, writable_layer
 from kata_host.client.upload import SHARED
+from kata_host.sdk.roots import Root
 from kata_host.sdk.user import User, to_user
 from kata_protos import agent_pb2, oci_pb2
 
@@ -49,7 +50,7 @@ class ContainerRequest:
 def container_request(
     container_id: str,
     args: Sequence[str],
-    lower: str,
+    base: Root,
     *,
     env: Mapping[str, str] | None,
     cwd: str | None,
@@ -57,25 +58,29 @@ def container_request(
     limits: Limits,
     mounts: Sequence[oci_pb2.Mount] = (),
 ) -> ContainerRequest:
-    """Return the request for a container that runs `args` over the directory `lower`.
+    """Return the request for a container that runs `args` over `base`.
 
-    Raises `ValueError`.
+    What is left out is as the image has it. Raises `ValueError`.
     """
     if isinstance(args, str) or not args:
         raise ValueError(f"command {args!r}: not a list of words")
-    process = default_process(args, env=env, cwd=_directory(cwd))
-    if user is not None:
+    directory = base.cwd if cwd is None else _directory(cwd)
+    process = default_process(args, env={**base.env, **(env or {})}, cwd=directory)
+    if user is None:
+        # The groups of a user with a name are those of the image's /etc/group.
+        name, _, group = base.user.partition(":")
+        user = base.user if group.isdigit() else name
+    if user != "":
         process.User.CopyFrom(to_user(user))
-    storage, root = writable_layer(container_id, lower, SHARED)
+    highest, *lower = base.layers
+    storage, root = writable_layer(container_id, highest, SHARED, lower=lower)
     spec = default_spec(
         container_id, process, rootfs=root, limits=limits, mounts=mounts
     )
     return ContainerRequest(container_id, spec, storage, root)
 
 
-def _directory(cwd: str | None) -> str:
-    if cwd is None:
-        return "/"
+def _directory(cwd: str) -> str:
     if not cwd.startswith("/"):
         raise ValueError(f"cwd {cwd!r}: not an absolute path")
     return cwd

@@ -172,13 +172,14 @@ class Guest:
         Args:
             args: The program, searched for in `PATH`, and its arguments.
             image: The root file system, a directory or an archive of this host; the
-                guest's own by default. The command's changes to it are dropped.
+                guest's own by default. For a local guest also a saved image, or a name
+                of the image store. The command's changes to it are dropped.
             files: Files to make first: their paths, absolute or below `cwd`, and their
                 contents as bytes, text, or a path of this host. `user` owns them.
-            env: Variables beside `PATH` and `HOME`.
-            cwd: The working directory, an absolute path; `/` by default.
+            env: Variables beside `PATH`, `HOME` and those of the image.
+            cwd: The working directory, an absolute path; the image's by default.
             user: A uid, which is the gid too, `(uid, gid)`, `"1000:1000"` or a name of
-                the image's /etc/passwd; root by default.
+                the image's /etc/passwd; the image's by default, else root.
             limits: The most memory, CPU time and processes.
             volumes: Folders and files of this host that the container sees: a path
                 there, and one here; `:ro` at its end is read-only. Local guests only.
@@ -190,6 +191,7 @@ class Guest:
 
         Raises:
             NotFound: There is no such command, or no such image.
+            ImageError: The image is not what it should be, or cannot be taken.
             CannotExecute: The command's file cannot be executed.
             TimedOut: The command has not ended in time; the error has its output.
             GuestEnded: The guest has ended, or the connection is lost.

@@ -1,14 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From an image of the host to a directory in the guest that containers are based on.
+"""From an image of the host to directories in the guest that containers are based on.
 
-An image is a directory, or an archive that tar can read, with a whole root file system.
+An image is a directory or an archive that tar can read, with a whole root file system;
+or what `docker save` and skopeo write, whose layers the image store keeps.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -17,13 +21,29 @@ from kata_host.client.identifier import new_id
 from kata_host.client.upload import SHARED, upload
 from kata_host.errors import FileError, NotFound
 from kata_host.explain import explain
+from kata_host.image.archive import is_archive
+from kata_host.image.errors import ImageError
+from kata_host.image.image_store import ImageStore
 from kata_host.scratch import Scratch
-
-OWN: Final = "/"
-"""The guest's own root."""
 
 _HIDDEN: Final = re.compile(r"/(?:dev|proc|run|sys)(?:/|$)|.*[:,\\\\]")
 """Paths that a local guest does not see, and those that overlayfs would split."""
+
+
+@dataclass(frozen=True, slots=True)
+class Root:
+    """What a container is based on, and what an image says of its processes."""
+
+    layers: tuple[str, ...]
+    """Directories of the guest, the highest first."""
+    env: Mapping[str, str] = field(default_factory=dict)
+    cwd: str = "/"
+    user: str = ""
+    """As in `ImageConfig`; empty for root."""
+
+
+OWN: Final = Root(("/",))
+"""The guest's own root."""
 
 
 class Roots:
@@ -36,22 +56,22 @@ class Roots:
     def __init__(self, client: AgentClient, *, sees_host: bool) -> None:
         self._client = client
         self._sees_host = sees_host
-        self._ready: dict[tuple[Path, int], asyncio.Task[str]] = {}
+        self._ready: dict[tuple[str, int], asyncio.Task[Root]] = {}
         self._scratch = Scratch("rootfs")
+        self._used = contextlib.ExitStack()
+        """Keeps images of the store from removal."""
 
-    async def find(self, image: str | os.PathLike[str] | None) -> str:
-        """Return the guest's path of a directory with the image's files.
+    async def find(self, image: str | os.PathLike[str] | None) -> Root:
+        """Return what containers of an image are based on, for None the guest's root.
 
-        None is the guest's own root. Raises `NotFound` and `FileError`, and the errors
-        of the client.
+        Raises `NotFound`, `FileError` and `ImageError`, and the errors of the client.
         """
         if image is None:
             return OWN
-        path, changed = await asyncio.to_thread(_look_up, Path(image))
-        task = self._ready.get((path, changed))
+        key = await asyncio.to_thread(_key, os.fspath(image))
+        task = self._ready.get(key)
         if task is None or (task.done() and (task.cancelled() or task.exception())):
-            task = asyncio.create_task(self._bring(path))
-            self._ready[path, changed] = task
+            task = self._ready[key] = asyncio.create_task(self._bring(key[0]))
         return await asyncio.shield(task)
 
     async def close(self) -> None:
@@ -60,19 +80,40 @@ class Roots:
             task.cancel()
         if self._ready:
             await asyncio.wait(self._ready.values())
+        await asyncio.to_thread(self._used.close)
         await asyncio.to_thread(self._scratch.remove)
 
-    async def _bring(self, path: Path) -> str:
+    async def _bring(self, image: str) -> Root:
+        path = Path(image)
+        if not await asyncio.to_thread(path.exists):
+            return await asyncio.to_thread(self._find_layers, image)
         try:
             is_directory = await asyncio.to_thread(path.is_dir)
             source = path if is_directory else await self._unpack(path)
+            if await asyncio.to_thread(is_archive, source):
+                return await asyncio.to_thread(self._find_layers, path)
             if self._sees_host and not _HIDDEN.match(os.fspath(source)):
-                return os.fspath(source)
+                return Root((os.fspath(source),))
             target = f"{SHARED}/{new_id('rootfs')}"
             await upload(self._client.agent, source, target)
-            return target
+            return Root((target,))
         except (OSError, ExceptionGroup) as raised:
             raise _explained(path, raised) from raised
+
+    def _find_layers(self, source: str | Path) -> Root:
+        """Return the layers of a saved image, or of one that has a name. Blocks."""
+        if not self._sees_host:
+            raise ImageError(
+                f"image '{source}': only a local guest takes layers; a virtual machine "
+                "takes a whole root file system"
+            )
+        store = ImageStore.open()
+        image = store.obtain(source)
+        layers = self._used.enter_context(store.used(image))
+        config = image.config
+        return Root(
+            tuple(map(str, layers)), config.env, config.working_dir, config.user
+        )
 
     async def _unpack(self, archive: Path) -> Path:
         top = await asyncio.to_thread(self._scratch.make)
@@ -98,13 +139,18 @@ class Roots:
         return root
 
 
-def _look_up(image: Path) -> tuple[Path, int]:
-    """Return the real path of an image, and when it was changed, in nanoseconds."""
+def _key(image: str) -> tuple[str, int]:
+    """Return the real path of an image, and when it was changed, in nanoseconds.
+
+    A name of the image store is a path that is not there.
+    """
     try:
-        path = image.resolve(strict=True)
-        return path, path.stat().st_mtime_ns
+        path = Path(image).resolve(strict=True)
+        return str(path), path.stat().st_mtime_ns
     except (OSError, RuntimeError) as error:
-        raise NotFound(f"image '{image}': no such directory or archive") from error
+        if image.startswith((".", "/")) or not image:
+            raise NotFound(f"image '{image}': no such directory or archive") from error
+        return image, 0
 
 
 def _make_directory(path: Path) -> None:

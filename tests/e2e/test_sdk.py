@@ -24,6 +24,8 @@ from kata_host.errors import (
     TimedOut,
 )
 from kata_host.guest.local_guest import LocalGuest, sweep
+from kata_host.image.store_directory import VARIABLE
+from tests.helpers.saved_images import OciLayout, entry, tar_of
 
 HOLD = """
 import asyncio
@@ -97,6 +99,22 @@ async def test_a_directory_and_an_archive_are_root_file_systems(
         sandbox.run(["cat", "/mine"], image=image, user="nobody"),
     )
     assert [result.check().text for result in results] == ["mine\n"] * 2
+
+
+async def test_a_saved_image_says_how_its_processes_run(
+    sandbox: Guest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(VARIABLE, str(tmp_path / "store"))
+    root = make_busybox(tmp_path / "root")
+    subprocess.run(["tar", "-cf", tmp_path / "tar", "-C", root, "."], check=True)
+    layout = OciLayout(tmp_path / "layout")
+    layers = [(tmp_path / "tar").read_bytes(), tar_of(entry("mine", b"mine\n"))]
+    values = {"Env": ["A=1"], "User": "nobody", "WorkingDir": "/tmp"}
+    saved = layout.index(layout.image(*layers, **values)).parent / "image.tar"
+    layout.archive(saved)
+    script = "cat /mine in; echo $A; id -un; pwd"
+    result = await sandbox.run(["sh", "-c", script], image=saved, files={"in": "in\n"})
+    assert result.check().text == "mine\nin\n1\nnobody\n/tmp\n"
 
 
 async def test_a_command_that_takes_too_long_is_killed_and_its_output_kept(

@@ -14,13 +14,14 @@ from kata_host.client import AgentClient
 from kata_host.errors import TimedOut
 from kata_host.sdk.command import run_command
 from kata_host.sdk.container_request import container_request
+from kata_host.sdk.roots import OWN
 from tests.helpers.fake_agent import FakeAgent
 from ttrpc.errors import StatusError
 
 
 async def run(address: str, **options: Any) -> Result:
     request = container_request(
-        "c1", ["x"], "/", env=None, cwd=None, user=7, limits=Limits()
+        "c1", ["x"], OWN, env=None, cwd=None, user=7, limits=Limits()
     )
     given: dict[str, Any] = {
         "files": {},
