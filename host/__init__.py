@@ -8,6 +8,7 @@ sync/        the same without asyncio
 client/      calls a guest's agent: sandboxes, containers, processes
 ctl/         the program kata-agent-ctl
 guest/       local and VM guests, the vsock backend, the image, the tarball
+keeper/      containers that outlive their command, and what is known of them
 forwarder/   the program kata-trace-forwarder
 trace/       spans as a tree in a terminal, and as a page
 

@@ -28,6 +28,9 @@ date.
 Commands name a guest in one way: by its name in `guest list`, or by the address of its
 agent. `shell`, `logs` and `trace` are about the guest itself, so their argument is the
 guest; for the others it is the option `--guest`, or `--address`, which is the same.
+
+Commands name a container by its name in `ps`, by the beginning of its name, or by
+GUEST/CONTAINER. With `--guest`, also by the id of one that another program started.
 """
 
 

@@ -51,7 +51,7 @@ class AgentClient:
         cls,
         address: str,
         *,
-        timeout: float = CONNECT_TIMEOUT,
+        timeout: float | None = CONNECT_TIMEOUT,
         interceptors: Sequence[Interceptor] = (),
     ) -> Connecting[Self]:
         """Connect to the agent at `address` (`ttrpc.address` has its forms).
@@ -60,8 +60,8 @@ class AgentClient:
             client = await AgentClient.connect(address)
 
         Tries again for up to `timeout` seconds, because the agent of a guest that is
-        booting does not listen yet. Each call carries the caller's span
-        (`kata_host.trace.client_interceptor`).
+        booting does not listen yet; None tries once. Each call carries the caller's
+        span (`kata_host.trace.client_interceptor`).
 
         Raises `ValueError` if `address` is not an address, and `Closed` if no agent
         answers there.
@@ -70,7 +70,7 @@ class AgentClient:
 
     @classmethod
     async def _connect(
-        cls, address: str, timeout: float, interceptors: Sequence[Interceptor]
+        cls, address: str, timeout: float | None, interceptors: Sequence[Interceptor]
     ) -> Self:
         around = (client_interceptor, *interceptors)
         return cls(await Client.connect(address, timeout=timeout, interceptors=around))

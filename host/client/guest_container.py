@@ -37,8 +37,17 @@ class GuestContainer:
         request = agent_pb2.StartContainerRequest(container_id=self.id)
         await self._agent.start_container(request)
 
-    async def exec(self, exec_id: str, process: oci_pb2.Process) -> ContainerProcess:
+    async def exec(
+        self,
+        exec_id: str,
+        process: oci_pb2.Process,
+        *,
+        user: agent_pb2.StringUser | None = None,
+    ) -> ContainerProcess:
         """Start one more process in the container.
+
+        What `process` leaves out is the container's own (`additional_process`). A
+        `user` is looked up in the container.
 
         No other process of the container may have the id `exec_id`. A caller that is
         cancelled, by a timeout for example, ends the process or its start. The guest
@@ -46,7 +55,7 @@ class GuestContainer:
         than `ENDING_TIMEOUT`.
         """
         request = agent_pb2.ExecProcessRequest(
-            container_id=self.id, exec_id=exec_id, process=process
+            container_id=self.id, exec_id=exec_id, process=process, string_user=user
         )
         started = ContainerProcess(
             self._agent, self.id, exec_id, terminal=process.Terminal

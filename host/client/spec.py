@@ -87,13 +87,18 @@ def default_process(
     cwd: str = "/",
     user: tuple[int, int] = (0, 0),
     terminal: bool = False,
+    capabilities: Sequence[str] = CAPABILITIES,
+    rlimits: Iterable[oci_pb2.POSIXRlimit] = (),
 ) -> oci_pb2.Process:
     """Return a process that runs `args` as `user` (uid, gid).
 
-    `env` extends an environment of `PATH` and, on a terminal, `TERM`.
+    `env` extends an environment of `PATH` and, on a terminal, `TERM`. A limit of
+    `rlimits` replaces the default of its type.
     """
     environment = {"PATH": PATH, **({"TERM": TERM} if terminal else {}), **(env or {})}
     soft, hard = NOFILE
+    default = oci_pb2.POSIXRlimit(Type="RLIMIT_NOFILE", Soft=soft, Hard=hard)
+    limits = {limit.Type: limit for limit in (default, *rlimits)}
     return oci_pb2.Process(
         Terminal=terminal,
         User=oci_pb2.User(UID=user[0], GID=user[1]),
@@ -101,9 +106,29 @@ def default_process(
         Env=[f"{name}={value}" for name, value in environment.items()],
         Cwd=cwd,
         Capabilities=oci_pb2.LinuxCapabilities(
-            Bounding=CAPABILITIES, Effective=CAPABILITIES, Permitted=CAPABILITIES
+            Bounding=capabilities, Effective=capabilities, Permitted=capabilities
         ),
-        Rlimits=[oci_pb2.POSIXRlimit(Type="RLIMIT_NOFILE", Soft=soft, Hard=hard)],
+        Rlimits=limits.values(),
+    )
+
+
+def additional_process(
+    args: Sequence[str],
+    *,
+    env: Mapping[str, str] | None = None,
+    cwd: str = "",
+    terminal: bool = False,
+) -> oci_pb2.Process:
+    """Return one more process of a container, with all that is left out of it.
+
+    The user, groups, capabilities and limits are the container's, and so is the
+    directory, without `cwd`, and the environment, without `env`, which is a whole one.
+    """
+    return oci_pb2.Process(
+        Terminal=terminal,
+        Args=args,
+        Env=[f"{name}={value}" for name, value in (env or {}).items()],
+        Cwd=cwd,
     )
 
 

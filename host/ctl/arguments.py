@@ -5,20 +5,25 @@ from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kata_host.ctl.command_parser import is_text, text
+from kata_host.ctl.command_parser import is_text, path, text
 from kata_host.ctl.errors import UsageError
-from kata_host.ctl.host_stream import STDIN
 from kata_host.ctl.target import CONNECT_TIMEOUT
+from kata_host.explain import explain
 from kata_host.option_types import seconds
 
 if TYPE_CHECKING:
-    from kata_protos import oci_pb2
+    from kata_protos import agent_pb2
 
 GUEST_HELP = (
     "a name of `guest list`, or the address of an agent: "
     "hvsock:///path/of/the/guest.sock[:1024], vsock://CID[:1024] or unix:///path"
+)
+CONTAINER_HELP = (
+    "a container of `ps`: its name, the beginning of its name, or GUEST/CONTAINER"
 )
 
 
@@ -41,19 +46,42 @@ def add_guest_argument(parser: argparse._ActionsContainer) -> None:
     parser.add_argument("guest", type=text, metavar="GUEST", help=GUEST_HELP)
 
 
+def add_container_argument(
+    parser: argparse._ActionsContainer, *, nargs: str = ""
+) -> None:
+    """Add CONTAINER, and the options that say where to look for it."""
+    add_guest_option(parser, required=False, help=f"its guest: {GUEST_HELP}")
+    add_connect_timeout(parser)
+    if nargs:
+        parser.add_argument(
+            "containers",
+            type=text,
+            nargs=nargs,
+            metavar="CONTAINER",
+            help=CONTAINER_HELP,
+        )
+    else:
+        parser.add_argument(
+            "container", type=text, metavar="CONTAINER", help=CONTAINER_HELP
+        )
+
+
 def add_connect_timeout(parser: argparse._ActionsContainer) -> None:
     parser.add_argument(
         "--connect-timeout",
         type=seconds,
-        default=CONNECT_TIMEOUT,
         metavar="TIME",
-        help="how long to try again while the guest does not answer "
-        "(default: %(default)s)",
+        help="how long to try again while the guest does not answer (default: "
+        f"{CONNECT_TIMEOUT:g}s for a guest that boots, and not at all for an address "
+        "where nothing listens)",
     )
 
 
-def add_process_arguments(parser: argparse._ActionsContainer) -> None:
-    """Add the options of a process that is about to start."""
+def add_process_arguments(parser: argparse._ActionsContainer, *, defaults: str) -> None:
+    """Add the options of a process that is about to start.
+
+    `defaults` says where the directory and the user come from.
+    """
     parser.add_argument(
         "-i",
         "--interactive",
@@ -73,11 +101,29 @@ def add_process_arguments(parser: argparse._ActionsContainer) -> None:
         "here; may be repeated",
     )
     parser.add_argument(
+        "--env-file",
+        action="append",
+        type=path,
+        default=[],
+        metavar="FILE",
+        help="set the variables of a file, one on each line; --env overrides them",
+    )
+    parser.add_argument(
+        "-w",
+        "--workdir",
         "--cwd",
+        dest="cwd",
         default="",
         metavar="DIR",
-        help="working directory, an absolute path in the container (default: the "
-        "image's, or /)",
+        help="working directory, an absolute path in the container "
+        f"(default: {defaults})",
+    )
+    parser.add_argument(
+        "-u",
+        "--user",
+        default="",
+        metavar="USER[:GROUP]",
+        help=f"names or numbers of the container (default: {defaults})",
     )
 
 
@@ -92,31 +138,38 @@ def add_command_argument(parser: argparse._ActionsContainer) -> None:
 
 
 def check_process(options: argparse.Namespace) -> None:
-    """Raise `UsageError` for process options that the parser lets through."""
+    """Raise `UsageError` for process options that the parser lets through.
+
+    Reads the environment: `options.environment` is what the options set.
+    """
     if options.command[:1] == ["--"]:
         del options.command[0]
     if not options.command:
         raise UsageError("no command to run")
-    options.cwd = options.cwd or "/"
-    if not options.cwd.startswith("/"):
-        raise UsageError(f"--cwd '{options.cwd}': not an absolute path")
-    environment = environment_of(options.env)
-    for word in (*options.command, options.cwd, *environment, *environment.values()):
+    if options.cwd and not options.cwd.startswith("/"):
+        raise UsageError(f"--workdir '{options.cwd}': not an absolute path")
+    environment = environment_of(options.env, options.env_file)
+    words = (*options.command, options.cwd, options.user, *environment)
+    for word in (*words, *environment.values()):
         if not is_text(word):
             # The agent's API has text only.
             raise UsageError(f"{os.fsencode(word)!r}: not UTF-8")
+    options.environment = environment
 
 
-def environment_of(arguments: list[str]) -> dict[str, str]:
-    """Read `--env NAME=VALUE` and `--env NAME`; skip a NAME that is not set here.
+def environment_of(arguments: list[str], files: list[Path]) -> Mapping[str, str]:
+    """Read `--env-file`, and `--env NAME=VALUE` and `--env NAME` over them.
 
-    Raises `UsageError`.
+    A NAME that is not set here is skipped. Raises `UsageError`.
     """
     environment = {}
-    for argument in arguments:
+    for where, argument in (
+        *_lines_of(files),
+        *(("--env", word) for word in arguments),
+    ):
         name, assigned, value = argument.partition("=")
         if not name:
-            raise UsageError(f"--env '{argument}': no name")
+            raise UsageError(f"{where} '{argument}': no name")
         if assigned:
             environment[name] = value
         elif name in os.environ:
@@ -124,17 +177,27 @@ def environment_of(arguments: list[str]) -> dict[str, str]:
     return environment
 
 
-def requested_process(options: argparse.Namespace) -> oci_pb2.Process:
-    """Return the process that the options ask for, on a terminal of our size."""
-    from kata_host.client.spec import default_process
-    from kata_host.ctl import terminal
+def _lines_of(files: list[Path]) -> Iterator[tuple[str, str]]:
+    """Yield the file and the text of each line that is not empty and no comment."""
+    for file in files:
+        try:
+            lines = file.read_text(encoding="utf-8").splitlines()
+        except UnicodeDecodeError:
+            raise UsageError(f"--env-file {file}: not UTF-8") from None
+        except OSError as error:
+            raise UsageError(f"--env-file {explain(error)}") from error
+        for line in lines:
+            if line.strip() and not line.lstrip().startswith("#"):
+                yield f"--env-file {file}:", line.lstrip()
 
-    process = default_process(
-        options.command,
-        env=environment_of(options.env),
-        cwd=options.cwd,
-        terminal=options.tty,
-    )
-    if options.tty and os.isatty(STDIN) and (size := terminal.size(STDIN)):
-        process.ConsoleSize.Height, process.ConsoleSize.Width = size
-    return process
+
+def requested_user(options: argparse.Namespace) -> agent_pb2.StringUser | None:
+    """Return the user that the options name. Raises `UsageError`."""
+    from kata_host.client.user import parse_user
+
+    if not options.user:
+        return None
+    try:
+        return parse_user(options.user)
+    except ValueError as error:
+        raise UsageError(f"--user: {error}") from error

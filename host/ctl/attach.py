@@ -1,146 +1,75 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Make a process in a guest look like a child of this one.
-
-Our standard streams are the process's, signals to us are passed on to the process, its
-terminal has the size of ours, and its exit status is returned.
-"""
+"""`kata-agent-ctl attach`: our standard streams for a container that was detached."""
 
 from __future__ import annotations
 
+import argparse
 import asyncio
-import contextlib
-import os
-import signal
-from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Final
+from typing import TYPE_CHECKING
 
-from kata_host.client.container_process import ContainerProcess, process_may_have_ended
-from kata_host.ctl import terminal
-from kata_host.ctl.host_stream import STDERR, STDIN, STDOUT, HostStream, write_chunks
-from kata_host.stream_error import READER_GONE, ReaderGone, StreamError
+from kata_host.ctl.arguments import add_container_argument
+from kata_host.ctl.errors import CommandError, guest_errors_as_command_errors
+from kata_host.ctl.signals import run
 
-PASSED_ON: Final = (
-    signal.SIGHUP,
-    signal.SIGINT,
-    signal.SIGQUIT,
-    signal.SIGTERM,
-    signal.SIGUSR1,
-    signal.SIGUSR2,
-)
-"""Signals that are passed on to the process. The signals of job control are not."""
+if TYPE_CHECKING:
+    from kata_host.ctl.found_container import FoundContainer
+    from kata_host.ctl.program import Subparsers
+    from kata_host.keeper.record import ContainerRecord
 
 
-async def attach(
-    process: ContainerProcess,
-    kill: Callable[[], Awaitable[None]],
-    *,
-    stdin: bool,
-    tty: bool,
+def add_parser(subparsers: Subparsers) -> None:
+    parser = subparsers.add_parser(
+        "attach",
+        help="take the standard streams of a detached container",
+        usage="%(prog)s [options] CONTAINER",
+        description="Show the output of a container from now on, pass on signals, and "
+        "input if it was started with --interactive, and return its exit status. With "
+        "a terminal, Ctrl-P Ctrl-Q leaves it running.",
+        epilog="Example:\n\n  kata-agent-ctl attach web",
+    )
+    add_container_argument(parser)
+    parser.add_argument(
+        "--no-stdin", action="store_true", help="pass no input on, whatever it takes"
+    )
+    parser.set_defaults(main=main)
+
+
+def main(options: argparse.Namespace) -> int:
+    from kata_host.ctl.found_container import find_container
+
+    found = find_container(options.container, options)
+    if found.record is None or not found.is_kept:
+        raise CommandError(
+            f"container '{found.id}': its output belongs to the command that runs it"
+        )
+    if found.record.has_ended:
+        raise CommandError(f"container '{found.id}': has ended (see logs)")
+    with guest_errors_as_command_errors():
+        return run(_attach(found, found.record, no_stdin=options.no_stdin))
+
+
+async def _attach(
+    found: FoundContainer, record: ContainerRecord, *, no_stdin: bool
 ) -> int:
-    """Stay with a started process until it has ended; return its exit status.
+    from kata_host.ctl.attachment import Detached, attach
+    from kata_host.ctl.container_output import show
+    from kata_host.ctl.wait import status_at_end
 
-    With `stdin` our standard input is passed on; with `tty` the process has a terminal,
-    and only one output. A second SIGINT calls `kill`, because a process may ignore the
-    first: PID 1 of a container does, unless it handles the signal.
-    """
-    async with contextlib.AsyncExitStack() as stack:
-        if tty and os.isatty(STDIN):
-            stack.enter_context(terminal.raw(STDIN))
-        await stack.enter_async_context(_signals_passed_on(process, kill, tty=tty))
-        if stdin:
-            await stack.enter_async_context(_in_background(_feed(process)))
-        elif not tty:
-            await process.close_stdin()
-        streams = [(process.read_stdout(), STDOUT)]
-        if not tty:
-            streams.append((process.read_stderr(), STDERR))
-        refusal = await _copy_output(streams)
-        if refusal is None:
-            return await process.wait()
-        with process_may_have_ended():
-            await kill()
-        if not isinstance(refusal, ReaderGone):
-            raise refusal
-        return READER_GONE
-
-
-async def _copy_output(
-    streams: list[tuple[AsyncIterator[bytes], int]],
-) -> BaseException | None:
-    """Copy the output to its end; return why, if not all of it could be written."""
-    refusal: BaseException | None = None
-    try:
-        async with asyncio.TaskGroup() as group:
-            for source, fd in streams:
-                group.create_task(write_chunks(source, fd))
-    except* StreamError as refused:
-        refusal = refused.exceptions[0]
-    return refusal
-
-
-async def _feed(process: ContainerProcess) -> None:
-    """Pass our standard input on until our input or the process ends."""
-    with contextlib.closing(HostStream(STDIN, writing=False)) as source:
-        with process_may_have_ended():
-            try:
-                async for data in source:
-                    await process.write_stdin(data)
-            except StreamError:
-                # The process must not wait for more; the error is told at its end.
-                await process.close_stdin()
-                raise
-            await process.close_stdin()
-
-
-@contextlib.asynccontextmanager
-async def _signals_passed_on(
-    process: ContainerProcess, kill: Callable[[], Awaitable[None]], *, tty: bool
-) -> AsyncIterator[None]:
-    """Pass signals on to the process during the block, and the terminal's size."""
-    received: asyncio.Queue[signal.Signals] = asyncio.Queue()
-
-    async def pass_on() -> None:
-        interrupted = False
-        while True:
-            number = await received.get()
-            with process_may_have_ended():
-                if number == signal.SIGWINCH:
-                    if (size := terminal.size(STDIN)) is not None:
-                        await process.resize(*size)
-                elif number == signal.SIGINT and interrupted:
-                    await kill()
-                else:
-                    await process.signal(number)
-            interrupted = interrupted or number == signal.SIGINT
-
-    follows_size = tty and os.isatty(STDIN)
-    if follows_size:
-        received.put_nowait(signal.SIGWINCH)
-    numbers = (*PASSED_ON, signal.SIGWINCH) if follows_size else PASSED_ON
-    loop = asyncio.get_running_loop()
-    before = {number: signal.getsignal(number) for number in numbers}
-    try:
-        for number in numbers:
-            loop.add_signal_handler(number, received.put_nowait, number)
-        async with _in_background(pass_on()):
-            yield
-    finally:
-        for number in numbers:
-            loop.remove_signal_handler(number)
-            signal.signal(number, before[number])
-
-
-@contextlib.asynccontextmanager
-async def _in_background(work: Awaitable[None]) -> AsyncIterator[None]:
-    """Do `work` beside the block, and cancel it at the end of the block."""
-    task = asyncio.ensure_future(work)
-    try:
-        yield
-        if task.done():
-            task.result()
-    finally:
-        task.cancel()
-        await asyncio.wait([task])
-        if not task.cancelled():
-            # Retrieved, so that asyncio does not log it beside the block's own error.
-            task.exception()
+    async with found.target.client() as client:
+        container = client.container(found.id, terminal=record.tty)
+        # First, because all that is known may be removed at the end.
+        ending = asyncio.ensure_future(status_at_end(found))
+        try:
+            return await attach(
+                container.init,
+                container.kill,
+                stdin=record.interactive and not no_stdin,
+                tty=record.tty,
+                can_detach=True,
+                output=show(record, lines=0, follow_it=True, timestamps=False),
+                wait=lambda: ending,
+            )
+        except Detached:
+            return 0
+        finally:
+            ending.cancel()

@@ -35,6 +35,7 @@ def add_parser(subparsers: Subparsers) -> None:
         "  kata-agent-ctl call --guest one get-guest-details "
         "'{\"mem_block_size\": true}'",
     )
+    parser.intermixes = True
     add_guest_option(parser, required=False)
     add_connect_timeout(parser)
     parser.add_argument(

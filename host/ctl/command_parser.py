@@ -6,6 +6,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
@@ -61,6 +62,22 @@ class CommandParser(argparse.ArgumentParser):
             formatter_class=_HelpFormatter,
             allow_abbrev=False,
         )
+        self.intermixes = False
+        """Whether options may be between the arguments, of which some are optional."""
+
+    def parse_known_args(  # type: ignore[override]
+        self,
+        args: Sequence[str] | None = None,
+        namespace: argparse.Namespace | None = None,
+    ) -> tuple[argparse.Namespace, list[str]]:
+        if not self.intermixes:
+            return super().parse_known_args(args, namespace)
+        # argparse itself takes an optional argument to be absent at the first option.
+        self.intermixes = False
+        try:
+            return self.parse_known_intermixed_args(args, namespace)
+        finally:
+            self.intermixes = True
 
     def exit(self, status: int = 0, message: str | None = None) -> NoReturn:
         # Here, where an error is one of the command; at the end of Python it is noise.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`kata-agent-ctl cp`: files of the host, copied into a guest."""
+"""`kata-agent-ctl cp`: files from the host into guests and containers, and back."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from kata_host.ctl.arguments import add_connect_timeout, add_guest_option
 from kata_host.ctl.command_parser import is_text, path
 from kata_host.ctl.errors import CommandError, UsageError
+from kata_host.ctl.own_name import own_name
 from kata_host.ctl.signals import run
-from kata_host.explain import explain
 from kata_host.printable import printable
 
 if TYPE_CHECKING:
@@ -23,47 +23,69 @@ if TYPE_CHECKING:
 def add_parser(subparsers: Subparsers) -> None:
     parser = subparsers.add_parser(
         "cp",
-        help="copy a file or a directory into a guest",
-        usage="%(prog)s --guest GUEST [options] SOURCE [NAME]",
-        description="Copy a file or a directory of the host into a guest, with owners, "
-        "modes and symbolic links, and print its path in the guest. Sockets, fifos and "
-        "device nodes are left out, and named on standard error. The copy is below "
-        "/run/kata-containers/shared/containers, the only directory that an agent lets "
-        "the host write to; a container sees it if a mount of the container's spec "
-        "says so.",
-        epilog="Example:\n\n  kata-agent-ctl cp --guest one ./site www",
+        help="copy files into a guest or a container, and back",
+        usage="%(prog)s [options] SOURCE TARGET",
+        description="Copy a file or a directory between the host and a container "
+        "(CONTAINER:PATH or GUEST/CONTAINER:PATH) or a guest (GUEST:PATH). If TARGET "
+        "is a directory that is there, the copy is put into it. In place of a path of "
+        "the host, - is a tar archive on standard input or output. Modes and symbolic "
+        "links are kept; the owner is root in a container, and you on the host. The "
+        "container needs a tar program.\n\n"
+        "What comes from a guest is not trusted: an archive with paths or links out of "
+        "its top, or with devices, is refused.\n\n"
+        "With --guest, SOURCE is copied by the agent alone, to the path TARGET below "
+        "/run/kata-containers/shared/containers, with owners, and that path is "
+        "printed. Without TARGET, it has its own name there.",
+        epilog="Examples:\n\n"
+        "  kata-agent-ctl cp ./site web:/srv\n"
+        "  kata-agent-ctl cp one/web:/var/log ./logs\n"
+        "  kata-agent-ctl cp --guest one ./site www",
     )
-    add_guest_option(parser, required=True)
+    add_guest_option(parser, required=False)
     add_connect_timeout(parser)
     parser.add_argument(
-        "source", metavar="SOURCE", type=path, help="file or directory of the host"
+        "source", metavar="SOURCE", help="what is copied: a path, GUEST:PATH, or -"
     )
     parser.add_argument(
         "name",
-        metavar="NAME",
+        metavar="TARGET",
         nargs="?",
-        help="name or path of the copy below that directory (default: the last part of "
-        "SOURCE)",
+        help="where to; with --guest, the last part of SOURCE by default",
     )
     parser.set_defaults(main=main)
 
 
 def main(options: argparse.Namespace) -> int:
-    source: Path = options.source
-    name = _own_name(source) if options.name is None else options.name.strip("/")
+    if options.guest is not None:
+        return _upload(options)
+    from kata_host.ctl.copy_place import GuestPlace, parse_place
+    from kata_host.ctl.copying import copy_in, copy_out
+
+    if options.name is None:
+        raise UsageError("cp: a source and a target are needed")
+    source = parse_place(options.source, options)
+    target = parse_place(options.name, options)
+    if isinstance(source, GuestPlace) == isinstance(target, GuestPlace):
+        raise UsageError("cp: one of the two must be GUEST:PATH or CONTAINER:PATH")
+    if isinstance(target, GuestPlace):
+        assert not isinstance(source, GuestPlace)
+        run(copy_in(source, target))
+    else:
+        assert isinstance(source, GuestPlace)
+        run(copy_out(source, target))
+    return 0
+
+
+def _upload(options: argparse.Namespace) -> int:
+    """Copy by the agent alone, which needs no program in the guest."""
+    source = path(options.source)
+    name = own_name(source) if options.name is None else options.name.strip("/")
     if not name:
         raise UsageError(f"{str(source)!r}: needs a name in the guest")
     if not is_text(name):
         raise UsageError(f"{os.fsencode(name)!r}: name is not UTF-8")
     print(run(_copy(options, source, name)))
     return 0
-
-
-def _own_name(source: Path) -> str:
-    try:
-        return source.resolve().name
-    except (OSError, RuntimeError) as error:
-        raise CommandError(f"{source}: {explain(error)}") from error
 
 
 async def _copy(options: argparse.Namespace, source: Path, name: str) -> str:

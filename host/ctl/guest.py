@@ -4,18 +4,11 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
 import os
-import select
-import signal
-import subprocess
 import sys
-from collections.abc import Iterator
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-from kata_host.child import child_environment, module_command
 from kata_host.ctl.command_parser import text
 from kata_host.ctl.errors import (
     FAILED,
@@ -23,27 +16,15 @@ from kata_host.ctl.errors import (
     UsageError,
     guest_errors_as_command_errors,
 )
+from kata_host.ctl.named_guest import OPTIONS, named_guest
+from kata_host.ctl.patience import saying
 from kata_host.ctl.ports import CONSOLE_PORT, LOG_PORT
-from kata_host.ctl.signals import run
-from kata_host.ctl.target import Target
-from kata_host.interruption import INTERRUPTION
 from kata_host.option_types import count, mebibytes
 from kata_host.printable import printable
 
 if TYPE_CHECKING:
     from kata_host.ctl.program import Subparsers
     from kata_host.guest.guest_entry import GuestEntry, GuestState
-    from kata_host.guest.start_request import StartRequest
-
-CHECK_TIMEOUT: Final = 30.0
-"""Seconds that the agent of a new guest may take to listen, and then to answer."""
-STOP_TIMEOUT: Final = 30.0
-"""Seconds that a guest may take to end, before it is killed."""
-OPTIONS: Final = (
-    f"agent.debug_console_vport={CONSOLE_PORT}",
-    f"agent.log_vport={LOG_PORT}",
-)
-"""Kernel options for `shell` and `logs`; the user's own come after."""
 
 
 def add_parser(subparsers: Subparsers) -> None:
@@ -134,8 +115,8 @@ def _add_stop(verbs: Subparsers) -> None:
         "stop",
         help="end guests, and forget those that have ended",
         usage="%(prog)s NAME... | --all",
-        description=f"End guests and remove all that is left of them. A guest that has "
-        f"not ended after {STOP_TIMEOUT:.0f} seconds is killed.",
+        description="End guests and remove all that is left of them. A guest that has "
+        "not ended after 30 seconds is killed.",
         epilog="Example:\n\n  kata-agent-ctl guest stop one",
     )
     stop.add_argument("names", nargs="*", metavar="NAME", help="name of a guest")
@@ -144,21 +125,12 @@ def _add_stop(verbs: Subparsers) -> None:
 
 
 def start_guest(options: argparse.Namespace) -> int:
-    from kata_host.ctl.own_guest import ready_image
-    from kata_host.guest.leftovers import remove_leftovers
-    from kata_host.guest.registry import check_name, runtime_directory
     from kata_host.guest.start_request import StartRequest
 
     name = options.name if options.name is not None else f"guest-{os.urandom(3).hex()}"
     for word in options.option:
         if not word or len(word.split()) != 1:
             raise UsageError(f"option {word!r}: not one word")
-    with guest_errors_as_command_errors():
-        check_name(name)
-        runtime_directory()
-        remove_leftovers()
-        if options.vm:
-            ready_image()
     request = StartRequest(
         name=name,
         kind="vm" if options.vm else "local",
@@ -166,11 +138,9 @@ def start_guest(options: argparse.Namespace) -> int:
         cpus=options.cpus,
         memory=options.memory,
     )
-    with _started(request) as holder:
-        address = _address(holder)
-        run(_wait_for_agent(address))
+    with named_guest(request) as (address, let_go):
         print(name, address, flush=True)
-        _let_go(holder)
+        let_go()
     return 0
 
 
@@ -197,6 +167,7 @@ def list_guests(options: argparse.Namespace) -> int:
 
 
 def stop_guests(options: argparse.Namespace) -> int:
+    from kata_host.guest.held_guest import stop_guest
     from kata_host.guest.leftovers import remove_leftovers
     from kata_host.guest.registry import find_all
 
@@ -208,7 +179,8 @@ def stop_guests(options: argparse.Namespace) -> int:
     failed = False
     for name in names:
         try:
-            _stop(name)
+            with guest_errors_as_command_errors(), saying(f"guest '{name}' is ending"):
+                stop_guest(name)
         except CommandError as error:
             print(f"kata-agent-ctl: {printable(str(error))}", file=sys.stderr)
             failed = True
@@ -225,113 +197,3 @@ def _fields(entry: GuestEntry, state: GuestState) -> dict[str, object]:
         "started": entry.started,
         "ending": entry.ending or None,
     }
-
-
-@contextlib.contextmanager
-def _started(request: StartRequest) -> Iterator[subprocess.Popen[bytes]]:
-    """Start the process that holds the guest; end both if the block fails."""
-    with INTERRUPTION.uninterrupted():
-        holder = subprocess.Popen(
-            module_command("kata_host.guest.holder", json.dumps(asdict(request))),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            # A reader of our own standard error would otherwise wait for the guest's
-            # end.
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-            env=child_environment(),
-        )
-    assert holder.stdin is not None
-    assert holder.stdout is not None
-    try:
-        yield holder
-    except BaseException:
-        with INTERRUPTION.uninterrupted():
-            holder.stdin.close()
-            holder.terminate()
-            holder.wait()
-            _forget_lost(request.name)
-        raise
-    finally:
-        holder.stdin.close()
-        holder.stdout.close()
-
-
-def _address(holder: subprocess.Popen[bytes]) -> str:
-    """Return the agent's address, once the guest runs. Raises `CommandError`."""
-    assert holder.stdout is not None
-    line = holder.stdout.readline()
-    reply = json.loads(line) if line else {"error": "guest's holder was killed"}
-    if "error" in reply:
-        raise CommandError(reply["error"])
-    address: str = reply["address"]
-    return address
-
-
-def _let_go(holder: subprocess.Popen[bytes]) -> None:
-    """Tell the holder that the guest is the user's from now on."""
-    assert holder.stdin is not None
-    INTERRUPTION.finish()
-    with contextlib.suppress(BrokenPipeError):
-        holder.stdin.write(b"\n")
-        holder.stdin.flush()
-
-
-def _forget_lost(name: str) -> None:
-    """Remove the entry of a holder that was killed while it started the guest."""
-    from kata_host.guest.guest import GuestError
-    from kata_host.guest.guest_entry import GuestState
-    from kata_host.guest.registry import find
-
-    # The user needs the error of the start.
-    with contextlib.suppress(GuestError, CommandError):
-        if find(name)[1] is GuestState.LOST:
-            _stop(name)
-
-
-async def _wait_for_agent(address: str) -> None:
-    async with Target(address, timeout=CHECK_TIMEOUT).client() as client:
-        await client.check(CHECK_TIMEOUT)
-
-
-def _stop(name: str) -> None:
-    """End a guest, or forget one that has ended. Raises `CommandError`."""
-    from kata_host.guest.guest_entry import GuestState
-    from kata_host.guest.held_entry import HeldEntry
-    from kata_host.guest.local_guest import sweep
-    from kata_host.guest.registry import GuestNotFound, find
-
-    with guest_errors_as_command_errors():
-        entry, state = find(name)
-        if state.is_held:
-            if not entry.pid:
-                raise CommandError(f"guest '{name}': still starting")
-            _end_holder(entry)
-        if state is GuestState.LOST and entry.kind != "vm":
-            sweep()
-        # A holder that was killed has not removed the entry.
-        with contextlib.suppress(GuestNotFound):
-            find(name)
-            with HeldEntry(name) as held:
-                held.remove()
-
-
-def _end_holder(entry: GuestEntry) -> None:
-    from kata_host.guest.registry import GuestNotFound, find
-
-    try:
-        pidfd = os.pidfd_open(entry.pid)
-    except ProcessLookupError:
-        return
-    try:
-        # Read again: the pid is still the holder's if the entry is still held.
-        if find(entry.name)[0].pid != entry.pid:
-            return
-        signal.pidfd_send_signal(pidfd, signal.SIGTERM)
-        if not select.select([pidfd], [], [], STOP_TIMEOUT)[0]:
-            signal.pidfd_send_signal(pidfd, signal.SIGKILL)
-            select.select([pidfd], [], [])
-    except (ProcessLookupError, GuestNotFound):
-        return
-    finally:
-        os.close(pidfd)

@@ -3,7 +3,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from kata_host.ctl.errors import UsageError, guest_errors_as_command_errors
+
+if TYPE_CHECKING:
+    from kata_host.guest.guest_entry import GuestEntry
 
 
 def address_of(guest: str) -> str:
@@ -19,3 +24,28 @@ def address_of(guest: str) -> str:
             return find_address(guest)
     except ValueError as error:
         raise UsageError(str(error)) from error
+
+
+def entry_of(guest: str) -> GuestEntry | None:
+    """Return the guest of `guest list` that a name or an address is of, if any.
+
+    Raises as `address_of` does.
+    """
+    if "://" not in guest:
+        return running_entry(guest)
+    from kata_host.guest.registry import find_all, runtime_path
+
+    address = address_of(guest)
+    if not runtime_path().is_dir():
+        return None
+    with guest_errors_as_command_errors():
+        entries = [entry for entry, _ in find_all() if entry.address == address]
+    return entries[0] if entries else None
+
+
+def running_entry(name: str) -> GuestEntry:
+    """Return the guest of that name. Raises `CommandError` if none runs."""
+    from kata_host.guest.guest_address import find_running
+
+    with guest_errors_as_command_errors():
+        return find_running(name)

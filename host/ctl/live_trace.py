@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+import sys
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 
+from kata_host.trace.fitting import fitting
 from kata_host.trace.received_span import ReceivedSpan
 from kata_host.trace.tree import render_tree
 from kata_tracing.span_kind import SpanKind
@@ -24,7 +26,8 @@ class LiveTrace:
         """Print the trees that `spans`, all that there are so far, complete."""
         fresh, self.seen = spans[self.seen :], len(spans)
         for tree in self.completed(fresh):
-            print(render_tree(tree), end="", flush=True)
+            text = fitting(render_tree(tree), sys.stdout.encoding)
+            print(text, end="", flush=True)
 
     def completed(self, spans: Iterable[ReceivedSpan]) -> Iterator[list[ReceivedSpan]]:
         """Take more spans; yield each call's, and each root's, with those below it."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`kata-agent-ctl logs`: the log of a guest's agent."""
+"""`kata-agent-ctl logs`: the output of a container, or the log of a guest's agent."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import socket
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any, Final
 
-from kata_host.ctl.arguments import add_connect_timeout, add_guest_argument
-from kata_host.ctl.command_parser import port
-from kata_host.ctl.errors import CommandError
+from kata_host.ctl.arguments import CONTAINER_HELP, GUEST_HELP, add_connect_timeout
+from kata_host.ctl.command_parser import port, text
+from kata_host.ctl.errors import CommandError, guest_errors_as_command_errors
 from kata_host.ctl.ports import LOG_PORT
 from kata_host.ctl.signals import run
 from kata_host.ctl.target import Target
@@ -20,6 +20,7 @@ from kata_host.printable import printable
 
 if TYPE_CHECKING:
     from kata_host.ctl.program import Subparsers
+    from kata_host.keeper.record import ContainerRecord
 
 SILENCE: Final = 1.0
 """Seconds without a line, after which all lines that were kept have been read."""
@@ -35,39 +36,120 @@ one value in all lines of an agent."""
 def add_parser(subparsers: Subparsers) -> None:
     parser = subparsers.add_parser(
         "logs",
-        help="show the log of a guest's agent",
-        usage="%(prog)s [options] GUEST",
-        description="Show the lines that the agent has logged and that no command has "
+        help="show the output of a container, or the log of a guest's agent",
+        usage="%(prog)s [options] CONTAINER|GUEST",
+        description="Show the output of a detached container, of which the last 8 MiB "
+        "are kept.\n\n"
+        "For a guest, show the lines that the agent has logged and that no command has "
         "read yet. The agent keeps the last 256 KiB, and sends each line to one "
         "reader, the last that came. The guest needs the kernel "
         "option agent.log_vport=1025, which `guest start` sets.",
-        epilog="Example:\n\n  kata-agent-ctl logs --follow one",
+        epilog="Examples:\n\n"
+        "  kata-agent-ctl logs --follow --tail 10 web\n"
+        "  kata-agent-ctl logs --agent one",
     )
-    add_guest_argument(parser)
     add_connect_timeout(parser)
     parser.add_argument(
         "-f",
         "--follow",
         action="store_true",
-        help="go on with new lines until the guest ends",
+        help="go on with what is new, until the container or the guest ends",
+    )
+    parser.add_argument(
+        "--tail",
+        "-n",
+        type=_lines,
+        metavar="NUMBER",
+        help="only the last lines of a container's output (default: all)",
+    )
+    parser.add_argument(
+        "-t",
+        "--timestamps",
+        action="store_true",
+        help="begin each line of a container's output with its time",
+    )
+    parser.add_argument(
+        "--agent",
+        action="store_true",
+        help="the agent's log, also if a container has the same name as the guest",
     )
     parser.add_argument(
         "--json",
         action="store_true",
-        help="print each line as a JSON object with all keys of the agent's",
+        help="print each line of the agent's log as a JSON object with all its keys",
     )
     parser.add_argument(
         "--port",
         type=port,
         default=LOG_PORT,
-        help="the guest's port of the log (default: %(default)s)",
+        help="the guest's port of the agent's log (default: %(default)s)",
+    )
+    parser.add_argument(
+        "guest",
+        type=text,
+        metavar="CONTAINER|GUEST",
+        help=f"{CONTAINER_HELP}; or {GUEST_HELP}",
     )
     parser.set_defaults(main=main)
 
 
 def main(options: argparse.Namespace) -> int:
-    run(_show(options))
+    record = None if options.agent else _container(options.guest)
+    if record is None:
+        run(_show(options))
+        return 0
+    from kata_host.ctl.container_output import show
+
+    if not record.detached:
+        raise CommandError(
+            f"container '{record.id}': its output belongs to the command that runs it"
+        )
+    with guest_errors_as_command_errors():
+        run(
+            show(
+                record,
+                lines=options.tail,
+                follow_it=options.follow,
+                timestamps=options.timestamps,
+            )
+        )
     return 0
+
+
+def _container(word: str) -> ContainerRecord | None:
+    """Return the container that is meant; None if a guest is."""
+    from kata_host.ctl.found_container import matching, why_not_one
+
+    if "://" in word:
+        return None
+    guest, slash, name = word.rpartition("/")
+    found = matching(name, guest if slash else None)
+    if not slash and len(found) == 1 and found[0][0].id != word and _is_guest(word):
+        # The name of a guest goes before the beginning of a container's.
+        return None
+    if len(found) > 1 or (slash and not found):
+        raise CommandError(why_not_one(word, [record for record, _ in found]))
+    return found[0][0] if found else None
+
+
+def _is_guest(name: str) -> bool:
+    from kata_host.guest.guest import GuestError
+    from kata_host.guest.registry import find
+
+    try:
+        find(name)
+    except GuestError:
+        return False
+    return True
+
+
+def _lines(word: str) -> int | None:
+    """Read a number of lines, or `all`. Raises `ArgumentTypeError`."""
+    if word == "all":
+        return None
+    if word.isascii() and word.isdecimal() and len(word) < 10:
+        return int(word)
+    raise argparse.ArgumentTypeError(f"lines {word!r}: not a number, or all")
 
 
 async def _show(options: argparse.Namespace) -> None:
@@ -75,8 +157,8 @@ async def _show(options: argparse.Namespace) -> None:
     with await Target.of(options).dial(options.port) as connection:
         try:
             async for line in lines(connection, silence):
-                text = to_json(line) if options.json else to_text(line)
-                print(text, flush=options.follow)
+                shown = to_json(line) if options.json else to_text(line)
+                print(shown, flush=options.follow)
         except OSError as error:
             raise CommandError(f"{options.guest}: {error.strerror}") from error
 

@@ -6,9 +6,11 @@ from __future__ import annotations
 import argparse
 import contextlib
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kata_host.ctl.errors import guest_errors_as_command_errors
+from kata_host.ctl.patience import note, saying
 from kata_host.ctl.target import START_TIMEOUT, Target
 
 if TYPE_CHECKING:
@@ -30,7 +32,11 @@ def local_guest(options: argparse.Namespace) -> Iterator[Target]:
         guest = LocalGuest(
             environment=environment,
             cgroup=options.cgroup,
-            shared=[*([options.rootfs] if is_directory else []), *options.shared],
+            shared=[
+                *([options.rootfs] if is_directory else []),
+                *options.shared,
+                *_shared(options),
+            ],
             echo=options.debug,
         )
     with _held(guest):
@@ -64,12 +70,28 @@ def vm_guest(options: argparse.Namespace) -> Iterator[Target]:
         yield Target(guest.address, guest, own_rootfs="/", timeout=START_TIMEOUT)
 
 
+def _shared(options: argparse.Namespace) -> list[Path]:
+    """Return the directories that the volumes are in."""
+    from kata_host.ctl.container_options import volumes_of
+
+    sources = [Path(volume.source) for volume in volumes_of(options)]
+    return [path if path.is_dir() else path.parent for path in sources if path.exists()]
+
+
 def ready_image() -> Image:
-    """Return the image of VM guests, built now if need be. Raises `GuestError`."""
+    """Return the image of VM guests, built now if need be. Raises `GuestError`.
+
+    Says that a VM will be slow where there is no KVM.
+    """
     from kata_host.guest.image.build import ensure
     from kata_host.guest.image.progress import Progress
+    from kata_host.guest.image.store import cache
+    from kata_host.guest.vm_accelerator import choose_accelerator
 
-    return ensure(Progress())
+    image = ensure(Progress())
+    if choose_accelerator(image.kernel, cache()) != "kvm":
+        note("no KVM on this host: the VM is emulated, and slow")
+    return image
 
 
 @contextlib.contextmanager
@@ -83,6 +105,6 @@ def _held(guest: OwnGuest) -> Iterator[None]:
         # A registry that cannot be used is no matter of this guest, which is not in it.
         with contextlib.suppress(GuestError):
             remove_leftovers()
-        with guest_errors_as_command_errors():
+        with guest_errors_as_command_errors(), saying("the guest is starting"):
             guest.start()
         yield

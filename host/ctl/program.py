@@ -32,16 +32,9 @@ if TYPE_CHECKING:
 
 PROGRAM: Final = "kata-agent-ctl"
 COMMANDS: Final = (
-    "run",
-    "exec",
-    "ps",
-    "cp",
-    "call",
-    "guest",
-    "image",
-    "shell",
-    "logs",
-    "trace",
+    *("run", "exec", "ps", "logs", "attach", "stop", "kill", "rm", "wait"),
+    *("inspect", "stats", "top", "cp", "guest", "image", "call"),
+    *("shell", "trace"),
 )
 """Names of commands, of which each is a module of this package."""
 RUNNING: Final = frozenset({"run", "exec"})
@@ -54,11 +47,13 @@ container, or 128+n when signal n ended that program, 127 when the container has
 such program, 126 when it cannot be executed, and 125 when they failed themselves or
 their command line was wrong. One line on standard error gives the reason.
 
-Example, which starts a guest and runs a command in it:
+Example, which starts a guest and runs commands in it:
 
   kata-agent-ctl guest start --name one
-  kata-agent-ctl call --guest one CreateSandbox '{"sandbox_id": "s"}'
   kata-agent-ctl run --guest one -- uname -a
+  kata-agent-ctl run --detach --guest one --name web -- httpd -f
+  kata-agent-ctl exec web -- ps
+  kata-agent-ctl rm --force web
   kata-agent-ctl guest stop one"""
 
 
@@ -85,7 +80,9 @@ def _run(arguments: Sequence[str]) -> int:
     command = [name for name in arguments[:1] if name in COMMANDS]
     runs_program = not RUNNING.isdisjoint(command)
     try:
-        options = make_parser(command or COMMANDS).parse_args(arguments)
+        # The version needs none of them, and is asked for in scripts.
+        commands = () if arguments[:1] == ["--version"] else command or COMMANDS
+        options = make_parser(commands).parse_args(arguments)
         status: int = options.main(options)
         sys.stdout.flush()
     except CommandError as error:

@@ -1,63 +1,114 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`kata-agent-ctl ps`: the processes of a container, as the guest's kernel has them."""
+"""`kata-agent-ctl ps`: the containers of all guests."""
 
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING
+import json
+import shlex
+import time
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any, Final
 
-from kata_host.ctl.arguments import add_connect_timeout, add_guest_option
+from kata_host.ctl.arguments import GUEST_HELP
 from kata_host.ctl.command_parser import text
+from kata_host.ctl.errors import CommandError, guest_errors_as_command_errors
+from kata_host.ctl.guest_address import entry_of
 from kata_host.ctl.signals import run
+from kata_host.ctl.table import add_format_option, print_table
 from kata_host.printable import printable
 
 if TYPE_CHECKING:
     from kata_host.ctl.program import Subparsers
+    from kata_host.keeper.record import ContainerRecord, ContainerState
+
+HEADER: Final = ("CONTAINER", "GUEST", "ROOTFS", "COMMAND", "CREATED", "STATUS")
+COMMAND_WIDTH: Final = 30
+_UNITS: Final = ((86400, "day"), (3600, "hour"), (60, "minute"), (1, "second"))
 
 
 def add_parser(subparsers: Subparsers) -> None:
     parser = subparsers.add_parser(
         "ps",
-        help="list the processes of a container",
-        usage="%(prog)s --guest GUEST [options] CONTAINER [-- PS-OPTION...]",
-        description="List the processes of a container, with the process ids that they "
-        "have in the guest.",
-        epilog="Example:\n\n  kata-agent-ctl ps --guest one c1 -- -o pid,args",
-    )
-    add_guest_option(parser, required=True)
-    add_connect_timeout(parser)
-    parser.add_argument(
-        "--json", action="store_true", help="print a JSON array of process ids instead"
+        help="list the containers of all guests",
+        usage="%(prog)s [options]",
+        description="List the containers that `run` has started in the guests of "
+        "`guest list`. Those that have ended are left out, without --all. A container "
+        "whose keeper was killed is called lost: it may still run.",
+        epilog="Example:\n\n  kata-agent-ctl ps -a --format json",
     )
     parser.add_argument(
-        "container", type=text, metavar="CONTAINER", help="id of the container"
+        "--guest", type=text, metavar="GUEST", help=f"only those of {GUEST_HELP}"
     )
     parser.add_argument(
-        "options",
-        nargs="*",
-        type=text,
-        metavar="PS-OPTION",
-        help="options of ps(1) that choose the columns (default: -ef)",
+        "-a", "--all", action="store_true", help="also those that have ended"
     )
+    parser.add_argument(
+        "-q", "--quiet", action="store_true", help="print the names alone"
+    )
+    add_format_option(parser)
     parser.set_defaults(main=main)
 
 
 def main(options: argparse.Namespace) -> int:
-    listed = run(_list(options))
-    for line in listed.removesuffix("\n").split("\n"):
-        print(printable(line))
+    from kata_host.keeper.record import ContainerState
+    from kata_host.keeper.records import find_all, find_in
+    from kata_host.keeper.sweep import remove_abandoned
+
+    guest = None
+    if options.guest is not None:
+        entry = entry_of(options.guest)
+        if entry is None:
+            raise CommandError(f"guest '{options.guest}': not of `guest list`")
+        guest = entry.name
+    with guest_errors_as_command_errors():
+        found = list(find_all() if guest is None else find_in(guest))
+        if gone := run(remove_abandoned(found)):
+            found = [each for each in found if each[0] not in gone]
+    if not options.all:
+        found = [each for each in found if each[1] is not ContainerState.EXITED]
+    if options.quiet:
+        for record, _ in found:
+            print(record.id)
+    elif options.format == "json":
+        for record, state in found:
+            print(json.dumps(to_json(record, state)))
+    else:
+        print_table([HEADER, *(_row(*each) for each in found)])
     return 0
 
 
-async def _list(options: argparse.Namespace) -> str:
-    from kata_host.ctl.target import Target
-    from kata_protos import agent_pb2
+def to_json(record: ContainerRecord, state: ContainerState) -> dict[str, Any]:
+    """Return what is known of a container, for programs."""
+    fields = asdict(record)
+    return {"id": fields.pop("id"), "state": state.value, **fields}
 
-    request = agent_pb2.ListProcessesRequest(
-        container_id=options.container,
-        format="json" if options.json else "table",
-        args=options.options,
+
+def _row(record: ContainerRecord, state: ContainerState) -> tuple[str, ...]:
+    command = printable(shlex.join(record.command))
+    if len(command) > COMMAND_WIDTH:
+        command = f"{command[: COMMAND_WIDTH - 3]}..."
+    return (
+        record.id,
+        record.guest,
+        printable(record.rootfs),
+        command,
+        f"{_ago(record.created)} ago",
+        _status(record, state),
     )
-    async with Target.of(options).client() as client:
-        response = await client.agent.list_processes(request)
-    return response.process_list.decode(errors="replace")
+
+
+def _status(record: ContainerRecord, state: ContainerState) -> str:
+    if record.has_ended:
+        status = "?" if record.status is None else record.status
+        return f"exited ({status}) {_ago(record.ended)} ago"
+    return f"up {_ago(record.started)}" if state.value == "running" else state.value
+
+
+def _ago(when: float) -> str:
+    passed = max(0.0, time.time() - when)
+    for length, unit in _UNITS:
+        if passed >= length:
+            number = int(passed // length)
+            return f"{number} {unit}{'' if number == 1 else 's'}"
+    return "0 seconds"

@@ -1,14 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`kata-agent-ctl run`: a command in a container of its own, like `docker run --rm`."""
+"""`kata-agent-ctl run`: a command in a container of its own, like `docker run`."""
 
 from __future__ import annotations
 
 import argparse
 import contextlib
 import time
-import zlib
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from kata_host.ctl.arguments import (
@@ -18,18 +16,16 @@ from kata_host.ctl.arguments import (
     add_guest_option,
     add_process_arguments,
     check_process,
-    requested_process,
 )
 from kata_host.ctl.command_parser import path
-from kata_host.ctl.errors import UsageError
+from kata_host.ctl.container_options import add_container_options, limits_of, volumes_of
+from kata_host.ctl.errors import UsageError, guest_errors_as_command_errors
 from kata_host.ctl.run_image import RunImage, add_image_options, used_image
 from kata_host.ctl.signals import run as run_loop
 
 if TYPE_CHECKING:
-    from kata_host.client import AgentClient
     from kata_host.ctl.program import Subparsers
     from kata_host.ctl.target import Target
-    from kata_protos import agent_pb2
 
 
 def add_parser(subparsers: Subparsers) -> None:
@@ -41,8 +37,16 @@ def add_parser(subparsers: Subparsers) -> None:
         "default, and remove both afterwards. Standard input and output, signals and "
         "the exit status are those of the command: 128+n when signal n ended it, 127 "
         "when it was not found, 126 when it cannot be executed, 125 when the guest or "
-        "the agent failed.",
-        epilog="Example:\n\n  echo hi | kata-agent-ctl run -i --local -- cat",
+        "the agent failed.\n\n"
+        "With --detach the container stays, until `rm` removes it, and the command "
+        "prints its name. Without --guest it has a guest of its own then, which ends "
+        "when the container is removed. The last 8 MiB of its output are kept for "
+        "`logs`. In a guest of `guest list`, Ctrl-P Ctrl-Q leaves a container with -it "
+        "running.",
+        epilog="Examples:\n\n"
+        "  echo hi | kata-agent-ctl run -i --local -- cat\n"
+        "  kata-agent-ctl run -it --guest one --memory 64m -e A=b -- sh\n"
+        "  kata-agent-ctl run -d --name web -v ./site:/site:ro -- httpd -f -h /site",
     )
     where = parser.add_mutually_exclusive_group()
     where.add_argument(
@@ -56,14 +60,26 @@ def add_parser(subparsers: Subparsers) -> None:
     )
     add_connect_timeout(parser)
     parser.add_argument(
+        "-d",
+        "--detach",
+        action="store_true",
+        help="print the container's name, and leave it running",
+    )
+    parser.add_argument(
+        "--rm",
+        action="store_true",
+        help="with --detach: remove the container when its command has ended",
+    )
+    parser.add_argument(
         "--rootfs",
         type=path,
         metavar="DIR|TAR",
         help="root file system of the container, a directory or an archive of this "
-        "host (default: busybox; with --vm, the guest's own)",
+        "host (default: busybox; in a VM, the guest's own)",
     )
     add_image_options(parser)
-    add_process_arguments(parser)
+    add_process_arguments(parser, defaults="the image's, or / and root")
+    add_container_options(parser)
     parser.add_argument(
         "--pid",
         choices=("sandbox", "container"),
@@ -76,12 +92,12 @@ def add_parser(subparsers: Subparsers) -> None:
         "--trace",
         action="store_true",
         help="at the end, print a tree of the agent's work with durations on standard "
-        "error; not with --guest",
+        "error; not with --guest or --detach",
     )
     parser.add_argument(
         "--debug",
         action="store_true",
-        help="show the agent's log on standard error; not with --guest",
+        help="show the agent's log on standard error; not with --guest or --detach",
     )
     parser.add_argument(
         "--cgroup",
@@ -98,115 +114,85 @@ def main(options: argparse.Namespace) -> int:
 
     started = time.time_ns()
     check_source(options.rootfs)
+    _check(options)
     with used_image(options) as image:
         check_process(options)
         return _main(options, image, started)
 
 
 def _main(options: argparse.Namespace, image: RunImage | None, started: int) -> int:
+    from kata_host.client.identifier import new_id
+    from kata_host.ctl.container_run import ContainerRun
     from kata_host.ctl.rootfs import prepared
 
-    if options.trace and options.guest is not None:
-        raise UsageError("--trace: needs a guest of its own")
-    with _target(options) as target, contextlib.ExitStack() as stack:
+    name = options.name or new_id()
+    with _target(options, name) as target, contextlib.ExitStack() as stack:
+        new = ContainerRun(options, target, name)
+        with guest_errors_as_command_errors():
+            stack.enter_context(new)
         rootfs = None
         if image is None and (options.rootfs is not None or target.own_rootfs is None):
-            rootfs = stack.enter_context(prepared(options.rootfs, target.scratch))
-        return run_loop(_run(options, target, rootfs, image, started))
+            rootfs = stack.enter_context(prepared(options.rootfs, new.scratch))
+        return run_loop(new.run(rootfs, image, started))
+
+
+def _check(options: argparse.Namespace) -> None:
+    """Raise `UsageError` for options that do not go together."""
+    if options.trace and options.guest is not None:
+        raise UsageError("--trace: needs a guest of its own")
+    if options.hostname and options.guest is not None:
+        raise UsageError("--hostname: the containers of a guest have its host name")
+    if options.detach and (options.trace or options.debug):
+        raise UsageError("--detach: not with --trace or --debug")
+    if options.detach and options.image is not None:
+        raise UsageError("--detach: not with --image, which is in use by the command")
+    if options.detach and options.cgroup != "auto":
+        raise UsageError("--detach: not with --cgroup")
+    if options.rm and not options.detach:
+        # As ever, without a word: docker's users write it by habit.
+        options.rm = False
+    if options.vm and options.volume:
+        raise UsageError(
+            "--volume: a VM shares no files with the host yet; copy them with cp"
+        )
+    limits_of(options)
+    volumes_of(options)
 
 
 @contextlib.contextmanager
-def _target(options: argparse.Namespace) -> Iterator[Target]:
+def _target(options: argparse.Namespace, name: str) -> Iterator[Target]:
     from kata_host.ctl.own_guest import local_guest, vm_guest
     from kata_host.ctl.target import Target
 
     if options.guest is not None:
         yield Target.of(options)
-        return
-    with vm_guest(options) if options.vm else local_guest(options) as target:
-        yield target
+    elif options.detach:
+        with _staying_guest(options, name) as target:
+            yield target
+    else:
+        with vm_guest(options) if options.vm else local_guest(options) as target:
+            yield target
 
 
-async def _run(
-    options: argparse.Namespace,
-    target: Target,
-    rootfs: Path | None,
-    image: RunImage | None,
-    started: int,
-) -> int:
-    from kata_host.client.identifier import new_id
+@contextlib.contextmanager
+def _staying_guest(options: argparse.Namespace, name: str) -> Iterator[Target]:
+    """Start a guest for a detached container; end it if the block fails."""
+    import os
 
-    name = new_id()
-    async with contextlib.AsyncExitStack() as stack:
-        interceptors = []
-        if options.trace:
-            from kata_host.ctl.run_trace import RunTrace
+    from kata_host.ctl.guest_address import running_entry
+    from kata_host.ctl.named_guest import OPTIONS, named_guest
+    from kata_host.ctl.target import Target
+    from kata_host.guest.registry import NAME
+    from kata_host.guest.start_request import StartRequest
 
-            assert target.guest is not None
-            run_trace = RunTrace(target.guest, "kata-agent-ctl run", started)
-            await stack.enter_async_context(run_trace)
-            interceptors.append(run_trace.interceptor)
-        client = await stack.enter_async_context(target.client(interceptors))
-        if target.guest is not None:
-            share_pids = options.pid == "sandbox"
-            await client.create_sandbox(name, share_pids=share_pids)
-        if image is not None:
-            storages, root = image.storages(name)
-        else:
-            lower = await _rootfs_in_guest(client, options, target, rootfs)
-            storages, root = _storages(name, lower)
-        status = await _run_container(client, options, name, storages, root)
-        if target.guest is not None:
-            await client.destroy_sandbox()
-        return status
-
-
-async def _rootfs_in_guest(
-    client: AgentClient,
-    options: argparse.Namespace,
-    target: Target,
-    rootfs: Path | None,
-) -> str:
-    """Return the path of `rootfs` in the guest, after copying it there if need be."""
-    if rootfs is None:
-        assert target.own_rootfs is not None
-        return target.own_rootfs
-    if target.scratch is not None:
-        return str(rootfs)
-    from kata_host.client.upload import SHARED, upload
-
-    # One path for each source, so that repeated runs do not fill the guest.
-    origin = "" if options.rootfs is None else options.rootfs.absolute()
-    path = f"{SHARED}/rootfs-{zlib.crc32(str(origin).encode()):08x}"
-    await upload(client.agent, rootfs, path)
-    return path
-
-
-def _storages(name: str, lower: str) -> tuple[Sequence[agent_pb2.Storage], str]:
-    from kata_host.client.spec import writable_layer
-
-    storage, root = writable_layer(name, lower)
-    return [storage], root
-
-
-async def _run_container(
-    client: AgentClient,
-    options: argparse.Namespace,
-    name: str,
-    storages: Sequence[agent_pb2.Storage],
-    root: str,
-) -> int:
-    from kata_host.client.spec import default_spec
-    from kata_host.ctl.attach import attach
-
-    spec = default_spec(name, requested_process(options), rootfs=root)
-    async with client.started_container(
-        name,
-        spec,
-        storages,
-        user=options.user,
-        share_pids=options.pid == "sandbox",
-    ) as container:
-        return await attach(
-            container.init, container.kill, stdin=options.interactive, tty=options.tty
+    guest = name if NAME.fullmatch(name) else f"guest-{os.urandom(3).hex()}"
+    kind = "vm" if options.vm else "local"
+    request = StartRequest(name=guest, kind=kind, parameters=list(OPTIONS))
+    with named_guest(request, options.hostname or "") as (address, let_go):
+        yield Target(
+            address,
+            own_rootfs="/" if options.vm else None,
+            entry=running_entry(guest),
+            timeout=options.connect_timeout,
         )
+        let_go()

@@ -80,7 +80,7 @@ def used_image(options: argparse.Namespace) -> Iterator[RunImage | None]:
     Fills in what the image says of the process. Raises `CommandError`.
     """
     # What a guest of the command's own needs.
-    options.shared, options.devices, options.user = [], [], None
+    options.shared, options.devices = [], []
     if options.image is None:
         if options.entrypoint is not None:
             options.command = [options.entrypoint, *_words(options)]
@@ -126,8 +126,6 @@ def _is_vm(options: argparse.Namespace) -> bool:
 
 def _apply(config: ImageConfig, options: argparse.Namespace, name: str) -> None:
     """Fill in what no option says."""
-    from kata_protos import agent_pb2
-
     entrypoint = None if options.entrypoint is None else (options.entrypoint,)
     options.command = list(config.command(tuple(_words(options)), entrypoint))
     if not options.command:
@@ -136,9 +134,7 @@ def _apply(config: ImageConfig, options: argparse.Namespace, name: str) -> None:
     env = [f"{name}={value}" for name, value in config.env.items()]
     options.env = [*env, *options.env]
     options.cwd = options.cwd or config.working_dir
-    if config.user:
-        user, _, group = config.user.partition(":")
-        options.user = agent_pb2.StringUser(uid=user, gid=group)
+    options.user = options.user or config.user.removesuffix(":")
 
 
 def _shortened(

@@ -18,6 +18,7 @@ from kata_host.ctl.ports import TRACE_PORT
 from kata_host.forwarder.receiver import Receiver
 from kata_host.guest.guest import OwnGuest
 from kata_host.trace.client_interceptor import from_environment, inject
+from kata_host.trace.fitting import fitting
 from kata_host.trace.received_span import ReceivedSpan
 from kata_host.trace.tree import render_tree
 from kata_tracing.span_kind import SpanKind
@@ -67,7 +68,8 @@ class RunTrace:
             await self._receiver.__aexit__(*exc_info)
         top = self._top(ended)
         spans = _folded([_below(top, span) for span in self._receiver.spans()])
-        print(render_tree([top, *spans], width=_width()), end="", file=sys.stderr)
+        tree = render_tree([top, *spans], width=_width())
+        print(fitting(tree, sys.stderr.encoding), end="", file=sys.stderr)
 
     def _top(self, ended: int) -> ReceivedSpan:
         return ReceivedSpan(

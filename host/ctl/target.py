@@ -6,10 +6,12 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Sequence
-from typing import TYPE_CHECKING, Final, Self
+import errno
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING, Final, Self, TypeVar
 
 from kata_host.ctl.errors import CommandError, ProgramError, UsageError
+from kata_host.ctl.patience import saying
 from kata_host.explain import explain
 
 if TYPE_CHECKING:
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 
     from kata_host.client import AgentClient
     from kata_host.guest.guest import OwnGuest
+    from kata_host.guest.guest_entry import GuestEntry
     from ttrpc.interceptor import Interceptor
 
 CONNECT_TIMEOUT: Final = 5.0
@@ -28,6 +31,10 @@ without KVM needs most of them."""
 ENDING_PATIENCE: Final = 1.0
 """Seconds that a guest may take to end once the connection to its agent is lost."""
 _GUEST_CHECK_INTERVAL: Final = 0.05
+_NOBODY: Final = {errno.ENOENT, errno.ENOTDIR, errno.ECONNREFUSED, errno.ENODEV}
+"""What the kernel says of an address at which nothing listens."""
+
+T = TypeVar("T")
 
 
 class Target:
@@ -40,16 +47,21 @@ class Target:
         *,
         scratch: Path | None = None,
         own_rootfs: str | None = None,
-        timeout: float = CONNECT_TIMEOUT,
+        entry: GuestEntry | None = None,
+        timeout: float | None = None,
     ) -> None:
+        """Without a `timeout`, an address at which nothing listens fails at once."""
         self.address = address
         self.guest = guest
+        self.entry = entry
+        """The guest in the registry, if it is one of `guest list`."""
         self.scratch = scratch
         """A path at which files can be made that the guest sees under the same path;
         None if the guest sees no files of the host."""
         self.own_rootfs = own_rootfs
         """A directory of the guest that can be a container's root, if there is one."""
-        self._timeout = timeout
+        self._timeout = CONNECT_TIMEOUT if timeout is None else timeout
+        self._is_patient = timeout is not None
 
     @classmethod
     def of(cls, options: argparse.Namespace) -> Self:
@@ -57,9 +69,16 @@ class Target:
 
         Raises `CommandError`.
         """
-        from kata_host.ctl.guest_address import address_of
+        from kata_host.ctl.guest_address import address_of, entry_of
 
-        return cls(address_of(options.guest), timeout=options.connect_timeout)
+        entry = entry_of(options.guest)
+        return cls(
+            address_of(options.guest) if entry is None else entry.address,
+            # The image of a VM is read-only, and has busybox's commands and Python.
+            own_rootfs="/" if entry is not None and entry.kind == "vm" else None,
+            entry=entry,
+            timeout=options.connect_timeout,
+        )
 
     @contextlib.asynccontextmanager
     async def client(
@@ -72,10 +91,14 @@ class Target:
         from ttrpc.errors import TtrpcError
 
         try:
-            connecting = AgentClient.connect(
-                self.address, timeout=self._timeout, interceptors=interceptors
+            connecting = self._connect(
+                lambda timeout: AgentClient.connect(
+                    self.address, timeout=timeout, interceptors=interceptors
+                )
             )
-            async with await self._unless_guest_ends(connecting) as client:
+            with saying(f"waiting for the agent at {self.address}"):
+                connected = await self._unless_guest_ends(connecting)
+            async with connected as client:
                 yield client
         except BaseExceptionGroup as group:
             raise self._explain(_first(group)) from group
@@ -93,10 +116,29 @@ class Target:
         address = parse_address(self.address)
         if isinstance(address, UnixAddress):
             raise UsageError(f"address '{address}': only vsock and hvsock have ports")
+        there = replace(address, port=port)
         try:
-            return await dial(replace(address, port=port), timeout=self._timeout)
+            with saying(f"waiting for port {port} of {self.address}"):
+                return await self._connect(lambda timeout: dial(there, timeout=timeout))
         except (TtrpcError, OSError) as error:
             raise CommandError(explain(error)) from error
+
+    async def _connect(self, connect: Callable[[float | None], Awaitable[T]]) -> T:
+        """Connect, again and again while a guest boots.
+
+        Where nothing listens the first attempt is the last, unless we are told how long
+        to wait, or have started the guest: its socket is made before the guest.
+        """
+        from ttrpc.errors import Closed
+
+        if not self._is_patient and self.guest is None:
+            try:
+                return await connect(None)
+            except Closed as error:
+                cause = error.__cause__
+                if isinstance(cause, OSError) and cause.errno in _NOBODY:
+                    raise
+        return await connect(self._timeout)
 
     async def _unless_guest_ends(
         self, connecting: Awaitable[AgentClient]

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from kata_host.guest.guest import AGENT_PORT, GuestError
+from kata_host.guest.guest_entry import GuestEntry
 from kata_host.guest.registry import find
 from ttrpc.address import parse_address
 
@@ -18,14 +19,15 @@ def find_address(guest: str) -> str:
     address is not one.
     """
     if "://" not in guest:
-        return _find(guest)
+        return find_running(guest).address
     lacks_port = guest.startswith(_WITH_PORT) and guest.count(":") == 1
     return str(parse_address(f"{guest}:{AGENT_PORT}" if lacks_port else guest))
 
 
-def _find(name: str) -> str:
+def find_running(name: str) -> GuestEntry:
+    """Return the guest of that name. Raises `GuestError` if none runs."""
     entry, state = find(name)
     if not entry.address:
         reason = entry.ending or state.value
         raise GuestError(f"guest '{name}': not running: {reason}")
-    return entry.address
+    return entry

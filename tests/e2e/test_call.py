@@ -125,7 +125,7 @@ async def test_ps_shows_the_processes_of_a_container(
 ) -> None:
     storage, root = writable_layer("c1", str(guest.directory / "rootfs"))
     spec = default_spec("c1", default_process(["sleep", "1000"]), rootfs=root)
-    arguments = ("ps", "--guest", guest.address, "c1")
+    arguments = ("top", "--guest", guest.address, "c1")
     async with client.started_container("c1", spec, [storage]):
         table = await asyncio.to_thread(ctl, *arguments, "--", "-o", "pid,args")
         pids = await asyncio.to_thread(ctl, *arguments, "--json")

@@ -72,7 +72,7 @@ def test_a_root_file_system_whose_name_no_message_holds_is_named(
 @pytest.mark.parametrize(
     ("words", "status", "fault"),
     [
-        (["ps", "--guest", "unix:///x", "\udcff"], 2, "b'\\xff': not UTF-8"),
+        (["top", "--guest", "unix:///x", "\udcff"], 2, "b'\\xff': not UTF-8"),
         (["exec", "--guest", "unix:///x", "\udcff", "--", "a"], 125, "not UTF-8"),
         (["call", "--guest", "unix:///\udcff", "Check"], 2, "not UTF-8"),
         (["run", "--rootfs", "", "--", "true"], 125, "--rootfs: empty path"),

@@ -233,7 +233,7 @@ def test_every_command_takes_the_name_of_a_guest(ctl: Ctl, tmp_path: Path) -> No
     ):
         ran = ctl(*command)
         assert (ran.stderr, ran.returncode) == ("", 0), command
-    for command in (("ps", "c1"), ("exec", "c1", "--", "true")):
+    for command in (("top", "c1"), ("exec", "c1", "--", "true")):
         ran = ctl(command[0], "--guest", "a", *command[1:])
         assert "container 'c1'" in ran.stderr
 

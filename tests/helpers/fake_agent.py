@@ -29,6 +29,7 @@ class FakeAgent:
         self.stdout: list[bytes] = []
         """Chunks that are read from every process, the first first."""
         self.status = 7
+        self.stats = agent_pb2.StatsContainerResponse()
         self.may_end = asyncio.Event()
         """Cleared, processes go on: their output and their end wait for it."""
         self.may_end.set()
@@ -117,6 +118,7 @@ class FakeAgent:
     async def stats_container(
         self, request: agent_pb2.StatsContainerRequest, context: CallContext
     ) -> agent_pb2.StatsContainerResponse:
+        await self._append(request)
         if context.method.name in self.refused:
             raise StatusError(Code.INTERNAL, f"{context.method.name} refused")
         return self.stats

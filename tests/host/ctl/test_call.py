@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from kata_host.ctl.program import main
+from kata_host.ctl.program import main, make_parser
 from tests.helpers.fake_agent import FakeAgent
 
 
@@ -76,3 +76,18 @@ def test_a_guest_is_needed_but_for_the_list(capsys: pytest.CaptureFixture[str]) 
     assert capsys.readouterr().err == "kata-agent-ctl: call: --guest is needed\n"
     assert main(["call", "list"]) == 0
     assert "grpc.AgentService/CreateContainer\n" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--guest", "g", "check", "{}"],
+        ["check", "--guest", "g", "{}"],
+        ["check", "{}", "--guest", "g"],
+    ],
+)
+def test_options_are_before_or_after_the_method(words: list[str]) -> None:
+    options = make_parser(["call"]).parse_args(["call", *words])
+    assert (options.guest, options.method, options.request) == ("g", "check", "{}")
+    alone = make_parser(["call"]).parse_args(["call", "check", "--guest", "g"])
+    assert (alone.guest, alone.request) == ("g", "{}")

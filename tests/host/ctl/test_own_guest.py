@@ -48,7 +48,15 @@ def made(monkeypatch: pytest.MonkeyPatch) -> list[FakeGuest]:
 
 
 def options(**given: Any) -> argparse.Namespace:
-    defaults = {"debug": False, "trace": False, "cgroup": "auto", "rootfs": None}
+    defaults = {
+        "debug": False,
+        "trace": False,
+        "cgroup": "auto",
+        "rootfs": None,
+        "volume": [],
+        "shared": [],
+        "devices": [],
+    }
     return argparse.Namespace(**{**defaults, **given})
 
 

@@ -27,6 +27,13 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
         (["run", "--guest", "tcp://x", "--", "true"], 125),
         (["run", "--rootfs", "/no/such", "--", "true"], 125),
         (["ps", "c1"], 2),
+        (["exec", "no-such-container", "true"], 125),
+        (["run", "-m", "1x", "--", "true"], 125),
+        (["run", "--cap-add", "FLY", "--guest", "unix:///x", "--", "true"], 125),
+        (["run", "-d", "--guest", "unix:///x", "--", "true"], 125),
+        (["run", "-v", "/tmp:/x", "--guest", "unix:///x", "--", "true"], 125),
+        (["run", "--hostname", "h", "--guest", "unix:///x", "--", "true"], 125),
+        (["run", "--vm", "-v", "/tmp:/x", "--", "true"], 125),
         (["shell"], 2),
         (["logs", "--connect-timeout=-1", "x"], 2),
         (["no-such-command"], 2),
@@ -75,7 +82,7 @@ def test_help_does_not_load_the_libraries_of_a_command() -> None:
 
 def test_only_the_command_that_is_named_is_loaded() -> None:
     names = make_parser(["ps"]).format_help()
-    assert "list the processes" in names
+    assert "list the containers" in names
     assert "shell" not in names
 
 

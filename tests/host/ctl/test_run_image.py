@@ -30,6 +30,7 @@ def options(**changes: object) -> argparse.Namespace:
         "command": [],
         "env": [],
         "cwd": "",
+        "user": "",
     }
     return argparse.Namespace(**{**values, **changes})
 
@@ -55,7 +56,7 @@ def test_what_no_option_says_comes_from_the_image(tmp_path: Path) -> None:
     assert given.command == ["/bin/app", "serve"]
     assert given.env == ["A=image", "B=image", "B=option"]
     assert given.cwd == "/srv"
-    assert (given.user.uid, given.user.gid) == ("nobody", "tty")
+    assert given.user == "nobody:tty"
     given = options(image="demo:1", command=["--", "stop"], cwd="/", entrypoint="/sh")
     with used_image(given):
         assert given.command == ["/sh", "stop"]

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import socket
 from collections.abc import Sequence
 from pathlib import Path
 from typing import cast
@@ -13,7 +14,7 @@ from kata_host.ctl.errors import CommandError, UsageError
 from kata_host.ctl.target import CONNECT_TIMEOUT, Target
 from kata_host.guest.guest import OwnGuest
 from tests.helpers.fake_agent import FakeAgent
-from tests.helpers.hybrid import vmm
+from tests.helpers.hybrid import HANG_UP, vmm
 from ttrpc.codes import Code
 from ttrpc.errors import Closed, StatusError
 
@@ -101,6 +102,28 @@ async def test_another_port_of_the_guest_is_dialled(tmp_path: Path) -> None:
         with await Target(f"hvsock://{tmp_path}/g:1024").dial(1025):
             pass
     assert host.asked == [b"CONNECT 1025\n"]
+
+
+async def test_nobody_is_not_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kata_host.ctl.target.CONNECT_TIMEOUT", 1e9)
+    left = tmp_path / "left"
+    with socket.socket(socket.AF_UNIX) as ended:
+        ended.bind(str(left))
+    for path in (tmp_path / "none", left, left / "below"):
+        target = Target(f"hvsock://{path}:1024")
+        with pytest.raises(CommandError, match=f"{path}"):
+            await target.dial(1025)
+        with pytest.raises(CommandError, match=f"{path}"):
+            async with target.client():
+                pytest.fail("connected")
+
+
+async def test_a_guest_that_boots_is_waited_for(tmp_path: Path) -> None:
+    with vmm(tmp_path / "g", HANG_UP, HANG_UP, b"OK 1\n"):
+        with await Target(f"hvsock://{tmp_path}/g:1024").dial(1025):
+            pass
 
 
 async def test_a_port_that_does_not_answer_is_named(tmp_path: Path) -> None:

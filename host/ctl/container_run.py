@@ -1,0 +1,286 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One container of `run`: its record on the host, its files, its life in the guest."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import time
+import zlib
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Self, TypeAlias
+
+from kata_host.ctl.container_options import (
+    limits_of,
+    rootfs_words,
+    spec_of,
+    volumes_of,
+)
+from kata_host.ctl.errors import UsageError, guest_errors_as_command_errors
+from kata_host.ctl.patience import saying
+
+if TYPE_CHECKING:
+    from kata_host.client import AgentClient, GuestContainer
+    from kata_host.client.volume import Volume
+    from kata_host.ctl.run_image import RunImage
+    from kata_host.ctl.target import Target
+    from kata_host.keeper.held_record import HeldRecord
+    from kata_host.keeper.record import ContainerRecord
+    from kata_protos import agent_pb2, oci_pb2
+
+Layers: TypeAlias = "tuple[Sequence[agent_pb2.Storage], str]"
+"""Storages of a container, and the path of its root."""
+
+_OF_THE_GUEST: Final = ("/run", "/dev", "/proc", "/sys")
+"""Directories that a local guest has for itself."""
+
+
+class ContainerRun:
+    """A container that is about to run. As a context manager, it owns the record."""
+
+    def __init__(self, options: argparse.Namespace, target: Target, name: str) -> None:
+        """Raises `UsageError` for what cannot be done in the guest of `target`."""
+        self._options = options
+        self._target = target
+        self._name = name
+        self._held: HeldRecord | None = None
+        self._is_let_go = False
+        self._volumes = self._checked_volumes()
+        if options.detach and target.entry is None:
+            raise UsageError(
+                "--detach: needs a guest of `guest list`, or none for one of its own"
+            )
+
+    @property
+    def scratch(self) -> Path | None:
+        """A path for the root file system, which the guest sees; None for none."""
+        if self._held is not None and self._is_local:
+            return self._held.folder / "rootfs"
+        return self._target.scratch
+
+    def __enter__(self) -> Self:
+        """Take the name. Raises `GuestError` if the guest has such a container."""
+        from kata_host.keeper.held_record import HeldRecord
+
+        if self._target.entry is not None:
+            self._held = HeldRecord.create(self._record(self._target.entry.name))
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        if self._held is not None:
+            if not self._is_let_go:
+                self._held.remove()
+            self._held.close()
+
+    async def run(
+        self, rootfs: Path | None, image: RunImage | None, started: int
+    ) -> int:
+        """Run the container from `image` or over `rootfs`, None for the guest's own.
+
+        `started` is the beginning of the command, in nanoseconds since the epoch.
+        Returns the exit status: that of the container, or 0 if it stays.
+        """
+        options, target = self._options, self._target
+        async with contextlib.AsyncExitStack() as stack:
+            interceptors = []
+            if options.trace:
+                from kata_host.ctl.run_trace import RunTrace
+
+                assert target.guest is not None
+                run_trace = RunTrace(target.guest, "kata-agent-ctl run", started)
+                await stack.enter_async_context(run_trace)
+                interceptors.append(run_trace.interceptor)
+            client = await stack.enter_async_context(target.client(interceptors))
+            if target.guest is not None:
+                share_pids = options.pid == "sandbox"
+                await client.create_sandbox(
+                    self._name, hostname=options.hostname or "", share_pids=share_pids
+                )
+            if image is not None:
+                storages, root = image.storages(self._name)
+            else:
+                storages, root = await self._layers(client, rootfs)
+            status = await self._run_in(client, storages, root)
+            if target.guest is not None:
+                await client.destroy_sandbox()
+            return status
+
+    async def _layers(self, client: AgentClient, rootfs: Path | None) -> Layers:
+        from kata_host.client.spec import writable_layer
+
+        lower = await self._rootfs_in_guest(client, rootfs)
+        storage, root = writable_layer(self._name, lower)
+        return [storage], root
+
+    async def _run_in(
+        self, client: AgentClient, storages: Sequence[agent_pb2.Storage], root: str
+    ) -> int:
+        spec = spec_of(self._options, self._name, root, self._volumes)
+        if self._options.detach:
+            return await self._start_detached(client, spec, storages)
+        return await self._run_attached(client, spec, storages)
+
+    async def _start_detached(
+        self,
+        client: AgentClient,
+        spec: oci_pb2.Spec,
+        storages: Sequence[agent_pb2.Storage],
+    ) -> int:
+        from kata_host.keeper.spawn import let_go, spawned_keeper
+
+        assert self._held is not None
+        with (
+            guest_errors_as_command_errors(),
+            # First, so that it is ready when the container is.
+            spawned_keeper(self._held, self._target.address) as keeper,
+        ):
+            async with self._started(client, spec, storages):
+                let_go(keeper, self._name)
+                self._is_let_go = True
+        print(self._name, flush=True)
+        return 0
+
+    async def _run_attached(
+        self,
+        client: AgentClient,
+        spec: oci_pb2.Spec,
+        storages: Sequence[agent_pb2.Storage],
+    ) -> int:
+        from kata_host.ctl.attachment import Detached, attach
+
+        async with self._started(client, spec, storages) as container:
+            try:
+                status = await attach(
+                    container.init,
+                    container.kill,
+                    stdin=self._options.interactive,
+                    tty=self._options.tty,
+                    # The image is in use as long as this command.
+                    can_detach=self._held is not None and self._options.image is None,
+                )
+            except Detached:
+                await self._hand_over()
+                return 0
+            if self._held is not None:
+                self._held.write(status=status, ended=time.time())
+            await container.remove()
+            return status
+
+    @contextlib.asynccontextmanager
+    async def _started(
+        self,
+        client: AgentClient,
+        spec: oci_pb2.Spec,
+        storages: Sequence[agent_pb2.Storage],
+    ) -> AsyncIterator[GuestContainer]:
+        """Start the container; remove it if the block fails."""
+        from kata_host.ctl.arguments import requested_user
+        from ttrpc.errors import TtrpcError
+
+        container = await client.create_container(
+            self._name,
+            spec,
+            storages,
+            user=requested_user(self._options),
+            share_pids=self._options.pid == "sandbox",
+        )
+        try:
+            await container.start()
+            if self._held is not None:
+                self._held.write(started=time.time())
+            yield container
+        except BaseException:
+            # The caller needs the first error, not one of the removal.
+            with contextlib.suppress(TtrpcError):
+                await container.remove()
+            raise
+
+    async def _hand_over(self) -> None:
+        """Give a container that its user has left to a keeper."""
+        from kata_host.keeper.spawn import let_go, spawned_keeper
+
+        assert self._held is not None
+        with (
+            guest_errors_as_command_errors(),
+            spawned_keeper(self._held, self._target.address) as keeper,
+        ):
+            self._held.write(detached=True)
+            let_go(keeper, self._name)
+            self._is_let_go = True
+
+    async def _rootfs_in_guest(self, client: AgentClient, rootfs: Path | None) -> str:
+        """Return the path of `rootfs` in the guest, after copying it if need be."""
+        if rootfs is None:
+            assert self._target.own_rootfs is not None
+            return self._target.own_rootfs
+        if self._sees(str(rootfs)):
+            return str(rootfs)
+        from kata_host.client.upload import SHARED, upload
+
+        # One path for each source, so that repeated runs do not fill the guest.
+        source = self._options.rootfs
+        origin = "" if source is None else source.absolute()
+        path = f"{SHARED}/rootfs-{zlib.crc32(str(origin).encode()):08x}"
+        with saying("copying the root file system into the guest"):
+            await upload(client.agent, rootfs, path)
+        return path
+
+    @property
+    def _is_local(self) -> bool:
+        entry = self._target.entry
+        return entry is not None and entry.kind == "local"
+
+    def _sees(self, path: str) -> bool:
+        """Tell whether the guest has this path of the host."""
+        if self._target.scratch is not None:
+            # A guest of our own was started with all that it needs.
+            return True
+        if self._held is not None and path.startswith(f"{self._held.folder}/"):
+            return self._is_local
+        return self._is_local and not any(
+            path == top or path.startswith(f"{top}/") for top in _OF_THE_GUEST
+        )
+
+    def _checked_volumes(self) -> list[Volume]:
+        volumes = volumes_of(self._options)
+        for volume in volumes:
+            if self._target.scratch is None and not self._is_local:
+                raise UsageError(
+                    "--volume: only a local guest sees files of this host; copy them "
+                    "with cp"
+                )
+            if not Path(volume.source).exists():
+                raise UsageError(
+                    f"--volume: {volume.source}: No such file or directory"
+                )
+            if not self._sees(volume.source):
+                raise UsageError(
+                    f"--volume: {volume.source}: below a directory that a guest which "
+                    "stays has for itself"
+                )
+        return volumes
+
+    def _record(self, guest: str) -> ContainerRecord:
+        from kata_host.keeper.record import ContainerRecord
+
+        options, limits = self._options, limits_of(self._options)
+        return ContainerRecord(
+            self._name,
+            guest,
+            command=options.command,
+            rootfs=rootfs_words(options),
+            created=time.time(),
+            env=[f"{name}={value}" for name, value in options.environment.items()],
+            cwd=options.cwd or "/",
+            user=options.user,
+            tty=options.tty,
+            interactive=options.interactive,
+            detached=options.detach,
+            remove=options.rm or not options.detach,
+            owns_guest=options.detach and options.guest is None,
+            volumes=options.volume,
+            memory=limits.memory_bytes(),
+            cpus=limits.cpus or 0,
+            pids=limits.pids or 0,
+        )

@@ -1,0 +1,179 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Copies between the host and a guest, as tar streams, in constant memory.
+
+One end is a tar program in the guest; the other is a thread of ours, so that slow disks
+hold up nothing, or our own standard stream. A pipe is between the thread and the
+event loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO, Final
+
+from kata_host.client.container_process import process_may_have_ended
+from kata_host.client.pack import pack
+from kata_host.client.tar_entries import TarError
+from kata_host.client.unpack import unpack
+from kata_host.ctl.copy_place import GuestPlace
+from kata_host.ctl.errors import CommandError
+from kata_host.ctl.guest_tar import GuestTar, finish, read_errors
+from kata_host.ctl.host_stream import STDIN, STDOUT, HostStream, write_chunks
+from kata_host.ctl.own_name import own_name
+from kata_host.ctl.patience import saying
+from kata_host.explain import explain
+from kata_host.printable import printable
+
+if TYPE_CHECKING:
+    from kata_host.client import ContainerProcess
+
+PIPE_SIZE: Final = 1 << 20
+"""Bytes; what an unprivileged user may set (man 7 pipe)."""
+
+
+async def copy_in(source: Path | None, target: GuestPlace) -> None:
+    """Copy a file or directory, or an archive from standard input, into a guest."""
+    with saying(f"copying to {target.path}"):
+        async with (
+            target.target.client() as client,
+            GuestTar(client, target).ready() as guest,
+        ):
+            place, directory = target, target.path
+            if source is not None:
+                if await guest.is_directory(target.path):
+                    place = target.named(own_name(source))
+                directory = place.directory
+            command = ["tar", "-x", "-p", "-f", "-", "-C", directory]
+            process = await guest.start(command)
+            errors = asyncio.ensure_future(read_errors(process))
+            if source is None:
+                with contextlib.closing(HostStream(STDIN, writing=False)) as stream:
+                    await _feed(process, aiter(stream))
+            else:
+                await _feed_packed(process, source, place.name)
+            await finish(process, await errors)
+
+
+async def copy_out(source: GuestPlace, target: Path | None) -> None:
+    """Copy a file or directory out of a guest, to a path or as an archive."""
+    with saying(f"copying from {source.path}"):
+        async with (
+            source.target.client() as client,
+            GuestTar(client, source).ready() as guest,
+        ):
+            command = ["tar", "-c", "-f", "-", "-C", source.directory, source.name]
+            process = await guest.start(command)
+            await process.close_stdin()
+            errors = asyncio.ensure_future(read_errors(process))
+            if target is None:
+                await write_chunks(process.read_stdout(), STDOUT)
+                await finish(process, await errors)
+                return
+            refusal = await _unpacked(process, _place(source, target))
+            if refusal is not None:
+                # The guest may go on for ever.
+                with process_may_have_ended():
+                    await process.signal(signal.SIGKILL)
+                said = await errors
+                if said:
+                    await finish(process, said)
+                raise CommandError(f"cp: {refusal}")
+            await finish(process, await errors)
+
+
+def _place(source: GuestPlace, target: Path) -> Path:
+    name = source.name
+    if target.is_dir() and name != ".":
+        return target / name
+    whole = Path(os.path.abspath(target))
+    if not whole.parent.is_dir():
+        raise CommandError(f"{whole.parent}: No such directory")
+    return whole
+
+
+async def _feed(process: ContainerProcess, chunks: AsyncIterator[bytes]) -> None:
+    """Write chunks to the program, as long as it reads, and end its input."""
+    with process_may_have_ended():
+        async for data in chunks:
+            await process.write_stdin(data)
+        await process.close_stdin()
+
+
+async def _feed_packed(process: ContainerProcess, source: Path, name: str) -> None:
+    with _pipe() as (reader, writer):
+        packing = asyncio.ensure_future(
+            asyncio.to_thread(_then_close, partial(pack, source, name), writer)
+        )
+        try:
+            await _feed(process, _chunks(reader))
+        finally:
+            # Ends the thread, if the program has ended before all was read.
+            reader.close()
+            left_out = await packing
+    if isinstance(left_out, OSError):
+        raise CommandError(f"cp: {explain(left_out)}")
+    for path in left_out:
+        text = printable(f"left out, as it is no file: {path}")
+        print(f"kata-agent-ctl: {text}", file=sys.stderr)
+
+
+def _then_close(
+    work: partial[Sequence[str]], writer: BinaryIO
+) -> Sequence[str] | OSError:
+    """Pack into the pipe; return what is left out, or why it failed."""
+    try:
+        with writer:
+            return work(writer)
+    except BrokenPipeError:
+        return []
+    except OSError as error:
+        return error
+
+
+async def _unpacked(process: ContainerProcess, target: Path) -> str | None:
+    """Unpack the program's output at `target`; return why it was refused, if it was."""
+    with _pipe() as (reader, writer):
+        unpacking = asyncio.ensure_future(asyncio.to_thread(_unpack, reader, target))
+        try:
+            with contextlib.suppress(BrokenPipeError):
+                async for data in process.read_stdout():
+                    await asyncio.to_thread(writer.write, data)
+        finally:
+            with contextlib.suppress(BrokenPipeError):
+                writer.close()
+            refusal = await unpacking
+    return refusal
+
+
+def _unpack(reader: BinaryIO, target: Path) -> str | None:
+    with reader:
+        try:
+            unpack(reader, target)
+            # What follows the end of an archive is zeros.
+            while reader.read(PIPE_SIZE):
+                pass
+        except (TarError, OSError) as error:
+            return explain(error)
+    return None
+
+
+async def _chunks(reader: BinaryIO) -> AsyncIterator[bytes]:
+    while data := await asyncio.to_thread(os.read, reader.fileno(), PIPE_SIZE):
+        yield data
+
+
+@contextlib.contextmanager
+def _pipe() -> Iterator[tuple[BinaryIO, BinaryIO]]:
+    ends = os.pipe2(os.O_CLOEXEC)
+    fcntl.fcntl(ends[1], fcntl.F_SETPIPE_SZ, PIPE_SIZE)
+    with open(ends[0], "rb", buffering=0) as reader:
+        with open(ends[1], "wb", buffering=0) as writer:
+            yield reader, writer

@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`tar` in a container, or in the guest itself, at the other end of a copy."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator, Sequence
+from typing import TYPE_CHECKING, Final
+
+from kata_host.ctl.copy_place import GuestPlace
+from kata_host.ctl.errors import NOT_FOUND, CommandError, ProgramError
+
+if TYPE_CHECKING:
+    from kata_host.client import AgentClient, ContainerProcess, GuestContainer
+    from ttrpc.errors import StatusError
+
+GUEST_ROOT: Final = "/guest"
+"""Where a container of ours has the guest's own root, for the guest's files."""
+ERRORS_LIMIT: Final = 4096
+"""Bytes of the program's standard error that are looked at."""
+
+
+class GuestTar:
+    """Starts programs where a place is, as root."""
+
+    def __init__(self, client: AgentClient, place: GuestPlace) -> None:
+        self._client = client
+        self._place = place
+        self._container: GuestContainer | None = None
+
+    @contextlib.asynccontextmanager
+    async def ready(self) -> AsyncIterator[GuestTar]:
+        """Be where the place is for the block."""
+        container = self._place.container
+        if container is not None:
+            self._container = self._client.container(container.id)
+            yield self
+            return
+        async with self._helper() as helper:
+            self._container = helper
+            yield self
+
+    @contextlib.asynccontextmanager
+    async def _helper(self) -> AsyncIterator[GuestContainer]:
+        """Have a container for the block that sees the guest's own files."""
+        from kata_host.client.identifier import new_id
+        from kata_host.client.spec import default_process, default_spec, writable_layer
+        from kata_host.client.volume import Volume
+
+        name = new_id("cp")
+        storage, root = writable_layer(name, "/")
+        process = default_process(["sleep", "infinity"])
+        mounts = [Volume("/", GUEST_ROOT).to_mount()]
+        spec = default_spec(name, process, rootfs=root, mounts=mounts)
+        async with self._client.started_container(name, spec, [storage]) as helper:
+            yield helper
+
+    async def is_directory(self, path: str) -> bool:
+        """Tell whether there is a directory at `path`."""
+        process = await self.start(["test", "-d", path])
+        return (await process.communicate()).status == 0
+
+    async def start(self, command: Sequence[str]) -> ContainerProcess:
+        """Start a program with paths of the place. Raises `CommandError`."""
+        from kata_host.client.identifier import new_id
+        from kata_host.client.spec import additional_process
+        from kata_host.client.user import parse_user
+        from ttrpc.errors import StatusError
+
+        assert self._container is not None
+        if self._place.container is None:
+            command = ["chroot", GUEST_ROOT, *command]
+        process = additional_process(command, cwd="/")
+        try:
+            return await self._container.exec(
+                new_id("cp"), process, user=parse_user("0:0")
+            )
+        except StatusError as error:
+            raise self._explained(error, command[0]) from error
+
+    def _explained(self, error: StatusError, program: str) -> CommandError:
+        failure = ProgramError(str(error))
+        if failure.run_status == NOT_FOUND and self._place.container is not None:
+            name = self._place.container.id
+            return CommandError(f"container '{name}': has no program '{program}'")
+        return failure
+
+
+async def finish(process: ContainerProcess, errors: bytes) -> None:
+    """Wait for the end of a program. Raises `CommandError` if it failed."""
+    if status := await process.wait():
+        lines = errors[:ERRORS_LIMIT].decode(errors="replace").strip().splitlines()
+        reason = lines[0] if lines else f"tar ended with status {status}"
+        raise CommandError(f"cp: {reason}")
+
+
+async def read_errors(process: ContainerProcess) -> bytes:
+    """Return the beginning of standard error, and read it to its end."""
+    kept = b""
+    async for data in process.read_stderr():
+        kept = (kept + data)[:ERRORS_LIMIT]
+    return kept

@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The record of one container, locked by whoever has the container's output."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any, Self
+
+from kata_host.guest.guest import GuestError
+from kata_host.keeper.record import ContainerRecord
+from kata_host.keeper.records import RECORD, folder_of
+
+
+class HeldRecord:
+    """A record that this process has locked, until `close` or the process's end.
+
+    A child that inherits the descriptor has the lock too (man 2 flock).
+    """
+
+    def __init__(self, record: ContainerRecord, fd: int) -> None:
+        self.record = record
+        self.fd = fd
+
+    @classmethod
+    def create(cls, record: ContainerRecord) -> Self:
+        """Make the folder of a new container, and lock its record.
+
+        Raises `GuestError` if the guest has a container of that id.
+        """
+        folder = folder_of(record.guest, record.id)
+        folder.parent.mkdir(mode=0o755, exist_ok=True)
+        try:
+            folder.mkdir(mode=0o755)
+        except FileExistsError:
+            raise GuestError(
+                f"container '{record.id}': already exists in guest '{record.guest}'"
+            ) from None
+        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+        held = cls(record, os.open(folder / RECORD, flags, 0o600))
+        fcntl.flock(held.fd, fcntl.LOCK_EX)
+        held.write()
+        return held
+
+    @property
+    def folder(self) -> Path:
+        return folder_of(self.record.guest, self.record.id)
+
+    def write(self, **changes: Any) -> None:
+        """Change fields of the record.
+
+        The text is written before the file is cut to its length, so a reader finds a
+        whole record, and perhaps the end of an older one.
+        """
+        self.record = replace(self.record, **changes)
+        text = json.dumps(asdict(self.record)).encode()
+        os.pwrite(self.fd, text, 0)
+        os.ftruncate(self.fd, len(text))
+
+    def remove(self) -> None:
+        """Remove the folder, with all that is known of the container."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def close(self) -> None:
+        """Let go of the record. The lock stays with children that inherited it."""
+        os.close(self.fd)

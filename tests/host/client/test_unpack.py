@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import io
+import os
+import stat
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from kata_host.client.tar_entries import TarError
+from kata_host.client.unpack import unpack
+
+Members = list[tuple[str, bytes, str, bytes]]
+"""Name, type, target of a link, content."""
+
+
+def archive(members: Members, mode: int = 0o755) -> io.BytesIO:
+    file = io.BytesIO()
+    with tarfile.open(fileobj=file, mode="w", format=tarfile.GNU_FORMAT) as tar:
+        for name, type, link, content in members:
+            member = tarfile.TarInfo(name)
+            member.type, member.linkname, member.mode = type, link, mode
+            member.size = len(content)
+            tar.addfile(member, io.BytesIO(content))
+    file.seek(0)
+    return file
+
+
+D, F, S, H = tarfile.DIRTYPE, tarfile.REGTYPE, tarfile.SYMTYPE, tarfile.LNKTYPE
+TREE: Members = [
+    ("t", D, "", b""),
+    ("t/sub/deep", D, "", b""),
+    ("t/sub/deep/file", F, "", b"content"),
+    ("t/link", S, "sub/deep/file", b""),
+    ("t/sub/up", S, "../link", b""),
+    ("t/hard", H, "t/sub/deep/file", b""),
+]
+
+
+@pytest.mark.parametrize("prefix", ["", "./"])
+def test_a_directory_is_made_under_its_new_name(tmp_path: Path, prefix: str) -> None:
+    members = [(prefix + name, type, link, data) for name, type, link, data in TREE]
+    counted: list[int] = []
+    unpack(archive(members), tmp_path / "new", counted.append)
+    new = tmp_path / "new"
+    for path in (new / "sub/deep/file", new / "link", new / "sub/up", new / "hard"):
+        assert path.read_bytes() == b"content"
+    assert os.stat(new / "hard").st_nlink == 2
+    assert counted == [7]
+    # Again, over what is there.
+    unpack(archive(members), tmp_path / "new")
+
+
+def test_the_top_may_be_a_dot_or_a_file(tmp_path: Path) -> None:
+    members: Members = [("./", D, "", b""), ("./a", F, "", b"x"), ("b/c", F, "", b"y")]
+    unpack(archive(members), tmp_path / "new")
+    assert (tmp_path / "new/a").read_bytes() == b"x"
+    assert (tmp_path / "new/b/c").read_bytes() == b"y"
+    unpack(archive([("f", F, "", b"z")], mode=0o6751), tmp_path / "g")
+    assert (tmp_path / "g").read_bytes() == b"z"
+    # Not the bits that would make the file another user's.
+    assert stat.S_IMODE((tmp_path / "g").stat().st_mode) == 0o751
+
+
+def test_a_directory_that_may_not_be_written_is_filled_first(tmp_path: Path) -> None:
+    unpack(archive([("t", D, "", b""), ("t/a", F, "", b"x")], 0o555), tmp_path / "t")
+    assert stat.S_IMODE((tmp_path / "t").stat().st_mode) == 0o555
+
+
+@pytest.mark.parametrize(
+    ("members", "reason"),
+    [
+        ([("/t", D, "", b"")], "'/t/': a path out of the archive"),
+        ([("t/../../x", F, "", b"")], "a path out of the archive"),
+        ([("..", D, "", b"")], "a path out of the archive"),
+        ([("t", D, "", b""), ("u", F, "", b"")], "'u': not below 't'"),
+        ([("t/l", S, "/etc/passwd", b"")], "'t/l': a link out of the archive"),
+        ([("t/l", S, "../../x", b"")], "'t/l': a link out of the archive"),
+        ([("t/l", S, "a/../../x", b"")], "'t/l': a link out of the archive"),
+        ([("t", S, "../x", b"")], "'t': a link out of the archive"),
+        ([("t/h", H, "/etc/passwd", b"")], "a path out of the archive"),
+        ([("t/h", H, "t/../../x", b"")], "a path out of the archive"),
+        ([("t/h", H, "u/x", b"")], "'t/h': a link to 'u/x'"),
+        ([("t/c", tarfile.CHRTYPE, "", b"")], "'t/c': a character device"),
+        ([("t/b", tarfile.BLKTYPE, "", b"")], "'t/b': a block device"),
+        ([("t/f", tarfile.FIFOTYPE, "", b"")], "'t/f': a fifo"),
+        ([("t/l", S, "sub", b""), ("t/l/x", F, "", b"")], "not a directory, or a link"),
+        ([("t/f", F, "", b""), ("t/f/x", F, "", b"")], "not a directory, or a link"),
+        ([], "archive: empty"),
+    ],
+)
+def test_a_hostile_archive_is_refused(
+    tmp_path: Path, members: Members, reason: str
+) -> None:
+    inside = tmp_path / "inside"
+    inside.mkdir()
+    with pytest.raises(TarError, match=reason):
+        unpack(archive(members), inside / "t")
+    assert os.listdir(tmp_path) == ["inside"]
+    assert set(os.listdir(inside)) <= {"t"}
+
+
+def test_a_link_of_the_host_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "secret").mkdir()
+    (tmp_path / "t").mkdir()
+    (tmp_path / "t/l").symlink_to(tmp_path / "secret")
+    (tmp_path / "t/f").symlink_to(tmp_path / "secret/file")
+    with pytest.raises(TarError, match="not a directory, or a link"):
+        unpack(archive([("t/l/x", F, "", b"x")]), tmp_path / "t")
+    # A file takes the place of a link, and leaves alone what the link was to.
+    unpack(archive([("t/f", F, "", b"x")]), tmp_path / "t")
+    assert not (tmp_path / "t/f").is_symlink()
+    assert os.listdir(tmp_path / "secret") == []

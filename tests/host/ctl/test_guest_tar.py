@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import argparse
+
+import pytest
+
+from kata_host.client import AgentClient
+from kata_host.ctl.copy_place import GuestPlace, parse_place
+from kata_host.ctl.errors import CommandError
+from kata_host.ctl.guest_tar import GuestTar, finish
+from tests.helpers.fake_agent import FakeAgent
+
+OPTIONS = argparse.Namespace(guest=None, connect_timeout=None)
+
+
+async def test_a_program_runs_as_root_in_the_container(
+    agent: FakeAgent, address: str, guest_one: str
+) -> None:
+    place = parse_place("one/c1:/x", OPTIONS)
+    assert isinstance(place, GuestPlace)
+    async with AgentClient.connect(address) as client:
+        async with GuestTar(client, place).ready() as guest:
+            assert not await guest.is_directory("/x")
+            agent.status = 0
+            assert await guest.is_directory("/x")
+            request = await agent.received("ExecProcess")
+            assert request.container_id == "c1"
+            assert list(request.process.Args) == ["test", "-d", "/x"]
+            assert (request.string_user.uid, request.process.Cwd) == ("0", "/")
+            agent.status = 2
+            process = await guest.start(["tar"])
+            with pytest.raises(CommandError, match="cp: tar: no such file"):
+                await finish(process, b"tar: no such file\nmore\n")
+            agent.refused = {"ExecProcess"}
+            with pytest.raises(CommandError, match="ExecProcess refused"):
+                await guest.start(["tar"])
+    assert "CreateContainer" not in agent.names()
+
+
+async def test_the_files_of_the_guest_are_seen_by_a_container_of_ours(
+    agent: FakeAgent, address: str, guest_one: str
+) -> None:
+    place = parse_place("one:/x", OPTIONS)
+    assert isinstance(place, GuestPlace)
+    async with AgentClient.connect(address) as client:
+        async with GuestTar(client, place).ready() as guest:
+            await guest.start(["tar", "-c"])
+            created = await agent.received("CreateContainer")
+            assert created.OCI.Mounts[-1].source == "/"
+            request = await agent.received("ExecProcess")
+            assert list(request.process.Args) == ["chroot", "/guest", "tar", "-c"]
+    assert agent.names()[-1] == "RemoveContainer"

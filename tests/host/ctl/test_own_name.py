@@ -1,0 +1,17 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from kata_host.ctl.errors import CommandError
+from kata_host.ctl.own_name import own_name
+
+
+def test_the_name_is_that_of_the_file_that_is_meant(tmp_path: Path) -> None:
+    assert own_name(tmp_path / "x" / "..") == tmp_path.name
+    assert own_name(Path("/")) == ""
+    (tmp_path / "loop").symlink_to("loop")
+    with pytest.raises(CommandError, match="loop: "):
+        own_name(tmp_path / "loop")
