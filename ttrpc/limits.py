@@ -28,7 +28,8 @@ class Limits:
     which there is no room is replaced by RESOURCE_EXHAUSTED."""
     queued: int = 64 * MESSAGE_LIMIT
     """Bytes to send over all connections. Each connection may have as much as is still
-    free, so that peers that do not read leave room for the others."""
+    free, so that peers that do not read leave room for the others. An answer of more
+    than 64 KiB, or a stream's message, needs free bytes also if it is the first."""
     held_per_connection: int = 16 * MESSAGE_LIMIT
     """Bytes of the requests of calls in flight, of messages that streams have not read
     and of a large frame that has not arrived whole. Above it, a call with a request

@@ -37,7 +37,12 @@ class Share:
     @property
     def allowed(self) -> int:
         """Bytes up to which the share may grow now; negative if it may not grow."""
-        return min(self._limit, self._quota.limit - self._quota.used)
+        return min(self._limit, self.free)
+
+    @property
+    def free(self) -> int:
+        """Bytes of the quota that no peer has; negative if they have more than it."""
+        return self._quota.limit - self._quota.used
 
     def resize(self, size: int) -> None:
         """Set the size, whether it is allowed or not."""

@@ -26,6 +26,7 @@ DEADLINE_PASSED: Final = StatusError(
 )
 TOO_MANY: Final = StatusError(Code.RESOURCE_EXHAUSTED, "too many calls in flight")
 TOO_LARGE: Final = StatusError(Code.RESOURCE_EXHAUSTED, "too much in flight")
+UNREAD: Final = StatusError(Code.RESOURCE_EXHAUSTED, "too many answers left unread")
 
 
 class CallsInFlight:

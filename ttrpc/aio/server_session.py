@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Any, Final
 from google.protobuf.message import DecodeError
 
 from ttrpc.aio.call import Call, StreamCall
-from ttrpc.aio.calls_in_flight import DEADLINE_PASSED, CallsInFlight
+from ttrpc.aio.calls_in_flight import DEADLINE_PASSED, UNREAD, CallsInFlight
+from ttrpc.aio.cork import FLUSH_SIZE
 from ttrpc.aio.inbox import Inbox
 from ttrpc.aio.outcome import outcome_of
 from ttrpc.aio.server_stream import ServerStream
@@ -42,8 +43,6 @@ if TYPE_CHECKING:
 LINGER: Final = 0.05
 """Seconds to wait between the last response and closing. Go's client may report the
 close instead of a response that arrived with it."""
-
-UNREAD: Final = StatusError(Code.RESOURCE_EXHAUSTED, "too many answers left unread")
 
 
 class ServerSession:
@@ -145,7 +144,9 @@ class ServerSession:
             connection.send_error(stream_id, self._to_status(exc, context))
             self._raise_exit(exc)
             return
-        if is_plain:
+        if len(answer) > FLUSH_SIZE and not self.transport.has_room_for(len(answer)):
+            connection.send_error(stream_id, UNREAD)
+        elif is_plain:
             connection.send_response(stream_id, answer)
         else:
             self._await_response(Call(context, size), response)
@@ -178,7 +179,7 @@ class ServerSession:
     ) -> None:
         connection = self._connection
         context = call.context
-        if self.transport.is_overfull:
+        if not self.transport.has_room_for(len(answer)):
             connection.send_error(context.stream_id, UNREAD)
         elif error is None:
             connection.send_response(context.stream_id, answer)
@@ -272,7 +273,8 @@ class ServerSession:
         error: BaseException | None,
     ) -> None:
         connection = self._connection
-        if self.transport.is_overfull and (answer is not None or error is not None):
+        ends_by_response = answer is not None or error is not None
+        if ends_by_response and not self.transport.has_room_for(len(answer or b"")):
             connection.fail(stream, UNREAD)
         elif error is None:
             connection.finish(stream, answer)

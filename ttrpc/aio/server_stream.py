@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Generic
 
 from google.protobuf.message import DecodeError
 
+from ttrpc.aio.calls_in_flight import UNREAD
+from ttrpc.aio.cork import FLUSH_SIZE
 from ttrpc.aio.reader import Reader
 from ttrpc.codes import Code
 from ttrpc.errors import LocalProtocolError, StatusError, StreamClosed
@@ -68,6 +70,8 @@ class ServerStream(Reader[RequestT], Generic[RequestT, ResponseT]):
             StreamClosed: the stream has ended.
             OversizedMessage: the message is over the limit; nothing was sent.
             LocalProtocolError: the server does not stream; return the response.
+            StatusError: RESOURCE_EXHAUSTED, all clients together leave so much unread
+                that there is no room for the message.
             Closed: the connection has ended.
         """
         stream = self._stream
@@ -80,7 +84,10 @@ class ServerStream(Reader[RequestT], Generic[RequestT, ResponseT]):
             await transport.drain(stream)
         if self._returned:
             raise StreamClosed(f"stream {stream.stream_id}: its handler has returned")
-        self._connection.send_message(stream, response.SerializeToString())
+        payload = response.SerializeToString()
+        if len(payload) > FLUSH_SIZE and not transport.has_room_for(len(payload)):
+            raise StatusError(UNREAD.code, UNREAD.message)
+        self._connection.send_message(stream, payload)
         self._cork.flush_soon()
         if self._watchers:
             for watcher in self._watchers:

@@ -246,10 +246,15 @@ class Transport:
         self._room = size + FLUSH_SIZE
         return False
 
-    @property
-    def is_overfull(self) -> bool:
-        """Whether there is no room even for the answer of a call."""
-        return self._outbox.size > FLUSH_SIZE and self._is_over(1)
+    def has_room_for(self, size: int) -> bool:
+        """Tell whether there is room for `size` bytes of an answer.
+
+        A small one needs no room of the other connections': the peer may be about to
+        read. The large answers of many peers that read nothing would have no bound.
+        """
+        if size > FLUSH_SIZE and size > self._unread.free:
+            return False
+        return self._outbox.size <= FLUSH_SIZE or not self._is_over(1)
 
     def _is_over(self, part: int) -> bool:
         """Tell whether the outbox has more than its allowance divided by `part`."""
@@ -267,6 +272,7 @@ class Transport:
             self._write_chunks()
         except (BlockingIOError, InterruptedError):
             self.cork.is_blocked = True
+            self._unread.resize(self._outbox.size)
             self._events.add_writer(self._sock.fileno(), self._on_writable)
         except OSError as exc:
             self.close(f"send failed: {exc}")

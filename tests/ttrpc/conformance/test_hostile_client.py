@@ -39,6 +39,13 @@ class Victim:
             wire.send(request(1, "Echo", BytesValue(value=b"hi")))
             assert wire.receive() is not None
 
+    def has_made_later(self) -> None:
+        """Wait until all calls of MakeLater are answered that were sent before."""
+        self.serves()  # By now it has received them.
+        with Wire(self.address) as wire:
+            wire.send(request(1, "MakeLater"))
+            assert wire.receive() is not None
+
     @property
     def grown(self) -> int:
         """Return the growth of resident memory in bytes."""
@@ -181,6 +188,7 @@ def test_a_client_that_waits_and_never_reads(victim: Victim) -> None:
     asks = [request(i, "MakeLater", UInt64Value(value=MIB)) for i in range(1, 1201, 2)]
     with Wire(victim.address) as wire:
         wire.send(*asks)
+        victim.has_made_later()
         victim.stays_below(100 * MIB)
         answers = [wire.receive() for _ in asks]
     refused = [it for it in answers if it is not None and len(it.body) < MIB]
