@@ -224,6 +224,17 @@ def test_one_watcher_that_fails_does_not_hide_the_end_from_the_next(
     assert caplog.messages == ["watcher of a stream failed"]
 
 
+def test_all_watchers_are_told_before_the_program_ends() -> None:
+    class Interrupted(Log):
+        def stream_ended(self, error: BaseException | None) -> None:
+            raise KeyboardInterrupt
+
+    log = Log()
+    with pytest.raises(KeyboardInterrupt):
+        tell_end([Interrupted(), log], None)
+    assert log.events == [("ended", None)]
+
+
 def test_the_blocking_client_has_watchers_too(our_server: str) -> None:
     log, later = Log(), Log()
 
