@@ -44,7 +44,10 @@ def add_parser(subparsers: Subparsers) -> None:
     add_guest_option(parser, required=False)
     add_connect_timeout(parser)
     parser.add_argument(
-        "source", metavar="SOURCE", help="what is copied: a path, GUEST:PATH, or -"
+        "source",
+        metavar="SOURCE",
+        type=_word,
+        help="what is copied: a path, GUEST:PATH, or -",
     )
     parser.add_argument(
         "name",
@@ -53,6 +56,12 @@ def add_parser(subparsers: Subparsers) -> None:
         help="where to; with --guest, the last part of SOURCE by default",
     )
     parser.set_defaults(main=main)
+
+
+def _word(word: str) -> str:
+    """Refuse an empty path. Raises `ArgumentTypeError`."""
+    path(word)
+    return word
 
 
 def main(options: argparse.Namespace) -> int:
