@@ -20,9 +20,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final
 
 from kata_host.client.container_process import process_may_have_ended
-from kata_host.client.pack import pack
-from kata_host.client.tar_entries import TarError
-from kata_host.client.unpack import unpack
 from kata_host.ctl.copy_place import GuestPlace
 from kata_host.ctl.errors import CommandError
 from kata_host.ctl.guest_tar import GuestTar, finish, read_errors
@@ -31,6 +28,9 @@ from kata_host.ctl.own_name import own_name
 from kata_host.ctl.patience import saying
 from kata_host.explain import explain
 from kata_host.printable import printable
+from kata_host.tar.pack import pack
+from kata_host.tar.tar_error import TarError
+from kata_host.tar.unpack import unpack
 
 if TYPE_CHECKING:
     from kata_host.client import ContainerProcess

@@ -17,9 +17,9 @@ from kata_host.image.layer_stream import opened_layer
 from kata_host.image.limits import UnpackLimits
 from kata_host.image.oci_layout import INDEX, MARKER, read_oci_layout
 from kata_host.image.platform import Platform, own_platform
-from kata_host.image.readable import Readable
 from kata_host.image.saved_image import Layer, SavedImage
 from kata_host.image.tar_source import opened_tar
+from kata_host.tar.readable import Readable
 
 _FORMATS: Final = f"neither {MARKER} nor {MANIFEST} is in it"
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 from kata_host.image.digest import DigestReader
 from kata_host.image.errors import ImageError
 from kata_host.image.limits import UnpackLimits
-from kata_host.image.readable import Readable
+from kata_host.tar.readable import Readable
 
 
 class BoundedReader:

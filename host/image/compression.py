@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from typing import Any, Final, cast
 
 from kata_host.image.errors import ImageError
-from kata_host.image.readable import Readable
 from kata_host.image.zstd_reader import ZstdReader
+from kata_host.tar.readable import Readable
 
 MAGIC_SIZE: Final = 6
 """Bytes that tell the kinds apart."""

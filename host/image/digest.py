@@ -8,7 +8,7 @@ import re
 from typing import Final
 
 from kata_host.image.errors import ImageError
-from kata_host.image.readable import Readable
+from kata_host.tar.readable import Readable
 
 SHA256: Final = "sha256"
 _DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128}")

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from kata_host.image.errors import ImageError
 from kata_host.image.limits import DOCUMENT_SIZE
-from kata_host.image.readable import Readable
+from kata_host.tar.readable import Readable
 
 
 class FileSource(Protocol):

@@ -12,9 +12,9 @@ from kata_host.image.digest import SHA256, DigestReader, algorithm_of
 from kata_host.image.errors import ImageError
 from kata_host.image.file_source import FileSource
 from kata_host.image.limits import UnpackLimits
-from kata_host.image.readable import Readable
 from kata_host.image.saved_image import Layer
-from kata_host.image.tar_entries import CHUNK
+from kata_host.tar.readable import Readable
+from kata_host.tar.tar_entries import CHUNK
 
 
 @contextlib.contextmanager

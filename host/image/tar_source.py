@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,8 @@ from kata_host.image.digest import DigestReader
 from kata_host.image.errors import ImageError
 from kata_host.image.file_part import FilePart
 from kata_host.image.limits import UnpackLimits
-from kata_host.image.tar_entries import CHUNK, TarEntries
+from kata_host.tar.tar_entries import CHUNK, TarEntries
+from kata_host.tar.tar_error import TarError
 
 FILES: Final = 20_000
 """Files of one archive: three for a layer, and a few."""
@@ -39,16 +41,23 @@ class TarSource:
         self._subject = subject
         self._descriptor = file.fileno()
         self._members: dict[str, _Member] = {}
-        for entry in TarEntries(file, subject, FILES):
-            name = os.path.normpath(entry.name)
-            if entry.issparse():
-                raise ImageError(f"{subject}: entry {entry.name!r:.200}: a sparse file")
-            if entry.isreg():
-                self._members[name] = _Member(entry.offset_data, entry.size)
-            elif entry.issym() or entry.islnk():
-                around = os.path.dirname(name) if entry.issym() else ""
-                link = os.path.normpath(os.path.join(around, entry.linkname))
-                self._members[name] = _Member(0, 0, link)
+        try:
+            for entry in TarEntries(file, subject, FILES):
+                self._add(entry)
+        except TarError as error:
+            raise ImageError(str(error)) from error
+
+    def _add(self, entry: tarfile.TarInfo) -> None:
+        name = os.path.normpath(entry.name)
+        if entry.issparse():
+            where = f"{self._subject}: entry {entry.name!r:.200}"
+            raise ImageError(f"{where}: a sparse file")
+        if entry.isreg():
+            self._members[name] = _Member(entry.offset_data, entry.size)
+        elif entry.issym() or entry.islnk():
+            around = os.path.dirname(name) if entry.issym() else ""
+            link = os.path.normpath(os.path.join(around, entry.linkname))
+            self._members[name] = _Member(0, 0, link)
 
     def has(self, path: str) -> bool:
         return self._find(path) is not None

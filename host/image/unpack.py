@@ -22,8 +22,9 @@ from typing import Final
 from kata_host.image.errors import ImageError
 from kata_host.image.layer_sink import Attributes, LayerSink
 from kata_host.image.limits import UnpackLimits
-from kata_host.image.readable import Readable
-from kata_host.image.tar_entries import TarEntries
+from kata_host.tar.readable import Readable
+from kata_host.tar.tar_entries import TarEntries
+from kata_host.tar.tar_error import TarError
 
 WHITEOUT: Final = ".wh."
 OPAQUE: Final = ".wh..wh..opq"
@@ -51,7 +52,10 @@ def unpack_layer(
     Raises `ImageError` with `subject` in front, or `OSError`.
     """
     entries = TarEntries(tar, subject, limits.entries)
-    return _Unpacking(entries, sink, subject, limits).run()
+    try:
+        return _Unpacking(entries, sink, subject, limits).run()
+    except TarError as error:
+        raise ImageError(str(error)) from error
 
 
 class _Unpacking:

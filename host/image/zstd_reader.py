@@ -13,7 +13,7 @@ import threading
 from typing import Final, Self
 
 from kata_host.image.errors import ImageError
-from kata_host.image.readable import Readable
+from kata_host.tar.readable import Readable
 
 COMMAND: Final = ("zstd", "--decompress", "--stdout", "--quiet", "--memory=128MB")
 CHUNK: Final = 1 << 18

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from kata_host.image.platform import own_platform
-from kata_host.image.readable import Readable
+from kata_host.tar.readable import Readable
 
 OCI_MANIFEST: Final = "application/vnd.oci.image.manifest.v1+json"
 OCI_INDEX: Final = "application/vnd.oci.image.index.v1+json"

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from kata_host.client.tar_entries import TarError
-from kata_host.client.unpack import unpack
+from kata_host.tar.tar_error import TarError
+from kata_host.tar.unpack import unpack
 
 Members = list[tuple[str, bytes, str, bytes]]
 """Name, type, target of a link, content."""
@@ -72,7 +72,7 @@ def test_a_directory_that_may_not_be_written_is_filled_first(tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("members", "reason"),
     [
-        ([("/t", D, "", b"")], "'/t/': a path out of the archive"),
+        ([("/t", D, "", b"")], "'/t': a path out of the archive"),
         ([("t/../../x", F, "", b"")], "a path out of the archive"),
         ([("..", D, "", b"")], "a path out of the archive"),
         ([("t", D, "", b""), ("u", F, "", b"")], "'u': not below 't'"),
@@ -88,6 +88,8 @@ def test_a_directory_that_may_not_be_written_is_filled_first(tmp_path: Path) -> 
         ([("t/f", tarfile.FIFOTYPE, "", b"")], "'t/f': a fifo"),
         ([("t/l", S, "sub", b""), ("t/l/x", F, "", b"")], "not a directory, or a link"),
         ([("t/f", F, "", b""), ("t/f/x", F, "", b"")], "not a directory, or a link"),
+        ([("t/s", tarfile.GNUTYPE_SPARSE, "", b"")], "'t/s': a sparse file"),
+        ([("t/z", b"Z", "", b"")], "'t/z': an entry of kind b'Z'"),
         ([], "archive: empty"),
     ],
 )

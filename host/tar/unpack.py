@@ -12,21 +12,23 @@ from __future__ import annotations
 import contextlib
 import os
 import posixpath
+import tarfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from kata_host.client.tar_entries import (
-    EntryKind,
-    TarEntries,
-    TarEntry,
-    TarError,
-    shown,
-)
+from kata_host.tar.tar_entries import TarEntries
+from kata_host.tar.tar_error import TarError
 
 MODE: Final = 0o777
 _DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+
+_REFUSED: Final = {
+    tarfile.CHRTYPE: "a character device",
+    tarfile.BLKTYPE: "a block device",
+    tarfile.FIFOTYPE: "a fifo",
+}
 
 
 def unpack(
@@ -39,21 +41,21 @@ def unpack(
     unpacked before stays.
     """
     top = os.open(target.parent, _DIRECTORY & ~os.O_NOFOLLOW)
-    modes: list[tuple[list[bytes], int]] = []
+    modes: list[tuple[list[str], int]] = []
     try:
         entries = TarEntries(file)
-        first: bytes | None = None
+        first: str | None = None
         for entry in entries:
             parts = _parts(entry.name)
-            root = parts[0] if parts else b"."
+            root = parts[0] if parts else "."
             if first is None:
                 first = root
-            elif first != root and first != b".":
-                raise TarError(f"{shown(entry.name)}: not below {shown(first)}")
-            below = parts if first == b"." else parts[1:]
-            place = [os.fsencode(target.name), *below]
+            elif first != root and first != ".":
+                raise TarError(f"{_shown(entry.name)}: not below {_shown(first)}")
+            below = parts if first == "." else parts[1:]
+            place = [target.name, *below]
             _make(top, place, entry, entries, count)
-            if entry.kind is EntryKind.DIRECTORY and entry.mode & 0o700 != 0o700:
+            if entry.isdir() and entry.mode & 0o700 != 0o700:
                 modes.append((place, entry.mode))
         if first is None:
             raise TarError("archive: empty")
@@ -65,39 +67,41 @@ def unpack(
         os.close(top)
 
 
-def _parts(name: bytes) -> Sequence[bytes]:
-    parts = [part for part in name.split(b"/") if part not in (b"", b".")]
-    if name.startswith(b"/") or b".." in parts or b"\0" in name:
-        raise TarError(f"{shown(name)}: a path out of the archive")
+def _parts(name: str) -> Sequence[str]:
+    parts = [part for part in name.split("/") if part not in ("", ".")]
+    if name.startswith("/") or ".." in parts or "\0" in name:
+        raise TarError(f"{_shown(name)}: a path out of the archive")
     return parts
 
 
 def _make(
     top: int,
-    place: Sequence[bytes],
-    entry: TarEntry,
+    place: Sequence[str],
+    entry: tarfile.TarInfo,
     entries: TarEntries,
     count: Callable[[int], None],
 ) -> None:
     with _opened(top, place[:-1]) as parent:
         name = place[-1]
-        match entry.kind:
-            case EntryKind.DIRECTORY:
-                _make_directory(parent, name, entry)
-            case EntryKind.FILE:
-                _make_file(parent, name, entry, entries, count)
-            case EntryKind.SYMBOLIC_LINK:
-                _check_symbolic_link(place, entry)
-                _remove(parent, name)
-                os.symlink(entry.link, name, dir_fd=parent)
-            case EntryKind.HARD_LINK:
-                _make_hard_link(top, place, parent, entry)
-            case _:
-                kind = entry.kind.name.lower().replace("_", " ")
-                raise TarError(f"{shown(entry.name)}: a {kind}")
+        if entry.isdir():
+            _make_directory(parent, name, entry)
+        elif entry.isfile() and not entry.issparse():
+            _make_file(parent, name, entry, entries, count)
+        elif entry.issym():
+            _check_symbolic_link(place, entry)
+            _remove(parent, name)
+            os.symlink(entry.linkname, name, dir_fd=parent)
+        elif entry.islnk():
+            _make_hard_link(top, place, parent, entry)
+        else:
+            kind = _REFUSED.get(entry.type, f"an entry of kind {entry.type!r}")
+            if entry.issparse():
+                # A few bytes of it fill a disk.
+                kind = "a sparse file"
+            raise TarError(f"{_shown(entry.name)}: {kind}")
 
 
-def _make_directory(parent: int, name: bytes, entry: TarEntry) -> None:
+def _make_directory(parent: int, name: str, entry: tarfile.TarInfo) -> None:
     with contextlib.suppress(FileExistsError):
         os.mkdir(name, 0o700, dir_fd=parent)
     fd = os.open(name, _DIRECTORY, dir_fd=parent)
@@ -109,14 +113,14 @@ def _make_directory(parent: int, name: bytes, entry: TarEntry) -> None:
 
 def _make_file(
     parent: int,
-    name: bytes,
-    entry: TarEntry,
+    name: str,
+    entry: tarfile.TarInfo,
     entries: TarEntries,
     count: Callable[[int], None],
 ) -> None:
     _remove(parent, name)
     with open(os.open(name, _NEW, 0o600, dir_fd=parent), "wb", buffering=0) as file:
-        for data in entries.content():
+        for data in entries.chunks(entry):
             view = memoryview(data)
             while view:
                 view = view[file.write(view) :]
@@ -124,17 +128,16 @@ def _make_file(
         os.fchmod(file.fileno(), entry.mode & MODE)
 
 
-def _check_symbolic_link(place: Sequence[bytes], entry: TarEntry) -> None:
+def _check_symbolic_link(place: Sequence[str], entry: tarfile.TarInfo) -> None:
     # Beneath the directory that the archive becomes, which is the first part.
-    inside = posixpath.normpath(posixpath.join(*place[1:-1], entry.link or b"."))
-    if entry.link.startswith(b"/") or inside.split(b"/")[0] == b"..":
-        raise TarError(
-            f"{shown(entry.name)}: a link out of the archive, to {shown(entry.link)}"
-        )
+    inside = posixpath.normpath(posixpath.join(*place[1:-1], entry.linkname or "."))
+    if entry.linkname.startswith("/") or inside.split("/")[0] == "..":
+        out = f"a link out of the archive, to {_shown(entry.linkname)}"
+        raise TarError(f"{_shown(entry.name)}: {out}")
 
 
 def _make_hard_link(
-    top: int, place: Sequence[bytes], parent: int, entry: TarEntry
+    top: int, place: Sequence[str], parent: int, entry: tarfile.TarInfo
 ) -> None:
     *directories, name = _hard_link_target(place, entry)
     with _opened(top, directories) as source:
@@ -149,18 +152,18 @@ def _make_hard_link(
         )
 
 
-def _hard_link_target(place: Sequence[bytes], entry: TarEntry) -> Sequence[bytes]:
+def _hard_link_target(place: Sequence[str], entry: tarfile.TarInfo) -> Sequence[str]:
     """Return the place of the file that is linked to, which the archive has too."""
-    parts, own = _parts(entry.link), _parts(entry.name)
+    parts, own = _parts(entry.linkname), _parts(entry.name)
     # Both names are cut in the same way.
     cut = len(own) - (len(place) - 1)
     if len(parts) <= cut or parts[:cut] != own[:cut]:
-        raise TarError(f"{shown(entry.name)}: a link to {shown(entry.link)}")
+        raise TarError(f"{_shown(entry.name)}: a link to {_shown(entry.linkname)}")
     return [place[0], *parts[cut:]]
 
 
 @contextlib.contextmanager
-def _opened(top: int, parts: Sequence[bytes]) -> Iterator[int]:
+def _opened(top: int, parts: Sequence[str]) -> Iterator[int]:
     """Open a directory beneath `top` for the block; make what is missing."""
     fd = os.dup(top)
     try:
@@ -172,12 +175,16 @@ def _opened(top: int, parts: Sequence[bytes]) -> Iterator[int]:
             fd = below
         yield fd
     except NotADirectoryError as error:
-        path = b"/".join(parts)
-        raise TarError(f"{shown(path)}: not a directory, or a link") from error
+        path = "/".join(parts)
+        raise TarError(f"{_shown(path)}: not a directory, or a link") from error
     finally:
         os.close(fd)
 
 
-def _remove(parent: int, name: bytes) -> None:
+def _remove(parent: int, name: str) -> None:
     with contextlib.suppress(FileNotFoundError):
         os.unlink(name, dir_fd=parent)
+
+
+def _shown(name: str) -> str:
+    return f"{name!r:.200}"

@@ -2,14 +2,15 @@
 from __future__ import annotations
 
 import io
+import subprocess
 import tarfile
 from pathlib import Path
 
 import pytest
 
-from kata_host.image.errors import ImageError
-from kata_host.image.readable import Readable
-from kata_host.image.tar_entries import CHUNK, TarEntries
+from kata_host.tar.readable import Readable
+from kata_host.tar.tar_entries import CHUNK, TarEntries
+from kata_host.tar.tar_error import TarError
 from tests.helpers.saved_images import entry, symlink, tar_of
 
 
@@ -44,10 +45,24 @@ def test_an_empty_archive_has_no_entries() -> None:
     assert read(Forwards(tar_of())) == {}
 
 
+@pytest.mark.parametrize("program", [["tar"], ["busybox", "tar"]])
+def test_archives_of_the_programs_of_guests(program: list[str], tmp_path: Path) -> None:
+    (tmp_path / "t" / "sub").mkdir(parents=True)
+    (tmp_path / "t" / "sub" / ("n" * 180)).write_bytes(b"content")
+    (tmp_path / "t" / "link").symlink_to("sub")
+    made = subprocess.run(
+        [*program, "-c", "-f", "-", "-C", tmp_path, "t"],
+        capture_output=True,
+        check=True,
+    )
+    names = [info.name for info in TarEntries(Forwards(made.stdout))]
+    assert set(names) == {"t", "t/sub", "t/link", "t/sub/" + "n" * 180}
+
+
 def test_the_last_padding_may_be_missing() -> None:
     data = tar_of(entry("a", b"x" * 700))
     assert read(Forwards(data[: 512 + 700])) == {"a": b"x" * 700}
-    with pytest.raises(ImageError, match="entry 'a': unexpected end of data"):
+    with pytest.raises(TarError, match="entry 'a': unexpected end of data"):
         read(Forwards(data[: 512 + 699]))
 
 
@@ -56,8 +71,6 @@ def test_names_are_bytes() -> None:
 
 
 def test_sparse_files_have_their_holes(tmp_path: Path) -> None:
-    import subprocess
-
     with open(tmp_path / "sparse", "wb") as file:
         file.seek(3_000_000)
         file.write(b"end")
@@ -82,12 +95,19 @@ def chain(kind: bytes) -> bytes:
     return (header + b"11 a=bcdef\n".ljust(512, b"\0")) * 3000
 
 
+def damaged(data: bytes) -> bytes:
+    """Return the archive with another name in the header of its second file."""
+    return data[:512] + b"X" + data[513:]
+
+
 @pytest.mark.parametrize(
     ("data", "fault"),
     [
         (b"x" * 2000, "after the start: "),
         (tar_of(FILES[7])[:1500], "entry 'dir/file-7': unexpected end of data"),
         (tar_of(*FILES, entry("last")), "more than 8 entries"),
+        (damaged(tar_of(*FILES[:2])), "after entry 'dir/file-0': damaged header"),
+        (tar_of(*FILES[:2])[:700], "after entry 'dir/file-0': damaged header"),
         (big_header(), "header of 8589934592 bytes, more than"),
         (tar_of(symlink("a", "b" * (CHUNK + 1))), "header of .* bytes, more than"),
         (chain(tarfile.XHDTYPE), "too many headers before one entry"),
@@ -95,7 +115,7 @@ def chain(kind: bytes) -> bytes:
     ],
 )
 def test_a_hostile_archive_is_refused(data: bytes, fault: str) -> None:
-    with pytest.raises(ImageError, match=f"^layer: .*{fault}"):
+    with pytest.raises(TarError, match=f"^layer: .*{fault}"):
         read(Forwards(data), limit=8)
 
 
@@ -104,5 +124,5 @@ def test_records_for_all_entries_are_few() -> None:
         records = {f"key{n}": "x" for n in range(100)}
         with tarfile.open(fileobj=file, mode="w", pax_headers=records) as tar:
             tar.addfile(tarfile.TarInfo("a"))
-        with pytest.raises(ImageError, match="too many global records"):
+        with pytest.raises(TarError, match="too many global records"):
             read(Forwards(file.getvalue()))

@@ -6,7 +6,7 @@ import os
 import tarfile
 from pathlib import Path
 
-from kata_host.client.pack import pack
+from kata_host.tar.pack import pack
 
 
 def test_a_tree_is_packed_under_another_name(tmp_path: Path) -> None:

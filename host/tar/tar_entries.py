@@ -13,8 +13,8 @@ import tarfile
 from collections.abc import Iterator
 from typing import IO, Any, Final, cast
 
-from kata_host.image.errors import ImageError
-from kata_host.image.readable import Readable
+from kata_host.tar.readable import Readable
+from kata_host.tar.tar_error import TarError
 
 CHUNK: Final = 1 << 18
 """Bytes of one read; a header that is larger, or a pax record, is refused."""
@@ -30,24 +30,26 @@ class TarEntries:
     A stream that can seek skips the files whose data is not asked for.
     """
 
-    def __init__(self, stream: Readable, subject: str, entries: int) -> None:
-        """`entries` is the largest number of them."""
+    def __init__(
+        self, stream: Readable, subject: str = "archive", entries: int | None = None
+    ) -> None:
+        """`entries` is the largest number of them, if there is one."""
         self._subject = subject
         self._limit = entries
         self._stream = _Forwards(stream)
         self._tar: tarfile.TarFile | None = None
 
     def __iter__(self) -> Iterator[tarfile.TarInfo]:
-        """Raises `ImageError`."""
+        """Raises `TarError`."""
         count = 0
         last = "the start"
         while (entry := self._next(last)) is not None:
             count += 1
             last = f"entry {entry.name!r:.200}"
-            if count > self._limit:
-                raise ImageError(f"{self._subject}: more than {self._limit} entries")
+            if self._limit is not None and count > self._limit:
+                raise TarError(f"{self._subject}: more than {self._limit} entries")
             if entry.size < 0:
-                raise ImageError(f"{self._subject}: {last}: negative size")
+                raise TarError(f"{self._subject}: {last}: negative size")
             yield entry
 
     def _next(self, last: str) -> tarfile.TarInfo | None:
@@ -62,20 +64,23 @@ class TarEntries:
                 # Some writers, as umoci, leave out the padding of the last file.
                 return None
             entry = self._tar.next()
+            if entry is None and self._stream.last.strip(b"\0"):
+                # `tarfile` takes a damaged header for the end.
+                raise tarfile.ReadError("damaged header")
         except _FAULTS as error:
             if isinstance(error, RecursionError):
                 error = ValueError("too many headers before one entry")
-            raise ImageError(f"{self._subject}: after {last}: {error}") from error
+            raise TarError(f"{self._subject}: after {last}: {error}") from error
         # It would keep every entry.
         vars(self._tar)["members"].clear()
         if len(self._tar.pax_headers) > GLOBAL_RECORDS:
-            raise ImageError(f"{self._subject}: after {last}: too many global records")
+            raise TarError(f"{self._subject}: after {last}: too many global records")
         return entry
 
     def chunks(self, entry: tarfile.TarInfo) -> Iterator[bytes]:
         """Yield the data of the entry that came last, `entry.size` bytes.
 
-        Raises `ImageError` if the archive ends before.
+        Raises `TarError` if the archive ends before.
         """
         assert self._tar is not None
         left = entry.size
@@ -90,7 +95,7 @@ class TarEntries:
                 yield data
         except _FAULTS as error:
             where = f"{self._subject}: entry {entry.name!r:.200}"
-            raise ImageError(f"{where}: {error}") from error
+            raise TarError(f"{where}: {error}") from error
 
 
 class _Forwards:
@@ -99,6 +104,8 @@ class _Forwards:
     def __init__(self, stream: Readable) -> None:
         self._stream = stream
         self._position = 0
+        self.last = b""
+        """What the last read has returned; at the end of an archive, its zeros."""
         self._seek: Any = stream.seek if isinstance(stream, io.BufferedReader) else None
 
     def read(self, size: int = -1) -> bytes:
@@ -109,7 +116,8 @@ class _Forwards:
             parts.append(data)
             size -= len(data)
             self._position += len(data)
-        return b"".join(parts)
+        self.last = b"".join(parts)
+        return self.last
 
     def ends_before(self, header: int) -> bool:
         """Read the padding in front of a header; tell whether the stream ends there."""
