@@ -11,8 +11,8 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from kata_agent.cgroup.cgroup import Cgroup
-from kata_agent.linux.last_place import wait_for_slice
 from kata_agent.linux.pidfd import open_pidfd
+from kata_agent.linux.slices import Slices
 
 KILL_INTERVAL: Final = 0.2
 """Seconds from one kill of the whole cgroup to the next, while it is not empty."""
@@ -30,12 +30,13 @@ async def kill_until_empty(cgroup: Cgroup) -> None:
 
 def kill_in_slices(pids: Sequence[int]) -> None:
     """Do as `send_kill` does, the last pid first; of thousands, a slice at a time."""
-    for number, pid in enumerate(reversed(pids), 1):
+    slices = Slices(len(pids))
+    for pid in reversed(pids):
         with contextlib.suppress(ProcessLookupError):
             pidfd = open_pidfd(pid)
             try:
                 signal.pidfd_send_signal(pidfd, signal.SIGKILL)
-                wait_for_slice(number, len(pids), pidfd)
+                slices.add(pidfd)
             finally:
                 os.close(pidfd)
 

@@ -2,21 +2,13 @@
 from __future__ import annotations
 
 import os
-import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
 
-from kata_agent.linux import last_place
-from kata_agent.linux.last_place import (
-    CROWD,
-    NICE,
-    SLICE,
-    put_last,
-    wait_for_slice,
-)
+from kata_agent.linux.last_place import CROWD, NICE, put_last
 
 
 @contextmanager
@@ -62,30 +54,3 @@ def test_one_that_has_ended_does_not_stop_the_others() -> None:
     with sleeping(CROWD) as threads:
         put_last([*ended, *threads])
         assert values(threads) == {NICE}
-
-
-def test_the_last_of_a_slice_of_a_crowd_is_waited_for(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    pid = os.posix_spawn("/bin/sleep", ["sleep", "1000"], {})
-    pidfd = os.pidfd_open(pid)
-    try:
-        monkeypatch.setattr(last_place, "LONGEST_WAIT", 3_600_000)
-        wait_for_slice(SLICE - 1, CROWD, pidfd)
-        wait_for_slice(SLICE, CROWD - 1, pidfd)
-        killer = threading.Timer(0.05, os.kill, (pid, signal.SIGKILL))
-        killer.start()
-        wait_for_slice(SLICE, CROWD, pidfd)
-        flags = os.WEXITED | os.WNOHANG | os.WNOWAIT
-        assert os.waitid(os.P_PIDFD, pidfd, flags) is not None
-        killer.join()
-    finally:
-        os.kill(pid, signal.SIGKILL)
-        os.waitpid(pid, 0)
-        os.close(pidfd)
-
-
-def test_a_process_that_does_not_end_is_not_waited_for_long() -> None:
-    pidfd = os.pidfd_open(os.getpid())
-    wait_for_slice(SLICE, CROWD, pidfd)
-    os.close(pidfd)

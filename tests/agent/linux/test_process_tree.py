@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 from pathlib import Path
 from unittest.mock import patch
 
@@ -32,6 +33,50 @@ async def test_descendants_in_other_sessions_are_killed_too(world: World) -> Non
         assert other.exit_code is None
 
 
+FORKS = """
+import os, time
+memory = bytearray(60_000_000)  # fork takes long to copy its page tables.
+memory[::4096] = bytes(len(memory[::4096]))
+print(flush=True)
+while True:
+    if not os.fork():
+        os.setsid()
+        time.sleep(1000)
+"""
+
+
+@in_namespaces("v2")
+async def test_a_process_that_is_being_forked_is_killed_too(world: World) -> None:
+    with Reaper() as reaper:
+        for _ in range(5):
+            said, say = os.pipe()
+            program = [sys.executable, "-S", "-c", FORKS]
+            child = reaper.spawn(Command(program, stdout=say))
+            os.close(say)
+            assert os.read(said, 1) == b"\n"
+            os.close(said)
+            while len(_processes()) < 5:
+                await asyncio.sleep(0.001)
+            await child.kill_tree()
+            assert await child.wait() == 137
+            async with asyncio.timeout(10):
+                while len(_processes()) > 1:
+                    await asyncio.sleep(0.001)
+
+
+@in_namespaces("v2")
+async def test_one_that_does_not_stop_holds_up_nothing(world: World) -> None:
+    with Reaper() as reaper, patch.object(process_tree, "LONGEST_STOP", 0.1):
+        child = reaper.spawn(Command(["sh", "-c", "sleep 1000 & sleep 1000 & wait"]))
+        while len(_processes()) < 4:
+            await asyncio.sleep(0.001)
+        with patch.object(process_tree, "STOPPED", ()):
+            await child.kill_tree()
+        assert await child.wait() == 137
+        while len(_processes()) > 1:
+            await asyncio.sleep(0.001)
+
+
 def _processes() -> list[str]:
     return [path.name for path in Path("/proc").glob("[0-9]*")]
 
@@ -53,7 +98,7 @@ async def test_a_process_that_has_lost_its_parent_is_no_descendant(
         other = reaper.spawn(Command(["sleep", "1000"]))
         child = reaper.spawn(Command(["sleep", "1000"]))
         with patch.object(
-            process_tree, "_children", lambda pid: [other.pid, 1 << 22, child.pid]
+            process_tree, "_children", lambda *_: [other.pid, 1 << 22, child.pid]
         ):
             await child.kill_tree()
         assert await child.wait() == 137
