@@ -31,7 +31,8 @@ class Cgroup(Protocol):
         """Let the rest of the guest have its part of the CPUs, before a kill of all.
 
         Thousands are put behind all others; in version 2, where frozen processes die,
-        they are killed in slices as well. `kill` does the same.
+        they are killed in slices as well. `kill` does the same. Raises nothing: in a
+        guest that has no place for a thread or a file, the kill comes all the same.
         """
         ...
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path, PurePosixPath
@@ -87,13 +88,20 @@ class CgroupV1:
         return next((directory for directory in found if directory.exists()), found[0])
 
     async def prepare_kill(self) -> None:
-        await blocking(self._prepare_kill)
+        with contextlib.suppress(OSError):
+            await blocking(self._prepare_kill)
 
     def _prepare_kill(self) -> None:
         put_last(tree.threads(self._processes, "tasks"))
 
     async def kill(self) -> None:
-        await blocking(self._kill)
+        try:
+            await blocking(self._kill)
+        except OSError as error:
+            if error.errno != errno.EAGAIN:
+                raise
+            # A fork bomb has left no place for a thread.
+            self._kill()
 
     def _kill(self) -> None:
         killed: set[int] = set()
@@ -107,7 +115,8 @@ class CgroupV1:
                 # or used again, and each one thaws below.
                 is_frozen = self._freeze_for_kill()
                 found = self.pids()
-                self._prepare_kill()
+                with contextlib.suppress(OSError):
+                    self._prepare_kill()
                 send_kill(found)
             finally:
                 self._freezer.thaw_all()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -52,16 +53,15 @@ class CgroupV2:
         return tree.has_processes(self._directory)
 
     async def prepare_kill(self) -> None:
-        await blocking(self._prepare_kill)
+        with contextlib.suppress(OSError):
+            await blocking(self._prepare_kill)
 
     def _prepare_kill(self) -> None:
         threads = tree.threads(self._directory, "cgroup.threads")
         put_last(threads)
         if len(threads) < CROWD or len(self.pids()) < CROWD:
             return
-        # Without descriptors, or a freezer (kernel before 5.2), all die at once.
-        with contextlib.suppress(OSError):
-            self._kill_frozen()
+        self._kill_frozen()
 
     def _kill_frozen(self) -> None:
         freeze = os.open(self._directory / "cgroup.freeze", os.O_RDWR | os.O_CLOEXEC)
@@ -77,10 +77,21 @@ class CgroupV2:
             os.close(freeze)
 
     async def kill(self) -> None:
-        await blocking(self._kill)
+        try:
+            await blocking(self._kill)
+        except OSError as error:
+            if error.errno != errno.EAGAIN:
+                raise
+            # A fork bomb has left no place for a thread.
+            self._kill_at_once()
 
     def _kill(self) -> None:
-        self._prepare_kill()
+        # Without descriptors, or a freezer (kernel before 5.2), all die at once.
+        with contextlib.suppress(OSError):
+            self._prepare_kill()
+        self._kill_at_once()
+
+    def _kill_at_once(self) -> None:
         try:
             write(self._directory / "cgroup.kill", "1")
         except OSError as error:

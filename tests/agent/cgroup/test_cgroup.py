@@ -7,6 +7,7 @@ import asyncio
 import os
 import sys
 from pathlib import Path, PurePosixPath
+from unittest.mock import patch
 
 from kata_agent.cgroup.file_watches import FileWatches
 from kata_agent.cgroup.open import open_cgroup
@@ -78,6 +79,25 @@ async def test_a_fork_bomb_dies(world: World) -> None:
         assert await child.wait() == 137
         await cgroup.remove()
         os.close(writer)
+
+
+@in_namespaces("v1", "v2")
+async def test_a_kill_needs_no_thread(world: World) -> None:
+    """A fork bomb without a limit takes the guest's last ones."""
+    cgroup = open_cgroup(CGROUP_ROOT, PurePosixPath("/bomb"), FileWatches())
+    roots = make_cgroups("bomb")
+    with Reaper() as reaper:
+        child = reaper.spawn(Command(["sleep", "1000"]))
+        for root in roots:
+            (root / "bomb/cgroup.procs").write_text(str(child.pid))
+        with patch("_thread.start_new_thread", side_effect=RuntimeError):
+            await cgroup.prepare_kill()
+            assert child.exit_code is None
+            await cgroup.kill()
+        async with asyncio.timeout(10):
+            assert await child.wait() == 137
+            await cgroup.wait_for_empty()
+        await cgroup.remove()
 
 
 THREADS = """

@@ -7,6 +7,7 @@ import asyncio
 import os
 import signal
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 
@@ -214,6 +215,17 @@ async def test_those_that_a_kill_ends_give_way_first(
         pids.append(other.processes.find("").pid)
         await sandbox.remove_container("other")
         assert set(found) == {pids[0], pids[2]}
+
+
+@in_namespaces("v2")
+async def test_a_container_is_killed_in_a_guest_without_threads(world: World) -> None:
+    """A fork bomb of its own may have taken them."""
+    async with open_sandbox() as sandbox:
+        for container_id, exec_id in (("c1", "c1"), ("c2", "")):
+            container = await started(sandbox, container_id, "sleep", "1000")
+            with patch("_thread.start_new_thread", side_effect=RuntimeError):
+                await container.signal(exec_id, signal.SIGKILL)
+            assert await container.processes.wait("") == 137
 
 
 @in_namespaces("v1", "v2")
