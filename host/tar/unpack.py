@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-import posixpath
+import stat
 import tarfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -36,12 +36,14 @@ def unpack(
 ) -> None:
     """Make `target` what the archive has at its top: a file or a directory.
 
-    A directory that is there is added to, a file replaced. `count` gets the number of
-    bytes of each chunk. Raises `TarError` for what is refused, and `OSError`; what was
-    unpacked before stays.
+    A directory that is there is added to, and `target` keeps its mode then; a file is
+    replaced. `count` gets the number of bytes of each chunk. Raises `TarError` for what
+    is refused, and `OSError`; what was unpacked before stays.
     """
+    is_there = target.is_dir() and not target.is_symlink()
     top = os.open(target.parent, _DIRECTORY & ~os.O_NOFOLLOW)
-    modes: list[tuple[list[str], int]] = []
+    # By place, because an archive may have the same directory without end.
+    modes: dict[tuple[str, ...], int] = {}
     try:
         entries = TarEntries(file)
         first: str | None = None
@@ -53,14 +55,17 @@ def unpack(
             elif first != root and first != ".":
                 raise TarError(f"{_shown(entry.name)}: not below {_shown(first)}")
             below = parts if first == "." else parts[1:]
-            place = [target.name, *below]
+            place = (target.name, *below)
+            if entry.isdir() and not below and is_there:
+                # The user's own, whose mode is no matter of the guest.
+                continue
             _make(top, place, entry, entries, count)
             if entry.isdir() and entry.mode & 0o700 != 0o700:
-                modes.append((place, entry.mode))
+                modes[place] = entry.mode
         if first is None:
             raise TarError("archive: empty")
         # Last, because their entries could not be made otherwise.
-        for directory, mode in reversed(modes):
+        for directory, mode in reversed(modes.items()):
             with _opened(top, directory) as fd:
                 os.fchmod(fd, mode & MODE)
     finally:
@@ -88,7 +93,7 @@ def _make(
         elif entry.isfile() and not entry.issparse():
             _make_file(parent, name, entry, entries, count)
         elif entry.issym():
-            _check_symbolic_link(place, entry)
+            _check_symbolic_link(place, entry.name, entry.linkname)
             _remove(parent, name)
             os.symlink(entry.linkname, name, dir_fd=parent)
         elif entry.islnk():
@@ -128,12 +133,18 @@ def _make_file(
         os.fchmod(file.fileno(), entry.mode & MODE)
 
 
-def _check_symbolic_link(place: Sequence[str], entry: tarfile.TarInfo) -> None:
+def _check_symbolic_link(place: Sequence[str], name: str, link: str) -> None:
     # Beneath the directory that the archive becomes, which is the first part.
-    inside = posixpath.normpath(posixpath.join(*place[1:-1], entry.linkname or "."))
-    if entry.linkname.startswith("/") or inside.split("/")[0] == "..":
-        out = f"a link out of the archive, to {_shown(entry.linkname)}"
-        raise TarError(f"{_shown(entry.name)}: {out}")
+    parts = [part for part in link.split("/") if part not in ("", ".")]
+    ups = parts.count("..")
+    # After a name, which may be another link's, `..` may lead anywhere.
+    if (
+        link.startswith("/")
+        or ups > max(0, len(place) - 2)
+        or any(part != ".." for part in parts[:ups])
+    ):
+        out = f"a link out of the archive, to {_shown(link)}"
+        raise TarError(f"{_shown(name)}: {out}")
 
 
 def _make_hard_link(
@@ -141,6 +152,10 @@ def _make_hard_link(
 ) -> None:
     *directories, name = _hard_link_target(place, entry)
     with _opened(top, directories) as source:
+        if stat.S_ISLNK(os.lstat(name, dir_fd=source).st_mode):
+            # It leads elsewhere from another directory.
+            link = os.readlink(name, dir_fd=source)
+            _check_symbolic_link(place, entry.name, link)
         _remove(parent, place[-1])
         # Without following a symbolic link (man 2 linkat).
         os.link(

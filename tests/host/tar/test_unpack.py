@@ -69,6 +69,21 @@ def test_a_directory_that_may_not_be_written_is_filled_first(tmp_path: Path) -> 
     assert stat.S_IMODE((tmp_path / "t").stat().st_mode) == 0o555
 
 
+def test_a_directory_of_the_user_keeps_its_mode(tmp_path: Path) -> None:
+    (tmp_path / "t").mkdir(mode=0o700)
+    unpack(archive([(".", D, "", b""), ("a", D, "", b"")], 0o777), tmp_path / "t")
+    modes = [stat.S_IMODE(path.stat().st_mode) for path in tmp_path.glob("t/**")]
+    assert modes == [0o700, 0o777]
+
+
+def test_links_between_links_are_kept(tmp_path: Path) -> None:
+    members = [*TREE, ("t/sub/too", H, "t/sub/up", b""), ("s", S, "x", b"")]
+    unpack(archive(members[:-1]), tmp_path / "t")
+    assert os.readlink(tmp_path / "t/sub/too") == "../link"
+    unpack(archive(members[-1:]), tmp_path / "s")
+    assert os.readlink(tmp_path / "s") == "x"
+
+
 @pytest.mark.parametrize(
     ("members", "reason"),
     [
@@ -80,6 +95,9 @@ def test_a_directory_that_may_not_be_written_is_filled_first(tmp_path: Path) -> 
         ([("t/l", S, "../../x", b"")], "'t/l': a link out of the archive"),
         ([("t/l", S, "a/../../x", b"")], "'t/l': a link out of the archive"),
         ([("t", S, "../x", b"")], "'t': a link out of the archive"),
+        # Through a link to the top, whose parent is out.
+        ([("t/a/s", S, "..", b""), ("t/a/l", S, "s/../x", b"")], "'t/a/l': a link out"),
+        ([("t/a/s", S, "../x", b""), ("t/h", H, "t/a/s", b"")], "'t/h': a link out of"),
         ([("t/h", H, "/etc/passwd", b"")], "a path out of the archive"),
         ([("t/h", H, "t/../../x", b"")], "a path out of the archive"),
         ([("t/h", H, "u/x", b"")], "'t/h': a link to 'u/x'"),
