@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, BinaryIO, Final
 from kata_host.client.container_process import process_may_have_ended
 from kata_host.ctl.copy_place import GuestPlace
 from kata_host.ctl.errors import CommandError
-from kata_host.ctl.guest_tar import GuestTar, finish, read_errors
+from kata_host.ctl.guest_tar import GuestTar, finish
 from kata_host.ctl.host_stream import STDIN, STDOUT, HostStream, write_chunks
 from kata_host.ctl.own_name import own_name
 from kata_host.ctl.patience import saying
@@ -52,14 +52,13 @@ async def copy_in(source: Path | None, target: GuestPlace) -> None:
                     place = target.named(own_name(source))
                 directory = place.directory
             command = ["tar", "-x", "-p", "-f", "-", "-C", directory]
-            process = await guest.start(command)
-            errors = asyncio.ensure_future(read_errors(process))
-            if source is None:
-                with contextlib.closing(HostStream(STDIN, writing=False)) as stream:
-                    await _feed(process, aiter(stream))
-            else:
-                await _feed_packed(process, source, place.name)
-            await finish(process, await errors)
+            async with guest.running(command) as (process, errors):
+                if source is None:
+                    with contextlib.closing(HostStream(STDIN, writing=False)) as stream:
+                        await _feed(process, aiter(stream))
+                else:
+                    await _feed_packed(process, source, place.name)
+                await finish(process, await errors)
 
 
 async def copy_out(source: GuestPlace, target: Path | None) -> None:
@@ -69,24 +68,22 @@ async def copy_out(source: GuestPlace, target: Path | None) -> None:
             source.target.client() as client,
             GuestTar(client, source).ready() as guest,
         ):
-            command = ["tar", "-c", "-f", "-", "-C", source.directory, source.name]
-            process = await guest.start(command)
-            await process.close_stdin()
-            errors = asyncio.ensure_future(read_errors(process))
-            if target is None:
-                await write_chunks(process.read_stdout(), STDOUT)
+            place = None if target is None else _place(source, target)
+            # A name with a hyphen at its beginning is no option.
+            name = f"./{source.name}" if source.name[0] == "-" else source.name
+            command = ["tar", "-c", "-f", "-", "-C", source.directory, name]
+            async with guest.running(command) as (process, errors):
+                await process.close_stdin()
+                if place is None:
+                    await write_chunks(process.read_stdout(), STDOUT)
+                elif (refusal := await _unpacked(process, place)) is not None:
+                    # The guest may go on for ever.
+                    with process_may_have_ended():
+                        await process.signal(signal.SIGKILL)
+                    if said := await errors:
+                        await finish(process, said)
+                    raise CommandError(f"cp: {refusal}")
                 await finish(process, await errors)
-                return
-            refusal = await _unpacked(process, _place(source, target))
-            if refusal is not None:
-                # The guest may go on for ever.
-                with process_may_have_ended():
-                    await process.signal(signal.SIGKILL)
-                said = await errors
-                if said:
-                    await finish(process, said)
-                raise CommandError(f"cp: {refusal}")
-            await finish(process, await errors)
 
 
 def _place(source: GuestPlace, target: Path) -> Path:

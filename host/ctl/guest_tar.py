@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import signal
 from collections.abc import AsyncIterator, Sequence
 from typing import TYPE_CHECKING, Final
 
@@ -57,11 +59,34 @@ class GuestTar:
 
     async def is_directory(self, path: str) -> bool:
         """Tell whether there is a directory at `path`."""
-        process = await self.start(["test", "-d", path])
-        return (await process.communicate()).status == 0
+        async with self.running(["test", "-d", path]) as (process, errors):
+            await errors
+            return await process.wait() == 0
 
-    async def start(self, command: Sequence[str]) -> ContainerProcess:
-        """Start a program with paths of the place. Raises `CommandError`."""
+    @contextlib.asynccontextmanager
+    async def running(
+        self, command: Sequence[str]
+    ) -> AsyncIterator[tuple[ContainerProcess, asyncio.Future[bytes]]]:
+        """Have a program with paths of the place for the block; end it if that fails.
+
+        Yields the program, and what will be the beginning of its standard error. Raises
+        `CommandError`.
+        """
+        process = await self._start(command)
+        errors = asyncio.ensure_future(read_errors(process))
+        try:
+            yield process, errors
+        except BaseException:
+            await _end(process)
+            raise
+        finally:
+            errors.cancel()
+            await asyncio.wait([errors])
+            if not errors.cancelled():
+                # Retrieved, so that asyncio does not log it beside the block's own.
+                errors.exception()
+
+    async def _start(self, command: Sequence[str]) -> ContainerProcess:
         from kata_host.client.identifier import new_id
         from kata_host.client.spec import additional_process
         from kata_host.client.user import parse_user
@@ -84,6 +109,17 @@ class GuestTar:
             name = self._place.container.id
             return CommandError(f"container '{name}': has no program '{program}'")
         return failure
+
+
+async def _end(process: ContainerProcess) -> None:
+    """Leave nothing of a program in its container, which may be gone itself."""
+    from kata_host.client.ended_start import ENDING_TIMEOUT
+    from ttrpc.errors import TtrpcError
+
+    with contextlib.suppress(TimeoutError, TtrpcError):
+        async with asyncio.timeout(ENDING_TIMEOUT):
+            await process.signal(signal.SIGKILL)
+            await process.wait()
 
 
 async def finish(process: ContainerProcess, errors: bytes) -> None:

@@ -287,6 +287,46 @@ def test_files_are_copied_both_ways(ctl: Ctl, tmp_path: Path) -> None:
     assert (device.returncode, "a character device" in device.stderr) == (1, True)
 
 
+def test_a_copy_that_is_cut_short_leaves_no_program(
+    ctl: Ctl, one: dict[str, str], tmp_path: Path
+) -> None:
+    command = ("run", "-d", "--guest", "one", "--name", "box", "--", "sleep", "1000")
+    assert printed(ctl(*command)) == "box\n"
+    processes = printed(ctl("top", "box", "--", "-o", "pid")).split()
+
+    # Control-C, while the archive is awaited, and a reader who has enough.
+    copy = [*CTL, "cp", "-", "box:/tmp"]
+    copying = subprocess.Popen(
+        copy, env=one, stdin=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    while len(printed(ctl("top", "box", "--", "-o", "pid")).split()) == len(processes):
+        assert copying.poll() is None
+    copying.send_signal(signal.SIGINT)
+    assert (copying.communicate()[1], copying.returncode) == (b"", 130)
+    copying = subprocess.Popen(
+        [*CTL, "cp", "box:/bin", "-"],
+        env=one,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert copying.stdout is not None
+    assert copying.stdout.read(1)
+    copying.stdout.close()
+    assert copying.stderr is not None
+    assert (copying.stderr.read(), copying.wait()) == (b"", 128 + signal.SIGPIPE)
+    copying.stderr.close()
+    assert printed(ctl("top", "box", "--", "-o", "pid")).split() == processes
+
+    # Nowhere to put it: one line, and no program either. A name is no option.
+    nowhere = ctl("cp", "box:/etc", str(tmp_path / "none" / "etc"))
+    assert (nowhere.stderr.count("\n"), nowhere.returncode) == (1, 1)
+    (tmp_path / "file").write_text("content")
+    assert printed(ctl("cp", str(tmp_path / "file"), "box:/tmp/--help")) == ""
+    assert printed(ctl("cp", "box:/tmp/--help", str(tmp_path))) == ""
+    assert (tmp_path / "--help").read_text() == "content"
+    assert printed(ctl("top", "box", "--", "-o", "pid")).split() == processes
+
+
 def test_files_of_the_guest_itself_are_copied(ctl: Ctl, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("content")
     assert printed(ctl("cp", str(tmp_path / "file"), "one:/run/copied")) == ""

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import argparse
+from signal import SIGKILL
 
 import pytest
 
@@ -29,12 +30,14 @@ async def test_a_program_runs_as_root_in_the_container(
             assert list(request.process.Args) == ["test", "-d", "/x"]
             assert (request.string_user.uid, request.process.Cwd) == ("0", "/")
             agent.status = 2
-            process = await guest.start(["tar"])
-            with pytest.raises(CommandError, match="cp: tar: no such file"):
-                await finish(process, b"tar: no such file\nmore\n")
+            async with guest.running(["tar"]) as (process, errors):
+                assert await errors == b""
+                with pytest.raises(CommandError, match="cp: tar: no such file"):
+                    await finish(process, b"tar: no such file\nmore\n")
             agent.refused = {"ExecProcess"}
             with pytest.raises(CommandError, match="ExecProcess refused"):
-                await guest.start(["tar"])
+                async with guest.running(["tar"]):
+                    pytest.fail("started")
     assert "CreateContainer" not in agent.names()
 
 
@@ -45,9 +48,25 @@ async def test_the_files_of_the_guest_are_seen_by_a_container_of_ours(
     assert isinstance(place, GuestPlace)
     async with AgentClient.connect(address) as client:
         async with GuestTar(client, place).ready() as guest:
-            await guest.start(["tar", "-c"])
+            async with guest.running(["tar", "-c"]):
+                pass
             created = await agent.received("CreateContainer")
             assert created.OCI.Mounts[-1].source == "/"
             request = await agent.received("ExecProcess")
             assert list(request.process.Args) == ["chroot", "/guest", "tar", "-c"]
     assert agent.names()[-1] == "RemoveContainer"
+
+
+async def test_a_program_is_ended_with_a_copy_that_fails(
+    agent: FakeAgent, address: str, guest_one: str
+) -> None:
+    place = parse_place("one/c1:/x", OPTIONS)
+    assert isinstance(place, GuestPlace)
+    async with AgentClient.connect(address) as client:
+        async with GuestTar(client, place).ready() as guest:
+            with pytest.raises(RuntimeError, match="of the copy"):
+                async with guest.running(["tar", "-c"]) as (process, _):
+                    raise RuntimeError("of the copy")
+            request = await agent.received("SignalProcess")
+            assert (request.exec_id, request.signal) == (process.exec_id, SIGKILL)
+            assert (await agent.received("WaitProcess")).exec_id == process.exec_id
