@@ -106,16 +106,19 @@ async def _follow(
     input: bytes,
     output: Output,
 ) -> int:
-    """Stay with a process to its end; return its status. Cancelled, kill it."""
+    """Stay with a process to its end; return its status. Cancelled, kill it.
+
+    A guest that does not answer then keeps the caller for up to `DRAIN_TIMEOUT`.
+    """
     following = asyncio.ensure_future(output.follow(process, input))
     try:
-        await asyncio.shield(following)
-        return await process.wait()
+        return await asyncio.shield(following)
     except asyncio.CancelledError:
         # What the command has written is not lost with the read that waits for more.
-        with contextlib.suppress(TtrpcError):
-            await kill()
-        await asyncio.wait([following], timeout=DRAIN_TIMEOUT)
+        with contextlib.suppress(TtrpcError, TimeoutError):
+            async with asyncio.timeout(DRAIN_TIMEOUT):
+                await kill()
+                await asyncio.wait([following])
         raise
     finally:
         following.cancel()
@@ -164,14 +167,17 @@ async def _oom_kills(
 async def removed(container: GuestContainer) -> AsyncIterator[None]:
     """Remove the container after the block; a caller that is cancelled waits too.
 
-    After an error of the block for up to `REMOVAL_TIMEOUT` seconds, and no error of the
-    removal is raised then.
+    After an error of the block, and after a cancellation, for up to `REMOVAL_TIMEOUT`
+    seconds: a guest that does not answer keeps no caller. No error of the removal is
+    raised then.
     """
+    removal: asyncio.Future[None] | None = None
     try:
         yield
+        removal = asyncio.ensure_future(container.remove())
+        await asyncio.shield(removal)
     except BaseException:
         with contextlib.suppress(TtrpcError, TimeoutError):
-            removal = asyncio.wait_for(container.remove(), REMOVAL_TIMEOUT)
-            await uncancelled(removal)
+            left = removal or container.remove()
+            await uncancelled(asyncio.wait_for(left, REMOVAL_TIMEOUT))
         raise
-    await uncancelled(container.remove())

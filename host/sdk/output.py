@@ -37,8 +37,11 @@ class Output:
         """Return the outcome of the command, which has ended."""
         return Result(status, self.stdout, self.stderr, oom_killed, self.is_cut)
 
-    async def follow(self, process: ContainerProcess, input: bytes) -> None:
-        """Write the input and read both streams to their ends."""
+    async def follow(self, process: ContainerProcess, input: bytes) -> int:
+        """Write the input, read both streams and wait for the end; return the status.
+
+        A process that has closed its outputs may still read its input.
+        """
         feeding = asyncio.create_task(_feed(process, input))
         sources = (process.read_stdout(), process.read_stderr())
         reading = [
@@ -47,6 +50,7 @@ class Output:
         ]
         try:
             await asyncio.gather(*reading)
+            return await process.wait()
         finally:
             for task in (feeding, *reading):
                 task.cancel()

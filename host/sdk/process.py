@@ -95,9 +95,11 @@ class Process:
         Output that has not been read is dropped.
         """
         if self._status is None:
-            await _drain(self.stdout)
+            # Together, because a process waits until what it has written is read.
+            outputs = [self.stdout]
             if not self._process.terminal:
-                await _drain(self.stderr)
+                outputs.append(self.stderr)
+            await asyncio.gather(*map(_drain, outputs))
             async with self._connection.explained():
                 self._status = await self._process.wait()
         return self._status

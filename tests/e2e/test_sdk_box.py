@@ -100,6 +100,22 @@ async def test_a_process_has_streams_signals_and_an_end(box: Box) -> None:
         assert len(b"".join([data async for data in process])) == MEBIBYTE
 
 
+async def test_output_that_nobody_reads_holds_up_no_process(box: Box) -> None:
+    script = "head -c 16000000 /dev/zero >&2; head -c 16000000 /dev/zero; exit 5"
+    async with box.start(["sh", "-c", script]) as process:
+        assert await process.wait() == 5
+
+
+async def test_input_is_written_to_its_end_though_the_outputs_are_closed(
+    box: Box,
+) -> None:
+    script = "exec >/in 2>&1; read start; cat"
+    content = bytes(4 * MEBIBYTE)
+    result = await box.run(["sh", "-c", script], input=b"now\n" + content)
+    assert (result.status, result.stdout) == (0, b"")
+    assert await box.files.read("/in") == content
+
+
 async def test_a_process_is_killed_at_the_end_of_its_block(box: Box) -> None:
     async with box.start(["sleep", "4321"]):
         pass

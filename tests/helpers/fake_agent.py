@@ -20,11 +20,13 @@ from ttrpc.errors import StatusError
 
 
 class FakeAgent:
-    """Serves grpc.AgentService and grpc.Health. Calls named in `refused` fail."""
+    """Serves grpc.AgentService and grpc.Health. Calls named in `refused` fail, and
+    those named in `silent` have no answer."""
 
     def __init__(self) -> None:
         self.requests: list[Any] = []
         self.refused: set[str] = set()
+        self.silent: set[str] = set()
         self.processes = b""
         self.stdout: list[bytes] = []
         """Chunks that are read from every process, the first first."""
@@ -36,7 +38,6 @@ class FakeAgent:
         self.may_start = asyncio.Event()
         """Cleared, the starts of execs wait for it."""
         self.may_start.set()
-        self.stats = agent_pb2.StatsContainerResponse()
         self._arrived = asyncio.Condition()
 
     def names(self) -> list[str]:
@@ -65,6 +66,8 @@ class FakeAgent:
         await self._append(request)
         if context.method.name in self.refused:
             raise StatusError(Code.INTERNAL, f"{context.method.name} refused")
+        if context.method.name in self.silent:
+            await asyncio.Event().wait()
         return Empty()
 
     create_sandbox = _keep

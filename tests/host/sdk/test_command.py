@@ -12,6 +12,7 @@ import pytest
 from kata_host import Limits, Result
 from kata_host.client import AgentClient
 from kata_host.errors import TimedOut
+from kata_host.sdk import command
 from kata_host.sdk.command import run_command
 from kata_host.sdk.container_request import container_request
 from kata_host.sdk.roots import OWN
@@ -38,7 +39,8 @@ async def test_a_command_leaves_no_container(agent: FakeAgent, address: str) -> 
     assert await run(address) == Result(7, b"out", b"")
     names = [name for name in agent.names() if "Stdin" not in name]
     assert names == [
-        *("CreateContainer", "StartContainer", "WaitProcess", "RemoveContainer")
+        *("CreateContainer", "StartContainer", "WaitProcess"),
+        *("StatsContainer", "RemoveContainer"),
     ]
     # A pid namespace of its own.
     assert not agent.requests[0].sandbox_pidns
@@ -134,3 +136,27 @@ async def test_the_first_error_is_raised_though_the_removal_fails_too(
     agent.refused = {"StartContainer", "RemoveContainer"}
     with pytest.raises(StatusError, match="StartContainer refused"):
         await run(address)
+
+
+async def test_a_guest_that_answers_nothing_keeps_no_caller(
+    agent: FakeAgent, address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(command, "DRAIN_TIMEOUT", 0.1)
+    monkeypatch.setattr(command, "REMOVAL_TIMEOUT", 0.1)
+    agent.may_end.clear()
+    agent.silent = {"SignalProcess", "RemoveContainer"}
+    with pytest.raises(TimedOut):
+        await run(address, timeout=0.1)
+    assert agent.names()[-2:] == ["SignalProcess", "RemoveContainer"]
+
+
+async def test_a_caller_waits_for_a_removal_and_may_give_it_up(
+    agent: FakeAgent, address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(command, "REMOVAL_TIMEOUT", 0.1)
+    agent.silent = {"RemoveContainer"}
+    running = asyncio.create_task(run(address))
+    await agent.received("RemoveContainer")
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running

@@ -24,6 +24,6 @@ async def test_output_is_kept_up_to_the_limit_and_read_to_its_end(
     agent.stdout = [b"one", b"two"]
     output = Output(limit)
     async with AgentClient.connect(address) as client:
-        await output.follow(client.container("c1").init, b"in")
+        assert await output.follow(client.container("c1").init, b"in") == agent.status
     assert (output.stdout, output.stderr, output.is_cut) == (kept, b"", is_cut)
     assert not agent.stdout
