@@ -14,7 +14,10 @@ T = TypeVar("T")
 
 
 class LoopThread:
-    """An event loop in a thread that starts with the first call."""
+    """An event loop in a thread that starts with the first call.
+
+    A process that was forked has no thread of its parent, and starts its own.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -45,7 +48,11 @@ class LoopThread:
 
     def _running(self) -> asyncio.AbstractEventLoop:
         with self._lock:
-            if self._loop is None:
+            if (
+                self._loop is None
+                or self._thread is None
+                or not self._thread.is_alive()
+            ):
                 loop = self._loop = asyncio.new_event_loop()
                 self._thread = threading.Thread(
                     target=loop.run_forever, name="kata_host.sync", daemon=True

@@ -31,6 +31,18 @@ except KeyboardInterrupt:
     print("interrupted", flush=True)
 """
 
+FORKED = """
+import asyncio, os
+from kata_host.sync.loop_thread import LOOP
+
+LOOP.wait(asyncio.sleep(0))
+child = os.fork()
+if not child:
+    os._exit(LOOP.wait(asyncio.sleep(0, result=7)))
+_, status = os.waitpid(child, 0)
+print(os.waitstatus_to_exitcode(status), LOOP.wait(asyncio.sleep(0, result=8)))
+"""
+
 
 async def number() -> int:
     await asyncio.sleep(0)
@@ -87,3 +99,9 @@ def test_work_that_is_interrupted_releases_what_it_holds() -> None:
         timeout=60,
     )
     assert (ran.stdout, ran.stderr) == ("released\ninterrupted\n", "")
+
+
+def test_a_forked_process_has_a_thread_of_its_own() -> None:
+    command = [sys.executable, "-c", FORKED]
+    done = subprocess.run(command, capture_output=True, timeout=60, check=True)
+    assert done.stdout == b"7 8\n"
