@@ -27,6 +27,7 @@ from kata_host.sdk.guest_connection import GuestConnection
 from kata_host.sdk.held_guest import HeldGuest
 from kata_host.sdk.roots import Roots
 from kata_host.sdk.tools import HOLD, Tools
+from kata_host.sdk.uncancelled import uncancelled
 from kata_host.sdk.user import User
 from kata_host.sdk.volume import Volumes, to_mounts
 from kata_protos import oci_pb2
@@ -132,14 +133,20 @@ class Guest:
         return self
 
     async def stop(self) -> None:
-        """End the guest, or the connection to it; what leaving the block does."""
+        """End the guest, or the connection to it; what leaving the block does.
+
+        A caller that is cancelled waits too.
+        """
         connection, self._connection = self._connection, None
         if connection is not None:
-            assert self._roots is not None
-            try:
-                await self._roots.close()
-            finally:
-                await connection.close()
+            await uncancelled(self._end(connection))
+
+    async def _end(self, connection: GuestConnection) -> None:
+        assert self._roots is not None
+        try:
+            await self._roots.close()
+        finally:
+            await connection.close()
 
     async def __aenter__(self) -> Self:
         return await self.start()
@@ -190,7 +197,9 @@ class Guest:
                 two outputs; the rest is dropped, and `is_cut` says so.
 
         Raises:
-            NotFound: There is no such command, or no such image.
+            NotFound: There is no such command, no such image, or no such file of this
+                host.
+            FileError: A file of this host cannot be read.
             ImageError: The image is not what it should be, or cannot be taken.
             CannotExecute: The command's file cannot be executed.
             TimedOut: The command has not ended in time; the error has its output.

@@ -14,6 +14,7 @@ from kata_host.client.start_failure import StartFailure, start_failure
 from kata_host.errors import (
     AgentError,
     CannotExecute,
+    FileError,
     GuestEnded,
     NotFound,
     SandboxError,
@@ -21,7 +22,7 @@ from kata_host.errors import (
 from kata_host.explain import explain
 from kata_host.sdk.held_guest import ENDING_PATIENCE, HeldGuest
 from ttrpc.codes import Code
-from ttrpc.errors import Closed, StatusError, TtrpcError
+from ttrpc.errors import StatusError, TtrpcError
 
 START_TIMEOUT: Final = 120.0
 """Seconds to try to reach the agent of a guest that has started: a VM without KVM needs
@@ -42,13 +43,17 @@ class GuestConnection:
         address = await held.start()
         try:
             client = await _connect(address, held)
-            connection = cls(client, held)
-            async with connection.explained():
-                await client.create_sandbox(new_id("guest"), share_pids=False)
-            return connection
         except BaseException:
             await held.stop()
             raise
+        connection = cls(client, held)
+        try:
+            async with connection.explained():
+                await client.create_sandbox(new_id("guest"), share_pids=False)
+        except BaseException:
+            await connection.close()
+            raise
+        return connection
 
     @classmethod
     async def to(cls, address: str, timeout: float) -> GuestConnection:
@@ -71,15 +76,20 @@ class GuestConnection:
 
     @contextlib.asynccontextmanager
     async def explained(self) -> AsyncIterator[None]:
-        """Raise the errors of the agent and of the connection as `SandboxError`."""
+        """Raise the errors of the agent, of the connection and of this host's files as
+        `SandboxError`."""
         try:
             yield
         except StatusError as error:
             raise _refusal(error) from error
-        except (Closed, OSError) as error:
+        except ConnectionError as error:
             raise await self._loss(error) from error
         except TtrpcError as error:
             raise AgentError(explain(error), Code.INTERNAL) from error
+        except FileNotFoundError as error:
+            raise NotFound(explain(error)) from error
+        except OSError as error:
+            raise FileError(explain(error)) from error
 
     async def _loss(self, error: Exception) -> GuestEnded:
         """Return the error of a lost connection; the end of the guest is its cause."""

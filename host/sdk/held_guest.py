@@ -35,6 +35,7 @@ class HeldGuest:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="kata-guest")
         self._guest: OwnGuest | None = None
         self._is_given_up = False
+        self._is_stopped = False
 
     async def start(self) -> str:
         """Start the guest and return its agent's address, which may not answer yet.
@@ -57,6 +58,7 @@ class HeldGuest:
 
     async def stop(self) -> None:
         """End the guest and remove all of it; a caller that is cancelled waits too."""
+        self._is_stopped = True
         try:
             await uncancelled(self._do(self._stop))
         finally:
@@ -67,6 +69,8 @@ class HeldGuest:
 
         Waits for an end for up to `patience` seconds.
         """
+        if self._is_stopped:
+            return "stopped"
         return await asyncio.shield(self._do(lambda: self._describe_end(patience)))
 
     def _start(self) -> str:

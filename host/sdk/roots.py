@@ -78,8 +78,8 @@ class Roots:
         """Stop bringing images, and remove what was unpacked."""
         for task in self._ready.values():
             task.cancel()
-        if self._ready:
-            await asyncio.wait(self._ready.values())
+        # What nobody waits for any more is no error.
+        await asyncio.gather(*self._ready.values(), return_exceptions=True)
         await asyncio.to_thread(self._used.close)
         await asyncio.to_thread(self._scratch.remove)
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from kata_host import Guest, Limits
-from kata_host.errors import FileError, NotFound, TimedOut
+from kata_host.errors import FileError, GuestEnded, NotFound, TimedOut
 from kata_host.sdk.box import Box
 
 MEBIBYTE = 1 << 20
@@ -196,6 +196,14 @@ async def test_a_hostile_tree_stays_in_its_folder(box: Box, tmp_path: Path) -> N
     await box.files.download("/t", tmp_path / "out")
     assert (tmp_path / "out" / "link").is_symlink()
     assert not (tmp_path / "outside").exists()
+
+
+async def test_a_box_of_a_guest_that_was_stopped_has_ended(local: Guest) -> None:
+    box = await local.container().__aenter__()
+    await local.stop()
+    for late in (box.run(["true"]), box.files.read("/x"), box.__aexit__(None)):
+        with pytest.raises(GuestEnded, match="^guest: stopped$"):
+            await late
 
 
 async def test_boxes_do_not_see_each_other(local: Guest) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from kata_host import Guest, Result
-from kata_host.errors import GuestEnded, NotFound
+from kata_host.errors import FileError, GuestEnded, NotFound
 from tests.helpers.fake_agent import FakeAgent
 
 
@@ -53,6 +53,17 @@ async def test_sizes_and_times_are_numbers_or_texts(
         for wrong in ({"timeout": "soon"}, {"output_limit": "much"}, {"user": "a:b"}):
             with pytest.raises(ValueError, match="duration|size|user"):
                 await guest.run(["x"], **wrong)  # type: ignore[arg-type]
+
+
+async def test_a_file_of_this_host_that_cannot_be_read_is_no_end_of_the_guest(
+    agent: FakeAgent, address: str, tmp_path: Path
+) -> None:
+    async with Guest.connect(address) as guest:
+        with pytest.raises(NotFound, match=f"{tmp_path}/none: No such file"):
+            await guest.run(["x"], files={"a": tmp_path / "none"})
+        with pytest.raises(FileError, match=f"{tmp_path}: Is a directory"):
+            await guest.run(["x"], files={"a": tmp_path})
+    assert agent.names() == ["CreateContainer", "RemoveContainer"] * 2
 
 
 async def test_a_guest_that_is_not_there_is_an_error(

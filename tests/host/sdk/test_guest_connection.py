@@ -9,6 +9,7 @@ import pytest
 from kata_host.errors import (
     AgentError,
     CannotExecute,
+    FileError,
     GuestEnded,
     NotFound,
     SandboxError,
@@ -92,7 +93,9 @@ async def test_a_guest_that_does_not_answer_is_named(tmp_path: Path) -> None:
         (refusal("c: broken"), AgentError),
         (OversizedMessage(1, 5, 4), AgentError),
         (Closed("lost"), GuestEnded),
-        (OSError(5, "lost"), GuestEnded),
+        (ConnectionResetError(104, "lost"), GuestEnded),
+        (FileNotFoundError(2, "No such file", "/x"), NotFound),
+        (PermissionError(13, "Permission denied", "/x"), FileError),
     ],
 )
 async def test_every_error_of_a_connection_is_one_of_the_tree(

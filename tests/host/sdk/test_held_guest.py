@@ -131,3 +131,10 @@ async def test_a_start_that_fails_is_stopped() -> None:
     with pytest.raises(GuestError, match="given up"):
         await held(guest).start()
     assert guest.done == ["start", "stop"]
+
+
+async def test_a_guest_that_was_stopped_says_so() -> None:
+    held = HeldGuest(OwnGuest)
+    await held.start()
+    await held.stop()
+    assert await held.ending(1) == "stopped"
