@@ -22,6 +22,8 @@ from kata_host.image.limits import LAYERS
 from kata_host.image.platform import Platform
 
 _PORT: Final = re.compile(r"([0-9]{1,5})(?:-([0-9]{1,5}))?(?:/(tcp|udp|sctp))?")
+PORTS: Final = 3 * 65_535
+"""Ports of an image, at most: each of every protocol."""
 _SIGNAL: Final = re.compile(
     r"(?:SIG)?(?:RTM(IN|AX)(?:([+-])([0-9]{1,2}))?|([A-Z0-9]+))"
 )
@@ -118,7 +120,7 @@ def _environment(entries: tuple[str, ...]) -> Mapping[str, str]:
 
 
 def _ports(value: object, subject: str) -> tuple[ExposedPort, ...]:
-    ports = []
+    ports: list[ExposedPort] = []
     for name in as_object(value, f"{subject}: ExposedPorts"):
         match = _PORT.fullmatch(name)
         first = int(match[1]) if match else 0
@@ -126,6 +128,8 @@ def _ports(value: object, subject: str) -> tuple[ExposedPort, ...]:
         if not match or not 0 < first <= last < 65536:
             raise ImageError(f"{subject}: invalid port {name!r:.80}")
         numbers = range(first, last + 1)
+        if len(ports) + len(numbers) > PORTS:
+            raise ImageError(f"{subject}: more than {PORTS} ports")
         ports += [ExposedPort(number, match[3] or "tcp") for number in numbers]
     return tuple(ports)
 

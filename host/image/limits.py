@@ -23,6 +23,7 @@ class UnpackLimits:
     ratio: int = 300
     """Uncompressed bytes for each compressed one, beyond `ratio_start`."""
     ratio_start: int = 256 << 20
-    """Uncompressed bytes that any layer may have: holes compress without end."""
+    """Uncompressed bytes that any layer may have: zeros compress without end. As many
+    may be holes of its files."""
     depth: int = 200
     """Directories on the path of an entry."""

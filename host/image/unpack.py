@@ -17,6 +17,7 @@ from __future__ import annotations
 import math
 import os
 import tarfile
+from collections.abc import Iterator
 from typing import Final
 
 from kata_host.image.errors import ImageError
@@ -67,6 +68,7 @@ class _Unpacking:
         self._subject = subject
         self._limits = limits
         self._size = 0
+        self._written = 0
         self._hidden: list[str] = []
         self._opaque: list[str] = []
 
@@ -123,7 +125,7 @@ class _Unpacking:
             self._size += entry.size
             if self._size > self._limits.size:
                 raise ImageError(f"files of more than {self._limits.size} bytes")
-            sink.make_file(path, _attributes(entry), self._entries.chunks(entry))
+            sink.make_file(path, _attributes(entry), self._content(entry))
         elif entry.islnk():
             try:
                 target = self._checked(entry.linkname)
@@ -143,6 +145,15 @@ class _Unpacking:
             raise ImageError(f"unknown type {entry.type!r}")
         elif not path.startswith("dev/"):
             raise ImageError("a device node")
+
+    def _content(self, entry: tarfile.TarInfo) -> Iterator[bytes]:
+        """Yield a file's data; bound its holes, which take nothing in the archive."""
+        allowed = self._limits.ratio_start
+        for data in self._entries.chunks(entry):
+            yield data
+            self._written += len(data)
+            if self._written > self._entries.position + allowed:
+                raise ImageError(f"holes of more than {allowed} bytes, a bomb")
 
     def _checked(self, name: str) -> str:
         """Return a path without needless parts. Raises `ImageError`."""

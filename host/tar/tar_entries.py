@@ -77,6 +77,11 @@ class TarEntries:
             raise TarError(f"{self._subject}: after {last}: too many global records")
         return entry
 
+    @property
+    def position(self) -> int:
+        """Bytes of the archive that have been read or skipped."""
+        return self._stream.tell()
+
     def chunks(self, entry: tarfile.TarInfo) -> Iterator[bytes]:
         """Yield the data of the entry that came last, `entry.size` bytes.
 

@@ -6,7 +6,7 @@ import signal
 
 import pytest
 
-from kata_host.image.config import ExposedPort, ImageConfig
+from kata_host.image.config import PORTS, ExposedPort, ImageConfig
 from kata_host.image.errors import ImageError
 from tests.helpers.saved_images import config_of
 
@@ -42,6 +42,15 @@ def test_every_value_is_read() -> None:
     assert config.stop_signal == signal.SIGQUIT
     assert config.labels == {"a": "b"}
     assert len(config.diff_ids) == 1
+
+
+def test_ranges_of_ports_are_bounded() -> None:
+    """A few bytes each, and 65,535 ports."""
+    ranges = [f"1-65535/{protocol}" for protocol in ("tcp", "udp", "sctp")]
+    assert len(parse(ExposedPorts=dict.fromkeys(ranges)).exposed_ports) == PORTS
+    many = dict.fromkeys([*ranges, *(f"{n}-65535" for n in range(1, 65_535))])
+    with pytest.raises(ImageError, match="^config: more than 196605 ports"):
+        parse(ExposedPorts=many)
 
 
 def test_nothing_is_needed() -> None:

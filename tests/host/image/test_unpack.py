@@ -2,9 +2,11 @@
 from __future__ import annotations
 
 import io
+import subprocess
 import tarfile
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -206,3 +208,21 @@ def test_files_count_together() -> None:
     unpack(*files(), limits=UnpackLimits(size=9000))
     with pytest.raises(ImageError, match="entry 'f8': files of more than 8999"):
         unpack(*files(), limits=UnpackLimits(size=8999))
+
+
+@pytest.mark.parametrize("form", ["gnu", "pax"])
+def test_holes_are_bounded(tmp_path: Path, form: str) -> None:
+    """They take no bytes in the archive, so no ratio of a compression bounds them."""
+    for number in range(3):
+        with open(tmp_path / f"sparse{number}", "wb") as file:
+            file.write(b"data" * 100_000)
+            file.truncate(1_400_000)
+    command = ["tar", "-cS", f"--format={form}", "-C", tmp_path, "."]
+    tar = subprocess.run(command, capture_output=True, check=True).stdout
+    unpack_layer(
+        io.BytesIO(tar), Recorder(), "layer", UnpackLimits(ratio_start=3_100_000)
+    )
+    with pytest.raises(ImageError, match="entry '.*': holes of more than 2800000 b"):
+        unpack_layer(
+            io.BytesIO(tar), Recorder(), "layer", UnpackLimits(ratio_start=2_800_000)
+        )
