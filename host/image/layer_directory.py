@@ -155,6 +155,8 @@ class LayerDirectory:
         """Return the descriptor of the directory around `path`, made if need be."""
         around, _, name = path.rpartition("/")
         if not around:
+            # The entry may replace the directory that was used last.
+            self._forget()
             return self._top, name
         if self._around[0] != around:
             self._forget()

@@ -90,6 +90,11 @@ def test_the_last_entry_of_a_path_counts(sink: LayerDirectory, top: Path) -> Non
     sink.make_directory("d", OWNED)
     sink.make_file("d/f", OWNED, [])
     sink.make_directory("d", Attributes(mode=0o700))
+    sink.make_file("deep/er/a", OWNED, [])
+    sink.make_file("deep", OWNED, [])
+    sink.make_directory("deep", OWNED)
+    sink.make_file("deep/er/b", OWNED, [b"new"])
+    assert (top / "deep/er/b").read_bytes() == b"new"
     sink.finish_layer()
     assert (top / "d/f").exists()
     assert look(top / "d")[0] == 0o700
