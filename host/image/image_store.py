@@ -68,7 +68,14 @@ class ImageStore:
     def images(self) -> Sequence[ContainerImage]:
         """Return all images, sorted by name."""
         index = read_index(self._directory.index)
-        images = [self._image(id, index) for id in index.images]
+        images = []
+        for id in index.images:
+            try:
+                images.append(self._image(id, index))
+            except ImageError:
+                # Another process may have removed it since.
+                if id in read_index(self._directory.index).images:
+                    raise
         return sorted(images, key=lambda image: image.names)
 
     def find(self, name: str) -> ContainerImage:
@@ -120,8 +127,8 @@ class ImageStore:
                 return self._image(image.id, index)
             # Only root can unpack a layer so that its owners are kept.
             add = self._add_disk if os.geteuid() else self._add_layers
-            self._commit(image, chosen, add(archive, scratch), scratch)
-            return self._image(image.id, read_index(self._directory.index))
+            index = self._commit(image, chosen, add(archive, scratch), scratch)
+            return self._image(image.id, index)
 
     def pull(self, reference: str, name: str | None = None) -> ContainerImage:
         """Fetch an image from its registry with skopeo, and keep it under `name`, by
@@ -157,8 +164,8 @@ class ImageStore:
         highest first. Another user than root has none.
         """
         with self._held(image):
-            diff_ids = dict.fromkeys(reversed(image.config.diff_ids))
-            layers = [self._directory.layer_of(diff_id) for diff_id in diff_ids]
+            diff_ids = _highest(image.config.diff_ids)
+            layers = [self._directory.layer_of(id) for id in reversed(diff_ids)]
             if not all(layer.is_dir() for layer in layers):
                 raise ImageError(f"image '{image.name}': its layers need root")
             yield layers
@@ -176,7 +183,7 @@ class ImageStore:
                 with _errors(), self._directory.scratch() as scratch:
                     new = scratch / "disk"
                     with _erofs(new) as sink:
-                        for diff_id in image.config.diff_ids:
+                        for diff_id in _highest(image.config.diff_ids):
                             read_layer(self._directory.layer_of(diff_id), sink)
                     _sync(scratch)
                     new.rename(disk)
@@ -229,7 +236,9 @@ class ImageStore:
         sizes = {}
         new = scratch / "disk"
         with _erofs(new) as sink:
-            for layer in archive.image.layers:
+            layers = {layer.diff_id: layer for layer in archive.image.layers}
+            for diff_id in _highest(archive.image.config.diff_ids):
+                layer = layers[diff_id]
                 limits = UnpackLimits()
                 with archive.opened_layer(layer, limits) as tar:
                     size = unpack_layer(tar, sink, layer.subject, limits)
@@ -241,7 +250,8 @@ class ImageStore:
 
     def _commit(
         self, image: SavedImage, name: str, sizes: dict[str, int], scratch: Path
-    ) -> None:
+    ) -> StoreIndex:
+        """Enter an image into the table; return that, which others change next."""
         config = scratch / "config"
         config.write_bytes(image.config_content)
         _sync(scratch)
@@ -253,6 +263,7 @@ class ImageStore:
             index.layer_sizes.update(sizes)
             index.put(image.id, name, int(time.time()))
             write_index(index, self._directory.index, scratch / "index")
+            return index
 
     def _sweep(self) -> None:
         """Remove what is neither in the table nor used. The lock is held alone."""
@@ -264,6 +275,14 @@ class ImageStore:
             content = self._directory.config_of(id).read_bytes()
             layers.update(ImageConfig.parse(content, f"image {id[:19]}").diff_ids)
         self._directory.sweep(ids, layers)
+
+
+def _highest(diff_ids: Sequence[str]) -> Sequence[str]:
+    """Return the layers from the lowest up, each once.
+
+    The place that counts is the highest: what the layer has, it has over all others.
+    """
+    return tuple(reversed(dict.fromkeys(reversed(diff_ids))))
 
 
 def _name_of(image: SavedImage, path: Path) -> str:

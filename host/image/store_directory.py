@@ -16,6 +16,7 @@ killed, and goes with the next command.
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import stat
@@ -112,10 +113,12 @@ class StoreDirectory:
     @contextlib.contextmanager
     def used(self, id: str) -> Iterator[None]:
         """Keep an image from removal for the block. Raises `FileNotFoundError`."""
-        with open(self.config_of(id), "rb") as config:
+        path = self.config_of(id)
+        with open(path, "rb") as config:
             fcntl.flock(config, fcntl.LOCK_SH)
-            # Between the two calls it may have been removed.
-            self.config_of(id).stat()
+            # Between the two calls it may have been removed, and added again.
+            if not os.path.samestat(path.stat(), os.fstat(config.fileno())):
+                raise FileNotFoundError(errno.ENOENT, "replaced", str(path))
             yield
 
     def is_used(self, id: str) -> bool:

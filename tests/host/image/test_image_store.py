@@ -8,12 +8,14 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from kata_host.image import image_store
 from kata_host.image.errors import ImageError, ImageNotFound
 from kata_host.image.image_store import ImageStore
+from kata_host.image.store_index import StoreIndex
 from tests.helpers.namespace import require_root
 from tests.helpers.saved_images import (
     OciLayout,
@@ -216,6 +218,63 @@ def test_several_may_add_at_once(store: ImageStore, tmp_path: Path) -> None:
         thread.join()
     assert [image.name for image in store.images()] == [f"a:{n}" for n in range(6)]
     assert len(os.listdir(store.path / "layers")) == 7
+
+
+def test_an_image_whose_name_is_taken_at_once_has_been_added(
+    store: ImageStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    saved = [
+        docker_archive(tmp_path / "a.tar", BASE),
+        docker_archive(tmp_path / "b.tar", TOP),
+    ]
+    write = image_store.write_index
+
+    def taken(*arguments: Any) -> None:
+        write(*arguments)
+        monkeypatch.undo()
+        other = StoreIndex()
+        other.put(digest(b"other"), "demo:1", 0)
+        write(other, *arguments[1:])
+
+    monkeypatch.setattr(image_store, "write_index", taken)
+    assert store.add(saved[0]).names == ("demo:1",)
+
+
+def test_images_are_listed_while_one_goes(
+    store: ImageStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.add(docker_archive(tmp_path / "a.tar", BASE, tags=["a:1"]))
+    kept = store.add(docker_archive(tmp_path / "b.tar", TOP, tags=["b:1"]))
+    read = image_store.read_index
+
+    def removed(path: Path) -> StoreIndex:
+        index = read(path)
+        monkeypatch.undo()
+        store.remove("a:1")
+        return index
+
+    monkeypatch.setattr(image_store, "read_index", removed)
+    assert store.images() == [kept]
+    # One that is lost is told of.
+    (store.path / "images" / f"{kept.id.removeprefix('sha256:')}.json").unlink()
+    with pytest.raises(ImageError, match="No such file"):
+        store.images()
+
+
+def test_a_disk_has_a_layer_once(
+    store: ImageStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An image may name one of a few bytes, which are large unpacked, 500 times."""
+    whole = (TOP, BASE, TOP, BASE)
+    with store.used_as_disk(store.add(docker_archive(tmp_path / "a.tar", *whole))) as a:
+        size = a.stat().st_size
+        assert a.read_bytes().count(b"base" * 1000) == 1
+    # As for another user than root.
+    monkeypatch.setattr(ImageStore, "_add_layers", ImageStore._add_disk)
+    users = ImageStore.open(tmp_path / "user")
+    with users.used_as_disk(users.add(tmp_path / "a.tar")) as b:
+        assert b.read_bytes().count(b"base" * 1000) == 1
+        assert b.stat().st_size == size
 
 
 KILLED = """

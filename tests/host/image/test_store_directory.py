@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import fcntl
 import os
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -59,6 +61,28 @@ def test_an_image_in_use_is_seen(tmp_path: Path) -> None:
     with store.used(id):
         assert store.is_used(id)
     assert not store.is_used(id)
+
+
+def test_the_lock_of_a_use_is_that_of_the_image_that_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may be removed, and added again, before the lock is taken."""
+    store = StoreDirectory(tmp_path / "store")
+    id = "sha256:" + "a" * 64
+    store.config_of(id).write_text("{}")
+    flock = fcntl.flock
+
+    def late(file: IO[bytes], operation: int) -> None:
+        monkeypatch.undo()
+        store.config_of(id).rename(tmp_path / "removed")
+        store.config_of(id).write_text("{}")
+        flock(file, operation)
+
+    monkeypatch.setattr(fcntl, "flock", late)
+    with pytest.raises(FileNotFoundError, match="replaced"), store.used(id):
+        pass
+    with store.used(id):
+        assert store.is_used(id)
 
 
 def test_what_the_table_does_not_name_is_swept(tmp_path: Path) -> None:
