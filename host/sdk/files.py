@@ -3,7 +3,7 @@
 
 Everything is done by a process in the box, with the busybox that each box has. So names
 lead where they lead inside, volumes too. What comes out is as trustworthy as the box:
-a hostile one can only fill the folder that it is written to.
+a hostile one can only fill the folder that it is written to, up to the limit of a call.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from kata_host.explain import explain
 from kata_host.sdk.file_info import STAT, FileInfo, parse_info
 from kata_host.sdk.process import Process
 from kata_host.sdk.tools import PLACE
+from kata_host.sdk.unpacking import unpacking
 from kata_host.sdk.user import User, to_user
 from kata_protos import oci_pb2
 
@@ -144,7 +145,8 @@ class Files:
         """Copy a file of the box to `target`, or what is in a folder into `target`.
 
         The owner is this program's user. Takes the memory of one chunk. `target` may
-        have a part of it after an error.
+        have a part of it after an error. Of a folder, links that lead out of it,
+        devices and fifos are refused with `FileError`, and set-user-ID bits dropped.
         """
         goal = Path(target)
         is_dir = (await self.stat(path)).is_dir
@@ -167,9 +169,7 @@ class Files:
         words = ["--create", "--file=-", f"--directory={source}", "--numeric-owner"]
         words += [f"--owner=user:{uid}", f"--group=group:{gid}", "."]
         async with _tar(words, source) as tar:
-            assert tar.stdin is not None
             assert tar.stdout is not None
-            tar.stdin.close()
             stdout = tar.stdout
 
             async def give() -> bytes:
@@ -182,20 +182,9 @@ class Files:
         self, path: str, target: Path, progress: Progress | None
     ) -> None:
         await asyncio.to_thread(target.mkdir, parents=True, exist_ok=True)
-        # GNU tar strips leading slashes, refuses "..", and makes symbolic links after
-        # all files, so no member is written through a link.
-        words = ["--extract", "--file=-", f"--directory={target}", "--no-same-owner"]
-        async with _tar(words, target) as tar:
-            assert tar.stdin is not None
-            stdin = tar.stdin
-
-            async def take(data: bytes) -> None:
-                stdin.write(data)
-                await stdin.drain()
-
-            command = ["tar", "-c", "-f", "-", "-C", path, "."]
+        command = ["tar", "-c", "-f", "-", "-C", path, "."]
+        async with unpacking(await asyncio.to_thread(target.resolve)) as take:
             await self._drain(path, command, take, progress)
-            stdin.close()
 
     async def _write(
         self,
@@ -269,13 +258,7 @@ class Files:
 async def _error_of(process: Process, path: str) -> AsyncIterator[None]:
     """Read its standard error beside the block; raise it if the process has failed."""
 
-    async def collect() -> bytes:
-        kept = b""
-        async for data in process.stderr:
-            kept = (kept + data)[:_ERROR_SIZE]
-        return kept
-
-    collecting = asyncio.create_task(collect())
+    collecting = asyncio.create_task(_beginning(aiter(process.stderr)))
     try:
         yield
         error = (await collecting).decode(errors="replace").strip()
@@ -298,10 +281,13 @@ async def _tar(
     """
     pipe = asyncio.subprocess.PIPE
     tar = await asyncio.create_subprocess_exec(
-        "tar", *words, stdin=pipe, stdout=pipe, stderr=pipe
+        *("tar", *words),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=pipe,
+        stderr=pipe,
     )
     assert tar.stderr is not None
-    reading = asyncio.create_task(tar.stderr.read(_ERROR_SIZE))
+    reading = asyncio.create_task(_beginning(_chunks(tar.stderr)))
     try:
         yield tar
         error = (await reading).decode(errors="replace").splitlines()
@@ -312,6 +298,19 @@ async def _tar(
         if tar.returncode is None:
             tar.kill()
             await tar.wait()
+
+
+async def _beginning(chunks: AsyncIterator[bytes]) -> bytes:
+    """Return the first bytes of an error, and read it to its end."""
+    kept = b""
+    async for data in chunks:
+        kept = (kept + data)[:_ERROR_SIZE]
+    return kept
+
+
+async def _chunks(stream: asyncio.StreamReader) -> AsyncIterator[bytes]:
+    while data := await stream.read(CHUNK):
+        yield data
 
 
 @contextlib.contextmanager

@@ -17,6 +17,7 @@ from kata_host.errors import FileError, GuestEnded, NotFound, TimedOut
 from kata_host.sdk.box import Box
 
 MEBIBYTE = 1 << 20
+DONE = (None, None, None)
 
 
 @pytest.fixture
@@ -190,18 +191,50 @@ async def test_a_big_file_goes_in_and_comes_back_unchanged(
     assert digests[0] == digests[1]
 
 
-async def test_a_hostile_tree_stays_in_its_folder(box: Box, tmp_path: Path) -> None:
-    script = "mkdir /t && ln -s /tmp/outside /t/link && mkdir -p /t/x && cd /t"
-    await box.run(["sh", "-c", script])
+@pytest.mark.parametrize(
+    ("script", "fault"),
+    [
+        ("ln -s /tmp/outside /t/link", "'./link': a link out of the archive"),
+        ("mkfifo /t/fifo", "'./fifo': a fifo"),
+        ("mknod /t/null c 1 3", "'./null': a character device"),
+    ],
+)
+async def test_a_hostile_tree_stays_in_its_folder(
+    box: Box, tmp_path: Path, script: str, fault: str
+) -> None:
+    (await box.run(["sh", "-c", f"mkdir /t && {script}"])).check()
+    with pytest.raises(FileError, match=fault):
+        await box.files.download("/t", tmp_path / "out")
+    assert not [*(tmp_path / "out").iterdir()]
+
+
+async def test_no_program_comes_out_that_runs_as_another_user(
+    box: Box, tmp_path: Path
+) -> None:
+    script = "mkdir -p /t/d && cp /bin/true /t/d && chmod 6777 /t/d/true /t/d"
+    (await box.run(["sh", "-c", script])).check()
+    (tmp_path / "place").mkdir()
+    (tmp_path / "out").symlink_to("place")
     await box.files.download("/t", tmp_path / "out")
-    assert (tmp_path / "out" / "link").is_symlink()
-    assert not (tmp_path / "outside").exists()
+    out = tmp_path / "place" / "d"
+    assert [oct(it.stat().st_mode & 0o7777) for it in (out, out / "true")] == [
+        "0o777",
+        "0o777",
+    ]
+
+
+async def test_many_trees_come_out_at_a_time(box: Box, tmp_path: Path) -> None:
+    script = "mkdir /t && head -c 1000000 /dev/zero > /t/file"
+    (await box.run(["sh", "-c", script])).check()
+    places = [tmp_path / f"{n}" for n in range(12)]
+    await asyncio.gather(*(box.files.download("/t", it) for it in places))
+    assert {(it / "file").stat().st_size for it in places} == {1_000_000}
 
 
 async def test_a_box_of_a_guest_that_was_stopped_has_ended(local: Guest) -> None:
     box = await local.container().__aenter__()
     await local.stop()
-    for late in (box.run(["true"]), box.files.read("/x"), box.__aexit__(None)):
+    for late in (box.run(["true"]), box.files.read("/x"), box.__aexit__(*DONE)):
         with pytest.raises(GuestEnded, match="^guest: stopped$"):
             await late
 
