@@ -10,13 +10,10 @@ import enum
 import re
 from typing import Final
 
-_NOT_FOUND: Final = re.compile(
-    r": (?:create|exec) failed: (?:the file .* was not found \(|.*exec: \"\": )"
-)
-_NOT_EXECUTABLE: Final = re.compile(
-    r": (?:create|exec) failed: (?:open executable: |.*exec: \"[^\"]*\": )"
-)
-"""How the agent tells what crun and runc say."""
+_FAILED: Final = re.compile(r": (?:create|exec) failed: ")
+"""How the agent begins what crun and runc say."""
+_NOT_FOUND: Final = re.compile(r"the file .* was not found \(|.*exec: \"\": ")
+_NOT_EXECUTABLE: Final = re.compile(r"open executable: |.*exec: \"[^\"]*\": ")
 
 
 class StartFailure(enum.Enum):
@@ -28,8 +25,13 @@ class StartFailure(enum.Enum):
 
 def start_failure(message: str) -> StartFailure | None:
     """Return the fault that an agent's error tells, None for any other error."""
-    if _NOT_FOUND.search(message):
+    # Only the first beginning is looked at: a guest could send thousands of them, and
+    # have the host search to the end of the message from each.
+    failed = _FAILED.search(message)
+    if failed is None:
+        return None
+    if _NOT_FOUND.match(message, failed.end()):
         return StartFailure.NOT_FOUND
-    if _NOT_EXECUTABLE.search(message):
+    if _NOT_EXECUTABLE.match(message, failed.end()):
         return StartFailure.NOT_EXECUTABLE
     return None

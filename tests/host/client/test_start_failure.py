@@ -32,3 +32,9 @@ def test_the_fault_is_told_from_the_words(
     text: str, failure: StartFailure | None
 ) -> None:
     assert start_failure(f"container 'c1': {text}") is failure
+
+
+def test_a_hostile_message_is_read_in_one_pass() -> None:
+    """A megabyte; from each beginning to the end, the search would take minutes."""
+    assert start_failure(": create failed: the file " * 50_000) is None
+    assert start_failure(': exec failed: exec: "x' * 50_000) is None
