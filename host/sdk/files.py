@@ -11,12 +11,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Final, Protocol
 
 from kata_host.errors import FileError, NotFound
 from kata_host.explain import explain
+from kata_host.quantities import parse_size
 from kata_host.sdk.file_info import STAT, FileInfo, parse_info
 from kata_host.sdk.process import Process
 from kata_host.sdk.tools import PLACE
@@ -27,6 +29,10 @@ from kata_protos import oci_pb2
 CHUNK: Final = 256 << 10
 """Bytes of a file that are read at a time."""
 FILE_MODE: Final = 0o644
+READ_LIMIT: Final = 1 << 30
+"""Bytes of a file that `read` returns at the most, unless the call says otherwise."""
+_ANSWER_LIMIT: Final = 64 << 20
+"""Bytes of what a box may say of its files."""
 Progress = Callable[[int], object]
 """Called with the bytes so far, after each chunk."""
 
@@ -47,6 +53,7 @@ _UNPACK: Final = f'{_FOLDER} folder "$1" "$2" && "$B" tar -x -f - -C "$1"'
 _IDS: Final = f'{PLACE} id -u -- "$1" && {PLACE} id -g -- "$1"'
 _LIST: Final = f'B={PLACE}; cd -- "$1" && "$B" find . -mindepth 1 -maxdepth 1 -exec '
 _REMOVE: Final = f'B={PLACE}; "$B" stat -- "$1" >/dev/null && "$B" rm -rf -- "$1"'
+_OWNER: Final = re.compile(r"\d{1,10}:\d{1,10}", re.ASCII)
 _MISSING: Final = "No such file or directory"
 _ERROR_SIZE: Final = 4096
 """Bytes of an error that are kept."""
@@ -87,9 +94,14 @@ class Files:
 
         await self._write(path, mode, give, user, None)
 
-    async def read(self, path: str) -> bytes:
-        """Return the whole content of a file."""
-        return await self._output(path, "cat", "--", path)
+    async def read(self, path: str, *, limit: int | str = READ_LIMIT) -> bytes:
+        """Return the whole content of a file; raise `FileError` for a larger one.
+
+        `limit` is in bytes, or a text such as `1m`: what a hostile box says is a file
+        may have no end. Raises `ValueError` for a limit that is not one.
+        """
+        most = parse_size(limit) if isinstance(limit, str) else limit
+        return await self._output(path, "cat", "--", path, limit=most)
 
     async def stat(self, path: str) -> FileInfo:
         """Return what a file is; a symbolic link is not followed."""
@@ -103,7 +115,11 @@ class Files:
         script = f"{_LIST}\"$B\" {STAT[0]} {STAT[1]} '{STAT[2]}{mark}' -- {{}} +"
         output = await self._output(path, "sh", "-c", script, "sh", path)
         text = output.decode(errors="surrogateescape")
-        infos = map(parse_info, text.split(f"{mark}\n")[:-1])
+        infos = [parse_info(part) for part in text.split(f"{mark}\n")[:-1]]
+        for info in infos:
+            # A guest may say so, and the caller may make a path of it.
+            if "/" in info.name or info.name in ("", ".", ".."):
+                raise FileError(f"file {path!r}: holds no file of name {info.name!r}")
         return sorted(infos, key=lambda info: info.name)
 
     async def remove(self, path: str) -> None:
@@ -206,12 +222,17 @@ class Files:
         output = await self._output(
             found.Username, "sh", "-c", _IDS, "sh", found.Username
         )
-        return ":".join(output.decode(errors="replace").split())
+        ids = ":".join(output.decode(errors="replace").split())
+        if not _OWNER.fullmatch(ids):
+            raise FileError(f"user {found.Username!r}: the box says {ids[:80]!r} of it")
+        return ids
 
-    async def _output(self, path: str, *args: str) -> bytes:
+    async def _output(self, path: str, *args: str, limit: int = _ANSWER_LIMIT) -> bytes:
         output = bytearray()
 
         async def take(data: bytes) -> None:
+            if len(output) + len(data) > limit:
+                raise FileError(f"file {path!r}: more than {limit} bytes")
             output.extend(data)
 
         await self._drain(path, args, take)

@@ -40,8 +40,11 @@ class ProcessStream:
         All of them are in memory. Raises `SandboxError`.
         """
         found = bytearray()
+        searched = 0
         try:
-            while (at := found.find(mark)) < 0:
+            while (at := found.find(mark, searched)) < 0:
+                # Not all again: a process may write without end.
+                searched = max(0, len(found) - len(mark) + 1)
                 data = await self.read()
                 if not data:
                     return bytes(found)

@@ -158,6 +158,16 @@ async def test_files_are_written_listed_and_removed(box: Box) -> None:
         await files.write("/etc", "")
 
 
+async def test_a_file_without_an_end_is_not_read_into_memory(box: Box) -> None:
+    (await box.run(["ln", "-s", "/dev/zero", "/out"])).check()
+    with pytest.raises(FileError, match="file '/out': more than 1048576 bytes"):
+        await box.files.read("/out", limit="1m")
+    await box.files.write("/five", "12345")
+    assert await box.files.read("/five", limit=5) == b"12345"
+    with pytest.raises(FileError, match="file '/five': more than 4 bytes"):
+        await box.files.read("/five", limit=4)
+
+
 async def test_a_tree_goes_in_and_comes_back(box: Box, tmp_path: Path) -> None:
     source = tmp_path / "source"
     (source / "d").mkdir(parents=True)
