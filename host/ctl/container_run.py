@@ -136,6 +136,7 @@ class ContainerRun:
             spawned_keeper(self._held, self._target.address) as keeper,
         ):
             async with self._started(client, spec, storages):
+                self._held.write(remove=self._options.rm)
                 let_go(keeper, self._name)
                 self._is_let_go = True
         print(self._name, flush=True)
@@ -277,7 +278,8 @@ class ContainerRun:
             tty=options.tty,
             interactive=options.interactive,
             detached=options.detach,
-            remove=options.rm or not options.detach,
+            # A detached one stays from the moment that it is its keeper's.
+            remove=True,
             owns_guest=options.detach and options.guest is None,
             volumes=options.volume,
             memory=limits.memory_bytes(),

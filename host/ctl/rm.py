@@ -41,6 +41,7 @@ def main(options: argparse.Namespace) -> int:
 async def _remove(found: FoundContainer, *, force: bool) -> str:
     from kata_host.guest.held_guest import stop_guest
     from kata_host.keeper.records import forget
+    from kata_host.keeper.sweep import remove_recorded
 
     record = found.record
     if not force and (record is None or not record.has_ended):
@@ -51,7 +52,9 @@ async def _remove(found: FoundContainer, *, force: bool) -> str:
             await asyncio.to_thread(stop_guest, record.guest)
             return found.id
         async with found.target.client() as client:
-            await client.container(found.id).remove()
-        if record is not None:
-            forget(record.guest, record.id)
+            if record is None:
+                await client.container(found.id).remove()
+            else:
+                await remove_recorded(client, record)
+                forget(record.guest, record.id)
     return found.id

@@ -124,9 +124,15 @@ def _main(options: argparse.Namespace, image: RunImage | None, started: int) -> 
     from kata_host.client.identifier import new_id
     from kata_host.ctl.container_run import ContainerRun
     from kata_host.ctl.rootfs import prepared
+    from kata_host.keeper.records import find_in
+    from kata_host.keeper.sweep import remove_abandoned
 
     name = options.name or new_id()
     with _target(options, name) as target, contextlib.ExitStack() as stack:
+        if target.entry is not None:
+            # Which may have the name.
+            with guest_errors_as_command_errors():
+                run_loop(remove_abandoned(list(find_in(target.entry.name))))
         new = ContainerRun(options, target, name)
         with guest_errors_as_command_errors():
             stack.enter_context(new)

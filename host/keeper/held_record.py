@@ -3,17 +3,21 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
 import shutil
+import tempfile
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from kata_host.guest.guest import GuestError
 from kata_host.keeper.record import ContainerRecord
-from kata_host.keeper.records import RECORD, folder_of
+from kata_host.keeper.records import RECORD, UNNAMED, folder_of
+
+_TAKEN: Final = {errno.EEXIST, errno.ENOTEMPTY}
 
 
 class HeldRecord:
@@ -34,16 +38,26 @@ class HeldRecord:
         """
         folder = folder_of(record.guest, record.id)
         folder.parent.mkdir(mode=0o755, exist_ok=True)
+        # The folder has its name with a record in it, so that none without has one.
+        new = Path(tempfile.mkdtemp(prefix=UNNAMED, dir=folder.parent))
         try:
-            folder.mkdir(mode=0o755)
-        except FileExistsError:
-            raise GuestError(
-                f"container '{record.id}': already exists in guest '{record.guest}'"
-            ) from None
-        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-        held = cls(record, os.open(folder / RECORD, flags, 0o600))
-        fcntl.flock(held.fd, fcntl.LOCK_EX)
-        held.write()
+            new.chmod(0o755)
+            flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+            held = cls(record, os.open(new / RECORD, flags, 0o600))
+            try:
+                fcntl.flock(held.fd, fcntl.LOCK_EX)
+                held.write()
+                os.rename(new, folder)
+            except BaseException:
+                held.close()
+                raise
+        except BaseException as error:
+            shutil.rmtree(new, ignore_errors=True)
+            if isinstance(error, OSError) and error.errno in _TAKEN:
+                raise GuestError(
+                    f"container '{record.id}': already exists in guest '{record.guest}'"
+                ) from None
+            raise
         return held
 
     @property

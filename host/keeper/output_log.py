@@ -8,6 +8,7 @@ is full, and replaces the one before.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import struct
 import time
@@ -32,9 +33,7 @@ class OutputLog:
     def write(self, stream: int, data: bytes) -> None:
         """Add a chunk. Raises `OSError`; the files hold whole chunks even then."""
         if self._size >= FILE_LIMIT:
-            os.rename(self._folder / CURRENT, self._folder / BEFORE)
-            os.close(self._fd)
-            self._fd, self._size = self._open(), 0
+            self._turn()
         chunk = HEADER.pack(stream, time.time_ns(), len(data)) + data
         try:
             written = os.write(self._fd, chunk)
@@ -45,6 +44,14 @@ class OutputLog:
             os.lseek(self._fd, self._size, os.SEEK_SET)
             raise
         self._size += len(chunk)
+
+    def _turn(self) -> None:
+        # The file has moved already if the last attempt had no room for a new one.
+        with contextlib.suppress(FileNotFoundError):
+            os.rename(self._folder / CURRENT, self._folder / BEFORE)
+        new = self._open()
+        os.close(self._fd)
+        self._fd, self._size = new, 0
 
     def close(self) -> None:
         """Close the file. A reader who follows looks for the end then."""

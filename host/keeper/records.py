@@ -16,6 +16,8 @@ from kata_host.keeper.record import ContainerRecord, ContainerState
 
 FOLDER: Final = "containers"
 RECORD: Final = "record.json"
+UNNAMED: Final = "."
+"""How the folder of a container that is being made begins; no name of one does."""
 RECORD_LIMIT: Final = 4 << 20
 """Bytes of a record; its command and environment are those of one call."""
 
@@ -28,8 +30,11 @@ def folder_of(guest: str, container: str) -> Path:
 def find_in(guest: str) -> Iterator[tuple[ContainerRecord, ContainerState]]:
     """Yield the containers of a guest, the oldest first. Raises `GuestError`."""
     folder = registry.directory_of(guest) / FOLDER
-    names = sorted(os.listdir(folder)) if folder.is_dir() else []
-    found = [read(guest, name) for name in names]
+    try:
+        names = sorted(os.listdir(folder))
+    except FileNotFoundError:
+        names = []
+    found = [read(guest, name) for name in names if not name.startswith(UNNAMED)]
     yield from sorted(filter(None, found), key=lambda each: each[0].created)
 
 

@@ -5,10 +5,14 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from kata_host.guest import registry
 from kata_host.keeper.record import ContainerRecord, ContainerState
 from kata_host.keeper.records import forget
+
+if TYPE_CHECKING:
+    from kata_host.client import AgentClient
 
 TIMEOUT = 2.0
 """Seconds that an agent has for it; the next command tries again."""
@@ -21,24 +25,37 @@ async def remove_abandoned(
     gone = []
     for record, state in containers:
         if state is ContainerState.LOST and record.remove:
-            entry, _ = registry.find(record.guest)
-            if entry.address and await _is_removed(entry.address, record.id):
+            if await _is_removed(record):
                 forget(record.guest, record.id)
                 gone.append(record)
     return gone
 
 
-async def _is_removed(address: str, container: str) -> bool:
+async def _is_removed(record: ContainerRecord) -> bool:
     from kata_host.client import AgentClient
-    from ttrpc.codes import Code
-    from ttrpc.errors import StatusError, TtrpcError
+    from ttrpc.errors import TtrpcError
 
-    with contextlib.suppress(TtrpcError, OSError):
-        async with AgentClient.connect(address, timeout=TIMEOUT) as client:
-            try:
-                await client.container(container).remove()
-            except StatusError as error:
-                # Its command was killed before it was created.
-                return error.code in (Code.NOT_FOUND, Code.INVALID_ARGUMENT)
-            return True
+    # The guest may end meanwhile, and its containers with it.
+    with contextlib.suppress(TtrpcError, OSError, registry.GuestNotFound):
+        entry, _ = registry.find(record.guest)
+        if not entry.address:
+            return False
+        async with AgentClient.connect(entry.address, timeout=TIMEOUT) as client:
+            await remove_recorded(client, record)
+        return True
     return False
+
+
+async def remove_recorded(client: AgentClient, record: ContainerRecord) -> None:
+    """Remove a container, which the agent has not if its command was killed early.
+
+    Raises `TtrpcError`.
+    """
+    from ttrpc.codes import Code
+    from ttrpc.errors import StatusError
+
+    try:
+        await client.container(record.id).remove()
+    except StatusError as error:
+        if error.code not in (Code.NOT_FOUND, Code.INVALID_ARGUMENT):
+            raise

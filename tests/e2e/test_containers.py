@@ -162,19 +162,25 @@ def test_one_that_is_removed_at_its_end_is_gone(ctl: Ctl) -> None:
 
 def test_a_killed_command_leaves_no_container(ctl: Ctl, one: dict[str, str]) -> None:
     command = [*CTL, "run", "--guest", "one", "--name", "gone", "--"]
-    running = subprocess.Popen(
-        [*command, "sh", "-c", "echo ready; exec sleep 1000"],
-        env=one,
-        stdout=subprocess.PIPE,
-    )
-    assert running.stdout is not None
-    assert running.stdout.readline() == b"ready\n"
-    assert printed(ctl("ps", "-q")) == "gone\n"
-    running.kill()
-    running.communicate()
-    assert printed(ctl("ps", "-aq")) == ""
-    # Its name is free, also in the guest.
-    assert ctl("run", "--guest", "one", "--name", "gone", "--", "true").returncode == 0
+    # The next command removes what is left: its name is free, also in the guest.
+    for next_command, printed_by_it in (
+        (("ps", "-aq"), ""),
+        (("run", "-d", *command[4:], "sleep", "1000"), "gone\n"),
+    ):
+        running = subprocess.Popen(
+            [*command, "sh", "-c", "echo ready; exec sleep 1000"],
+            env=one,
+            stdout=subprocess.PIPE,
+        )
+        assert running.stdout is not None
+        assert running.stdout.readline() == b"ready\n"
+        assert printed(ctl("ps", "-q")) == "gone\n"
+        running.kill()
+        running.communicate()
+        assert printed(ctl(*next_command)) == printed_by_it
+    # A detached one stays when its keeper is killed.
+    assert '"remove": false' in printed(ctl("inspect", "gone"))
+    assert printed(ctl("rm", "-f", "gone")) == "gone\n"
 
 
 def test_ctrl_p_ctrl_q_leaves_a_container_and_attach_comes_back(

@@ -27,6 +27,8 @@ class FakeAgent:
         self.requests: list[Any] = []
         self.refused: set[str] = set()
         self.silent: set[str] = set()
+        self.code = Code.INTERNAL
+        """Of the errors of refused calls."""
         self.processes = b""
         self.stdout: list[bytes] = []
         """Chunks that are read from every process, the first first."""
@@ -65,7 +67,7 @@ class FakeAgent:
     async def _keep(self, request: Any, context: CallContext) -> Empty:
         await self._append(request)
         if context.method.name in self.refused:
-            raise StatusError(Code.INTERNAL, f"{context.method.name} refused")
+            raise StatusError(self.code, f"{context.method.name} refused")
         if context.method.name in self.silent:
             await asyncio.Event().wait()
         return Empty()

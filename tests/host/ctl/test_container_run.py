@@ -22,13 +22,14 @@ def options_of(*words: str) -> argparse.Namespace:
 
 
 def test_the_record_lives_as_long_as_the_command(guest_one: str) -> None:
-    options = options_of("--guest", "one", "-m", "64m", "-e", "A=b", "--rm")
+    # Until a keeper has it, a detached one goes with a command that is killed.
+    options = options_of("-d", "--guest", "one", "-m", "64m", "-e", "A=b")
     target = Target.of(options)
     with ContainerRun(options, target, "web") as new:
         ((record, _),) = find_in("one")
         assert (record.id, record.memory, record.env) == ("web", 64 << 20, ["A=b"])
         assert record.remove
-        assert not record.detached
+        assert record.detached
         assert new.scratch is not None
         assert new.scratch.parent.name == "web"
         with pytest.raises(GuestError, match="container 'web': already exists"):

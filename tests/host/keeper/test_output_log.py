@@ -26,6 +26,26 @@ def test_the_files_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert kept == [b"%03d" % number for number in range(100 - len(kept), 100)]
 
 
+def test_output_goes_on_once_there_is_room_for_the_next_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(output_log, "FILE_LIMIT", 10)
+    log = OutputLog(tmp_path)
+    log.write(1, b"a" * 10)
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, before[1]))
+    try:
+        for _ in range(2):
+            with pytest.raises(OSError, match="Too many open files"):
+                log.write(1, b"b")
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    log.write(1, b"c")
+    log.close()
+    with LogReader(tmp_path) as reader:
+        assert [chunk.data for chunk in reader.read()] == [b"a" * 10, b"c"]
+
+
 def test_a_chunk_without_room_leaves_the_others_whole(tmp_path: Path) -> None:
     log = OutputLog(tmp_path)
     log.write(1, b"a")
