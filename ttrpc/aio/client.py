@@ -36,6 +36,7 @@ from ttrpc.errors import Closed
 from ttrpc.interceptor import Interceptor, chain
 from ttrpc.limits import Limits
 from ttrpc.metadata import MetadataLike
+from ttrpc.opened_streams import closed_on_error, opened
 from ttrpc.raw import Raw
 from ttrpc.service import Method, RequestT, ResponseT
 from ttrpc.status import code_of
@@ -294,8 +295,11 @@ class Client:
     async def _open_checked(
         self, request: Message | Raw | None, context: CallContext
     ) -> ClientStream[Any, Any]:
-        stream = await self._open(request, context)
-        check_intercepted_stream(context, stream)
+        if self._plain:
+            return await self._open_now(request, context)
+        with closed_on_error():
+            stream = await self._open(request, context)
+            check_intercepted_stream(context, stream)
         return cast("ClientStream[Any, Any]", stream)
 
     async def _open_now(
@@ -314,7 +318,9 @@ class Client:
             raise
         if context.deadline is not None:
             session.expire_at(context.deadline.at, stream, timed_out(context))
-        return ClientStream(stream, inbox, session)
+        handle: ClientStream[Any, Any] = ClientStream(stream, inbox, session)
+        opened(handle)
+        return handle
 
     async def _session_with_room(self, context: CallContext) -> ClientSession:
         try:

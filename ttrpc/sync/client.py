@@ -31,6 +31,7 @@ from ttrpc.errors import Closed
 from ttrpc.interceptor import chain
 from ttrpc.limits import Limits
 from ttrpc.metadata import MetadataLike
+from ttrpc.opened_streams import closed_on_error, opened
 from ttrpc.raw import Raw
 from ttrpc.service import Method, RequestT, ResponseT
 from ttrpc.socket_check import check_connected
@@ -183,8 +184,9 @@ class Client:
         """
         check_opening(method, request)
         context = self._new_context(method, timeout, deadline, metadata)
-        stream = self._open(request, context)
-        check_intercepted_stream(context, stream)
+        with closed_on_error():
+            stream = self._open(request, context)
+            check_intercepted_stream(context, stream)
         return cast("ClientStream[RequestT, ResponseT]", stream)
 
     def close(self) -> None:
@@ -267,7 +269,9 @@ class Client:
                 counts.started += 1
                 counts.count_failure(code_of(exc))
             raise
-        return ClientStream(stream, inbox, session, context)
+        handle: ClientStream[Any, Any] = ClientStream(stream, inbox, session, context)
+        opened(handle)
+        return handle
 
     def _opened(
         self, payload: bytes, context: CallContext
