@@ -26,6 +26,12 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
+class Ending(Protocol):
+    """A stream's inbox, which tells the watchers."""
+
+    def end(self, error: Exception | None = None) -> None: ...
+
+
 class StreamWatcher(Protocol):
     """Is told of one stream; its methods must not block."""
 
@@ -69,5 +75,20 @@ def tell_end(watchers: Iterable[StreamWatcher], error: BaseException | None) -> 
             ends = exc
         except BaseException:
             log.exception("watcher of a stream failed")
+    if ends is not None:
+        raise ends
+
+
+def end_all(inboxes: Iterable[Ending], error: Exception) -> None:
+    """End the inboxes of all streams, because the connection has ended.
+
+    KeyboardInterrupt and SystemExit of watchers are raised once all have ended.
+    """
+    ends: BaseException | None = None
+    for inbox in inboxes:
+        try:
+            inbox.end(error)
+        except EXITS as exc:
+            ends = exc
     if ends is not None:
         raise ends

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 from typing import Any
 
@@ -253,6 +254,63 @@ def test_the_blocking_client_has_watchers_too(our_server: str) -> None:
         stream.watch(later)
     assert log.events == [("sent", b"a"), ("received", b"a"), ("ended", None)]
     assert later.events == [("ended", None)]
+
+
+class Closing(Log):
+    """Closes a stream at the end of another, as a proxy; may end the program."""
+
+    def __init__(self, stream: Any, exit: type[BaseException] | None) -> None:
+        super().__init__()
+        self._stream = stream
+        self._exit = exit
+
+    def stream_ended(self, error: BaseException | None) -> None:
+        super().stream_ended(error)
+        self._stream.close()
+        if self._exit is not None:
+            raise self._exit
+
+
+@pytest.mark.parametrize("exit", [None, SystemExit])
+async def test_the_end_of_a_connection_is_told_to_all_streams(
+    exit: type[BaseException] | None,
+) -> None:
+    causes: list[Closed] = []
+    server = Server(services())
+    ours, theirs = socket.socketpair()
+    server.serve_connection(theirs)
+    client = Client(ours, disconnected=causes.append)
+    streams = [await client.open_stream(ECHO["EchoStream"]) for _ in range(3)]
+    # Each closes the next: also one that has not been told.
+    logs = [Closing(streams[n - 2], exit) for n in range(3)]
+    for stream, log in zip(streams, logs, strict=True):
+        stream.watch(log)
+    with pytest.raises(SystemExit) if exit else contextlib.nullcontext():
+        await client.close()
+    assert [log.events for log in logs] == 3 * [[("ended", Code.UNAVAILABLE)]]
+    for stream in streams:
+        with pytest.raises(Closed, match="closed on this side"):
+            await stream.recv()
+    assert len(causes) == 1
+    server.close()
+    await server.wait_closed()
+
+
+@pytest.mark.parametrize("exit", [None, SystemExit])
+def test_the_blocking_client_tells_all_streams_of_the_end(
+    our_server: str, exit: type[BaseException] | None
+) -> None:
+    causes: list[Closed] = []
+    address = f"unix://{our_server}"
+    client = sync.Client.connect(address, disconnected=causes.append)
+    streams = [client.open_stream(ECHO["EchoStream"]) for _ in range(3)]
+    logs = [Closing(streams[n - 2], exit) for n in range(3)]
+    for stream, log in zip(streams, logs, strict=True):
+        stream.watch(log)
+    with pytest.raises(SystemExit) if exit else contextlib.nullcontext():
+        client.close()
+    assert [log.events for log in logs] == 3 * [[("ended", Code.UNAVAILABLE)]]
+    assert len(causes) == 1
 
 
 async def test_many_watchers_of_one_stream() -> None:

@@ -24,6 +24,7 @@ from ttrpc.service import Method
 from ttrpc.share import Share
 from ttrpc.status import code_of
 from ttrpc.stream import Stream
+from ttrpc.stream_watcher import end_all
 
 if TYPE_CHECKING:
     from ttrpc.aio.stream_socket import StreamSocket
@@ -234,20 +235,23 @@ class ClientSession:
         for call in calls:
             call.error = Closed(str(reason))
             self._cork.after_frames(call.wake)
-        for inbox in self._inboxes.values():
-            # Messages that arrived before the connection broke can still be read.
-            inbox.end(reason)
-        # The peer sends no more, so there is nothing left to bound.
-        for inbox in (*self._inboxes.values(), *self._ended):
-            inbox.release()
+        inboxes = list(self._inboxes.values())
         self._inboxes.clear()
+        # The peer sends no more, so there is nothing left to bound.
+        for inbox in (*inboxes, *self._ended):
+            inbox.release()
         if self._keepalive_timer is not None:
             self._keepalive_timer.cancel()
         for timer in self._timers.values():
             timer.cancel()
         self._timers.clear()
+        # Before their watchers are told, who may close these streams.
         self.connection.end_all()
         transport = self.transport
-        self._record.connection_ended(
-            reason, received=transport.received, sent=transport.sent
-        )
+        try:
+            # Messages that arrived before the connection broke can still be read.
+            end_all(inboxes, reason)
+        finally:
+            self._record.connection_ended(
+                reason, received=transport.received, sent=transport.sent
+            )

@@ -27,6 +27,7 @@ from ttrpc.service import Method
 from ttrpc.share import FREE, OVERHEAD
 from ttrpc.status import code_of
 from ttrpc.stream import Stream
+from ttrpc.stream_watcher import end_all
 from ttrpc.sync.inbox import Inbox
 from ttrpc.sync.thread_guard import ThreadGuard
 
@@ -235,11 +236,15 @@ class ClientSession:
             return
         self.closed = error = Closed(f"connection: {reason}")
         self._sock.close()
-        for inbox in self._inboxes.values():
-            inbox.end(error)
+        inboxes = list(self._inboxes.values())
         self._inboxes.clear()
+        # Before their watchers are told, who may close these streams.
         self.connection.end_all()
-        self._record.connection_ended(error, received=self.received, sent=self.sent)
+        try:
+            end_all(inboxes, error)
+        finally:
+            received, sent = self.received, self.sent
+            self._record.connection_ended(error, received=received, sent=sent)
 
     def close_if_torn(self) -> None:
         """End the connection if an exception came while bytes were moved."""
