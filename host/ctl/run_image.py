@@ -23,9 +23,6 @@ DISK_SLOT: Final = 0x11
 DISK_POINT: Final = "/run/kata-containers/image"
 """The guest's path of that disk's file system."""
 
-OPTIONS_LIMIT: Final = 3500
-"""Bytes of the names of layers; mount(2) takes a page of options."""
-
 
 @dataclass(frozen=True, slots=True)
 class RunImage:
@@ -38,13 +35,12 @@ class RunImage:
 
     def storages(self, name: str) -> tuple[Sequence[agent_pb2.Storage], str]:
         """Return the storages of a container, and the path of its root."""
+        from kata_host.client.layered_root import layered_root
         from kata_host.client.spec import writable_layer
         from kata_protos import agent_pb2
 
         if self.disk is None:
-            binds, layers = _shortened(name, self.layers)
-            storage, root = writable_layer(name, layers[0], lower=layers[1:])
-            return [*binds, storage], root
+            return layered_root(name, self.layers)
         disk = agent_pb2.Storage(
             driver="blk",
             source=f"{DISK_SLOT:02x}",
@@ -135,22 +131,6 @@ def _apply(config: ImageConfig, options: argparse.Namespace, name: str) -> None:
     options.env = [*env, *options.env]
     options.cwd = options.cwd or config.working_dir
     options.user = options.user or config.user.removesuffix(":")
-
-
-def _shortened(
-    name: str, layers: Sequence[str]
-) -> tuple[Sequence[agent_pb2.Storage], Sequence[str]]:
-    """Return storages that give the layers short paths, if all do not fit in a page."""
-    from kata_protos import agent_pb2
-
-    if sum(len(layer) + 1 for layer in layers) < OPTIONS_LIMIT:
-        return [], layers
-    short = [f"/run/kata-containers/{name}/{n}" for n in range(len(layers))]
-    binds = [
-        agent_pb2.Storage(driver="bind", source=layer, mount_point=point)
-        for layer, point in zip(layers, short, strict=True)
-    ]
-    return binds, short
 
 
 def _words(options: argparse.Namespace) -> list[str]:

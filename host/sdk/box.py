@@ -48,7 +48,7 @@ class Box:
             request = self._request = await self._prepare()
             client = self._connection.client
             self._container: GuestContainer = await client.create_container(
-                request.id, request.spec, [request.storage], share_pids=False
+                request.id, request.spec, request.storages, share_pids=False
             )
             async with contextlib.AsyncExitStack() as stack:
                 await stack.enter_async_context(removed(self._container))

@@ -49,7 +49,7 @@ async def run_command(
     async with contextlib.AsyncExitStack() as stack:
         async with _in_time(timeout, program, output):
             container = await client.create_container(
-                request.id, request.spec, [request.storage], share_pids=False
+                request.id, request.spec, request.storages, share_pids=False
             )
             await stack.enter_async_context(removed(container))
             await write_files(client, request, files)

@@ -8,8 +8,9 @@ import posixpath
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from kata_host.client.layered_root import layered_root
 from kata_host.client.limits import Limits
-from kata_host.client.spec import default_process, default_spec, writable_layer
+from kata_host.client.spec import default_process, default_spec
 from kata_host.client.upload import SHARED
 from kata_host.sdk.roots import Root
 from kata_host.sdk.user import User, to_user
@@ -25,7 +26,7 @@ class ContainerRequest:
 
     id: str
     spec: oci_pb2.Spec
-    storage: agent_pb2.Storage
+    storages: Sequence[agent_pb2.Storage]
     root: str
     """The guest's path of the root file system, to which CopyFile may write."""
 
@@ -72,12 +73,11 @@ def container_request(
         user = base.user if group.isdigit() else name
     if user != "":
         process.User.CopyFrom(to_user(user))
-    highest, *lower = base.layers
-    storage, root = writable_layer(container_id, highest, SHARED, lower=lower)
+    storages, root = layered_root(container_id, base.layers, SHARED)
     spec = default_spec(
         container_id, process, rootfs=root, limits=limits, mounts=mounts
     )
-    return ContainerRequest(container_id, spec, storage, root)
+    return ContainerRequest(container_id, spec, storages, root)
 
 
 def _directory(cwd: str) -> str:

@@ -117,6 +117,23 @@ async def test_a_saved_image_says_how_its_processes_run(
     assert result.check().text == "mine\nin\n1\nnobody\n/tmp\n"
 
 
+async def test_an_image_may_have_many_layers(
+    sandbox: Guest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their directories' names are together longer than a page."""
+    monkeypatch.setenv(VARIABLE, str(tmp_path / "store"))
+    root = make_busybox(tmp_path / "root")
+    subprocess.run(["tar", "-cf", tmp_path / "tar", "-C", root, "."], check=True)
+    layout = OciLayout(tmp_path / "layout")
+    added = [tar_of(entry(f"m/{n}"), entry("top", b"%d" % n)) for n in range(60)]
+    image = layout.image((tmp_path / "tar").read_bytes(), *added)
+    saved = layout.index(image).parent / "image.tar"
+    layout.archive(saved)
+    script = "ls /m | wc -l; cat /top"
+    result = await sandbox.run(["sh", "-c", script], image=saved)
+    assert result.check().text == "60\n59"
+
+
 async def test_a_command_that_takes_too_long_is_killed_and_its_output_kept(
     sandbox: Guest,
 ) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from kata_host.ctl.errors import CommandError, UsageError
-from kata_host.ctl.run_image import OPTIONS_LIMIT, RunImage, used_image
+from kata_host.ctl.run_image import RunImage, used_image
 from tests.helpers.namespace import require_root
 from tests.helpers.saved_images import docker_archive, entry, tar_of
 
@@ -76,14 +76,10 @@ def test_a_vm_has_a_disk(tmp_path: Path) -> None:
     assert layer.mount_point == root
 
 
-def test_layers_whose_names_are_long_get_short_ones() -> None:
-    few = RunImage(layers=["/a", "/b"])
-    (storage,), _ = few.storages("c1")
+def test_a_local_guest_has_the_layers() -> None:
+    (storage,), root = RunImage(layers=["/a", "/b"]).storages("c1")
     assert "lowerdir=/a:/b" in storage.options
-    many = RunImage(layers=[f"/{n:0100d}" for n in range(60)])
-    *binds, storage = many.storages("c1")[0]
-    assert [bind.source for bind in binds] == list(many.layers)
-    assert max(map(len, storage.options)) < OPTIONS_LIMIT
+    assert storage.mount_point == root
 
 
 def test_what_does_not_go_together_is_refused(tmp_path: Path) -> None:

@@ -21,8 +21,8 @@ def test_all_that_is_asked_for_is_in_the_messages() -> None:
     assert (list(process.Args), process.Cwd, process.User.UID) == (["a", "b"], "/w", 5)
     assert "A=1" in process.Env
     assert made.spec.Linux.Resources.Pids.Limit == 9
-    assert made.storage.mount_point == made.root == made.spec.Root.Path
-    assert "lowerdir=/low" in made.storage.options
+    assert made.storages[0].mount_point == made.root == made.spec.Root.Path
+    assert "lowerdir=/low" in made.storages[0].options
 
 
 def test_a_file_is_below_the_working_directory_or_absolute() -> None:
@@ -69,7 +69,7 @@ def test_what_is_left_out_is_as_the_image_has_it() -> None:
     process = made.spec.Process
     assert {"A=1", "B=3"} <= {*process.Env}
     assert (process.Cwd, process.User.UID, process.User.GID) == ("/srv", 7, 8)
-    assert "lowerdir=/high:/low" in made.storage.options
+    assert "lowerdir=/high:/low" in made.storages[0].options
     made = container_request("c1", ["x"], base, user=0, **{**given, "cwd": "/"})
     assert (made.spec.Process.Cwd, made.spec.Process.User.UID) == ("/", 0)
 
