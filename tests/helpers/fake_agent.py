@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -35,7 +36,7 @@ class FakeAgent:
         self.status = 7
         self.stats = agent_pb2.StatsContainerResponse()
         self.may_end = asyncio.Event()
-        """Cleared, processes go on: their output and their end wait for it."""
+        """Cleared, processes go on: their end waits for it, or for SIGKILL."""
         self.may_end.set()
         self.may_start = asyncio.Event()
         """Cleared, the starts of execs wait for it."""
@@ -76,11 +77,18 @@ class FakeAgent:
     destroy_sandbox = _keep
     create_container = _keep
     start_container = _keep
-    signal_process = _keep
     remove_container = _keep
     close_stdin = _keep
     tty_win_resize = _keep
     copy_file = _keep
+
+    async def signal_process(
+        self, request: agent_pb2.SignalProcessRequest, context: CallContext
+    ) -> Empty:
+        result = await self._keep(request, context)
+        if request.signal == signal.SIGKILL:
+            self.may_end.set()
+        return result
 
     async def exec_process(
         self, request: agent_pb2.ExecProcessRequest, context: CallContext
