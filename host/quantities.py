@@ -44,6 +44,26 @@ def parse_size(text: str, *, unit: str = "") -> int:
     raise ValueError(f"size {text!r}: not a number of bytes, such as 4096, 512m or 2g")
 
 
+def to_size(value: int | str) -> int:
+    """Return a number of bytes, of which a text is read by `parse_size`.
+
+    Raises `ValueError`.
+    """
+    if isinstance(value, str):
+        return parse_size(value)
+    if not 0 <= value < _SIZE_LIMIT:
+        raise ValueError(f"size {value!r}: not a number of bytes")
+    return value
+
+
+def to_duration(value: float | str) -> float:
+    """Return a number of seconds, of which a text is read by `parse_duration`.
+
+    Raises `ValueError`.
+    """
+    return parse_duration(value) if isinstance(value, str) else value
+
+
 def _unit(text: str, unit: str) -> str:
     # "5b" has a unit, which is one byte.
     return unit if unit and text[-1:].isdigit() else " "

@@ -12,7 +12,7 @@ from kata_host.client.guest_container import GuestContainer
 from kata_host.client.identifier import new_id
 from kata_host.client.result import Result
 from kata_host.client.spec import default_process
-from kata_host.quantities import parse_duration, parse_size
+from kata_host.quantities import to_duration, to_size
 from kata_host.sdk.command import removed, run_exec
 from kata_host.sdk.container_request import ContainerRequest
 from kata_host.sdk.files import Files
@@ -83,10 +83,8 @@ class Box:
         What is left out is that of the container. A command that is not done in time is
         killed, and processes that it has started stay.
         """
-        seconds = parse_duration(timeout) if isinstance(timeout, str) else timeout
-        size = (
-            parse_size(output_limit) if isinstance(output_limit, str) else output_limit
-        )
+        seconds = None if timeout is None else to_duration(timeout)
+        size = None if output_limit is None else to_size(output_limit)
         process = self._process(args, env, cwd, user)
         async with self._connection.explained():
             return await run_exec(

@@ -128,7 +128,8 @@ async def _follow(
 async def write_files(
     client: AgentClient, request: ContainerRequest, files: NewFiles
 ) -> None:
-    """Make files of the container before it starts; its user owns them.
+    """Make files of the container before it starts; its user owns them, or root where
+    the user has a name.
 
     Raises `ValueError` for a path, `OSError` for a file of the host.
     """

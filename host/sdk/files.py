@@ -18,7 +18,7 @@ from typing import Final, Protocol
 
 from kata_host.errors import FileError, NotFound
 from kata_host.explain import explain
-from kata_host.quantities import parse_size
+from kata_host.quantities import to_size
 from kata_host.sdk.file_info import STAT, FileInfo, parse_info
 from kata_host.sdk.process import Process
 from kata_host.sdk.tools import PLACE
@@ -100,8 +100,7 @@ class Files:
         `limit` is in bytes, or a text such as `1m`: what a hostile box says is a file
         may have no end. Raises `ValueError` for a limit that is not one.
         """
-        most = parse_size(limit) if isinstance(limit, str) else limit
-        return await self._output(path, "cat", "--", path, limit=most)
+        return await self._output(path, "cat", "--", path, limit=to_size(limit))
 
     async def stat(self, path: str) -> FileInfo:
         """Return what a file is; a symbolic link is not followed."""

@@ -15,7 +15,7 @@ from kata_host.client.limits import Limits
 from kata_host.client.result import Result
 from kata_host.client.spec import NO_LIMITS
 from kata_host.guest.guest import OwnGuest
-from kata_host.quantities import parse_duration, parse_size
+from kata_host.quantities import to_duration, to_size
 from kata_host.sdk.box import Box
 from kata_host.sdk.command import run_command
 from kata_host.sdk.container_request import (
@@ -87,7 +87,7 @@ class Guest:
         `memory` is in bytes, or a text such as `1g`; MiB are counted. The image is
         built at the first start. Raises `ValueError`.
         """
-        size = parse_size(memory) if isinstance(memory, str) else memory
+        size = to_size(memory)
         if cpus < 1:
             raise ValueError(f"cpus {cpus!r}: not a whole number of 1 or more")
         if size < 1 << 20:
@@ -182,7 +182,8 @@ class Guest:
                 guest's own by default. For a local guest also a saved image, or a name
                 of the image store. The command's changes to it are dropped.
             files: Files to make first: their paths, absolute or below `cwd`, and their
-                contents as bytes, text, or a path of this host. `user` owns them.
+                contents as bytes, text, or a path of this host. A `user` with numbers
+                owns them; those for a name are root's. All may be read by everybody.
             env: Variables beside `PATH`, `HOME` and those of the image.
             cwd: The working directory, an absolute path; the image's by default.
             user: A uid, which is the gid too, `(uid, gid)`, `"1000:1000"` or a name of
@@ -208,10 +209,8 @@ class Guest:
             ValueError: An argument is wrong.
         """
         connection = self._running()
-        seconds = parse_duration(timeout) if isinstance(timeout, str) else timeout
-        size = (
-            parse_size(output_limit) if isinstance(output_limit, str) else output_limit
-        )
+        seconds = None if timeout is None else to_duration(timeout)
+        size = None if output_limit is None else to_size(output_limit)
         async with connection.explained():
             request = await self._request(
                 args, image, env, cwd, user, limits, volumes, []

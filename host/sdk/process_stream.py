@@ -13,7 +13,7 @@ class ProcessStream:
     """The bytes of one output, in their order.
 
     A read that is cancelled, by a timeout for example, loses nothing: the next one
-    returns the bytes. One task at a time reads.
+    returns the bytes. One task at a time reads; `RuntimeError` tells another one so.
     """
 
     def __init__(
@@ -22,6 +22,7 @@ class ProcessStream:
         self._connection = connection
         self._chunks = chunks
         self._pending: asyncio.Task[bytes] | None = None
+        self._is_being_read = False
         self._rest = b""
 
     async def read(self) -> bytes:
@@ -69,8 +70,14 @@ class ProcessStream:
     async def _next(self) -> bytes:
         if self._pending is None:
             self._pending = asyncio.create_task(self._receive())
-        # The task goes on when the caller is cancelled.
-        await asyncio.wait([self._pending])
+        if self._is_being_read:
+            raise RuntimeError("output: read by another task, or by wait")
+        self._is_being_read = True
+        try:
+            # The task goes on when the caller is cancelled.
+            await asyncio.wait([self._pending])
+        finally:
+            self._is_being_read = False
         done, self._pending = self._pending, None
         return done.result()
 

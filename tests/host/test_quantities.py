@@ -3,7 +3,13 @@ from __future__ import annotations
 
 import pytest
 
-from kata_host.quantities import parse_count, parse_duration, parse_size
+from kata_host.quantities import (
+    parse_count,
+    parse_duration,
+    parse_size,
+    to_duration,
+    to_size,
+)
 
 
 @pytest.mark.parametrize(
@@ -114,3 +120,11 @@ def test_a_count_is_one_or_more() -> None:
     for text in ("0", "-1", "x", "", "1.5", "2147483648", "1_0", "٣", "9" * 5000):
         with pytest.raises(ValueError, match="^number '"):
             parse_count(text)
+
+
+def test_numbers_of_bytes_and_seconds_stay_what_they_are() -> None:
+    assert (to_size("1k"), to_size(5), to_size(0)) == (1024, 5, 0)
+    assert (to_duration("1m"), to_duration(0.5)) == (60, 0.5)
+    for wrong in (-1, 1 << 63):
+        with pytest.raises(ValueError, match=f"^size {wrong}: not a number of bytes$"):
+            to_size(wrong)

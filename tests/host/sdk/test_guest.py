@@ -50,7 +50,12 @@ async def test_sizes_and_times_are_numbers_or_texts(
         agent.stdout = [bytes(2000)]
         result = await guest.run(["x"], output_limit="1k", timeout="1m", input="in")
         assert (len(result.stdout), result.is_cut) == (1024, True)
-        for wrong in ({"timeout": "soon"}, {"output_limit": "much"}, {"user": "a:b"}):
+        for wrong in (
+            {"timeout": "soon"},
+            {"output_limit": "much"},
+            {"output_limit": -1},
+            {"user": "a:b"},
+        ):
             with pytest.raises(ValueError, match="duration|size|user"):
                 await guest.run(["x"], **wrong)  # type: ignore[arg-type]
 

@@ -92,3 +92,14 @@ async def test_a_read_that_waits_is_given_up_at_the_close(
         async with asyncio.timeout(0.001):
             await stream.read()
     await stream.close()
+
+
+async def test_a_second_task_that_reads_is_told_so(
+    stream: ProcessStream, source: Source
+) -> None:
+    first = asyncio.create_task(stream.read())
+    await asyncio.sleep(0)
+    with pytest.raises(RuntimeError, match="read by another task"):
+        await stream.read()
+    source.queue.put_nowait(b"one")
+    assert await first == b"one"
