@@ -1,23 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """Copies between the host and a guest, as tar streams, in constant memory.
 
-One end is a tar program in the guest; the other is a thread of ours, so that slow disks
-hold up nothing, or our own standard stream. A pipe is between the thread and the
-event loop.
+One end is a tar program in the guest; the other is a thread of ours, or our own
+standard stream.
 """
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-import fcntl
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Iterator, Sequence
-from functools import partial
+from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Final
+from typing import TYPE_CHECKING
 
 from kata_host.client.container_process import process_may_have_ended
 from kata_host.ctl.copy_place import GuestPlace
@@ -28,15 +24,12 @@ from kata_host.ctl.own_name import own_name
 from kata_host.ctl.patience import saying
 from kata_host.explain import explain
 from kata_host.printable import printable
-from kata_host.tar.pack import pack
+from kata_host.tar.piped import packed, unpack_chunks
 from kata_host.tar.tar_error import TarError
-from kata_host.tar.unpack import unpack
+from ttrpc.errors import Closed
 
 if TYPE_CHECKING:
     from kata_host.client import ContainerProcess
-
-PIPE_SIZE: Final = 1 << 20
-"""Bytes; what an unprivileged user may set (man 7 pipe)."""
 
 
 async def copy_in(source: Path | None, target: GuestPlace) -> None:
@@ -105,72 +98,28 @@ async def _feed(process: ContainerProcess, chunks: AsyncIterator[bytes]) -> None
 
 
 async def _feed_packed(process: ContainerProcess, source: Path, name: str) -> None:
-    with _pipe() as (reader, writer):
-        packing = asyncio.ensure_future(
-            asyncio.to_thread(_then_close, partial(pack, source, name), writer)
-        )
-        try:
-            await _feed(process, _chunks(reader))
-        finally:
-            # Ends the thread, if the program has ended before all was read.
-            reader.close()
-            left_out = await packing
-    if isinstance(left_out, OSError):
-        raise CommandError(f"cp: {explain(left_out)}")
-    for path in left_out:
-        text = printable(f"left out, as it is no file: {path}")
-        print(f"kata-agent-ctl: {text}", file=sys.stderr)
-
-
-def _then_close(
-    work: partial[Sequence[str]], writer: BinaryIO
-) -> Sequence[str] | OSError:
-    """Pack into the pipe; return what is left out, or why it failed."""
     try:
-        with writer:
-            return work(writer)
-    except BrokenPipeError:
-        return []
+        async with packed(source, name) as packing:
+            await _feed(process, aiter(packing))
+    except Closed:
+        raise
     except OSError as error:
-        return error
+        raise CommandError(f"cp: {explain(error)}") from error
+    for path in packing.left_out:
+        _say(f"left out, as it is no file: {path}")
 
 
 async def _unpacked(process: ContainerProcess, target: Path) -> str | None:
     """Unpack the program's output at `target`; return why it was refused, if it was."""
-    with _pipe() as (reader, writer):
-        unpacking = asyncio.ensure_future(asyncio.to_thread(_unpack, reader, target))
-        try:
-            with contextlib.suppress(BrokenPipeError):
-                async for data in process.read_stdout():
-                    await asyncio.to_thread(writer.write, data)
-        finally:
-            with contextlib.suppress(BrokenPipeError):
-                writer.close()
-            refusal = await unpacking
-    return refusal
-
-
-def _unpack(reader: BinaryIO, target: Path) -> str | None:
-    with reader:
-        try:
-            unpack(reader, target)
-            # What follows the end of an archive is zeros.
-            while reader.read(PIPE_SIZE):
-                pass
-        except (TarError, OSError) as error:
-            return explain(error)
+    try:
+        for name in await unpack_chunks(process.read_stdout(), target):
+            _say(f"left out, as it leads out of the copy or is no file: {name}")
+    except Closed:
+        raise
+    except (TarError, OSError) as error:
+        return explain(error)
     return None
 
 
-async def _chunks(reader: BinaryIO) -> AsyncIterator[bytes]:
-    while data := await asyncio.to_thread(os.read, reader.fileno(), PIPE_SIZE):
-        yield data
-
-
-@contextlib.contextmanager
-def _pipe() -> Iterator[tuple[BinaryIO, BinaryIO]]:
-    ends = os.pipe2(os.O_CLOEXEC)
-    fcntl.fcntl(ends[1], fcntl.F_SETPIPE_SZ, PIPE_SIZE)
-    with open(ends[0], "rb", buffering=0) as reader:
-        with open(ends[1], "wb", buffering=0) as writer:
-            yield reader, writer
+def _say(text: str) -> None:
+    print(f"kata-agent-ctl: {printable(text)}", file=sys.stderr)

@@ -31,8 +31,8 @@ def add_parser(subparsers: Subparsers) -> None:
         "the host, - is a tar archive on standard input or output. Modes and symbolic "
         "links are kept; the owner is root in a container, and you on the host. The "
         "container needs a tar program.\n\n"
-        "What comes from a guest is not trusted: an archive with paths or links out of "
-        "its top, or with devices, is refused.\n\n"
+        "What comes from a guest is not trusted: an archive with paths out of its top "
+        "is refused; symbolic links out of it and devices are left out, and named.\n\n"
         "With --guest, SOURCE is copied by the agent alone, to the path TARGET below "
         "/run/kata-containers/shared/containers, with owners, and that path is "
         "printed. Without TARGET, it has its own name there.",

@@ -15,8 +15,7 @@
     container_request   the container that is asked for
     roots, volume       images and folders of the host in a guest
     tools               the program that holds a box
-    unpacking           a folder of a box, brought to this host
-    output, process_stream, file_info, user, uncancelled    smaller things
+    output, process_stream, file_info, user    smaller things
 
 The errors are in `kata_host.errors`.
 """

@@ -19,7 +19,7 @@ from kata_host.client.upload import upload_content
 from kata_host.errors import TimedOut
 from kata_host.sdk.container_request import ContainerRequest, NewFiles
 from kata_host.sdk.output import DRAIN_TIMEOUT, Output
-from kata_host.sdk.uncancelled import uncancelled
+from kata_host.uncancelled import uncancelled
 from kata_protos import agent_pb2, oci_pb2
 from ttrpc.errors import StatusError, TtrpcError
 

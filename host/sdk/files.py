@@ -3,7 +3,8 @@
 
 Everything is done by a process in the box, with the busybox that each box has. So names
 lead where they lead inside, volumes too. What comes out is as trustworthy as the box:
-a hostile one can only fill the folder that it is written to, up to the limit of a call.
+a hostile one can only fill the folder that it is written to (`kata_host.tar.unpack`),
+up to the limit of a call.
 """
 
 from __future__ import annotations
@@ -12,7 +13,14 @@ import asyncio
 import contextlib
 import os
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Iterator,
+    Sequence,
+)
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -22,8 +30,9 @@ from kata_host.quantities import to_size
 from kata_host.sdk.file_info import STAT, FileInfo, parse_info
 from kata_host.sdk.process import Process
 from kata_host.sdk.tools import PLACE
-from kata_host.sdk.unpacking import unpacking
 from kata_host.sdk.user import User, to_user
+from kata_host.tar.piped import packed, unpack_chunks
+from kata_host.tar.tar_error import TarError
 from kata_protos import oci_pb2
 
 CHUNK: Final = 256 << 10
@@ -38,7 +47,6 @@ Progress = Callable[[int], object]
 
 _Give = Callable[[], Awaitable[bytes]]
 """Returns the next bytes, b"" at their end."""
-_Take = Callable[[bytes], Awaitable[object]]
 
 _FOLDER: Final = (
     f'B={PLACE}; folder() {{ "$B" test -d "$1" || '
@@ -156,50 +164,46 @@ class Files:
         target: str | os.PathLike[str],
         *,
         progress: Progress | None = None,
-    ) -> None:
+    ) -> Sequence[str]:
         """Copy a file of the box to `target`, or what is in a folder into `target`.
 
         The owner is this program's user. Takes the memory of one chunk. `target` may
-        have a part of it after an error. Of a folder, links that lead out of it,
-        devices and fifos are refused with `FileError`, and set-user-ID bits dropped.
+        have a part of it after an error. Returns the names of what is left out of a
+        folder: symbolic links that lead out of it, device nodes and fifos.
         """
         goal = Path(target)
         is_dir = (await self.stat(path)).is_dir
         with _host_errors(goal):
             if is_dir:
-                await self._download_tree(path, goal, progress)
-                return
+                return await self._download_tree(path, goal, progress)
             with await asyncio.to_thread(open, goal, "wb") as file:
-
-                async def take(data: bytes) -> None:
-                    await asyncio.to_thread(file.write, data)
-
-                await self._drain(path, ["cat", "--", path], take, progress)
+                chunks = self._chunks(path, ["cat", "--", path], progress)
+                async with contextlib.aclosing(chunks):
+                    async for data in chunks:
+                        await asyncio.to_thread(file.write, data)
+        return ()
 
     async def _upload_tree(
         self, source: Path, path: str, user: User | None, progress: Progress | None
     ) -> None:
         owner = await self._ids(user)
-        uid, gid = owner.split(":")
-        words = ["--create", "--file=-", f"--directory={source}", "--numeric-owner"]
-        words += [f"--owner=user:{uid}", f"--group=group:{gid}", "."]
-        async with _tar(words, source) as tar:
-            assert tar.stdout is not None
-            stdout = tar.stdout
-
-            async def give() -> bytes:
-                return await stdout.read(CHUNK)
-
+        uid, gid = map(int, owner.split(":"))
+        async with packed(source, ".", (uid, gid)) as packing:
             command = ["sh", "-c", _UNPACK, "sh", path, owner]
-            await self._feed(command, path, give, progress)
+            await self._feed(command, path, packing.read, progress)
 
     async def _download_tree(
         self, path: str, target: Path, progress: Progress | None
-    ) -> None:
+    ) -> Sequence[str]:
         await asyncio.to_thread(target.mkdir, parents=True, exist_ok=True)
         command = ["tar", "-c", "-f", "-", "-C", path, "."]
-        async with unpacking(await asyncio.to_thread(target.resolve)) as take:
-            await self._drain(path, command, take, progress)
+        chunks = self._chunks(path, command, progress)
+        try:
+            async with contextlib.aclosing(chunks):
+                whole = await asyncio.to_thread(target.resolve)
+                return await unpack_chunks(chunks, whole)
+        except TarError as error:
+            raise FileError(f"{target}: {error}") from error
 
     async def _write(
         self,
@@ -228,29 +232,23 @@ class Files:
 
     async def _output(self, path: str, *args: str, limit: int = _ANSWER_LIMIT) -> bytes:
         output = bytearray()
-
-        async def take(data: bytes) -> None:
-            if len(output) + len(data) > limit:
-                raise FileError(f"file {path!r}: more than {limit} bytes")
-            output.extend(data)
-
-        await self._drain(path, args, take)
+        async with contextlib.aclosing(self._chunks(path, args)) as chunks:
+            async for data in chunks:
+                if len(output) + len(data) > limit:
+                    raise FileError(f"file {path!r}: more than {limit} bytes")
+                output.extend(data)
         return bytes(output)
 
-    async def _drain(
-        self,
-        path: str,
-        args: Sequence[str],
-        take: _Take,
-        progress: Progress | None = None,
-    ) -> None:
-        """Run a command of busybox, and hand on what it writes."""
+    async def _chunks(
+        self, path: str, args: Sequence[str], progress: Progress | None = None
+    ) -> AsyncGenerator[bytes]:
+        """Run a command of busybox, and yield what it writes."""
         count = 0
         async with self._start([PLACE, *args], user=0) as process:
             await process.close_stdin()
             async with _error_of(process, path):
                 async for data in process:
-                    await take(data)
+                    yield data
                     count += len(data)
                     if progress is not None:
                         progress(count)
@@ -289,48 +287,6 @@ async def _error_of(process: Process, path: str) -> AsyncIterator[None]:
     finally:
         collecting.cancel()
         await asyncio.wait([collecting])
-
-
-@contextlib.asynccontextmanager
-async def _tar(
-    words: Sequence[str], folder: Path
-) -> AsyncIterator[asyncio.subprocess.Process]:
-    """Run this host's tar beside the block; raise what it says if it fails.
-
-    Raises `FileError`.
-    """
-    pipe = asyncio.subprocess.PIPE
-    tar = await asyncio.create_subprocess_exec(
-        *("tar", *words),
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=pipe,
-        stderr=pipe,
-    )
-    assert tar.stderr is not None
-    reading = asyncio.create_task(_beginning(_chunks(tar.stderr)))
-    try:
-        yield tar
-        error = (await reading).decode(errors="replace").splitlines()
-        if await tar.wait() != 0:
-            raise FileError(f"{folder}: {(error or ['tar failed'])[0]}")
-    finally:
-        reading.cancel()
-        if tar.returncode is None:
-            tar.kill()
-            await tar.wait()
-
-
-async def _beginning(chunks: AsyncIterator[bytes]) -> bytes:
-    """Return the first bytes of an error, and read it to its end."""
-    kept = b""
-    async for data in chunks:
-        kept = (kept + data)[:_ERROR_SIZE]
-    return kept
-
-
-async def _chunks(stream: asyncio.StreamReader) -> AsyncIterator[bytes]:
-    while data := await stream.read(CHUNK):
-        yield data
 
 
 @contextlib.contextmanager

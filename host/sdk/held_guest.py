@@ -18,7 +18,7 @@ from typing import Any, Final, TypeVar
 
 from kata_host.guest.guest import GuestError, OwnGuest
 from kata_host.guest.leftovers import remove_leftovers
-from kata_host.sdk.uncancelled import uncancelled
+from kata_host.uncancelled import uncancelled
 
 T = TypeVar("T")
 

@@ -11,7 +11,7 @@ from typing import Any, Concatenate, Final, ParamSpec, Self, TypeVar
 
 from kata_host.errors import SandboxError
 from kata_host.sdk.guest import Guest
-from kata_host.sdk.uncancelled import uncancelled
+from kata_host.uncancelled import uncancelled
 from ttrpc.errors import TtrpcError
 
 P = ParamSpec("P")

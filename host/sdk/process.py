@@ -13,7 +13,7 @@ from kata_host.client.container_process import ContainerProcess, process_may_hav
 from kata_host.errors import SandboxError
 from kata_host.sdk.guest_connection import GuestConnection
 from kata_host.sdk.process_stream import ProcessStream
-from kata_host.sdk.uncancelled import uncancelled
+from kata_host.uncancelled import uncancelled
 
 END_TIMEOUT: Final = 10.0
 """Seconds that a killed process may take to end."""

@@ -9,14 +9,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO, Final
 
+ROOT: Final = (0, 0)
 _PACKED: Final = (stat.S_IFDIR, stat.S_IFLNK, stat.S_IFREG)
 
 
-def pack(source: Path, name: str, file: BinaryIO) -> Sequence[str]:
-    """Write `source` into `file` under the name `name`, with modes and links.
+def pack(
+    source: Path, name: str, file: BinaryIO, owner: tuple[int, int] = ROOT
+) -> Sequence[str]:
+    """Write `source` into `file` under the name `name`, with modes, times and links.
 
-    The owner is root, as docker has it. Returns the names of sockets, fifos and device
-    nodes, which are left out. Raises `OSError`.
+    `owner` is a uid and a gid; root's, as docker has it. Returns the names of sockets,
+    fifos and device nodes, which are left out. Raises `OSError`.
     """
     left_out: list[str] = []
 
@@ -24,7 +27,7 @@ def pack(source: Path, name: str, file: BinaryIO) -> Sequence[str]:
         if not (entry.isreg() or entry.isdir() or entry.issym() or entry.islnk()):
             left_out.append(entry.name)
             return None
-        entry.uid = entry.gid = 0
+        entry.uid, entry.gid = owner
         entry.uname = entry.gname = ""
         return entry
 

@@ -3,8 +3,9 @@
 
 No entry is written through a symbolic link, whether the archive or the host has it:
 each part of a path is opened beneath the one before (man 2 openat, O_NOFOLLOW). Refused
-are `..`, links out of the archive, and device nodes, fifos and sockets. Owners are the
-caller's, set-user-ID bits are not kept.
+are `..` and hard links out of the archive. Left out are symbolic links out of it, which
+someone may follow later, and device nodes and fifos. Owners are the caller's,
+set-user-ID bits are not kept.
 """
 
 from __future__ import annotations
@@ -24,26 +25,22 @@ MODE: Final = 0o777
 _DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
-_REFUSED: Final = {
-    tarfile.CHRTYPE: "a character device",
-    tarfile.BLKTYPE: "a block device",
-    tarfile.FIFOTYPE: "a fifo",
-}
-
 
 def unpack(
     file: BinaryIO, target: Path, count: Callable[[int], None] = lambda _: None
-) -> None:
+) -> Sequence[str]:
     """Make `target` what the archive has at its top: a file or a directory.
 
     A directory that is there is added to, and `target` keeps its mode then; a file is
-    replaced. `count` gets the number of bytes of each chunk. Raises `TarError` for what
-    is refused, and `OSError`; what was unpacked before stays.
+    replaced. `count` gets the number of bytes of each chunk. Returns the names of what
+    is left out. Raises `TarError` for what is refused, and `OSError`; what was unpacked
+    before stays.
     """
     is_there = target.is_dir() and not target.is_symlink()
     top = os.open(target.parent, _DIRECTORY & ~os.O_NOFOLLOW)
     # By place, because an archive may have the same directory without end.
     modes: dict[tuple[str, ...], int] = {}
+    left_out: dict[str, None] = {}
     try:
         entries = TarEntries(file)
         first: str | None = None
@@ -59,6 +56,14 @@ def unpack(
             if entry.isdir() and not below and is_there:
                 # The user's own, whose mode is no matter of the guest.
                 continue
+            if _is_left_out(place, entry) or (
+                entry.islnk() and entry.linkname in left_out
+            ):
+                if not below:
+                    why = "a link that leads elsewhere, or no file"
+                    raise TarError(f"{_shown(entry.name)}: {why}")
+                left_out[entry.name] = None
+                continue
             _make(top, place, entry, entries, count)
             if entry.isdir() and entry.mode & 0o700 != 0o700:
                 modes[place] = entry.mode
@@ -70,6 +75,7 @@ def unpack(
                 os.fchmod(fd, mode & MODE)
     finally:
         os.close(top)
+    return [*left_out]
 
 
 def _parts(name: str) -> Sequence[str]:
@@ -93,16 +99,13 @@ def _make(
         elif entry.isfile() and not entry.issparse():
             _make_file(parent, name, entry, entries, count)
         elif entry.issym():
-            _check_symbolic_link(place, entry.name, entry.linkname)
             _remove(parent, name)
             os.symlink(entry.linkname, name, dir_fd=parent)
         elif entry.islnk():
             _make_hard_link(top, place, parent, entry)
         else:
-            kind = _REFUSED.get(entry.type, f"an entry of kind {entry.type!r}")
-            if entry.issparse():
-                # A few bytes of it fill a disk.
-                kind = "a sparse file"
+            # A few bytes of a sparse file fill a disk.
+            kind = "sparse file" if entry.issparse() else f"unknown kind {entry.type!r}"
             raise TarError(f"{_shown(entry.name)}: {kind}")
 
 
@@ -133,18 +136,20 @@ def _make_file(
         os.fchmod(file.fileno(), entry.mode & MODE)
 
 
-def _check_symbolic_link(place: Sequence[str], name: str, link: str) -> None:
+def _is_left_out(place: Sequence[str], entry: tarfile.TarInfo) -> bool:
+    return entry.isdev() or (entry.issym() and _leads_out(place, entry.linkname))
+
+
+def _leads_out(place: Sequence[str], link: str) -> bool:
     # Beneath the directory that the archive becomes, which is the first part.
     parts = [part for part in link.split("/") if part not in ("", ".")]
     ups = parts.count("..")
     # After a name, which may be another link's, `..` may lead anywhere.
-    if (
+    return (
         link.startswith("/")
         or ups > max(0, len(place) - 2)
         or any(part != ".." for part in parts[:ups])
-    ):
-        out = f"a link out of the archive, to {_shown(link)}"
-        raise TarError(f"{_shown(name)}: {out}")
+    )
 
 
 def _make_hard_link(
@@ -155,7 +160,9 @@ def _make_hard_link(
         if stat.S_ISLNK(os.lstat(name, dir_fd=source).st_mode):
             # It leads elsewhere from another directory.
             link = os.readlink(name, dir_fd=source)
-            _check_symbolic_link(place, entry.name, link)
+            if _leads_out(place, link):
+                out = f"a link out of the archive, to {_shown(link)}"
+                raise TarError(f"{_shown(entry.name)}: {out}")
         _remove(parent, place[-1])
         # Without following a symbolic link (man 2 linkat).
         os.link(

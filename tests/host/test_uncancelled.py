@@ -5,7 +5,7 @@ import asyncio
 
 import pytest
 
-from kata_host.sdk.uncancelled import uncancelled
+from kata_host.uncancelled import uncancelled
 
 
 async def test_the_result_and_the_error_are_those_of_the_work() -> None:
