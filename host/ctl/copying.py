@@ -24,8 +24,9 @@ from kata_host.ctl.own_name import own_name
 from kata_host.ctl.patience import saying
 from kata_host.explain import explain
 from kata_host.printable import printable
-from kata_host.tar.piped import packed, unpack_chunks
+from kata_host.tar.packing import packed
 from kata_host.tar.tar_error import TarError
+from kata_host.tar.unpack_chunks import unpack_chunks
 from ttrpc.errors import Closed
 
 if TYPE_CHECKING:

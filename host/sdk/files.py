@@ -31,8 +31,9 @@ from kata_host.sdk.file_info import STAT, FileInfo, parse_info
 from kata_host.sdk.process import Process
 from kata_host.sdk.tools import PLACE
 from kata_host.sdk.user import User, to_user
-from kata_host.tar.piped import packed, unpack_chunks
+from kata_host.tar.packing import packed
 from kata_host.tar.tar_error import TarError
+from kata_host.tar.unpack_chunks import unpack_chunks
 from kata_protos import oci_pb2
 
 CHUNK: Final = 256 << 10

@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: Apache-2.0
+"""An archive that a thread unpacks, so that a slow disk holds up no event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+from typing import BinaryIO
+
+from kata_host.tar.pipe import PIPE_SIZE, opened_pipe
+from kata_host.tar.unpack import unpack
+
+
+async def unpack_chunks(chunks: AsyncIterator[bytes], target: Path) -> Sequence[str]:
+    """Unpack an archive at `target`; return what is left out (`kata_host.tar.unpack`).
+
+    Raises `TarError` or `OSError` as soon as something is refused; the chunks after
+    that are not read.
+    """
+
+    def work(reader: BinaryIO) -> Sequence[str]:
+        with reader:
+            left_out = unpack(reader, target)
+            # What follows the end of an archive is zeros.
+            while reader.read(PIPE_SIZE):
+                pass
+        return left_out
+
+    with opened_pipe() as (reader, writer):
+        thread = asyncio.ensure_future(asyncio.to_thread(work, reader))
+        feeding = asyncio.ensure_future(_feed(chunks, writer))
+        try:
+            # A guest may be silent for ever after what was refused.
+            await asyncio.wait({thread, feeding}, return_when=asyncio.FIRST_COMPLETED)
+            if feeding.done():
+                feeding.result()
+        finally:
+            feeding.cancel()
+            await asyncio.wait([feeding])
+            writer.close()
+            await asyncio.wait([thread])
+            refusal = thread.exception()
+        if refusal is not None:
+            raise refusal
+        return thread.result()
+
+
+async def _feed(chunks: AsyncIterator[bytes], writer: BinaryIO) -> None:
+    with writer, contextlib.suppress(BrokenPipeError):
+        async for data in chunks:
+            await asyncio.to_thread(_write, writer, data)
+
+
+def _write(writer: BinaryIO, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[writer.write(view) :]
