@@ -273,6 +273,14 @@ class Files:
                 await process.close_stdin()
 
 
+async def _beginning(chunks: AsyncIterator[bytes]) -> bytes:
+    """Return the first bytes of an error, and read it to its end."""
+    kept = b""
+    async for data in chunks:
+        kept = (kept + data)[:_ERROR_SIZE]
+    return kept
+
+
 @contextlib.asynccontextmanager
 async def _error_of(process: Process, path: str) -> AsyncIterator[None]:
     """Read its standard error beside the block; raise it if the process has failed."""

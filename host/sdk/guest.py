@@ -27,9 +27,9 @@ from kata_host.sdk.guest_connection import GuestConnection
 from kata_host.sdk.held_guest import HeldGuest
 from kata_host.sdk.roots import Roots
 from kata_host.sdk.tools import HOLD, Tools
-from kata_host.uncancelled import uncancelled
 from kata_host.sdk.user import User
 from kata_host.sdk.volume import Volumes, to_mounts
+from kata_host.uncancelled import uncancelled
 from kata_protos import oci_pb2
 
 CONNECT_TIMEOUT: Final = 5.0

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from kata_host.tar.pack import ROOT, pack
-from kata_host.tar.pipe import PIPE_SIZE, opened_pipe
+from kata_host.tar.pipe import PIPE_SIZE, in_own_thread, opened_pipe
+from kata_host.uncancelled import uncancelled
 
 
 class Packing:
@@ -23,7 +24,8 @@ class Packing:
 
     async def read(self) -> bytes:
         """Return the next bytes, and none at the end."""
-        return await asyncio.to_thread(self._reader.read, PIPE_SIZE)
+        # The pipe is not closed under a read.
+        return await uncancelled(asyncio.to_thread(self._reader.read, PIPE_SIZE))
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         while data := await self.read():
@@ -45,11 +47,11 @@ async def packed(
         return ()
 
     with opened_pipe() as (reader, writer):
-        thread = asyncio.ensure_future(asyncio.to_thread(work, writer))
+        thread = in_own_thread(work, writer)
         packing = Packing(reader)
         try:
             yield packing
         finally:
             # Ends the thread, if the block has not read all.
             reader.close()
-            packing.left_out = await thread
+            packing.left_out = await uncancelled(thread)

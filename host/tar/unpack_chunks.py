@@ -7,10 +7,11 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
-from kata_host.tar.pipe import PIPE_SIZE, opened_pipe
+from kata_host.tar.pipe import PIPE_SIZE, in_own_thread, opened_pipe
 from kata_host.tar.unpack import unpack
+from kata_host.uncancelled import uncancelled
 
 
 async def unpack_chunks(chunks: AsyncIterator[bytes], target: Path) -> Sequence[str]:
@@ -29,18 +30,18 @@ async def unpack_chunks(chunks: AsyncIterator[bytes], target: Path) -> Sequence[
         return left_out
 
     with opened_pipe() as (reader, writer):
-        thread = asyncio.ensure_future(asyncio.to_thread(work, reader))
+        thread = in_own_thread(work, reader)
         feeding = asyncio.ensure_future(_feed(chunks, writer))
+        both: set[asyncio.Future[Any]] = {thread, feeding}
         try:
             # A guest may be silent for ever after what was refused.
-            await asyncio.wait({thread, feeding}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
             if feeding.done():
                 feeding.result()
         finally:
             feeding.cancel()
-            await asyncio.wait([feeding])
-            writer.close()
-            await asyncio.wait([thread])
+            # The feeding closes the pipe, which ends the thread.
+            await uncancelled(asyncio.wait(both))
             refusal = thread.exception()
         if refusal is not None:
             raise refusal
@@ -50,7 +51,8 @@ async def unpack_chunks(chunks: AsyncIterator[bytes], target: Path) -> Sequence[
 async def _feed(chunks: AsyncIterator[bytes], writer: BinaryIO) -> None:
     with writer, contextlib.suppress(BrokenPipeError):
         async for data in chunks:
-            await asyncio.to_thread(_write, writer, data)
+            # The pipe is not closed under a write.
+            await uncancelled(asyncio.to_thread(_write, writer, data))
 
 
 def _write(writer: BinaryIO, data: bytes) -> None:
