@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import errno
 import os
+import threading
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Final
@@ -24,6 +25,7 @@ from kata_agent.cgroup.remove import remove_all
 from kata_agent.cgroup.stats_v2 import read_stats
 from kata_agent.errors import Timeout
 from kata_agent.linux.last_place import CROWD, put_last
+from kata_agent.linux.slices import LONGEST_KILL
 from kata_protos import agent_pb2
 
 MOST_ROUNDS: Final = 10
@@ -45,6 +47,7 @@ class CgroupV2:
     def __init__(self, directory: Path, watches: FileWatches) -> None:
         self._directory = directory
         self._watches = watches
+        self._slicing = threading.Lock()
 
     def pids(self) -> list[int]:
         return tree.pids(self._directory)
@@ -61,18 +64,25 @@ class CgroupV2:
         put_last(threads)
         if len(threads) < CROWD or len(self.pids()) < CROWD:
             return
-        self._kill_frozen()
+        # One at a time: the other would take the freeze for a pause, and leave it.
+        if self._slicing.acquire(timeout=LONGEST_KILL):
+            try:
+                self._kill_frozen()
+            finally:
+                self._slicing.release()
 
     def _kill_frozen(self) -> None:
         freeze = os.open(self._directory / "cgroup.freeze", os.O_RDWR | os.O_CLOEXEC)
         try:
-            before = os.read(freeze, 2)
+            if os.read(freeze, 1) == b"1":
+                kill_in_slices(self.pids())
+                return
             # Frozen processes die, and none of them forks or sees that others die.
             os.write(freeze, b"1")
             try:
                 kill_in_slices(self.pids())
             finally:
-                os.write(freeze, before)
+                os.write(freeze, b"0")
         finally:
             os.close(freeze)
 

@@ -4,11 +4,16 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
 import sys
+import threading
 from pathlib import Path, PurePosixPath
 from unittest.mock import patch
 
+import pytest
+
+from kata_agent.cgroup import cgroup_v2
 from kata_agent.cgroup.file_watches import FileWatches
 from kata_agent.cgroup.open import open_cgroup
 from kata_agent.linux.last_place import NICE
@@ -169,6 +174,47 @@ async def test_no_process_of_a_crowd_sees_the_end_of_another(world: World) -> No
             await cgroup.wait_for_empty()
             await cgroup.remove()
         assert not Path("went_on").exists()
+
+
+@in_namespaces("v2")
+async def test_two_kills_of_a_crowd_at_once_leave_nothing_frozen(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else what is started there next would never run, nor end."""
+    cgroup = open_cgroup(CGROUP_ROOT, PurePosixPath("/c"), FileWatches())
+    (root,) = make_cgroups("c")
+    numbers = itertools.count()
+    second, first_done = threading.Event(), threading.Event()
+
+    def meet(pids: object) -> None:
+        if next(numbers) == 0:
+            # Not even after a while is another one here.
+            assert not second.wait(0.2)
+        else:
+            second.set()
+            first_done.wait(10)
+
+    async def prepare() -> None:
+        await cgroup.prepare_kill()
+        first_done.set()
+
+    monkeypatch.setattr(cgroup_v2, "CROWD", 1)
+    monkeypatch.setattr(cgroup_v2, "kill_in_slices", meet)
+    with Reaper() as reaper:
+        child = reaper.spawn(Command(["sleep", "1000"]))
+        (root / "c/cgroup.procs").write_text(str(child.pid))
+        await asyncio.gather(prepare(), prepare())
+        assert next(numbers) == 2
+        assert (root / "c/cgroup.freeze").read_text() == "0\n"
+        # A pause is left as it is.
+        await cgroup.freeze(5)
+        await cgroup.prepare_kill()
+        assert (root / "c/cgroup.freeze").read_text() == "1\n"
+        await cgroup.kill()
+        async with asyncio.timeout(10):
+            assert await child.wait() == 137
+            await cgroup.wait_for_empty()
+        await cgroup.remove()
 
 
 @in_namespaces("v1", "v2")
