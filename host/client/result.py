@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from kata_host.errors import CommandFailed, OutOfMemory, describe_status
+from kata_host.printable import printable
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,8 @@ class Result:
         words = ["command", describe_status(self.status)]
         if self.oom_killed:
             words.append("out of memory")
-        words += self.stderr.decode(errors="replace").splitlines()[-1:]
+        lines = self.stderr.decode(errors="replace").splitlines()
+        # A command chooses its words, and programs write them to terminals.
+        words += map(printable, lines[-1:])
         message = ": ".join(words)
         raise kind(message, self.stdout, self.stderr, status=self.status)

@@ -26,6 +26,7 @@ from typing import Final, Protocol
 
 from kata_host.errors import FileError, NotFound
 from kata_host.explain import explain
+from kata_host.printable import printable
 from kata_host.quantities import to_size
 from kata_host.sdk.file_info import STAT, FileInfo, parse_info
 from kata_host.sdk.process import Process
@@ -292,7 +293,7 @@ async def _error_of(process: Process, path: str) -> AsyncIterator[None]:
         if await process.wait() != 0:
             line = (error.splitlines() or ["failed"])[0]
             kind = NotFound if line.endswith(_MISSING) else FileError
-            raise kind(f"file {path!r}: {line.rpartition(': ')[2]}")
+            raise kind(f"file {path!r}: {printable(line.rpartition(': ')[2])}")
     finally:
         collecting.cancel()
         await asyncio.wait([collecting])

@@ -106,14 +106,15 @@ class Guest:
 
         Names are those of `kata-agent-ctl guest list`. The agent may be any that
         speaks the Kata API. Entering the block raises `NotFound` if there is no guest
-        of that name, `GuestEnded` if no agent answers within `timeout` seconds, and
-        `ValueError` if the address is not one.
+        of that name, `GuestError` if it does not run, `GuestEnded` if no agent answers
+        within `timeout` seconds, and `ValueError` if the address is not one.
         """
 
         async def connect() -> GuestConnection:
             from kata_host.guest.guest_address import find_address
 
-            return await GuestConnection.to(find_address(guest), timeout)
+            address = await asyncio.to_thread(find_address, guest)
+            return await GuestConnection.to(address, timeout)
 
         return cls(connect)
 

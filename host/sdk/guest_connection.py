@@ -20,6 +20,7 @@ from kata_host.errors import (
     SandboxError,
 )
 from kata_host.explain import explain
+from kata_host.printable import printable
 from kata_host.sdk.held_guest import ENDING_PATIENCE, HeldGuest
 from ttrpc.codes import Code
 from ttrpc.errors import StatusError, TtrpcError
@@ -96,7 +97,7 @@ class GuestConnection:
         ending = None
         if self._held is not None:
             ending = await self._held.ending(ENDING_PATIENCE)
-        return GuestEnded(f"guest: {ending or explain(error)}")
+        return GuestEnded(f"guest: {printable(ending or explain(error))}")
 
 
 async def _connect(address: str, held: HeldGuest) -> AgentClient:
@@ -122,11 +123,13 @@ async def _connected(address: str) -> AgentClient:
 
 
 def _refusal(error: StatusError) -> SandboxError:
-    match start_failure(error.message):
+    # A guest chooses its words, and programs write them to terminals.
+    message = printable(error.message)
+    match start_failure(message):
         case StartFailure.NOT_FOUND:
-            return NotFound(error.message)
+            return NotFound(message)
         case StartFailure.NOT_EXECUTABLE:
-            return CannotExecute(error.message)
+            return CannotExecute(message)
     if error.code == Code.NOT_FOUND:
-        return NotFound(error.message)
-    return AgentError(error.message, error.code)
+        return NotFound(message)
+    return AgentError(message, error.code)

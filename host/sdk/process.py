@@ -92,7 +92,7 @@ class Process:
     async def wait(self) -> int:
         """Wait for the end; return the exit status, or 128+n if signal n ended it.
 
-        Output that has not been read is dropped.
+        Output that has not been read is dropped, so no other task reads meanwhile.
         """
         if self._status is None:
             # Together, because a process waits until what it has written is read.

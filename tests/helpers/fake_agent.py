@@ -33,6 +33,7 @@ class FakeAgent:
         self.processes = b""
         self.stdout: list[bytes] = []
         """Chunks that are read from every process, the first first."""
+        self.stderr: list[bytes] = []
         self.status = 7
         self.stats = agent_pb2.StatsContainerResponse()
         self.may_end = asyncio.Event()
@@ -119,7 +120,9 @@ class FakeAgent:
     async def read_stderr(
         self, request: agent_pb2.ReadStreamRequest, context: CallContext
     ) -> agent_pb2.ReadStreamResponse:
-        return agent_pb2.ReadStreamResponse()
+        return agent_pb2.ReadStreamResponse(
+            data=self.stderr.pop(0) if self.stderr else b""
+        )
 
     async def wait_process(
         self, request: agent_pb2.WaitProcessRequest, context: CallContext

@@ -29,3 +29,8 @@ def test_a_result_with_a_fault_is_an_error_that_has_its_output(
     assert type(error) is kind
     assert str(error) == text
     assert (error.status, error.stdout, error.stderr) == (137, b"out", b"first\nlast\n")
+
+
+def test_the_words_of_a_command_write_nothing_else_to_a_terminal() -> None:
+    with pytest.raises(CommandFailed, match=r"^command: exit status 1: \\x1b\[2Jno$"):
+        Result(1, b"", b"\x1b[2Jno\n").check()

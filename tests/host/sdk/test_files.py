@@ -63,3 +63,12 @@ async def test_ids_of_a_hostile_guest_are_numbers(
         agent.stdout = [b"1\n--file 3\n"]
         with pytest.raises(FileError, match="user 'one': the box says"):
             await box.files.write("/x", "", user="one")
+
+
+async def test_an_error_of_a_hostile_guest_is_one_line(
+    agent: FakeAgent, address: str
+) -> None:
+    agent.stderr = [b"cat: \x1b[2Jno\n"]
+    async with Guest.connect(address) as guest, guest.container() as box:
+        with pytest.raises(FileError, match=r"^file '/x': \\x1b\[2Jno$"):
+            await box.files.read("/x")

@@ -110,6 +110,17 @@ async def test_every_error_of_a_connection_is_one_of_the_tree(
     await connection.close()
 
 
+async def test_the_words_of_a_guest_write_nothing_else_to_a_terminal(
+    address: str,
+) -> None:
+    connection = await GuestConnection.to(address, 5)
+    for error in (refusal("\x1b[2J\nx"), Closed("\x1b[2J\nx")):
+        with pytest.raises(SandboxError, match=r"\\x1b\[2J\\nx$"):
+            async with connection.explained():
+                raise error
+    await connection.close()
+
+
 async def test_another_error_stays_what_it_is(address: str) -> None:
     connection = await GuestConnection.to(address, 5)
     with pytest.raises(KeyError):
