@@ -33,8 +33,13 @@ if TYPE_CHECKING:
     from kata_host.client import ContainerProcess
 
 
-async def copy_in(source: Path | None, target: GuestPlace) -> None:
-    """Copy a file or directory, or an archive from standard input, into a guest."""
+async def copy_in(
+    source: Path | None, target: GuestPlace, *, contents: bool = False
+) -> None:
+    """Copy a file or directory, or an archive from standard input, into a guest.
+
+    With `contents`, what is in the directory is put into the target.
+    """
     with saying(f"copying to {target.path}"):
         async with (
             target.target.client() as client,
@@ -42,7 +47,7 @@ async def copy_in(source: Path | None, target: GuestPlace) -> None:
         ):
             place, directory = target, target.path
             if source is not None:
-                if await guest.is_directory(target.path):
+                if not contents and await guest.is_directory(target.path):
                     place = target.named(own_name(source))
                 directory = place.directory
             command = ["tar", "-x", "-p", "-f", "-", "-C", directory]
@@ -55,14 +60,20 @@ async def copy_in(source: Path | None, target: GuestPlace) -> None:
                 await finish(process, await errors)
 
 
-async def copy_out(source: GuestPlace, target: Path | None) -> None:
-    """Copy a file or directory out of a guest, to a path or as an archive."""
+async def copy_out(
+    source: GuestPlace, target: Path | None, *, contents: bool = False
+) -> None:
+    """Copy a file or directory out of a guest, to a path or as an archive.
+
+    With `contents`, what is in the directory is put into the target.
+    """
     with saying(f"copying from {source.path}"):
         async with (
             source.target.client() as client,
             GuestTar(client, source).ready() as guest,
         ):
-            place = None if target is None else _place(source, target)
+            name = "." if contents else source.name
+            place = None if target is None else _place(name, target)
             # A name with a hyphen at its beginning is no option.
             name = f"./{source.name}" if source.name[0] == "-" else source.name
             command = ["tar", "-c", "-f", "-", "-C", source.directory, name]
@@ -80,8 +91,7 @@ async def copy_out(source: GuestPlace, target: Path | None) -> None:
                 await finish(process, await errors)
 
 
-def _place(source: GuestPlace, target: Path) -> Path:
-    name = source.name
+def _place(name: str, target: Path) -> Path:
     if target.is_dir() and name != ".":
         return target / name
     whole = Path(os.path.abspath(target))

@@ -27,10 +27,11 @@ def add_parser(subparsers: Subparsers) -> None:
         usage="%(prog)s [options] SOURCE TARGET",
         description="Copy a file or a directory between the host and a container "
         "(CONTAINER:PATH or GUEST/CONTAINER:PATH) or a guest (GUEST:PATH). If TARGET "
-        "is a directory that is there, the copy is put into it. In place of a path of "
-        "the host, - is a tar archive on standard input or output. Modes and symbolic "
-        "links are kept; the owner is root in a container, and you on the host. The "
-        "container needs a tar program.\n\n"
+        "is a directory that is there, the copy is put into it; of a SOURCE that ends "
+        "in /., only what is in it. In place of a path of the host, - is a tar archive "
+        "on standard input or output. Modes and symbolic links are kept; the owner is "
+        "root in a container, and you on the host. The container needs a tar "
+        "program.\n\n"
         "What comes from a guest is not trusted: an archive with paths out of its top "
         "is refused; symbolic links out of it and devices are left out, and named.\n\n"
         "With --guest, SOURCE is copied by the agent alone, to the path TARGET below "
@@ -78,11 +79,16 @@ def main(options: argparse.Namespace) -> int:
         raise UsageError("cp: one of the two must be GUEST:PATH or CONTAINER:PATH")
     if isinstance(target, GuestPlace):
         assert not isinstance(source, GuestPlace)
-        run(copy_in(source, target))
+        run(copy_in(source, target, contents=_is_contents(options.source)))
     else:
         assert isinstance(source, GuestPlace)
-        run(copy_out(source, target))
+        run(copy_out(source, target, contents=_is_contents(options.source)))
     return 0
+
+
+def _is_contents(word: str) -> bool:
+    """Tell whether a source stands for what is in a directory, as docker has it."""
+    return word == "." or word.endswith(("/.", ":."))
 
 
 def _upload(options: argparse.Namespace) -> int:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 HEADER: Final = ("CONTAINER", "CPU %", "MEMORY", "LIMIT", "PIDS", "READ", "WRITTEN")
 UNITS: Final = ("B", "KiB", "MiB", "GiB", "TiB")
+NONE: Final = "stats: no container runs"
 CLEAR: Final = "\x1b[H\x1b[J"
 
 
@@ -78,7 +79,7 @@ def _containers(options: argparse.Namespace) -> Sequence[FoundContainer]:
         and options.guest in (None, record.guest)
     ]
     if not words:
-        raise CommandError("stats: no container runs")
+        raise CommandError(NONE)
     return [find_container(word, options) for word in words]
 
 
@@ -92,14 +93,35 @@ async def _show(options: argparse.Namespace) -> None:
             }.items()
         }
         meters = [Meter(clients[each.target.address], each.id) for each in found]
-        for meter in meters:
-            await meter.sample()
+        # One that was named must be there; of all, some may end meanwhile.
+        sampled = _samples if options.containers else _samples_of_those_left
+        await sampled(meters)
         while True:
             await asyncio.sleep(options.interval)
-            samples = [await meter.sample() for meter in meters]
+            samples = await sampled(meters)
+            if not samples:
+                raise CommandError(NONE)
             _print(samples, options)
             if options.no_stream:
                 return
+
+
+async def _samples(meters: Sequence[Meter]) -> Sequence[Sample]:
+    return [await meter.sample() for meter in meters]
+
+
+async def _samples_of_those_left(meters: Sequence[Meter]) -> Sequence[Sample]:
+    from ttrpc.codes import Code
+    from ttrpc.errors import StatusError
+
+    samples = []
+    for meter in meters:
+        try:
+            samples.append(await meter.sample())
+        except StatusError as error:
+            if error.code not in (Code.NOT_FOUND, Code.INVALID_ARGUMENT):
+                raise
+    return samples
 
 
 def _print(samples: Sequence[Sample], options: argparse.Namespace) -> None:

@@ -270,6 +270,12 @@ def test_files_are_copied_both_ways(ctl: Ctl, tmp_path: Path) -> None:
     assert tree_of(tmp_path / "back" / "tree") == tree_of(tree)
     assert tree_of(tmp_path / "other") == tree_of(tree)
 
+    # What is in a directory, into one that is there.
+    assert printed(ctl("cp", f"{tree}/sub/.", "box:/var")) == ""
+    assert printed(ctl("exec", "box", "--", "stat", "-c", "%a", "/var/program"))
+    assert printed(ctl("cp", "box:/tmp/tree/sub/.", str(tmp_path / "back"))) == ""
+    assert (tmp_path / "back" / "program").read_text() == "#!/bin/sh\n"
+
     # One file, and archives.
     assert printed(ctl("cp", str(tree / "sub/program"), "box:/tmp/p")) == ""
     mode = printed(ctl("exec", "box", "--", "stat", "-c", "%u %a", "/tmp/p"))

@@ -136,7 +136,7 @@ class FakeAgent:
     ) -> agent_pb2.StatsContainerResponse:
         await self._append(request)
         if context.method.name in self.refused:
-            raise StatusError(Code.INTERNAL, f"{context.method.name} refused")
+            raise StatusError(self.code, f"{context.method.name} refused")
         return self.stats
 
     async def check(

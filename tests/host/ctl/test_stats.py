@@ -11,6 +11,7 @@ from kata_host.ctl.stats import to_text
 from kata_host.keeper.held_record import HeldRecord
 from kata_host.keeper.record import ContainerRecord
 from tests.helpers.fake_agent import FakeAgent
+from ttrpc.codes import Code
 
 
 async def stats(*arguments: str) -> int:
@@ -32,6 +33,21 @@ async def test_what_runs_is_shown_once(
     assert await stats("--format=json", "one/c9") == 0
     assert json.loads(capsys.readouterr().out)["container"] == "c9"
     held.close()
+
+
+async def test_of_all_those_that_are_gone_are_left_out(
+    agent: FakeAgent, guest_one: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    gone = HeldRecord.create(ContainerRecord("gone", "one", started=1.0))
+    agent.refused, agent.code = {"StatsContainer"}, Code.INVALID_ARGUMENT
+    assert await stats() == 1
+    assert "stats: no container runs" in capsys.readouterr().err
+    assert await stats("gone") == 1
+    assert "StatsContainer refused" in capsys.readouterr().err
+    agent.code = Code.INTERNAL
+    assert await stats() == 1
+    assert "StatsContainer refused" in capsys.readouterr().err
+    gone.close()
 
 
 @pytest.mark.parametrize(
