@@ -54,9 +54,14 @@ class Cork:
     def end_batch(self) -> None:
         """Continue the tasks that the frames of the batch concern, then write."""
         while self._after_frames:
-            callbacks, self._after_frames = self._after_frames, []
-            for callback in callbacks:
-                callback()
+            rest, self._after_frames = iter(self._after_frames), []
+            try:
+                for callback in rest:
+                    callback()
+            except BaseException:
+                # SystemExit of a task, or KeyboardInterrupt: the others go on later.
+                self._after_frames[:0] = rest
+                raise
         if self._outbox.size:
             self._write()
 

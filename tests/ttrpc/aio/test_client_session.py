@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 from collections.abc import AsyncIterator
 
@@ -135,3 +136,34 @@ async def test_a_response_that_found_no_room_ends_its_call_as_too_slow(
     with pytest.raises(StreamFull, match="/Upload: its reader is too slow$"):
         inbox.check()
     assert not inbox.messages
+
+
+def test_a_task_that_ends_the_program_leaves_the_others_their_answers() -> None:
+    """Whoever catches SystemExit may run the loop again, to clean up for example."""
+    ours, theirs = socket.socketpair()
+    ours.setblocking(False)
+    loop = asyncio.new_event_loop()
+
+    async def begin() -> list[asyncio.Task[bytes]]:
+        session = ClientSession(ours, LIMITS, None, ClientRecord(None, None))
+
+        async def ends() -> bytes:
+            await session.call(ECHO["Echo"], b"", 0, ())
+            raise SystemExit(3)
+
+        calls = [session.call(ECHO["Echo"], b"", 0, ()) for _ in range(2)]
+        tasks = [loop.create_task(task) for task in (ends(), *calls)]
+        while len(session.connection.calls) < 3:
+            await asyncio.sleep(0)
+        return tasks
+
+    with theirs, contextlib.closing(loop):
+        first, *others = loop.run_until_complete(begin())
+        answers = [response(stream_id, b"a") for stream_id in (1, 3, 5)]
+        theirs.sendall(b"".join(map(bytes, answers)))
+        with pytest.raises(SystemExit):
+            loop.run_until_complete(others[1])
+        assert isinstance(first.exception(), SystemExit)
+        for task in others:
+            wait = asyncio.wait_for(task, PATIENCE)
+            assert loop.run_until_complete(wait) == b"a"
