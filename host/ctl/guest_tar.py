@@ -6,11 +6,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
-from collections.abc import AsyncIterator, Sequence
+import time
+from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import TYPE_CHECKING, Final
 
 from kata_host.ctl.copy_place import GuestPlace
-from kata_host.ctl.errors import NOT_FOUND, CommandError, ProgramError
+from kata_host.ctl.errors import (
+    NOT_FOUND,
+    CommandError,
+    ProgramError,
+    guest_errors_as_command_errors,
+)
 
 if TYPE_CHECKING:
     from kata_host.client import AgentClient, ContainerProcess, GuestContainer
@@ -54,8 +60,32 @@ class GuestTar:
         process = default_process(["sleep", "infinity"])
         mounts = [Volume("/", GUEST_ROOT).to_mount()]
         spec = default_spec(name, process, rootfs=root, mounts=mounts)
-        async with self._client.started_container(name, spec, [storage]) as helper:
-            yield helper
+        with self._recorded(name, list(process.Args)):
+            async with self._client.started_container(name, spec, [storage]) as helper:
+                yield helper
+
+    @contextlib.contextmanager
+    def _recorded(self, name: str, command: list[str]) -> Iterator[None]:
+        """Have a record for the block, so that `ps` removes what a killed copy left."""
+        from kata_host.keeper.held_record import HeldRecord
+        from kata_host.keeper.record import ContainerRecord
+
+        entry = self._place.target.entry
+        if entry is None:
+            yield
+            return
+        now = time.time()
+        with guest_errors_as_command_errors():
+            held = HeldRecord.create(
+                ContainerRecord(
+                    name, entry.name, command, created=now, started=now, remove=True
+                )
+            )
+        try:
+            yield
+        finally:
+            held.remove()
+            held.close()
 
     async def is_directory(self, path: str) -> bool:
         """Tell whether there is a directory at `path`."""

@@ -10,6 +10,8 @@ from kata_host.client import AgentClient
 from kata_host.ctl.copy_place import GuestPlace, parse_place
 from kata_host.ctl.errors import CommandError
 from kata_host.ctl.guest_tar import GuestTar, finish
+from kata_host.keeper.record import ContainerState
+from kata_host.keeper.records import find_in
 from tests.helpers.fake_agent import FakeAgent
 
 OPTIONS = argparse.Namespace(guest=None, connect_timeout=None)
@@ -49,12 +51,15 @@ async def test_the_files_of_the_guest_are_seen_by_a_container_of_ours(
     async with AgentClient.connect(address) as client:
         async with GuestTar(client, place).ready() as guest:
             async with guest.running(["tar", "-c"]):
-                pass
+                # For `ps`, which removes it if this command is killed.
+                ((record, state),) = find_in("one")
+                assert (record.remove, state) == (True, ContainerState.RUNNING)
             created = await agent.received("CreateContainer")
             assert created.OCI.Mounts[-1].source == "/"
             request = await agent.received("ExecProcess")
             assert list(request.process.Args) == ["chroot", "/guest", "tar", "-c"]
     assert agent.names()[-1] == "RemoveContainer"
+    assert not list(find_in("one"))
 
 
 async def test_a_program_is_ended_with_a_copy_that_fails(
