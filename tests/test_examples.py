@@ -126,7 +126,8 @@ def test_a_trace_shows_the_steps_in_the_guest() -> None:
         "grpc.AgentService/CreateContainer",
     ]
     assert any("runtime.create" in line for line in lines)
-    assert any(line.startswith("process.run") for line in lines)
+    # Below the call that started it, if it was over before that call.
+    assert any("process.run" in line for line in lines)
 
 
 @pytest.mark.root

@@ -6,6 +6,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
+import signal
 import sys
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
@@ -117,7 +118,7 @@ def call(options: argparse.Namespace) -> int:
     except (OSError, ValueError, TtrpcError) as exc:
         print(f"call: {_shown(exc)}", file=sys.stderr)
         return FAILED
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, asyncio.CancelledError):
         return INTERRUPTED
     return 0
 
@@ -127,6 +128,7 @@ async def _call(
     method: Method[Any, Any],
     metadata: Sequence[tuple[str, str]],
 ) -> None:
+    _cancel_at_interrupt()
     kind = method.cardinality
     requests = _requests(options, method)
     # What is wrong with the one request is said before anything is sent.
@@ -148,6 +150,18 @@ async def _call(
                 await _converse(stream, requests)
             else:
                 await _print_all(stream)
+
+
+def _cancel_at_interrupt() -> None:
+    """Let SIGINT cancel the caller's task, unless the program ignores it.
+
+    `asyncio.run` alone does not see one that comes right before the loop waits, because
+    it sets no wake-up descriptor (`signal.set_wakeup_fd`).
+    """
+    task = asyncio.current_task()
+    assert task is not None
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+        asyncio.get_running_loop().add_signal_handler(signal.SIGINT, task.cancel)
 
 
 async def _converse(
