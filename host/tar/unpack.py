@@ -22,6 +22,8 @@ from kata_host.tar.tar_entries import TarEntries
 from kata_host.tar.tar_error import TarError
 
 MODE: Final = 0o777
+LEFT_OUT: Final = 100_000
+"""Names of what is left out that are kept; an archive with more is refused."""
 _DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -63,6 +65,10 @@ def unpack(
                     why = "a link that leads elsewhere, or no file"
                     raise TarError(f"{_shown(entry.name)}: {why}")
                 left_out[entry.name] = None
+                if len(left_out) > LEFT_OUT:
+                    raise TarError(
+                        f"archive: more than {LEFT_OUT} entries to leave out"
+                    )
                 continue
             _make(top, place, entry, entries, count)
             if entry.isdir() and entry.mode & 0o700 != 0o700:

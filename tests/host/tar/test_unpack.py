@@ -140,6 +140,16 @@ def test_what_leads_out_and_what_is_no_file_is_left_out(tmp_path: Path) -> None:
     assert not (tmp_path / "u").exists()
 
 
+def test_what_is_left_out_is_bounded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kata_host.tar.unpack.LEFT_OUT", 2)
+    members: Members = [(f"t/{n}", S, "/x", b"") for n in range(3)]
+    assert unpack(archive(members[:2]), tmp_path / "t") == ["t/0", "t/1"]
+    with pytest.raises(TarError, match="archive: more than 2 entries to leave out"):
+        unpack(archive(members), tmp_path / "t")
+
+
 def test_a_link_of_the_host_is_not_followed(tmp_path: Path) -> None:
     (tmp_path / "secret").mkdir()
     (tmp_path / "t").mkdir()
