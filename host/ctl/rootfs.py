@@ -15,6 +15,7 @@ from kata_host.ctl.command_parser import is_text
 from kata_host.ctl.errors import CommandError
 from kata_host.explain import explain
 from kata_host.scratch import Scratch
+from kata_host.tar.root_tree import make_root_directory, unpack_command
 
 DIRECTORIES: Final = ("bin", "dev", "etc", "home", "proc", "root", "sys", "tmp", "var")
 ETC: Final = {
@@ -91,14 +92,9 @@ def _applets(busybox: str) -> list[str]:
 
 
 def _unpack(archive: Path, root: Path) -> Path:
-    root.mkdir(parents=True)
-    # For an archive that has no entry for its top.
-    root.chmod(0o755)
-    # GNU tar strips leading slashes, refuses "..", and makes symbolic links after all
-    # files, so no member is written through a link.
-    command = ["tar", "--extract", "--preserve-permissions", "--numeric-owner"]
+    make_root_directory(root)
     finished = subprocess.run(
-        [*command, f"--file={archive}", f"--directory={root}"],
+        unpack_command(archive, root),
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,

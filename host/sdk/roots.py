@@ -25,6 +25,7 @@ from kata_host.image.archive import is_archive
 from kata_host.image.errors import ImageError
 from kata_host.image.image_store import ImageStore
 from kata_host.scratch import Scratch
+from kata_host.tar.root_tree import make_root_directory, unpack_command
 
 _HIDDEN: Final = re.compile(r"/(?:dev|proc|run|sys)(?:/|$)|.*[:,\\\\]")
 """Paths that a local guest does not see, and those that overlayfs would split."""
@@ -118,12 +119,9 @@ class Roots:
     async def _unpack(self, archive: Path) -> Path:
         top = await asyncio.to_thread(self._scratch.make)
         root = top / new_id("root")
-        await asyncio.to_thread(_make_directory, root)
-        # GNU tar strips leading slashes, refuses "..", and makes symbolic links after
-        # all files, so no member is written through a link.
+        await asyncio.to_thread(make_root_directory, root)
         tar = await asyncio.create_subprocess_exec(
-            *("tar", "--extract", "--preserve-permissions", "--numeric-owner"),
-            *(f"--file={archive}", f"--directory={root}"),
+            *unpack_command(archive, root),
             stdin=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.PIPE,
         )
@@ -151,12 +149,6 @@ def _key(image: str) -> tuple[str, int]:
         if image.startswith((".", "/")) or not image:
             raise NotFound(f"image '{image}': no such directory or archive") from error
         return image, 0
-
-
-def _make_directory(path: Path) -> None:
-    path.mkdir()
-    # Whatever the umask of the program is.
-    path.chmod(0o755)
 
 
 def _explained(image: Path, error: Exception) -> Exception:
