@@ -42,7 +42,11 @@ async def test_a_go_client_checks_and_watches_ours(
             stdout=asyncio.subprocess.PIPE,
         )
 
-    async def answer(process: Any) -> str:
+    async def check(service: str) -> str:
+        answer, _ = await (await ask("check", service)).communicate()
+        return answer.decode().rstrip("\n")
+
+    async def line(process: Any) -> str:
         line: bytes = await process.stdout.readline()
         return line.decode().rstrip("\n")
 
@@ -50,23 +54,22 @@ async def test_a_go_client_checks_and_watches_ours(
     server = Server([service.bound], stopping=service.shutdown)
     async with server, asyncio.timeout(PATIENCE):
         await server.listen(f"unix://{address}")
-        assert await answer(await ask("check", "")) == "SERVING"
-        assert (
-            await answer(await ask("check", "a.B")) == "NotFound service 'a.B': unknown"
-        )
+        assert await check("") == "SERVING"
+        assert await check("a.B") == "NotFound service 'a.B': unknown"
         watch = await ask("watch", "a.B")
-        assert await answer(watch) == "SERVICE_UNKNOWN"
+        assert await line(watch) == "SERVICE_UNKNOWN"
         service.set_status("a.B", SERVING)
-        assert await answer(watch) == "SERVING"
+        assert await line(watch) == "SERVING"
         service.set_status("a.B", NOT_SERVING)
-        assert await answer(watch) == "NOT_SERVING"
-        assert await answer(await ask("check", "a.B")) == "NOT_SERVING"
+        assert await line(watch) == "NOT_SERVING"
+        assert await check("a.B") == "NOT_SERVING"
         service.set_status("a.B", SERVING)
-        assert await answer(watch) == "SERVING"
+        assert await line(watch) == "SERVING"
         # The watch is told of the end, and keeps the server from nothing.
         assert await server.shutdown(PATIENCE)
-        assert await answer(watch) == "NOT_SERVING"
-        assert await answer(watch) == "Unavailable server: is shutting down"
+        assert await line(watch) == "NOT_SERVING"
+        assert await line(watch) == "Unavailable server: is shutting down"
+        assert await watch.wait() == 0
 
 
 @pytest.fixture
