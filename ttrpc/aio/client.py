@@ -356,7 +356,12 @@ class Client:
     def _use(self, connection: socket.socket | ByteStream) -> ClientSession:
         sock = owned_socket(connection)
         session = ClientSession(sock, self._limits, self._keepalive, self._record)
-        self._record.connection_made(self._peer)
+        try:
+            self._record.connection_made(self._peer)
+        except BaseException:
+            # The hook ended the program, and nobody has the session yet.
+            session.transport.close("closed on this side")
+            raise
         return session
 
 

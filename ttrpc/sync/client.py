@@ -299,7 +299,12 @@ class Client:
         session = ClientSession(
             sock, self._limits, self._guard, self._keepalive, self._record
         )
-        self._record.connection_made(self._peer)
+        try:
+            self._record.connection_made(self._peer)
+        except BaseException:
+            # The hook ended the program, and nobody has the session yet.
+            session.close("closed on this side")
+            raise
         return session
 
     def _dial_again(self, context: CallContext) -> socket.socket:

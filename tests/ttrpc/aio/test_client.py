@@ -4,6 +4,7 @@ from __future__ import annotations
 import asyncio
 import math
 import socket
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -199,3 +200,12 @@ async def test_a_default_timeout_that_is_no_time_is_refused(address: str) -> Non
         Client(ours, timeout=math.nan)
     with pytest.raises(ValueError, match="^call_timeout -1: "):
         await Client.connect(address, call_timeout=-1)
+
+
+async def test_a_hook_that_ends_the_program_leaves_no_connection() -> None:
+    ours, theirs = socket.socketpair()
+    ended: list[Closed] = []
+    with theirs, pytest.raises(SystemExit):
+        Client(ours, connected=sys.exit, disconnected=ended.append)
+    assert ours.fileno() == -1
+    assert [str(cause) for cause in ended] == ["connection: closed on this side"]

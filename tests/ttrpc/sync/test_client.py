@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import math
 import socket
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -197,3 +198,12 @@ def test_a_default_timeout_that_is_no_time_is_refused(timeout: float) -> None:
         Client(ours, timeout=timeout)
     with pytest.raises(ValueError, match=f"^call_timeout {timeout}: "):
         Client.connect("unix://@nobody", call_timeout=timeout)
+
+
+def test_a_hook_that_ends_the_program_leaves_no_connection() -> None:
+    ours, theirs = socket.socketpair()
+    ended: list[Closed] = []
+    with ours, theirs, pytest.raises(SystemExit):
+        Client(ours, connected=sys.exit, disconnected=ended.append)
+    assert ours.fileno() == -1
+    assert [str(cause) for cause in ended] == ["connection: closed on this side"]
