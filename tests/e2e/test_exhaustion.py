@@ -13,48 +13,22 @@ import itertools
 import resource
 import socket
 import subprocess
-import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from dataclasses import replace
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
 
-from bench.stage import Footprint, Stage, agent_pid, footprint, open_stage
-from kata_host.client.spec import default_process, writable_layer
+from bench.stage import Stage, agent_pid, footprint, open_stage
+from kata_host.client.spec import default_process
 from kata_host.ctl.ports import CONSOLE_PORT
-from kata_protos import agent_pb2, oci_pb2, types_pb2
-from tests.helpers import failing_agent
+from kata_protos import agent_pb2, oci_pb2
+from tests.helpers.exhaustion import PATIENCE, create, open_failing, start, until_same
 from tests.helpers.failing_agent import KINDS, Failures
 from ttrpc.codes import Code
 from ttrpc.errors import StatusError
 
 SHARED = "/run/kata-containers/shared/containers"
-PATIENCE = 30.0
 Operation = Callable[[Stage, str], Awaitable[None]]
-
-
-async def create(stage: Stage, name: str) -> None:
-    """Storages of three kinds, a bundle, a cgroup, pipes, a runtime."""
-    layer, root = writable_layer(name, str(stage.rootfs))
-    base = f"/run/kata-containers/sandbox/{name}"
-    storages = [
-        layer,
-        agent_pb2.Storage(
-            driver="ephemeral", fstype="tmpfs", mount_point=f"{base}-memory"
-        ),
-        agent_pb2.Storage(driver="local", mount_point=f"{base}-local"),
-        agent_pb2.Storage(
-            driver="bind", source=str(stage.rootfs), mount_point=f"{base}-bind"
-        ),
-    ]
-    spec = stage.spec(name, "sleep", "1000", rootfs=root)
-    await stage.client.create_container(name, spec, storages, share_pids=True)
-
-
-async def start(stage: Stage, name: str) -> None:
-    await create(stage, name)
-    await stage.client.container(name).start()
 
 
 async def execute(stage: Stage, name: str) -> None:
@@ -168,36 +142,6 @@ async def remove(stage: Stage, name: str) -> None:
     await stage.client.container(name).remove()
 
 
-@contextlib.asynccontextmanager
-async def open_failing(directory: Path) -> AsyncIterator[tuple[Stage, Failures]]:
-    failures = Failures(directory / "failures")
-    program = [sys.executable, failing_agent.__file__, str(failures.file)]
-    with contextlib.closing(failures):
-        parameters = [f"agent.debug_console_vport={CONSOLE_PORT}"]
-        async with open_stage(program, parameters=parameters) as stage:
-            yield stage, failures
-
-
-async def until_same(
-    stage: Stage, before: Footprint, operation: str, lasting: Sequence[str] = ()
-) -> None:
-    """Wait until the agent's footprint is `before`: threads and processes end late.
-
-    Mounts with a name of `lasting` do not count. `operation` is for the message.
-    """
-    for _ in range(200):
-        now = footprint(stage.guest)
-        mounts = [
-            point for point in now.mounts if not any(name in point for name in lasting)
-        ]
-        now = replace(now, threads=before.threads, mounts=mounts)
-        if now == before:
-            return
-        await asyncio.sleep(0.02)
-    assert sorted(now.descriptors) == sorted(before.descriptors), operation
-    assert now == before, operation
-
-
 async def removed(stage: Stage, name: str) -> None:
     """Remove a container, if there is one."""
     with contextlib.suppress(StatusError):
@@ -281,53 +225,6 @@ async def test_a_sandbox_is_made_whole_or_not_at_all(tmp_path: Path) -> None:
             ):
                 if failed:
                     await until_same(stage, before, name)
-
-
-@pytest.mark.slow
-async def test_a_change_of_the_network_is_taken_back_whole(tmp_path: Path) -> None:
-    """The kernel refuses the second of two routes, and the first one goes again."""
-    async with open_failing(tmp_path) as (stage, failures):
-        agent = stage.client.agent
-        namespace = f"--net=/proc/{agent_pid(stage.guest)}/ns/net"
-        link = ["ip", "link", "add", "veth7", "type", "veth", "peer", "name", "peer7"]
-        subprocess.run(["nsenter", namespace, *link], check=True)
-        address = types_pb2.IPAddress(address="10.7.0.2", mask="24")
-        await agent.update_interface(
-            agent_pb2.UpdateInterfaceRequest(
-                interface=types_pb2.Interface(name="veth7", IPAddresses=[address])
-            )
-        )
-        routes = agent_pb2.Routes(
-            Routes=[
-                types_pb2.Route(dest="10.8.0.0/16", device="veth7"),
-                types_pb2.Route(
-                    dest="10.9.0.0/16", device="veth7", gateway="192.0.2.1"
-                ),
-            ]
-        )
-        change = agent_pb2.UpdateRoutesRequest(routes=routes)
-
-        async def refused() -> StatusError:
-            with pytest.raises(StatusError) as caught:
-                async with asyncio.timeout(PATIENCE):
-                    await agent.update_routes(change)
-            return caught.value
-
-        assert "192.0.2.1" in (await refused()).message
-        before = footprint(stage.guest)
-        table = await agent.list_routes(agent_pb2.ListRoutesRequest())
-        assert "10.8.0.0/16" not in str(table)
-        for kind, count in itertools.product(KINDS, (1, 4)):
-            for number in range(0, 1000, 3):
-                failures.plan(kind, number, count)
-                error = await refused()
-                failed = failures.stop()
-                assert error.code in (Code.RESOURCE_EXHAUSTED, Code.INTERNAL), error
-                now = await agent.list_routes(agent_pb2.ListRoutesRequest())
-                assert now == table, f"{kind} {number} {count}"
-                await until_same(stage, before, f"{kind} {number} {count}")
-                if not failed:
-                    break
 
 
 @pytest.mark.slow
