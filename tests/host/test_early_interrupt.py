@@ -28,3 +28,15 @@ def test_it_ends_the_program_unless_the_starter_ignores_it() -> None:
         assert ran() == (0, "goes on\n", "")
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+def test_nothing_is_loaded_before_it() -> None:
+    """Control-C meanwhile would be a traceback."""
+    program = (
+        "import sys; before = set(sys.modules); import kata_host.early_interrupt; "
+        "print(*sorted(set(sys.modules) - before))"
+    )
+    command = [sys.executable, "-c", program]
+    loaded = subprocess.run(command, capture_output=True, text=True, check=True)
+    ours = "kata_agent kata_agent.version kata_host kata_host.early_interrupt"
+    assert loaded.stdout.split() == ["__future__", *ours.split()]
