@@ -180,7 +180,7 @@ async def serve(
             )
             add_span("tracing.start", subsystem="agent", start=prepared_ns)
             reaper = ending.enter_context(Reaper())
-            if config.debug_console:
+            if config.debug_console or config.shell_vport:
                 # First, so that it works even if a later step fails.
                 console = start_console(config, paths, ports, reaper)
                 ending.push_async_callback(console.close)
@@ -231,11 +231,16 @@ def to_tracing(config: Config, ports: Ports) -> Tracing:
 def start_console(
     config: Config, paths: SystemPaths, ports: Ports, reaper: Reaper
 ) -> DebugConsole:
-    """Return the debug console, which serves its port or the guest's console."""
+    """Return the debug console, which serves its ports or the guest's console."""
     # Imported here, because most guests have none.
     from kata_agent.console.debug_console import DebugConsole
+    from kata_agent.console.framed_wire import FramedWire
 
     console = DebugConsole(reaper)
+    if config.shell_vport:
+        console.serve_port(ports, config.shell_vport, FramedWire)
+    if not config.debug_console:
+        return console
     if config.debug_console_vport:
         console.serve_port(ports, config.debug_console_vport)
     else:

@@ -3,6 +3,7 @@
 
     agent.debug_console                 on /dev/console, one shell after the other
     agent.debug_console_vport=1026      on a vsock port, a shell for each connection
+    agent.shell_vport=1030              so too, in frames: size and status (framed_wire)
 
 The console has to work when the rest of the guest hangs. It therefore depends only on a
 shell in the guest: neither a sandbox nor a container can hold it up.
@@ -14,12 +15,14 @@ import asyncio
 import logging
 import os
 import socket
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any, Final
 
 from kata_agent.console.peer import peer_has_gone
+from kata_agent.console.raw_wire import RawWire
 from kata_agent.console.shell_session import ShellSession
+from kata_agent.console.wire import Wire
 from kata_agent.linux.terminal import pass_input_raw
 from kata_agent.ports.acceptor import Acceptor
 from kata_agent.ports.ports import Ports
@@ -31,7 +34,7 @@ SHELLS: Final = ("/bin/bash", "/bin/sh")
 RETRY_SECONDS: Final = 1.0
 """The time before the next shell on the console, and before the next try to listen."""
 SESSION_LIMIT: Final = 32
-"""Shells that may run on the port at the same time."""
+"""Shells that may run on the ports at the same time."""
 
 
 class DebugConsole:
@@ -44,12 +47,17 @@ class DebugConsole:
         self._acceptors: list[Acceptor] = []
         self._sessions = 0
 
-    def serve_port(self, ports: Ports, port: int) -> None:
-        """Accept connections on guest port `port`, as soon as there are ports."""
+    def serve_port(
+        self, ports: Ports, port: int, wire: Callable[[], Wire] = RawWire
+    ) -> None:
+        """Accept connections on guest port `port`, as soon as there are ports.
+
+        `wire` makes what reads and writes the bytes of one connection.
+        """
         try:
-            self._accept(ports.listen(port))
+            self._accept(ports.listen(port), wire)
         except OSError:
-            self._start(self._accept_when_possible(ports, port))
+            self._start(self._accept_when_possible(ports, port, wire))
 
     def serve_terminal(self, terminal: Path) -> None:
         """Start a shell on `terminal`, and a new one whenever it ends."""
@@ -74,35 +82,40 @@ class DebugConsole:
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("debug console failed", exc_info=error)
 
-    def _accept(self, listener: socket.socket) -> None:
-        self._acceptors.append(Acceptor(listener, self._accepted))
+    def _accept(self, listener: socket.socket, wire: Callable[[], Wire]) -> None:
+        def accepted(connection: socket.socket) -> None:
+            self._accepted(connection, wire())
 
-    async def _accept_when_possible(self, ports: Ports, port: int) -> None:
+        self._acceptors.append(Acceptor(listener, accepted))
+
+    async def _accept_when_possible(
+        self, ports: Ports, port: int, wire: Callable[[], Wire]
+    ) -> None:
         # The vsock device may come after the agent has started.
         while True:
             await asyncio.sleep(RETRY_SECONDS)
             try:
-                self._accept(ports.listen(port))
+                self._accept(ports.listen(port), wire)
             except OSError as error:
                 log.debug("debug console waits", extra={"error": str(error)})
             else:
                 return
 
-    def _accepted(self, connection: socket.socket) -> None:
+    def _accepted(self, connection: socket.socket, wire: Wire) -> None:
         if self._sessions >= SESSION_LIMIT:
             log.warning("debug console refused", extra={"limit": SESSION_LIMIT})
             connection.close()
             return
         self._sessions += 1
-        self._start(self._serve(connection))
+        self._start(self._serve(connection, wire))
 
-    async def _serve(self, connection: socket.socket) -> None:
+    async def _serve(self, connection: socket.socket, wire: Wire) -> None:
         try:
             with connection:
                 shell = self._shell()
                 if shell is not None:
                     session = ShellSession(
-                        self._reaper, connection.fileno(), peer_has_gone
+                        self._reaper, connection.fileno(), peer_has_gone, wire
                     )
                     await session.run(shell)
         finally:

@@ -24,15 +24,20 @@ class Pump:
         source: int,
         sink: int,
         ended: Callable[[bool], None],
+        changed: Callable[[bytes], bytes] = bytes,
     ) -> None:
-        """Call `ended` once: False at the end of `source`, True when `sink` broke."""
+        """Call `ended` once: False at the end of `source`, True when `sink` broke.
+
+        `changed` returns what is written in place of what was read; it may be nothing.
+        """
         self._loop = loop
         self._source = source
         self._sink = sink
         self._ended = ended
+        self._changed = changed
         self._chunk = b""
         self.last = b""
-        """The last byte that was read."""
+        """The last byte that was to be written."""
         loop.add_reader(source, self._read)
 
     def stop(self) -> None:
@@ -50,6 +55,9 @@ class Pump:
         if not self._chunk:
             self.stop()
             self._ended(False)
+            return
+        self._chunk = self._changed(self._chunk)
+        if not self._chunk:
             return
         self.last = self._chunk[-1:]
         self._loop.remove_reader(self._source)

@@ -31,6 +31,8 @@ class Config(NamedTuple):
     debug_console: bool = False
     debug_console_vport: int = 0
     """The vsock port of the debug console; 0 means `/dev/console`."""
+    shell_vport: int = 0
+    """The vsock port of shells with a size and an exit status."""
     log_vport: int = 0
     hotplug_timeout: float = DEFAULT_HOTPLUG_TIMEOUT
     unified_cgroup_hierarchy: bool = False

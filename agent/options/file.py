@@ -27,6 +27,7 @@ VALUES: Final[Mapping[str, str]] = {
     "runtime": "agent.runtime",
     "passfd_listener_port": "agent.passfd_listener_port",
     "server_addr": "agent.server_addr",
+    "shell_vport": "agent.shell_vport",
     "trace_encoding": "agent.trace_encoding",
     "trace_flush_ms": "agent.trace_flush_ms",
     "trace_vport": "agent.trace_vport",

@@ -108,6 +108,7 @@ OPTIONS: Final[Mapping[str, Callable[[str], Changes]]] = {
     "agent.passfd_listener_port": _uint32("passfd_listener_port"),
     "agent.runtime": _text("runtime"),
     "agent.server_addr": _text("server_addr"),
+    "agent.shell_vport": _uint32("shell_vport"),
     "agent.trace": _trace,
     "agent.trace_encoding": _choice("trace_encoding", "otlp", "jaeger"),
     "agent.trace_flush_ms": _uint32("trace_flush_ms"),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from kata_host.ctl.errors import guest_errors_as_command_errors
 from kata_host.ctl.patience import saying
-from kata_host.ctl.ports import CONSOLE_PORT, LOG_PORT
+from kata_host.ctl.ports import CONSOLE_PORT, LOG_PORT, SHELL_PORT
 from kata_host.ctl.signals import run
 from kata_host.ctl.target import Target
 
@@ -23,6 +23,7 @@ CHECK_TIMEOUT: Final = 30.0
 OPTIONS: Final = (
     f"agent.debug_console_vport={CONSOLE_PORT}",
     f"agent.log_vport={LOG_PORT}",
+    f"agent.shell_vport={SHELL_PORT}",
 )
 """Kernel options for `shell` and `logs`; the user's own come after."""
 

@@ -123,6 +123,22 @@ class Target:
         except (TtrpcError, OSError) as error:
             raise CommandError(explain(error)) from error
 
+    async def dial_if_served(self, port: int) -> socket.socket | None:
+        """Connect to a port that the guest may not have; return None if it has not."""
+        from dataclasses import replace
+
+        from ttrpc.address import UnixAddress, parse_address
+        from ttrpc.aio.dial import dial
+        from ttrpc.errors import Closed
+
+        address = parse_address(self.address)
+        if isinstance(address, UnixAddress):
+            return None
+        try:
+            return await dial(replace(address, port=port), timeout=None)
+        except Closed:
+            return None
+
     async def _connect(self, connect: Callable[[float | None], Awaitable[T]]) -> T:
         """Connect, again and again while a guest boots.
 

@@ -327,6 +327,54 @@ def test_the_escape_key_hangs_up(
     assert process.wait(30) == 0
 
 
+@pytest.mark.parametrize(
+    ("script", "status"), [("exit 0", 0), ("exit 7", 7), ("kill -9 $$", 137)]
+)
+def test_a_shell_returns_its_status(ctl: Ctl, script: str, status: int) -> None:
+    address = start(ctl)
+    for guest in ("a", address):
+        ran = ctl("shell", guest, input=f"{script}\n")
+        assert (ran.returncode, ran.stderr) == (status, "")
+
+
+def test_a_shell_follows_the_size_of_the_terminal(
+    ctl: Ctl, started: Started, terminal: PseudoTerminal
+) -> None:
+    start(ctl)
+    terminal.resize(30, 100)
+    process = shell_at(terminal, started, "a")
+    terminal.type(b"stty size; trap 'stty size; exit 4' WINCH; echo rea''dy\n")
+    assert b"30 100" in terminal.expect(b"ready")
+    terminal.resize(41, 119)
+    process.send_signal(signal.SIGWINCH)
+    # A shell looks for traps when it has read a line.
+    terminal.type(b"\n")
+    terminal.expect(b"41 119")
+    assert process.wait(30) == 4
+
+
+def test_the_debug_console_is_as_ever(ctl: Ctl, started: Started) -> None:
+    """Of a port that is asked for, and of an agent that has nothing better."""
+    start(ctl)
+    ran = ctl("shell", "--port", "1026", "a", input="stty size; exit 7\n")
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert "24 80\n" in ran.stdout
+    assert ctl("guest", "start", "--name", "b", "-o", "agent.shell_vport=0").stdout
+    ran = ctl("shell", "b", input="stty size; exit 7\n")
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert "24 80\n" in ran.stdout
+
+
+def test_a_shell_whose_guest_ends_was_lost(ctl: Ctl, started: Started) -> None:
+    start(ctl)
+    process = started("shell", "a", stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    assert process.stdout.read(1)
+    assert ctl("guest", "stop", "a").returncode == 0
+    process.communicate(timeout=30)
+    assert process.returncode == 1
+
+
 def test_a_shell_without_a_console(ctl: Ctl, scratch: Path) -> None:
     """The socket answers with a terminal's escape sequence, not as a hybrid vsock."""
     path = scratch / "s"

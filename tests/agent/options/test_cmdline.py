@@ -84,6 +84,7 @@ TAKEN: list[tuple[str, dict[str, Any]]] = [
     ("debug_console_vport=xxx", {}),
     ("debug_console_vport=1026", {}),
     ("agent.log_vport=1025", {"log_vport": 1025}),
+    ("agent.shell_vport=1030", {"shell_vport": 1030}),
     ("agent.passfd_listener_port=1027", {"passfd_listener_port": 1027}),
     # The hotplug timeout: a Go duration, or whole seconds.
     ("agent.hotplug_timeout=3h", {"hotplug_timeout": 10800.0}),
@@ -198,6 +199,7 @@ REFUSED = [
     "agent.debug_console_vport=",
     "agent.debug_console_vport=xxxx",
     "agent.log_vport=abc",
+    "agent.shell_vport=abc",
     "agent.log_vport=",
     "agent.log_vport=4294967296",
     "agent.hotplug_timeout=-1",

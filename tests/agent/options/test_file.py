@@ -17,6 +17,7 @@ tracing = true
 debug_console = true
 debug_console_vport = 1026
 log_vport = 1025
+shell_vport = 1030
 server_addr = "unix:///run/agent.sock"
 container_pipe_size = 65536
 unified_cgroup_hierarchy = true
@@ -49,6 +50,7 @@ def test_every_key(tmp_path: Path) -> None:
         debug_console=True,
         debug_console_vport=1026,
         log_vport=1025,
+        shell_vport=1030,
         hotplug_timeout=10.5,
         unified_cgroup_hierarchy=True,
         container_pipe_size=65536,
