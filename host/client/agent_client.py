@@ -16,6 +16,8 @@ from kata_host.client.guest_container import GuestContainer
 from kata_host.client.identifier import new_id
 from kata_host.client.result import Result
 from kata_host.client.spec import default_process, default_spec, writable_layer
+from kata_host.client.user_network import DNS, connect_guest
+from kata_host.network import Network
 from kata_host.trace.client_interceptor import client_interceptor
 from kata_protos import agent_pb2, health_pb2, oci_pb2
 from kata_protos.agent_ttrpc import AgentServiceClient
@@ -110,20 +112,29 @@ class AgentClient:
         return await self.health.version(health_pb2.CheckRequest(), timeout=timeout)
 
     async def create_sandbox(
-        self, sandbox_id: str, *, hostname: str = "", share_pids: bool = True
+        self,
+        sandbox_id: str,
+        *,
+        hostname: str = "",
+        share_pids: bool = True,
+        network: Network = "none",
     ) -> None:
         """Create the guest's sandbox, of which there is one at a time.
 
         `hostname` is the id by default. With `share_pids`, the sandbox has a pid
-        namespace that its containers may share.
+        namespace that its containers may share. `network` is that with which the guest
+        was started; the interface of `user` is configured.
         """
         await self.agent.create_sandbox(
             agent_pb2.CreateSandboxRequest(
                 sandbox_id=sandbox_id,
                 hostname=hostname or sandbox_id,
                 sandbox_pidns=share_pids,
+                dns=DNS if network == "user" else (),
             )
         )
+        if network == "user":
+            await connect_guest(self.agent)
 
     async def destroy_sandbox(self) -> None:
         """Remove every container and end the agent, and the guest with it."""

@@ -18,6 +18,7 @@ from kata_host.ctl.container_options import (
     volumes_of,
 )
 from kata_host.ctl.errors import UsageError, guest_errors_as_command_errors
+from kata_host.ctl.guest_network import network_mounts
 from kata_host.ctl.patience import saying
 
 if TYPE_CHECKING:
@@ -95,7 +96,10 @@ class ContainerRun:
             if target.guest is not None:
                 share_pids = options.pid == "sandbox"
                 await client.create_sandbox(
-                    self._name, hostname=options.hostname or "", share_pids=share_pids
+                    self._name,
+                    hostname=options.hostname or "",
+                    share_pids=share_pids,
+                    network=options.network,
                 )
             if image is not None:
                 storages, root = image.storages(self._name)
@@ -117,6 +121,7 @@ class ContainerRun:
         self, client: AgentClient, storages: Sequence[agent_pb2.Storage], root: str
     ) -> int:
         spec = spec_of(self._options, self._name, root, self._volumes)
+        spec.Mounts.extend(network_mounts(self._options, self._target))
         if self._options.detach:
             return await self._start_detached(client, spec, storages)
         return await self._run_attached(client, spec, storages)

@@ -16,6 +16,7 @@ from kata_host.ctl.errors import (
     UsageError,
     guest_errors_as_command_errors,
 )
+from kata_host.ctl.guest_network import add_network_option
 from kata_host.ctl.named_guest import OPTIONS, named_guest
 from kata_host.ctl.patience import saying
 from kata_host.ctl.ports import CONSOLE_PORT, LOG_PORT
@@ -92,6 +93,7 @@ def _add_start(verbs: Subparsers) -> None:
         help="memory of a VM, a number of MiB or 2g, for example "
         "(default: %(default)s)",
     )
+    add_network_option(start, "network of the guest, and of its containers")
     start.set_defaults(main=start_guest)
 
 
@@ -137,6 +139,7 @@ def start_guest(options: argparse.Namespace) -> int:
         parameters=[*OPTIONS, *options.option],
         cpus=options.cpus,
         memory=options.memory,
+        network=options.network,
     )
     with named_guest(request) as (address, let_go):
         print(name, address, flush=True)
@@ -195,5 +198,6 @@ def _fields(entry: GuestEntry, state: GuestState) -> dict[str, object]:
         "address": entry.address or None,
         "pid": entry.pid if entry.address else None,
         "started": entry.started,
+        "network": entry.network,
         "ending": entry.ending or None,
     }

@@ -60,11 +60,13 @@ def named_guest(
             saying(f"guest '{request.name}' is starting"),
         ):
             address = address_of_held(holder)
-        run(_make_ready(address, request.name, hostname))
+        run(_make_ready(address, request, hostname))
         yield address, lambda: let_go_of_guest(holder)
 
 
-async def _make_ready(address: str, name: str, hostname: str) -> None:
+async def _make_ready(address: str, request: StartRequest, hostname: str) -> None:
     async with Target(address, timeout=CHECK_TIMEOUT).client() as client:
         await client.check(CHECK_TIMEOUT)
-        await client.create_sandbox(name, hostname=hostname)
+        await client.create_sandbox(
+            request.name, hostname=hostname, network=request.network
+        )

@@ -37,6 +37,7 @@ def local_guest(options: argparse.Namespace) -> Iterator[Target]:
                 *options.shared,
                 *_shared(options),
             ],
+            network=options.network,
             echo=options.debug,
         )
     with _held(guest):
@@ -63,7 +64,11 @@ def vm_guest(options: argparse.Namespace) -> Iterator[Target]:
     with guest_errors_as_command_errors():
         guest = VmGuest(
             ready_image(),
-            machine=Machine(kernel_parameters=parameters, devices=options.devices),
+            machine=Machine(
+                kernel_parameters=parameters,
+                network=options.network,
+                devices=options.devices,
+            ),
         )
     with _held(guest):
         # The image is read-only, and has busybox's commands and Python.

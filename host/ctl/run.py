@@ -20,6 +20,7 @@ from kata_host.ctl.arguments import (
 from kata_host.ctl.command_parser import path
 from kata_host.ctl.container_options import add_container_options, limits_of, volumes_of
 from kata_host.ctl.errors import UsageError, guest_errors_as_command_errors
+from kata_host.ctl.guest_network import add_network_option
 from kata_host.ctl.run_image import RunImage, add_image_options, used_image
 from kata_host.ctl.signals import run as run_loop
 
@@ -80,6 +81,7 @@ def add_parser(subparsers: Subparsers) -> None:
     add_image_options(parser)
     add_process_arguments(parser, defaults="the image's, or / and root")
     add_container_options(parser)
+    add_network_option(parser, "network of a guest of its own")
     parser.add_argument(
         "--pid",
         choices=("sandbox", "container"),
@@ -148,6 +150,10 @@ def _check(options: argparse.Namespace) -> None:
         raise UsageError("--trace: needs a guest of its own")
     if options.hostname and options.guest is not None:
         raise UsageError("--hostname: the containers of a guest have its host name")
+    if options.network != "none" and options.guest is not None:
+        raise UsageError(
+            "--network: the network is the guest's; `guest start` has this option too"
+        )
     if options.detach and (options.trace or options.debug):
         raise UsageError("--detach: not with --trace or --debug")
     if options.detach and options.image is not None:
@@ -193,7 +199,9 @@ def _staying_guest(options: argparse.Namespace, name: str) -> Iterator[Target]:
 
     guest = name if NAME.fullmatch(name) else f"guest-{os.urandom(3).hex()}"
     kind = "vm" if options.vm else "local"
-    request = StartRequest(name=guest, kind=kind, parameters=list(OPTIONS))
+    request = StartRequest(
+        name=guest, kind=kind, parameters=list(OPTIONS), network=options.network
+    )
     with named_guest(request, options.hostname or "") as (address, let_go):
         yield Target(
             address,

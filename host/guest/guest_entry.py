@@ -6,6 +6,8 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 
+from kata_host.network import Network
+
 
 class GuestState(enum.Enum):
     """The state of a guest, read from its entry and the entry's lock together."""
@@ -35,5 +37,6 @@ class GuestEntry:
     """The pid of the holder."""
     started: float = 0
     """Seconds since the epoch."""
+    network: Network = "none"
     ending: str = ""
     """One line that says how the guest ended, empty unless it ended by itself."""

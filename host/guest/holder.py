@@ -58,7 +58,13 @@ def hold(request: StartRequest) -> None:
 
     Raises `GuestError`, `OSError` and `Interrupted`.
     """
-    entry = GuestEntry(request.name, request.kind, pid=os.getpid(), started=time.time())
+    entry = GuestEntry(
+        request.name,
+        request.kind,
+        pid=os.getpid(),
+        started=time.time(),
+        network=request.network,
+    )
     held = ending = None
     try:
         with INTERRUPTION.uninterrupted():
@@ -98,11 +104,12 @@ def to_guest(request: StartRequest) -> OwnGuest:
             memory=request.memory,
             cpus=request.cpus,
             kernel_parameters=request.parameters,
+            network=request.network,
         )
         return VmGuest(ensure(Progress()), directory, machine=machine)
     from kata_host.guest.local_guest import LocalGuest
 
-    return LocalGuest(directory, parameters=request.parameters)
+    return LocalGuest(directory, parameters=request.parameters, network=request.network)
 
 
 def report(**words: str) -> None:

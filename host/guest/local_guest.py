@@ -12,6 +12,7 @@ import json
 import os
 import re
 import select
+import shutil
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -23,6 +24,7 @@ from kata_host.guest.console import last_lines
 from kata_host.guest.guest import AGENT_PORT, GuestError
 from kata_host.guest.local_settings import LocalSettings
 from kata_host.interruption import INTERRUPTION
+from kata_host.network import Network
 from kata_host.scratch import Scratch
 
 SOCKET_NAME: Final = "guest.sock"
@@ -51,7 +53,9 @@ class LocalGuest:
     guest sees: `v1`, `v2`, or `auto` for the version that the host uses. `shared` are
     directories that the guest sees although they are below /run, which it has for
     itself. `parameters` are the words that a VM would have on its kernel's command
-    line. With `echo`, the console goes to standard error instead of a file.
+    line. With the network `user`, slirp4netns serves an interface that the host has to
+    configure (`kata_host.client.user_network`). With `echo`, the console goes to
+    standard error instead of a file.
     """
 
     def __init__(
@@ -63,6 +67,7 @@ class LocalGuest:
         cgroup: str = "auto",
         shared: Sequence[Path] = (),
         parameters: Sequence[str] = (),
+        network: Network = "none",
         echo: bool = False,
     ) -> None:
         self._scratch: Scratch | None = None
@@ -76,6 +81,8 @@ class LocalGuest:
         self._cgroup = cgroup
         self._shared = [*map(os.path.abspath, shared), *_own_directories()]
         self._parameters = list(parameters)
+        self._network: Network = network
+        self._slirp = ""
         self._echo = echo
         self._process: subprocess.Popen[str] | None = None
         self._console: int | None = None
@@ -133,6 +140,7 @@ class LocalGuest:
             shared=self._shared,
             console=None if self._echo else os.fspath(console),
             cmdline=os.fspath(cmdline),
+            slirp=self._slirp,
         )
 
     def give_up(self) -> None:
@@ -196,6 +204,8 @@ class LocalGuest:
             raise GuestError(f"{name}: root is needed for namespaces and mounts")
         if len(os.fsencode(self.socket)) > SOCKET_PATH_LIMIT:
             raise GuestError(f"{name}: path too long for a unix socket")
+        if self._network == "user":
+            self._slirp = _find_slirp()
 
     def _agent_environment(self) -> dict[str, str]:
         return {
@@ -226,6 +236,19 @@ def sweep() -> None:
     """
     if os.geteuid() == 0:
         subprocess.run(_supervisor_command(), check=False)
+
+
+def _find_slirp() -> str:
+    """Return the path of slirp4netns. Raises `GuestError`."""
+    from kata_host.guest.slirp import PROGRAM
+
+    program = shutil.which(PROGRAM)
+    if program is None:
+        raise GuestError(
+            f"{PROGRAM}: not found (package {PROGRAM}), and needed for the network "
+            "'user' of a local guest"
+        )
+    return os.path.abspath(program)
 
 
 def _own_directories() -> list[str]:

@@ -25,3 +25,5 @@ class LocalSettings(NamedTuple):
     """The file for the agent's output; None for the supervisor's standard error."""
     cmdline: str
     """A file that the guest sees as /proc/cmdline in place of the host's."""
+    slirp: str = ""
+    """The program slirp4netns, for a guest with the user network; empty for none."""

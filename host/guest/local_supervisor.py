@@ -36,12 +36,14 @@ from kata_host.guest.local_syscall import (
     mount,
     unshare,
 )
+from kata_host.guest.wait_status import describe
 from kata_host.starter import default_all_signals, forget_starter
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from kata_host.guest.hybrid_server import HybridServer
+    from kata_host.guest.slirp import Slirp
 
 CONTROL: Final = 0
 """Descriptor whose other end the host process holds; its end ends the guest."""
@@ -82,14 +84,19 @@ def _hold_guest(settings: LocalSettings) -> str:
         os.mkdir(f"{settings.socket_path}.d", 0o700)
         pid = _spawn(settings, hierarchies, name)
         pidfd = os.pidfd_open(pid)
+        slirp = None
         try:
+            slirp = _connect_to_network(settings, pid)
             server = _open_server(settings.socket_path)
             try:
                 _write_status("ready")
-                _serve(server, [pidfd, wakeup, CONTROL])
+                endings = [pidfd, wakeup, CONTROL]
+                _serve(server, [*endings, slirp.fileno()] if slirp else endings)
             finally:
                 server.close()
         finally:
+            if slirp is not None:
+                slirp.close()
             signal.pidfd_send_signal(pidfd, signal.SIGKILL)
             # The kernel kills every other process of the guest, and PID 1 ends last.
             while not select.select([pidfd], [], [], THAW_INTERVAL)[0]:
@@ -98,8 +105,21 @@ def _hold_guest(settings: LocalSettings) -> str:
             os.close(pidfd)
     finally:
         local_cgroup.remove(hierarchies, name)
-    code = os.waitstatus_to_exitcode(status)
-    return f"exit status {code}" if code >= 0 else signal.Signals(-code).name
+    if slirp is not None and slirp.failure and _was_killed(status):
+        return slirp.failure
+    return describe(status)
+
+
+def _connect_to_network(settings: LocalSettings, guest: int) -> Slirp | None:
+    if not settings.slirp:
+        return None
+    from kata_host.guest.slirp import Slirp
+
+    return Slirp(settings.slirp, guest)
+
+
+def _was_killed(status: int) -> bool:
+    return os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL
 
 
 def _enter_mount_namespace(cgroup: str) -> list[local_cgroup.Hierarchy]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from kata_host.network import Network
+
 
 @dataclass(frozen=True, slots=True)
 class StartRequest:
@@ -19,3 +21,4 @@ class StartRequest:
     """CPUs of a VM."""
     memory: int = 512
     """Memory of a VM in MiB."""
+    network: Network = "none"

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from kata_host.network import GATEWAY, MAC, NAME_SERVER, SUBNET, Network
+
 QEMU: Final = "qemu-system-x86_64"
 ROOT_PORTS: Final = {"rp0": 0x08, "rp1": 0x09}
 """Device numbers of the root ports: `08/00` is the PCI path of a device behind rp0."""
@@ -40,6 +42,9 @@ class Machine:
     """CPUs at boot and CPUs that are plugged later, together."""
     kernel_parameters: Sequence[str] = ()
     """Words for the end of the kernel's command line, where they override others."""
+    network: Network = "none"
+    """The network `user` has an interface that the host has to configure
+    (`kata_host.client.user_network`)."""
     devices: Sequence[str] = field(default=())
     """More arguments of QEMU."""
 
@@ -113,12 +118,21 @@ def qemu_command(
     arguments += ["-device", "virtio-rng-pci"]
     arguments += ["-device", "virtio-scsi-pci,id=scsi0"]
     arguments += _buses()
+    if machine.network == "user":
+        arguments += _user_network()
     return [*arguments, *machine.devices]
 
 
 def _console(sockets: Sockets) -> str:
     log = f"logfile={sockets.console_log}"
     return f"socket,id=console,path={sockets.console},server=on,wait=off,{log}"
+
+
+def _user_network() -> list[str]:
+    addresses = f"net={SUBNET},host={GATEWAY},dns={NAME_SERVER},ipv6=off"
+    # Without a boot ROM, which is in a package of its own and costs boot time.
+    card = f"virtio-net-pci,netdev=user,mac={MAC},romfile="
+    return ["-netdev", f"user,id=user,{addresses}", "-device", card]
 
 
 def _buses() -> list[str]:

@@ -14,7 +14,9 @@ from kata_host.client.identifier import new_id
 from kata_host.client.limits import Limits
 from kata_host.client.result import Result
 from kata_host.client.spec import NO_LIMITS
+from kata_host.client.user_network import resolv_conf_mount
 from kata_host.guest.guest import OwnGuest
+from kata_host.network import Network, check_network
 from kata_host.quantities import to_duration, to_size
 from kata_host.sdk.box import Box
 from kata_host.sdk.command import run_command
@@ -70,23 +72,35 @@ class Guest:
         self._kind = _Kind()
 
     @classmethod
-    def local(cls) -> Self:
+    def local(cls, *, network: Network = "none") -> Self:
         """Return a local guest: namespaces of this host, for development.
 
         It starts in a fraction of a second, needs root, and isolates nothing: its own
-        root is the host's, which containers see and do not change.
+        root is the host's, which containers see and do not change. With the network
+        `user`, commands reach what this host reaches, by slirp4netns; with `none`,
+        nothing. Raises `ValueError`.
         """
-        guest = cls(lambda: GuestConnection.start(HeldGuest(_local_guest)))
+        check_network(network)
+
+        def make() -> OwnGuest:
+            return _local_guest(network)
+
+        guest = cls(lambda: GuestConnection.start(HeldGuest(make), network))
         guest._kind = _Kind(sees_host=True)
         return guest
 
     @classmethod
-    def vm(cls, *, cpus: int = 1, memory: int | str = "512m") -> Self:
+    def vm(
+        cls, *, cpus: int = 1, memory: int | str = "512m", network: Network = "none"
+    ) -> Self:
         """Return a virtual machine of QEMU, which isolates what runs in it.
 
         `memory` is in bytes, or a text such as `1g`; MiB are counted. The image is
-        built at the first start. Raises `ValueError`.
+        built at the first start. With the network `user`, commands reach what this
+        host reaches, and the services on its loopback by 10.0.2.2; with `none`, the
+        choice for what is not trusted, nothing. Raises `ValueError`.
         """
+        check_network(network)
         size = to_size(memory)
         if cpus < 1:
             raise ValueError(f"cpus {cpus!r}: not a whole number of 1 or more")
@@ -94,9 +108,9 @@ class Guest:
             raise ValueError(f"memory {memory!r}: less than 1 MiB")
 
         def make() -> OwnGuest:
-            return _vm_guest(cpus, size >> 20)
+            return _vm_guest(cpus, size >> 20, network)
 
-        guest = cls(lambda: GuestConnection.start(HeldGuest(make)))
+        guest = cls(lambda: GuestConnection.start(HeldGuest(make), network))
         guest._kind = _Kind(busybox=VM_BUSYBOX)
         return guest
 
@@ -111,10 +125,8 @@ class Guest:
         """
 
         async def connect() -> GuestConnection:
-            from kata_host.guest.guest_address import find_address
-
-            address = await asyncio.to_thread(find_address, guest)
-            return await GuestConnection.to(address, timeout)
+            address, network = await asyncio.to_thread(_find, guest)
+            return await GuestConnection.to(address, timeout, network)
 
         return cls(connect)
 
@@ -273,8 +285,12 @@ class Guest:
             cwd=cwd,
             user=user,
             limits=limits,
-            mounts=[*shared, *mounts],
+            mounts=[*shared, *mounts, *self._network_mounts()],
         )
+
+    def _network_mounts(self) -> list[oci_pb2.Mount]:
+        has_network = self._running().network == "user"
+        return [resolv_conf_mount()] if has_network else []
 
     def _running_tools(self) -> Tools:
         assert self._tools is not None
@@ -286,13 +302,23 @@ class Guest:
         return self._connection
 
 
-def _local_guest() -> OwnGuest:
+def _find(guest: str) -> tuple[str, Network]:
+    """Return the address of a guest's agent, and the guest's network."""
+    from kata_host.guest.guest_address import find_address, find_running
+
+    if "://" in guest:
+        return find_address(guest), "none"
+    entry = find_running(guest)
+    return entry.address, entry.network
+
+
+def _local_guest(network: Network) -> OwnGuest:
     from kata_host.guest.local_guest import LocalGuest
 
-    return LocalGuest()
+    return LocalGuest(network=network)
 
 
-def _vm_guest(cpus: int, memory: int) -> OwnGuest:
+def _vm_guest(cpus: int, memory: int, network: Network) -> OwnGuest:
     """Return a VM with `memory` MiB. May build the image."""
     from kata_host.guest.image.build import ensure
     from kata_host.guest.image.progress import Progress
@@ -305,5 +331,6 @@ def _vm_guest(cpus: int, memory: int) -> OwnGuest:
         memory_limit=max(memory, least.memory_limit),
         cpus=cpus,
         cpus_limit=max(cpus, least.cpus_limit),
+        network=network,
     )
     return VmGuest(ensure(Progress()), machine=machine)

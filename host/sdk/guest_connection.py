@@ -20,6 +20,7 @@ from kata_host.errors import (
     SandboxError,
 )
 from kata_host.explain import explain
+from kata_host.network import Network
 from kata_host.printable import printable
 from kata_host.sdk.held_guest import ENDING_PATIENCE, HeldGuest
 from ttrpc.codes import Code
@@ -34,38 +35,52 @@ _END_CHECK_INTERVAL: Final = 0.05
 class GuestConnection:
     """A connection to the agent of a guest, which may be one of this process."""
 
-    def __init__(self, client: AgentClient, held: HeldGuest | None = None) -> None:
+    def __init__(
+        self,
+        client: AgentClient,
+        held: HeldGuest | None = None,
+        network: Network = "none",
+    ) -> None:
         self.client = client
+        self.network: Network = network
         self._held = held
 
     @classmethod
-    async def start(cls, held: HeldGuest) -> GuestConnection:
-        """Start a guest with a sandbox. Raises `SandboxError`; nothing is left then."""
+    async def start(cls, held: HeldGuest, network: Network = "none") -> GuestConnection:
+        """Start a guest with a sandbox, whose network `held` gives to it.
+
+        Raises `SandboxError`; nothing is left then.
+        """
         address = await held.start()
         try:
             client = await _connect(address, held)
         except BaseException:
             await held.stop()
             raise
-        connection = cls(client, held)
+        connection = cls(client, held, network)
         try:
             async with connection.explained():
-                await client.create_sandbox(new_id("guest"), share_pids=False)
+                await client.create_sandbox(
+                    new_id("guest"), share_pids=False, network=network
+                )
         except BaseException:
             await connection.close()
             raise
         return connection
 
     @classmethod
-    async def to(cls, address: str, timeout: float) -> GuestConnection:
-        """Connect to the agent of a guest that runs.
+    async def to(
+        cls, address: str, timeout: float, network: Network = "none"
+    ) -> GuestConnection:
+        """Connect to the agent of a guest that runs and has that network.
 
         Raises `GuestEnded` if no agent answers within `timeout` seconds.
         """
         try:
-            return cls(await AgentClient.connect(address, timeout=timeout))
+            client = await AgentClient.connect(address, timeout=timeout)
         except (TtrpcError, OSError) as error:
             raise GuestEnded(f"guest '{address}': {explain(error)}") from error
+        return cls(client, network=network)
 
     async def close(self) -> None:
         """Close the connection, and end a guest that is this process's own."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import Self
 
+from kata_host.network import Network
 from kata_host.sdk import guest
 from kata_host.sync.blocking import Blocking, around, blocking
 from kata_host.sync.box import Box
@@ -19,14 +20,16 @@ class Guest(Blocking[guest.Guest]):
     """
 
     @classmethod
-    def local(cls) -> Self:
+    def local(cls, *, network: Network = "none") -> Self:
         """Return a local guest: see `kata_host.Guest.local`."""
-        return cls(guest.Guest.local())
+        return cls(guest.Guest.local(network=network))
 
     @classmethod
-    def vm(cls, *, cpus: int = 1, memory: int | str = "512m") -> Self:
+    def vm(
+        cls, *, cpus: int = 1, memory: int | str = "512m", network: Network = "none"
+    ) -> Self:
         """Return a virtual machine: see `kata_host.Guest.vm`."""
-        return cls(guest.Guest.vm(cpus=cpus, memory=memory))
+        return cls(guest.Guest.vm(cpus=cpus, memory=memory, network=network))
 
     @classmethod
     def connect(cls, name: str, *, timeout: float = guest.CONNECT_TIMEOUT) -> Self:

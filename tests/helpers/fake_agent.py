@@ -12,7 +12,7 @@ from typing import Any
 
 from google.protobuf.empty_pb2 import Empty
 
-from kata_protos import agent_pb2, health_pb2
+from kata_protos import agent_pb2, health_pb2, types_pb2
 from ttrpc.aio import Server
 from ttrpc.bound_service import bind
 from ttrpc.call_context import CallContext
@@ -97,6 +97,18 @@ class FakeAgent:
         result = await self._keep(request, context)
         await self.may_start.wait()
         return result
+
+    async def update_interface(
+        self, request: agent_pb2.UpdateInterfaceRequest, context: CallContext
+    ) -> types_pb2.Interface:
+        await self._keep(request, context)
+        return request.interface
+
+    async def update_routes(
+        self, request: agent_pb2.UpdateRoutesRequest, context: CallContext
+    ) -> agent_pb2.Routes:
+        await self._keep(request, context)
+        return request.routes
 
     async def list_processes(
         self, request: agent_pb2.ListProcessesRequest, context: CallContext

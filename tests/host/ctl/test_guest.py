@@ -41,6 +41,7 @@ def test_guests_are_listed_as_json(capsys: pytest.CaptureFixture[str]) -> None:
         "address": None,
         "pid": None,
         "started": 5.0,
+        "network": "none",
         "ending": "powered \x1b off",
     }
     assert (second["state"], second["ending"]) == ("lost", None)

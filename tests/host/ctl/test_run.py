@@ -77,6 +77,14 @@ async def test_a_container_that_does_not_start_is_removed(
     assert agent.names()[-1] == "RemoveContainer"
 
 
+def test_a_guest_that_runs_has_its_network_already(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    words = ["run", "--network", "user", "--guest", "unix:///x", "--", "true"]
+    assert main(words) == 125
+    assert "--network: the network is the guest's" in capsys.readouterr().err
+
+
 def test_a_guest_of_others_cannot_be_traced(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["run", "--trace", "--guest", "unix:///x", "--", "true"]) == 125
     assert "--trace: needs a guest of its own" in capsys.readouterr().err

@@ -86,3 +86,13 @@ def test_the_accelerator_is_the_one_that_is_asked_for(accelerator: str) -> None:
     assert accelerator_arguments(accelerator)[1].startswith(accelerator)
     (value,) = values_of(command(accelerator=accelerator), "-accel")
     assert value.startswith(accelerator)
+
+
+def test_a_vm_has_no_network_unless_it_is_asked_for() -> None:
+    assert not values_of(command(), "-netdev")
+    assert values_of(command(), "-nic") == ["none"]
+    arguments = command(Machine(network="user"))
+    (network,) = values_of(arguments, "-netdev")
+    assert network.startswith("user,id=user,net=10.0.2.0/24,")
+    cards = [d for d in values_of(arguments, "-device") if "virtio-net" in d]
+    assert cards == ["virtio-net-pci,netdev=user,mac=02:00:00:00:02:0f,romfile="]

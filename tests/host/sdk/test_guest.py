@@ -18,6 +18,7 @@ from tests.helpers.fake_agent import FakeAgent
     [
         ({"cpus": 0}, "cpus 0"),
         ({"memory": "much"}, "size 'much'"),
+        ({"network": "host"}, "network 'host': neither 'none' nor 'user'"),
         ({"memory": 1000}, "memory 1000: less than 1 MiB"),
     ],
 )

@@ -1,0 +1,245 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The networks of guests, in a network of the test's own that leads nowhere."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.conftest import CTL, PATIENCE, Completed
+from tests.helpers.outside_network import (
+    ADDRESS,
+    CONTENT,
+    LOOPBACK_PORT,
+    NAME,
+    PORT,
+    OutsideNetwork,
+    outside_network,
+    require_slirp,
+)
+
+FETCH = f"wget -qO- http://{NAME}:{PORT}/"
+ALIASES = ["10.0.2.2", "10.0.2.3"]
+"""What libslirp may take for addresses of the host."""
+LOCAL = """
+import asyncio
+from kata_host import Guest
+
+async def main():
+    async with Guest.local(network="user") as guest:
+        print((await guest.run(["cat", "/etc/resolv.conf"])).text, end="")
+        async with guest.container() as box:
+            words = ["/dev/busybox", "wget", "-qO-", "http://{name}:{port}/"]
+            print((await box.run(words)).check().text)
+    async with Guest.local() as guest:
+        print((await guest.run(["ls", "/sys/class/net"])).text, end="")
+
+asyncio.run(main())
+"""
+NAMED = """
+from kata_host.sync import Guest
+
+with Guest.connect("one") as guest, guest.container() as box:
+    print(box.run(["/dev/busybox", "wget", "-qO-", "http://{name}:{port}/"]).text)
+"""
+
+
+@pytest.fixture
+def outside(tmp_path: Path) -> Iterator[OutsideNetwork]:
+    with outside_network(tmp_path) as network:
+        yield network
+
+
+@pytest.fixture
+def environment(scratch: Path) -> Iterator[dict[str, str]]:
+    """Guests that stay are in the directory of the test too."""
+    run = scratch / "run"
+    run.mkdir()
+    environment = {**os.environ, "TMPDIR": str(scratch), "XDG_RUNTIME_DIR": str(run)}
+    yield environment
+    subprocess.run([*CTL, "guest", "stop", "--all"], env=environment, check=True)
+    (run / "kata-agent").rmdir()
+    run.rmdir()
+
+
+@pytest.fixture
+def inside(
+    outside: OutsideNetwork, environment: dict[str, str]
+) -> Callable[..., Completed]:
+    """Return a function that runs a program in the network; nothing else is left."""
+
+    def run(*words: str, **variables: str) -> Completed:
+        return subprocess.run(
+            outside.command(*words),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+            env={**environment, **variables},
+        )
+
+    return run
+
+
+def wait_until(condition: Callable[[], object]) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def slirp_of(outside: OutsideNetwork) -> int:
+    (pid,) = [
+        pid
+        for pid in outside.processes()
+        if Path(f"/proc/{pid}/comm").read_text() == "slirp4netns\n"
+    ]
+    return pid
+
+
+def test_a_container_reaches_by_name_what_the_host_reaches(
+    outside: OutsideNetwork, inside: Callable[..., Completed]
+) -> None:
+    require_slirp()
+    # The loopback of this host is its own.
+    hidden = [f"wget -qO- http://{name}:{LOOPBACK_PORT}" for name in ALIASES]
+    script = "; ".join(["cat /etc/resolv.conf", FETCH, *hidden])
+    options = ["--read-only", "--cap-drop", "ALL", "-u", "65534"]
+    words = ["--network", "user", *options, "--", "sh", "-c", script]
+    done = inside(*CTL, "run", *words)
+    assert done.stdout == f"nameserver 10.0.2.3\n{CONTENT}"
+    assert done.returncode == 1
+    assert all(name in done.stderr for name in ALIASES)
+    assert not outside.processes()
+
+
+def test_a_container_has_its_loopback_alone_by_default(
+    inside: Callable[..., Completed],
+) -> None:
+    script = f"ls /sys/class/net; wget -qO- http://{ADDRESS}:{PORT}/"
+    done = inside(*CTL, "run", "--", "sh", "-c", script)
+    assert done.stdout == "lo\n"
+    assert "Network is unreachable" in done.stderr
+
+
+def test_a_guest_that_stays_has_the_network_that_it_was_started_with(
+    outside: OutsideNetwork, inside: Callable[..., Completed]
+) -> None:
+    require_slirp()
+    start = [*CTL, "guest", "start", "--name", "one", "--network", "user"]
+    assert inside(*start).returncode == 0
+    listed = json.loads(inside(*CTL, "guest", "list", "--json").stdout)
+    assert listed["network"] == "user"
+    run = [*CTL, "run", "--guest", "one"]
+    assert inside(*run, "--", "sh", "-c", FETCH).stdout == CONTENT
+    assert inside(*run, "-d", "--name", "web", "--", "sleep", "999").returncode == 0
+    assert inside(*CTL, "exec", "web", "--", "sh", "-c", FETCH).stdout == CONTENT
+    python = [*CTL[:1], "-c", NAMED.format(name=NAME, port=PORT)]
+    assert inside(*python).stdout == f"{CONTENT}\n"
+    refused = inside(*run, "--network", "user", "--", "true")
+    assert refused.returncode == 125
+    assert "--network: the network is the guest's" in refused.stderr
+    assert inside(*CTL, "rm", "-f", "web").returncode == 0
+    assert inside(*CTL, "guest", "stop", "one").returncode == 0
+    wait_until(lambda: not outside.processes())
+
+
+def test_a_detached_container_has_a_guest_with_its_network(
+    outside: OutsideNetwork, inside: Callable[..., Completed]
+) -> None:
+    require_slirp()
+    options = ["-d", "--name", "web", "--network", "user"]
+    assert inside(*CTL, "run", *options, "--", "sleep", "999").returncode == 0
+    assert inside(*CTL, "exec", "web", "--", "sh", "-c", FETCH).stdout == CONTENT
+    assert inside(*CTL, "rm", "-f", "web").returncode == 0
+    wait_until(lambda: not outside.processes())
+
+
+def test_a_program_has_a_guest_with_a_network(
+    outside: OutsideNetwork, inside: Callable[..., Completed]
+) -> None:
+    require_slirp()
+    done = inside(*CTL[:1], "-c", LOCAL.format(name=NAME, port=PORT))
+    assert done.stdout == f"nameserver 10.0.2.3\n{CONTENT}\nlo\n", done.stderr
+    assert not outside.processes()
+
+
+@pytest.mark.parametrize("victim", ["program", "supervisor"])
+def test_nothing_is_left_of_a_killed_guest_and_its_network(
+    outside: OutsideNetwork,
+    inside: Callable[..., Completed],
+    environment: dict[str, str],
+    victim: str,
+) -> None:
+    require_slirp()
+    words = [*CTL, "run", "--network", "user", "--", "sh", "-c", "echo up; sleep 999"]
+    with subprocess.Popen(
+        outside.command(*words),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        env=environment,
+    ) as program:
+        assert program.stdout is not None
+        assert program.stdout.readline() == b"up\n"
+        slirp = slirp_of(outside)
+        status = Path(f"/proc/{slirp}/status").read_text().splitlines()
+        (parent,) = [int(line.split()[1]) for line in status if "PPid:" in line]
+        os.kill(program.pid if victim == "program" else parent, signal.SIGKILL)
+        # No command is needed for it: the kernel ends it with the guest.
+        wait_until(lambda: not Path(f"/proc/{slirp}").exists())
+    assert inside(*CTL, "guest", "list").returncode == 0
+    wait_until(lambda: not outside.processes())
+
+
+def test_the_end_of_the_network_is_told_as_the_end_of_the_guest(
+    outside: OutsideNetwork, environment: dict[str, str]
+) -> None:
+    require_slirp()
+    words = [*CTL, "run", "--network", "user", "--", "sh", "-c", "echo up; sleep 999"]
+    with subprocess.Popen(
+        outside.command(*words),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=environment,
+    ) as program:
+        assert program.stdout is not None
+        assert program.stdout.readline() == b"up\n"
+        os.kill(slirp_of(outside), signal.SIGTERM)
+        _, errors = program.communicate(timeout=PATIENCE)
+        assert program.returncode == 125
+    assert b"guest ended: slirp4netns: SIGTERM" in errors
+
+
+def test_a_host_without_slirp4netns_says_which_package_is_missing(
+    inside: Callable[..., Completed],
+) -> None:
+    done = inside(
+        "env", "PATH=/nowhere", *CTL, "run", "--network", "user", "--", "true"
+    )
+    assert done.returncode == 125
+    assert done.stderr == (
+        "kata-agent-ctl: slirp4netns: not found (package slirp4netns), and needed for "
+        "the network 'user' of a local guest\n"
+    )
+
+
+def test_a_slirp4netns_that_fails_is_one_line(
+    inside: Callable[..., Completed], tmp_path: Path
+) -> None:
+    program = tmp_path / "slirp4netns"
+    program.write_text("#!/bin/sh\necho begun; echo no tun device >&2\nexit 3\n")
+    program.chmod(0o755)
+    path = f"{tmp_path}:{os.environ['PATH']}"
+    done = inside(*CTL, "run", "--network", "user", "--", "true", PATH=path)
+    assert done.returncode == 125
+    assert done.stderr == (
+        "kata-agent-ctl: local guest: slirp4netns: exit status 3: no tun device\n"
+    )
