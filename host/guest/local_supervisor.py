@@ -52,6 +52,8 @@ STATUS: Final = 1
 THAW_INTERVAL: Final = 0.02
 """Seconds from one thaw of an ending guest to the next; a paused container would
 outlive it."""
+END_PATIENCE: Final = 0.5
+"""Seconds for an end of the guest to be seen after its network has failed."""
 _ENDING_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
@@ -84,13 +86,13 @@ def _hold_guest(settings: LocalSettings) -> str:
         os.mkdir(f"{settings.socket_path}.d", 0o700)
         pid = _spawn(settings, hierarchies, name)
         pidfd = os.pidfd_open(pid)
+        endings = [pidfd, wakeup, CONTROL]
         slirp = None
         try:
-            slirp = _connect_to_network(settings, pid)
+            slirp = _connect_to_network(settings, pid, endings)
             server = _open_server(settings.socket_path)
             try:
                 _write_status("ready")
-                endings = [pidfd, wakeup, CONTROL]
                 _serve(server, [*endings, slirp.fileno()] if slirp else endings)
             finally:
                 server.close()
@@ -110,12 +112,21 @@ def _hold_guest(settings: LocalSettings) -> str:
     return describe(status)
 
 
-def _connect_to_network(settings: LocalSettings, guest: int) -> Slirp | None:
+def _connect_to_network(
+    settings: LocalSettings, guest: int, endings: list[int]
+) -> Slirp | None:
+    """Start slirp4netns, if the guest has a network. Raises `OSError`."""
     if not settings.slirp:
         return None
     from kata_host.guest.slirp import Slirp
 
-    return Slirp(settings.slirp, guest)
+    try:
+        return Slirp(settings.slirp, guest, endings)
+    except OSError:
+        # A guest that has ended takes no more processes, and its end is the cause.
+        if select.select(endings[:1], [], [], END_PATIENCE)[0]:
+            return None
+        raise
 
 
 def _was_killed(status: int) -> bool:

@@ -16,6 +16,7 @@ from __future__ import annotations
 import os
 import select
 import signal
+from collections.abc import Sequence
 from typing import Final
 
 from kata_host.guest.wait_status import describe
@@ -32,10 +33,11 @@ _SANDBOX: Final = ("/etc/", "/run/")
 class Slirp:
     """A slirp4netns that serves the network namespace of a process."""
 
-    def __init__(self, program: str, guest: int) -> None:
+    def __init__(self, program: str, guest: int, endings: Sequence[int]) -> None:
         """Start `program` for the namespace of the process `guest`.
 
-        Returns once it serves. Raises `OSError` if it does not.
+        Returns once it serves. Raises `OSError` if it does not, or if one of the
+        descriptors in `endings` is readable before.
         """
         self.failure: str | None = None
         """How the program has ended, once it is closed, if it had ended by itself."""
@@ -65,11 +67,12 @@ class Slirp:
             for fd in (messages, ready_writer, null):
                 os.close(fd)
         self._pidfd = os.pidfd_open(self._pid)
-        with open(ready, "rb") as reader:
-            is_ready = reader.read(1)
+        readable = select.select([ready, *endings], [], [])[0]
+        is_ready = ready in readable and os.read(ready, 1)
+        os.close(ready)
         if not is_ready:
             self.close()
-            raise OSError(f"local guest: {self.failure or PROGRAM}")
+            raise OSError(f"local guest: {self.failure or f'{PROGRAM}: not ready'}")
 
     def fileno(self) -> int:
         """Return a descriptor that is readable once the program has ended."""

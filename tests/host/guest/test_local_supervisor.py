@@ -23,7 +23,14 @@ TIMEOUT = 20
 class Supervisor:
     """A supervisor whose control pipe the test holds."""
 
-    def __init__(self, directory: Path, command: list[str], cgroup: str = "auto"):
+    def __init__(
+        self,
+        directory: Path,
+        command: list[str],
+        cgroup: str = "auto",
+        *,
+        slirp: str = "",
+    ) -> None:
         self.directory = directory
         directory.mkdir()
         cmdline = directory / "cmdline"
@@ -37,6 +44,7 @@ class Supervisor:
             shared=[],
             console=str(directory / "console"),
             cmdline=str(cmdline),
+            slirp=slirp,
         )
         program = "from kata_host.guest.local_supervisor import main; main()"
         self.process = subprocess.Popen(
@@ -97,6 +105,22 @@ def test_the_guests_own_end_is_reported(tmp_path: Path) -> None:
     assert supervisor.read() == "ended: exit status 5"
     supervisor.process.communicate(timeout=TIMEOUT)
     assert not supervisor.directory.exists()
+
+
+@pytest.mark.root
+def test_the_end_of_a_guest_is_the_cause_if_its_network_ends_too(
+    tmp_path: Path,
+) -> None:
+    require_root()
+    program = tmp_path / "slirp4netns"
+    # Never ready: it waits for its end, which is that of its pid namespace.
+    program.write_text("#!/bin/sh\nexec sleep 999\n")
+    program.chmod(0o755)
+    command = ["sh", "-c", "exit 5"]
+    supervisor = Supervisor(tmp_path / "guest", command, slirp=str(program))
+    assert supervisor.read() == "ready"
+    assert supervisor.read() == "ended: exit status 5"
+    supervisor.process.communicate(timeout=TIMEOUT)
 
 
 @pytest.mark.root

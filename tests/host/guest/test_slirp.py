@@ -25,7 +25,7 @@ def program(tmp_path: Path) -> Path:
 
 def start(program: Path, script: str) -> Slirp:
     program.write_text(f"#!/bin/sh\n{script}\n")
-    return Slirp(str(program), os.getpid())
+    return Slirp(str(program), os.getpid(), [])
 
 
 def test_it_serves_the_namespace_of_the_guest_once_it_says_so(program: Path) -> None:
@@ -50,6 +50,17 @@ def test_one_that_ends_at_the_start_is_an_error_with_its_last_words(
     assert open_descriptors() == before
 
 
+def test_one_that_never_serves_is_given_up_with_its_guest(program: Path) -> None:
+    program.write_text("#!/bin/sh\nexec sleep 999\n")
+    before = open_descriptors()
+    reader, writer = os.pipe()
+    os.close(writer)
+    with pytest.raises(OSError, match="slirp4netns: not ready"):
+        Slirp(str(program), os.getpid(), [reader])
+    os.close(reader)
+    assert open_descriptors() == before
+
+
 def test_one_that_ends_later_says_how(program: Path) -> None:
     slirp = start(program, "printf 1 >&3; exit 4")
     select.select([slirp], [], [])
@@ -65,5 +76,5 @@ def test_one_that_writes_without_end_is_not_held_up(program: Path) -> None:
 def test_a_program_that_cannot_be_executed_leaves_no_descriptor(tmp_path: Path) -> None:
     before = open_descriptors()
     with pytest.raises(OSError, match="No such file"):
-        Slirp(str(tmp_path / "nothing"), os.getpid())
+        Slirp(str(tmp_path / "nothing"), os.getpid(), [])
     assert open_descriptors() == before
