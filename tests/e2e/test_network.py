@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from kata_host.ctl.rootfs import make_busybox
 from tests.e2e.conftest import CTL, PATIENCE, Completed
 from tests.helpers.outside_network import (
     ADDRESS,
@@ -130,15 +131,21 @@ def test_a_container_has_its_loopback_alone_by_default(
 
 
 def test_a_guest_that_stays_has_the_network_that_it_was_started_with(
-    outside: OutsideNetwork, inside: Callable[..., Completed]
+    outside: OutsideNetwork, inside: Callable[..., Completed], tmp_path: Path
 ) -> None:
     require_slirp()
+    # As distributions with systemd-resolved have it.
+    rootfs = make_busybox(tmp_path / "rootfs")
+    (rootfs / "etc").mkdir(exist_ok=True)
+    link = rootfs / "etc/resolv.conf"
+    link.symlink_to("../run/systemd/resolve/stub-resolv.conf")
     start = [*CTL, "guest", "start", "--name", "one", "--network", "user"]
     assert inside(*start).returncode == 0
     listed = json.loads(inside(*CTL, "guest", "list", "--json").stdout)
     assert listed["network"] == "user"
     run = [*CTL, "run", "--guest", "one"]
-    assert inside(*run, "--", "sh", "-c", FETCH).stdout == CONTENT
+    fetched = inside(*run, "--rootfs", str(rootfs), "--", "sh", "-c", FETCH)
+    assert fetched.stdout == CONTENT, fetched.stderr
     assert inside(*run, "-d", "--name", "web", "--", "sleep", "999").returncode == 0
     assert inside(*CTL, "exec", "web", "--", "sh", "-c", FETCH).stdout == CONTENT
     python = [*CTL[:1], "-c", NAMED.format(name=NAME, port=PORT)]
