@@ -97,7 +97,12 @@ def _render_root(root: SpanNode, *, width: int = 100) -> Iterator[str]:
     lines = list(_lines(root, None, "", ""))
     first = min(node.span.start for _, _, node in lines)
     last = max(first + 1, max(node.span.end for _, _, node in lines))
-    room = max(MIN_BAR_WIDTH, min(BAR_WIDTH, width // 3))
+    # A character more than the longest name, for the sign that attributes are cut.
+    names = 1 + max(len(prefix + shorten(node.span.name)) for prefix, _, node in lines)
+    # Names come before bars: bars are narrowed, or left out, where both do not fit.
+    room = min(max(MIN_BAR_WIDTH, min(BAR_WIDTH, width // 3)), width - names - 14)
+    if room < MIN_BAR_WIDTH:
+        room = 0
     label_width = max(24, width - room - 14)
     for prefix, parent, node in lines:
         label = prefix + _label(node.span, parent)
@@ -105,7 +110,7 @@ def _render_root(root: SpanNode, *, width: int = 100) -> Iterator[str]:
             label = label[: label_width - 1] + "…"
         bar = _bar(node.span, first, last, room)
         time = format_duration(node.span.duration)
-        yield f"{label:<{label_width}} {time:>9}  {bar}"
+        yield f"{label:<{label_width}} {time:>9}  {bar}".rstrip()
 
 
 def _label(span: ReceivedSpan, parent: ReceivedSpan | None = None) -> str:
@@ -162,6 +167,8 @@ def _lines(
 
 
 def _bar(span: ReceivedSpan, first: int, last: int, width: int) -> str:
+    if not width:
+        return ""
     scale = width / (last - first)
     begin = min(width - 1, max(0, int((span.start - first) * scale)))
     end = min(width, max(begin + 1, round((span.end - first) * scale)))

@@ -82,3 +82,24 @@ def test_durations_are_for_people() -> None:
     assert format_duration(12_400_000) == "12.4 ms"
     assert format_duration(3_020_000_000) == "3.02 s"
     assert format_duration(412_000_000) == "412 ms"
+
+
+def test_names_are_whole_at_60_columns() -> None:
+    """Bars become narrower, or are left out, before a name is cut."""
+    call = "grpc.AgentService/CreateContainer"
+    step = "container.create.runtime.wait"
+    spans = [
+        received("a", name=call, attributes={"container.id": "c" * 40}),
+        received("b", "a", name="storage.add"),
+        received("c", "b", name="storage.mount"),
+        received("d", "c", name=step),
+    ]
+    lines = render_tree(spans, width=60).splitlines()
+    assert call in lines[0]
+    assert lines[3].startswith("      └─ " + step)
+    assert max(map(len, lines)) <= 60
+    assert "━" not in "".join(lines)
+    (line,) = render_tree(spans[:1], width=60).splitlines()
+    assert call in line
+    assert "━" in line
+    assert len(line) <= 60
