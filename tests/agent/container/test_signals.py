@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -35,6 +37,30 @@ def test_only_an_init_without_a_handler_ignores_it(
         f"SigCgt:\t{caught}\n"
     )
     assert ignores_term(tmp_path, 77) is expected
+
+
+def test_an_init_that_waits_for_signals_takes_them(tmp_path: Path) -> None:
+    # As the kernel has it of tini, whose mask is that of the wait meanwhile.
+    (tmp_path / "77").mkdir()
+    (tmp_path / "77/status").write_text(
+        f"NSpid:\t77\t1\nSigBlk:\t{NONE}\nSigIgn:\t{NONE}\nSigCgt:\t{NONE}\n"
+    )
+    assert ignores_term(tmp_path, 77)
+    (tmp_path / "77/wchan").write_text("do_sigtimedwait.isra.0")
+    assert not ignores_term(tmp_path, 77)
+
+
+def test_the_kernel_names_the_wait() -> None:
+    script = "import signal; print(flush=True); signal.sigwait({signal.SIGTERM})"
+    with subprocess.Popen(
+        [sys.executable, "-c", script], stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        wchan = Path(f"/proc/{process.pid}/wchan")
+        while "sigtimedwait" not in wchan.read_text():
+            assert process.poll() is None
+        process.kill()
 
 
 @pytest.mark.parametrize(("pids", "expected"), [("77\t1", True), ("77\t5", False)])
