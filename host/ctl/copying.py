@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,8 +21,9 @@ from kata_host.ctl.guest_tar import GuestTar, finish
 from kata_host.ctl.host_stream import STDIN, STDOUT, HostStream, write_chunks
 from kata_host.ctl.own_name import own_name
 from kata_host.ctl.patience import saying
+from kata_host.ctl.remark import remark
+from kata_host.ctl.silence import answered, unless_silent
 from kata_host.explain import explain
-from kata_host.printable import printable
 from kata_host.tar.packing import packed
 from kata_host.tar.tar_error import TarError
 from kata_host.tar.unpack_chunks import unpack_chunks
@@ -57,7 +57,7 @@ async def copy_in(
                         await _feed(process, aiter(stream))
                 else:
                     await _feed_packed(process, source, place.name)
-                await finish(process, await errors)
+                await finish(process, await answered(errors, "tar"))
 
 
 async def copy_out(
@@ -78,17 +78,17 @@ async def copy_out(
             name = f"./{source.name}" if source.name[0] == "-" else source.name
             command = ["tar", "-c", "-f", "-", "-C", source.directory, name]
             async with guest.running(command) as (process, errors):
-                await process.close_stdin()
+                await answered(process.close_stdin(), "tar")
                 if place is None:
-                    await write_chunks(process.read_stdout(), STDOUT)
+                    await write_chunks(_output(process), STDOUT)
                 elif (refusal := await _unpacked(process, place)) is not None:
                     # The guest may go on for ever.
                     with process_may_have_ended():
                         await process.signal(signal.SIGKILL)
-                    if said := await errors:
+                    if said := await answered(errors, "tar"):
                         await finish(process, said)
                     raise CommandError(f"cp: {refusal}")
-                await finish(process, await errors)
+                await finish(process, await answered(errors, "tar"))
 
 
 def _place(name: str, target: Path) -> Path:
@@ -104,8 +104,8 @@ async def _feed(process: ContainerProcess, chunks: AsyncIterator[bytes]) -> None
     """Write chunks to the program, as long as it reads, and end its input."""
     with process_may_have_ended():
         async for data in chunks:
-            await process.write_stdin(data)
-        await process.close_stdin()
+            await answered(process.write_stdin(data), "tar")
+        await answered(process.close_stdin(), "tar")
 
 
 async def _feed_packed(process: ContainerProcess, source: Path, name: str) -> None:
@@ -117,14 +117,14 @@ async def _feed_packed(process: ContainerProcess, source: Path, name: str) -> No
     except OSError as error:
         raise CommandError(f"cp: {explain(error)}") from error
     for path in packing.left_out:
-        _say(f"left out, as it is no file: {path}")
+        remark(f"left out, as it is no file: {path}")
 
 
 async def _unpacked(process: ContainerProcess, target: Path) -> str | None:
     """Unpack the program's output at `target`; return why it was refused, if it was."""
     try:
-        for name in await unpack_chunks(process.read_stdout(), target):
-            _say(f"left out, as it leads out of the copy or is no file: {name}")
+        for name in await unpack_chunks(_output(process), target):
+            remark(f"left out, as it leads out of the copy or is no file: {name}")
     except Closed:
         raise
     except (TarError, OSError) as error:
@@ -132,5 +132,5 @@ async def _unpacked(process: ContainerProcess, target: Path) -> str | None:
     return None
 
 
-def _say(text: str) -> None:
-    print(f"kata-agent-ctl: {printable(text)}", file=sys.stderr)
+def _output(process: ContainerProcess) -> AsyncIterator[bytes]:
+    return unless_silent(process.read_stdout(), "tar")

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,8 +12,8 @@ from kata_host.ctl.arguments import add_connect_timeout, add_guest_option
 from kata_host.ctl.command_parser import is_text, path
 from kata_host.ctl.errors import CommandError, UsageError
 from kata_host.ctl.own_name import own_name
+from kata_host.ctl.remark import remark
 from kata_host.ctl.signals import run
-from kata_host.printable import printable
 
 if TYPE_CHECKING:
     from kata_host.ctl.program import Subparsers
@@ -113,6 +112,5 @@ async def _copy(options: argparse.Namespace, source: Path, name: str) -> str:
     if source in left_out:
         raise CommandError(f"{source}: not a file, a directory or a symbolic link")
     for file in left_out:
-        text = printable(f"left out, as it is no file: {file}")
-        print(f"kata-agent-ctl: {text}", file=sys.stderr)
+        remark(f"left out, as it is no file: {file}")
     return target

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Awaitable, Callable
 
 from kata_host.ctl.errors import (
@@ -13,8 +12,8 @@ from kata_host.ctl.errors import (
     guest_errors_as_command_errors,
 )
 from kata_host.ctl.found_container import FoundContainer, find_container
+from kata_host.ctl.remark import remark
 from kata_host.ctl.signals import run
-from kata_host.printable import printable
 
 
 def for_each(
@@ -27,7 +26,7 @@ def for_each(
             with guest_errors_as_command_errors():
                 print(run(_done(do, find_container(word, options))), flush=True)
         except CommandError as error:
-            print(f"kata-agent-ctl: {printable(str(error))}", file=sys.stderr)
+            remark(str(error))
             failed = True
     return FAILED if failed else 0
 

@@ -6,7 +6,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import sys
 from typing import TYPE_CHECKING
 
 from kata_host.ctl.command_parser import text
@@ -20,6 +19,7 @@ from kata_host.ctl.guest_network import add_network_option
 from kata_host.ctl.named_guest import OPTIONS, named_guest
 from kata_host.ctl.patience import saying
 from kata_host.ctl.ports import CONSOLE_PORT, LOG_PORT
+from kata_host.ctl.remark import remark
 from kata_host.option_types import count, mebibytes
 from kata_host.printable import printable
 
@@ -185,7 +185,7 @@ def stop_guests(options: argparse.Namespace) -> int:
             with guest_errors_as_command_errors(), saying(f"guest '{name}' is ending"):
                 stop_guest(name)
         except CommandError as error:
-            print(f"kata-agent-ctl: {printable(str(error))}", file=sys.stderr)
+            remark(str(error))
             failed = True
     return FAILED if failed else 0
 

@@ -17,6 +17,7 @@ from kata_host.ctl.errors import (
     ProgramError,
     guest_errors_as_command_errors,
 )
+from kata_host.ctl.silence import answered
 
 if TYPE_CHECKING:
     from kata_host.client import AgentClient, ContainerProcess, GuestContainer
@@ -90,8 +91,8 @@ class GuestTar:
     async def is_directory(self, path: str) -> bool:
         """Tell whether there is a directory at `path`."""
         async with self.running(["test", "-d", path]) as (process, errors):
-            await errors
-            return await process.wait() == 0
+            await answered(errors, "test")
+            return await answered(process.wait(), "test") == 0
 
     @contextlib.asynccontextmanager
     async def running(
@@ -153,8 +154,8 @@ async def _end(process: ContainerProcess) -> None:
 
 
 async def finish(process: ContainerProcess, errors: bytes) -> None:
-    """Wait for the end of a program. Raises `CommandError` if it failed."""
-    if status := await process.wait():
+    """Wait for the end of tar. Raises `CommandError` if it failed, or does not end."""
+    if status := await answered(process.wait(), "tar"):
         lines = errors[:ERRORS_LIMIT].decode(errors="replace").strip().splitlines()
         reason = lines[0] if lines else f"tar ended with status {status}"
         raise CommandError(f"cp: {reason}")

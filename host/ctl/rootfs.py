@@ -15,7 +15,12 @@ from kata_host.ctl.command_parser import is_text
 from kata_host.ctl.errors import CommandError
 from kata_host.explain import explain
 from kata_host.scratch import Scratch
-from kata_host.tar.root_tree import make_root_directory, unpack_command
+from kata_host.tar.root_tree import (
+    ERRORS_LIMIT,
+    make_root_directory,
+    reason_of,
+    unpack_command,
+)
 
 DIRECTORIES: Final = ("bin", "dev", "etc", "home", "proc", "root", "sys", "tmp", "var")
 ETC: Final = {
@@ -93,14 +98,20 @@ def _applets(busybox: str) -> list[str]:
 
 def _unpack(archive: Path, root: Path) -> Path:
     make_root_directory(root)
-    finished = subprocess.run(
+    with subprocess.Popen(
         unpack_command(archive, root),
         stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        errors="replace",
-    )
-    if finished.returncode:
-        lines = finished.stderr.strip().splitlines() or ["tar failed"]
-        raise CommandError(f"rootfs '{archive}': {lines[0]}")
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+    ) as tar:
+        assert tar.stderr is not None
+        try:
+            errors = tar.stderr.read(ERRORS_LIMIT)
+            while tar.stderr.read(ERRORS_LIMIT):
+                pass
+        except BaseException:
+            tar.kill()
+            raise
+    if tar.returncode:
+        raise CommandError(f"rootfs '{archive}': {reason_of(errors)}")
     return root

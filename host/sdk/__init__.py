@@ -10,7 +10,7 @@
     box, process, files the containers that stay, the processes and the files in them
     pool                guests that are kept ready
     guest_connection    the agent of a guest, and how an error of it is told
-    held_guest          a guest of this process, whose start and stop block nothing
+    thread_guest        a guest of this process, whose start and stop block nothing
     command             a command to its end
     container_request   the container that is asked for
     roots, volume       images and folders of the host in a guest

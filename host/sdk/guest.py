@@ -26,8 +26,8 @@ from kata_host.sdk.container_request import (
     container_request,
 )
 from kata_host.sdk.guest_connection import GuestConnection
-from kata_host.sdk.held_guest import HeldGuest
 from kata_host.sdk.roots import Roots
+from kata_host.sdk.thread_guest import ThreadGuest
 from kata_host.sdk.tools import HOLD, Tools
 from kata_host.sdk.user import User
 from kata_host.sdk.volume import Volumes, to_mounts
@@ -67,6 +67,7 @@ class Guest:
         """Use `local`, `vm` or `connect` instead."""
         self._connect = connect
         self._connection: GuestConnection | None = None
+        self._is_starting = False
         self._roots: Roots | None = None
         self._tools: Tools | None = None
         self._kind = _Kind()
@@ -85,7 +86,7 @@ class Guest:
         def make() -> OwnGuest:
             return _local_guest(network)
 
-        guest = cls(lambda: GuestConnection.start(HeldGuest(make), network))
+        guest = cls(lambda: GuestConnection.start(ThreadGuest(make), network))
         guest._kind = _Kind(sees_host=True)
         return guest
 
@@ -110,7 +111,7 @@ class Guest:
         def make() -> OwnGuest:
             return _vm_guest(cpus, size >> 20, network)
 
-        guest = cls(lambda: GuestConnection.start(HeldGuest(make), network))
+        guest = cls(lambda: GuestConnection.start(ThreadGuest(make), network))
         guest._kind = _Kind(busybox=VM_BUSYBOX)
         return guest
 
@@ -137,9 +138,13 @@ class Guest:
         if it ends by itself meanwhile. Nothing is left of it then, nor if the caller is
         cancelled.
         """
-        if self._connection is not None:
+        if self._is_starting or self._connection is not None:
             raise RuntimeError("guest: already started")
-        connection = await self._connect()
+        self._is_starting = True
+        try:
+            connection = await self._connect()
+        finally:
+            self._is_starting = False
         self._roots = Roots(connection.client, sees_host=self._kind.sees_host)
         self._tools = Tools(connection.client, self._kind.busybox)
         self._connection = connection

@@ -22,7 +22,7 @@ from kata_host.errors import (
 from kata_host.explain import explain
 from kata_host.network import Network
 from kata_host.printable import printable
-from kata_host.sdk.held_guest import ENDING_PATIENCE, HeldGuest
+from kata_host.sdk.thread_guest import ENDING_PATIENCE, ThreadGuest
 from ttrpc.codes import Code
 from ttrpc.errors import StatusError, TtrpcError
 
@@ -38,7 +38,7 @@ class GuestConnection:
     def __init__(
         self,
         client: AgentClient,
-        held: HeldGuest | None = None,
+        held: ThreadGuest | None = None,
         network: Network = "none",
     ) -> None:
         self.client = client
@@ -46,7 +46,9 @@ class GuestConnection:
         self._held = held
 
     @classmethod
-    async def start(cls, held: HeldGuest, network: Network = "none") -> GuestConnection:
+    async def start(
+        cls, held: ThreadGuest, network: Network = "none"
+    ) -> GuestConnection:
         """Start a guest with a sandbox, whose network `held` gives to it.
 
         Raises `SandboxError`; nothing is left then.
@@ -115,7 +117,7 @@ class GuestConnection:
         return GuestEnded(f"guest: {printable(ending or explain(error))}")
 
 
-async def _connect(address: str, held: HeldGuest) -> AgentClient:
+async def _connect(address: str, held: ThreadGuest) -> AgentClient:
     """Connect to the agent of a guest that has started, unless the guest ends.
 
     Raises `GuestEnded`.

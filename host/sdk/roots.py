@@ -25,7 +25,12 @@ from kata_host.image.archive import is_archive
 from kata_host.image.errors import ImageError
 from kata_host.image.image_store import ImageStore
 from kata_host.scratch import Scratch
-from kata_host.tar.root_tree import make_root_directory, unpack_command
+from kata_host.tar.root_tree import (
+    ERRORS_LIMIT,
+    make_root_directory,
+    reason_of,
+    unpack_command,
+)
 
 _HIDDEN: Final = re.compile(r"/(?:dev|proc|run|sys)(?:/|$)|.*[:,\\\\]")
 """Paths that a local guest does not see, and those that overlayfs would split."""
@@ -126,14 +131,17 @@ class Roots:
             stderr=asyncio.subprocess.PIPE,
         )
         try:
-            _, errors = await tar.communicate()
+            assert tar.stderr is not None
+            errors = await tar.stderr.read(ERRORS_LIMIT)
+            while more := await tar.stderr.read(ERRORS_LIMIT):
+                errors = (errors + more)[:ERRORS_LIMIT]
+            await tar.wait()
         except BaseException:
             tar.kill()
             await tar.wait()
             raise
         if tar.returncode:
-            lines = errors.decode(errors="replace").splitlines() or ["tar failed"]
-            raise FileError(f"image '{archive}': {lines[0]}")
+            raise FileError(f"image '{archive}': {reason_of(errors)}")
         return root
 
 

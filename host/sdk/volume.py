@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
+from kata_host.client.volume import Volume
 from kata_host.errors import NotFound
 from kata_protos import oci_pb2
 
@@ -46,9 +47,4 @@ def _to_mount(target: str, source: str, *, sees_host: bool) -> oci_pb2.Mount:
         raise NotFound(f"{name}: no such file or directory: {source}") from error
     if HIDDEN.match(str(path)):
         raise ValueError(f"{name}: a local guest has its own {path.parts[1]}: {path}")
-    return oci_pb2.Mount(
-        destination=target,
-        source=str(path),
-        type="bind",
-        options=["rbind", "ro" if is_read_only else "rw", "rprivate"],
-    )
+    return Volume(str(path), target, is_read_only).to_mount()

@@ -6,6 +6,10 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
+
+ERRORS_LIMIT: Final = 4096
+"""Bytes that are kept of what tar says, which may be a line for each entry."""
 
 
 def make_root_directory(root: Path) -> None:
@@ -27,3 +31,9 @@ def unpack_command(archive: Path, root: Path) -> Sequence[str]:
         f"--file={os.fspath(archive)}",
         f"--directory={os.fspath(root)}",
     )
+
+
+def reason_of(errors: bytes) -> str:
+    """Return why tar failed, from the beginning of its standard error."""
+    lines = errors.decode(errors="replace").strip().splitlines()
+    return lines[0] if lines else "tar failed"

@@ -70,7 +70,8 @@ def unpack(
                         f"archive: more than {LEFT_OUT} entries to leave out"
                     )
                 continue
-            _make(top, place, entry, entries, count)
+            with _named(target.parent.joinpath(*place)):
+                _make(top, place, entry, entries, count)
             if entry.isdir() and entry.mode & 0o700 != 0o700:
                 modes[place] = entry.mode
         if first is None:
@@ -82,6 +83,17 @@ def unpack(
     finally:
         os.close(top)
     return [*left_out]
+
+
+@contextlib.contextmanager
+def _named(path: Path) -> Iterator[None]:
+    """Raise an `OSError` of the block with the whole path: a write has none at all."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is None:
+            raise
+        raise OSError(error.errno, error.strerror, f"{path!s:.400}") from error
 
 
 def _parts(name: str) -> Sequence[str]:

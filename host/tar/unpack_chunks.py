@@ -7,11 +7,16 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Final
 
 from kata_host.tar.pipe import PIPE_SIZE, in_own_thread, opened_pipe
+from kata_host.tar.tar_error import TarError
 from kata_host.tar.unpack import unpack
 from kata_host.uncancelled import uncancelled
+
+TRAILER: Final = 16 << 20
+"""Bytes after the end of an archive, at most: tar fills its last record, whose size the
+other end may have chosen."""
 
 
 async def unpack_chunks(chunks: AsyncIterator[bytes], target: Path) -> Sequence[str]:
@@ -24,9 +29,12 @@ async def unpack_chunks(chunks: AsyncIterator[bytes], target: Path) -> Sequence[
     def work(reader: BinaryIO) -> Sequence[str]:
         with reader:
             left_out = unpack(reader, target)
-            # What follows the end of an archive is zeros.
-            while reader.read(PIPE_SIZE):
-                pass
+            # What follows the end of an archive is zeros, and few.
+            after = 0
+            while data := reader.read(PIPE_SIZE):
+                after += len(data)
+                if after > TRAILER:
+                    raise TarError("archive: does not end")
         return left_out
 
     with opened_pipe() as (reader, writer):

@@ -119,7 +119,7 @@ class FakeAgent:
     async def write_stdin(
         self, request: agent_pb2.WriteStreamRequest, context: CallContext
     ) -> agent_pb2.WriteStreamResponse:
-        await self._append(request)
+        await self._keep(request, context)
         return agent_pb2.WriteStreamResponse(len=len(request.data))
 
     async def read_stdout(

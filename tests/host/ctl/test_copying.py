@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from kata_host.ctl import silence
 from kata_host.ctl.copy_place import GuestPlace, parse_place
 from kata_host.ctl.copying import copy_in, copy_out
 from kata_host.ctl.errors import CommandError
@@ -67,3 +68,42 @@ async def test_a_tar_that_fails_is_told(
         assert [member.size for member in archive] == [3_000_000]
     with pytest.raises(CommandError, match=r"none: No such file"):
         await copy_in(tmp_path / "none", place_of("one/c1:/f"))
+
+
+async def test_a_program_of_the_box_cannot_keep_the_copy(
+    agent: FakeAgent,
+    guest_one: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(silence, "SILENCE", 0.05)
+    (tmp_path / "f").write_bytes(b"x")
+    place = place_of("one/c1:/f")
+    # The first program of a copy into a box is its `test`, that of one out its `tar`.
+    for program, copying in (
+        ("test", lambda: copy_in(tmp_path / "f", place)),
+        ("tar", lambda: copy_in(None, place)),
+        ("tar", lambda: copy_out(place, tmp_path / "new")),
+        ("tar", lambda: copy_out(place, None)),
+    ):
+        agent.status = 0
+        agent.may_end.clear()
+        agent.stdout = [archive_of("f", b"x")]
+        with pytest.raises(CommandError, match=f"cp: '{program}' in the guest: no ans"):
+            await copying()
+        assert (await agent.received("SignalProcess")).signal == signal.SIGKILL
+
+
+async def test_a_program_that_does_not_read_cannot_keep_the_copy(
+    agent: FakeAgent,
+    guest_one: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(silence, "SILENCE", 0.05)
+    agent.status = 1  # There is no directory of that name.
+    agent.silent = {"WriteStdin"}
+    (tmp_path / "f").write_bytes(b"x")
+    with pytest.raises(CommandError, match="cp: 'tar' in the guest: no answer"):
+        await copy_in(tmp_path / "f", place_of("one/c1:/f"))
+    assert (await agent.received("SignalProcess")).signal == signal.SIGKILL

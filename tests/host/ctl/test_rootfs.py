@@ -4,6 +4,7 @@ from __future__ import annotations
 import os
 import subprocess
 import tarfile
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -101,3 +102,27 @@ def test_a_file_that_is_no_archive_is_named(tmp_path: Path) -> None:
     with pytest.raises(CommandError, match=r"a\.tar"):
         with prepared(tmp_path / "a.tar", tmp_path / "scratch"):
             pass
+
+
+def test_what_tar_says_is_bounded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """GNU tar has a line for each entry that it cannot make."""
+    (tmp_path / "bin").mkdir()
+    program = tmp_path / "bin" / "tar"
+    program.write_text(
+        "#!/bin/sh\necho first >&2; /usr/bin/yes | head -c 64M >&2; exit 2\n"
+    )
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}/bin:{os.environ['PATH']}")
+    (tmp_path / "archive").touch()
+    tracemalloc.start()
+    try:
+        with (
+            pytest.raises(CommandError, match=r"^rootfs '.*/archive': first$"),
+            prepared(tmp_path / "archive"),
+        ):
+            pass
+        assert tracemalloc.get_traced_memory()[1] < 8 << 20
+    finally:
+        tracemalloc.stop()

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,23 @@ async def test_a_guest_that_runs_is_connected_to_and_stays(
             with pytest.raises(RuntimeError, match="already started"):
                 await guest.start()
     assert not {"CreateSandbox", "DestroySandbox"} & {*agent.names()}
+
+
+async def test_a_guest_that_is_started_twice_at_once_is_started_once(
+    agent: FakeAgent, address: str
+) -> None:
+    guest = Guest.connect(address)
+    first, second = await asyncio.gather(
+        guest.start(), guest.start(), return_exceptions=True
+    )
+    assert first is guest
+    assert str(second) == "guest: already started"
+    await guest.stop()
+    # One that could not be started may be tried again.
+    gone = Guest.connect("unix:///no/agent", timeout=0)
+    for _ in range(2):
+        with pytest.raises(GuestEnded):
+            await gone.start()
 
 
 async def test_sizes_and_times_are_numbers_or_texts(

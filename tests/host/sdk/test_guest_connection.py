@@ -15,7 +15,7 @@ from kata_host.errors import (
     SandboxError,
 )
 from kata_host.sdk.guest_connection import GuestConnection
-from kata_host.sdk.held_guest import HeldGuest
+from kata_host.sdk.thread_guest import ThreadGuest
 from tests.helpers.fake_agent import FakeAgent
 from ttrpc.codes import Code
 from ttrpc.errors import Closed, OversizedMessage, StatusError
@@ -44,7 +44,7 @@ def refusal(message: str) -> StatusError:
 
 
 def connecting(held: Held) -> Any:
-    return GuestConnection.start(cast(HeldGuest, held))
+    return GuestConnection.start(cast(ThreadGuest, held))
 
 
 async def test_a_guest_of_this_program_has_a_sandbox_and_ends_with_the_connection(

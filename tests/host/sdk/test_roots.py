@@ -5,6 +5,7 @@ import asyncio
 import os
 import stat
 import subprocess
+import tracemalloc
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -153,3 +154,29 @@ async def test_what_is_no_archive_is_an_error_each_time(
         with pytest.raises(FileError, match="image '.*file': tar: "):
             await roots.find(image / "file")
     await roots.close()
+
+
+async def test_what_tar_says_is_bounded(
+    agent: FakeAgent,
+    client: AgentClient,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """GNU tar has a line for each entry that it cannot make."""
+    (tmp_path / "bin").mkdir()
+    program = tmp_path / "bin" / "tar"
+    program.write_text(
+        "#!/bin/sh\necho first >&2; /usr/bin/yes | head -c 64M >&2; exit 2\n"
+    )
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}/bin:{os.environ['PATH']}")
+    (tmp_path / "archive").touch()
+    roots = Roots(client, sees_host=True)
+    tracemalloc.start()
+    try:
+        with pytest.raises(FileError, match=r"^image '.*/archive': first$"):
+            await roots.find(tmp_path / "archive")
+        assert tracemalloc.get_traced_memory()[1] < 8 << 20
+    finally:
+        tracemalloc.stop()
+        await roots.close()

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import errno
 import io
 import os
+import resource
 import stat
 import tarfile
 from pathlib import Path
@@ -161,3 +163,17 @@ def test_a_link_of_the_host_is_not_followed(tmp_path: Path) -> None:
     unpack(archive([("t/f", F, "", b"x")]), tmp_path / "t")
     assert not (tmp_path / "t/f").is_symlink()
     assert os.listdir(tmp_path / "secret") == []
+
+
+def test_a_file_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    """As on a full disk: the kernel's error of a write names no file."""
+    members: Members = [("t", D, "", b""), ("t/sub/big", F, "", bytes(100_000))]
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, before[1]))
+    try:
+        with pytest.raises(OSError, match="File too large") as refused:
+            unpack(archive(members), tmp_path / "new")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert refused.value.errno == errno.EFBIG
+    assert refused.value.filename == str(tmp_path / "new/sub/big")

@@ -47,3 +47,13 @@ async def test_a_caller_that_is_cancelled_leaves_no_thread(tmp_path: Path) -> No
     unpacking.cancel()
     with pytest.raises((asyncio.CancelledError, TarError)):
         await unpacking
+
+
+async def test_an_archive_that_goes_on_after_its_end_is_refused(tmp_path: Path) -> None:
+    async def endless() -> AsyncIterator[bytes]:
+        yield tar_of(entry("t", b"x"))
+        while True:
+            yield bytes(1 << 16)
+
+    with pytest.raises(TarError, match="archive: does not end"):
+        await asyncio.wait_for(unpack_chunks(endless(), tmp_path / "t"), 30)

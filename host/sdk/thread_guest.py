@@ -26,7 +26,7 @@ ENDING_PATIENCE: Final = 1.0
 """Seconds that a guest may take to end once the connection to its agent is lost."""
 
 
-class HeldGuest:
+class ThreadGuest:
     """A guest that is started at most once, from any thread's event loop."""
 
     def __init__(self, make: Callable[[], OwnGuest]) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from kata_host.guest.guest import GuestError
-from kata_host.sdk.held_guest import HeldGuest
+from kata_host.sdk.thread_guest import ThreadGuest
 
 
 class OwnGuest:
@@ -66,8 +66,8 @@ def _registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TMPDIR", str(tmp_path))
 
 
-def held(guest: Any) -> HeldGuest:
-    return HeldGuest(lambda: guest)
+def held(guest: Any) -> ThreadGuest:
+    return ThreadGuest(lambda: guest)
 
 
 async def test_one_other_thread_does_all_in_turn() -> None:
@@ -115,7 +115,7 @@ async def test_a_caller_does_not_wait_for_an_image_that_is_built() -> None:
         ended.set()
         return guest
 
-    starting = asyncio.create_task(HeldGuest(make).start())
+    starting = asyncio.create_task(ThreadGuest(make).start())
     await asyncio.to_thread(building.wait)
     starting.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -134,7 +134,7 @@ async def test_a_start_that_fails_is_stopped() -> None:
 
 
 async def test_a_guest_that_was_stopped_says_so() -> None:
-    held = HeldGuest(OwnGuest)
+    held = ThreadGuest(OwnGuest)
     await held.start()
     await held.stop()
     assert await held.ending(1) == "stopped"
