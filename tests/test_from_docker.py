@@ -3,31 +3,20 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 from collections.abc import Iterator
 
 import pytest
 
 from kata_host.ctl.program import COMMANDS, main, make_parser
+from tests.helpers.docker_table import ROWS
 from tests.helpers.source_tree import ROOT
-
-PAGE = (ROOT / "docs/how-to/from-docker.md").read_text()
-ROWS = [
-    [cell.strip() for cell in line.strip("|").split("|")]
-    for line in PAGE.splitlines()
-    if line.startswith("| `")
-]
-
-
-def spans(cell: str) -> list[str]:
-    return re.findall("`([^`]+)`", cell)
 
 
 def commands() -> Iterator[str]:
     """Yield our command lines, those of each row first."""
-    for _, ours, _ in ROWS:
-        for span in spans(ours):
+    for row in ROWS:
+        for span in row.ours:
             if span.split()[0] in COMMANDS and span != "run -d":
                 yield span
 
@@ -40,15 +29,15 @@ def test_our_words_are_parsed(command: str) -> None:
 
 def test_every_row_has_a_test_or_is_absent() -> None:
     assert ROWS
-    for _, ours, test in ROWS:
-        assert (ours == "absent") == (test == "")
-        for path in spans(test):
+    for row in ROWS:
+        assert row.is_absent == (not row.tests)
+        assert row.others
+        for path in row.tests:
             assert (ROOT / path).is_file()
 
 
 def test_what_is_absent_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
-    rows = [docker for docker, ours, _ in ROWS if ours == "absent"]
-    absent = [word for docker in rows for word in spans(docker)]
+    absent = [words for row in ROWS if row.is_absent for words in row.docker]
     assert absent
     for word in absent:
         words = word.split()

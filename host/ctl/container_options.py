@@ -55,6 +55,12 @@ def add_container_options(parser: argparse._ActionsContainer) -> None:
         "--read-only", action="store_true", help="make the root file system read-only"
     )
     parser.add_argument(
+        "--init",
+        action="store_true",
+        help="have tini as the first process, which reaps processes and passes signals "
+        "on, in a pid namespace of the container",
+    )
+    parser.add_argument(
         "--cpus", type=_cpus, metavar="NUMBER", help="CPUs' worth of time, such as 0.5"
     )
     parser.add_argument(
@@ -145,10 +151,12 @@ def spec_of(
     from kata_host.client.volume import tmpfs_mount
     from kata_host.ctl import terminal
     from kata_host.ctl.host_stream import STDIN
+    from kata_host.ctl.init_program import behind_init
 
+    command = options.command
     try:
         process = default_process(
-            options.command,
+            behind_init(command) if options.init else command,
             env=options.environment,
             cwd=options.cwd or "/",
             terminal=options.tty,

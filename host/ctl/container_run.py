@@ -94,11 +94,10 @@ class ContainerRun:
                 interceptors.append(run_trace.interceptor)
             client = await stack.enter_async_context(target.client(interceptors))
             if target.guest is not None:
-                share_pids = options.pid == "sandbox"
                 await client.create_sandbox(
                     self._name,
                     hostname=options.hostname or "",
-                    share_pids=share_pids,
+                    share_pids=self._shares_pids,
                     network=options.network,
                 )
             if image is not None:
@@ -120,7 +119,8 @@ class ContainerRun:
     async def _run_in(
         self, client: AgentClient, storages: Sequence[agent_pb2.Storage], root: str
     ) -> int:
-        spec = spec_of(self._options, self._name, root, self._volumes)
+        volumes = [*self._volumes, *await self._init_in_guest(client)]
+        spec = spec_of(self._options, self._name, root, volumes)
         spec.Mounts.extend(network_mounts(self._options, self._target))
         if self._options.detach:
             return await self._start_detached(client, spec, storages)
@@ -189,7 +189,7 @@ class ContainerRun:
             spec,
             storages,
             user=requested_user(self._options),
-            share_pids=self._options.pid == "sandbox",
+            share_pids=self._shares_pids,
         )
         try:
             await container.start()
@@ -231,6 +231,26 @@ class ContainerRun:
         with saying("copying the root file system into the guest"):
             await upload(client.agent, rootfs, path)
         return path
+
+    async def _init_in_guest(self, client: AgentClient) -> list[Volume]:
+        """Return the init of `--init`, after copying it if need be; none without."""
+        if not self._options.init:
+            return []
+        from kata_host.client.upload import SHARED, upload
+        from kata_host.client.volume import Volume
+        from kata_host.ctl.init_program import INIT, PROGRAM, find_init
+
+        path = find_init()
+        source = str(path)
+        if not self._sees(source):
+            source = f"{SHARED}/{PROGRAM}"
+            await upload(client.agent, path, source)
+        return [Volume(source, INIT, read_only=True)]
+
+    @property
+    def _shares_pids(self) -> bool:
+        pid = self._options.pid or ("container" if self._options.init else "sandbox")
+        return bool(pid == "sandbox")
 
     @property
     def _is_local(self) -> bool:

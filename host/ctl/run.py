@@ -85,10 +85,9 @@ def add_parser(subparsers: Subparsers) -> None:
     parser.add_argument(
         "--pid",
         choices=("sandbox", "container"),
-        default="sandbox",
         help="pid namespace of the command: the sandbox's, or one of the container, in "
         "which the command is PID 1 and signals that it does not handle have no effect "
-        "(default: %(default)s)",
+        "(default: sandbox; with --init, container)",
     )
     parser.add_argument(
         "--trace",
@@ -163,6 +162,10 @@ def _check(options: argparse.Namespace) -> None:
     if options.rm and not options.detach:
         # As ever, without a word: docker's users write it by habit.
         options.rm = False
+    if options.init:
+        from kata_host.ctl.init_program import find_init
+
+        find_init()
     if options.vm and options.volume:
         raise UsageError(
             "--volume: a VM shares no files with the host yet; copy them with cp"

@@ -15,6 +15,7 @@ import pytest
 
 from kata_host.ctl.rootfs import make_busybox
 from tests.e2e.conftest import Completed, Ctl
+from tests.helpers.host_program import require_program
 
 Start = Callable[..., "subprocess.Popen[bytes]"]
 
@@ -265,3 +266,53 @@ def test_output_without_a_reader_ends_the_command(started: Start) -> None:
     assert process.stdout.readline() == b"y\n"
     process.stdout.close()
     assert process.wait(timeout=30) == 128 + signal.SIGPIPE
+
+
+# --- an init ---
+
+
+@pytest.fixture
+def tini() -> Path:
+    """The program of `--init`, on a host that has it."""
+    return require_program("tini-static", "tini")
+
+
+def test_an_init_is_the_first_process_and_reaps(ctl: Ctl, tini: Path) -> None:
+    # The orphan of a subshell: without an init, it stays a zombie of PID 1.
+    script = (
+        "(sleep 0.1 & echo $! > /tmp/orphan); read orphan < /tmp/orphan; "
+        "while [ -e /proc/$orphan ]; do :; done; cat /proc/1/comm; exit 7"
+    )
+    ran = ctl("run", "--init", "--", "sh", "-c", script)
+    assert (ran.stdout, ran.stderr, ran.returncode) == ("init\n", "", 7)
+
+
+def test_an_init_passes_signals_on(started: Start, tini: Path) -> None:
+    # As PID 1, a command that has no handler would ignore the signal.
+    process = started(
+        *("run", "--init", "--", "sh", "-c", "echo ready; exec sleep 1000"),
+        stdout=subprocess.PIPE,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"ready\n"
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(30) == 128 + signal.SIGTERM
+
+
+def test_an_init_is_there_for_any_user_on_a_read_only_root(
+    ctl: Ctl, tini: Path
+) -> None:
+    ran = ctl("run", "--init", "--read-only", "-u", "65534:65534", "--", "id", "-u")
+    assert (ran.stdout, ran.stderr, ran.returncode) == ("65534\n", "", 0)
+
+
+def test_a_command_behind_an_init_may_not_be_there(ctl: Ctl, tini: Path) -> None:
+    ran = ctl("run", "--init", "--", "/no/such")
+    assert ran.returncode == 127
+    assert "/no/such" in ran.stderr
+
+
+def test_an_init_in_a_guest_that_stays(ctl: Ctl, tini: Path) -> None:
+    assert ctl("guest", "start", "--name", "a").returncode == 0
+    ran = ctl("run", "--guest", "a", "--init", "--", "cat", "/proc/1/comm")
+    assert (ran.stdout, ran.stderr, ran.returncode) == ("init\n", "", 0)

@@ -11,6 +11,7 @@ import pytest
 
 from kata_host.ctl.program import main
 from tests.helpers.fake_agent import FakeAgent
+from tests.helpers.host_program import require_program
 
 
 async def run(*arguments: str) -> tuple[int | None, str]:
@@ -27,6 +28,12 @@ async def run(*arguments: str) -> tuple[int | None, str]:
 def rootfs(tmp_path: Path) -> Path:
     (tmp_path / "rootfs" / "bin").mkdir(parents=True)
     return tmp_path / "rootfs"
+
+
+@pytest.fixture
+def tini() -> Path:
+    """The program of `--init`, on a host that has it."""
+    return require_program("tini-static", "tini")
 
 
 async def test_a_guest_that_runs_gets_the_files_and_one_container(
@@ -65,6 +72,30 @@ async def test_a_container_may_have_pids_of_its_own(
     arguments = ("--guest", address, "--rootfs", str(rootfs), "--pid", "container")
     await run(*arguments, "--", "ls")
     assert not (await agent.received("CreateContainer")).sandbox_pidns
+
+
+async def test_the_init_is_copied_and_is_before_the_command(
+    agent: FakeAgent, address: str, rootfs: Path, tini: Path
+) -> None:
+    arguments = ("--guest", address, "--rootfs", str(rootfs), "--init")
+    assert (await run(*arguments, "--", "ls", "-l"))[0] == 7
+    created = await agent.received("CreateContainer")
+    assert list(created.OCI.Process.Args) == ["/dev/init", "-s", "--", "ls", "-l"]
+    # It would not be PID 1 among the processes of the sandbox.
+    assert not created.sandbox_pidns
+    mount = created.OCI.Mounts[-1]
+    assert (mount.destination, "ro" in mount.options) == ("/dev/init", True)
+    copied = {r.path: r for r in agent.requests if hasattr(r, "file_mode")}
+    assert copied[mount.source].file_size == tini.stat().st_size
+    assert copied[mount.source].file_mode & 0o777 == 0o755
+
+
+async def test_the_init_may_be_among_the_processes_of_the_sandbox(
+    agent: FakeAgent, address: str, rootfs: Path, tini: Path
+) -> None:
+    arguments = ("--guest", address, "--rootfs", str(rootfs), "--init")
+    await run(*arguments, "--pid", "sandbox", "--", "ls")
+    assert (await agent.received("CreateContainer")).sandbox_pidns
 
 
 async def test_a_container_that_does_not_start_is_removed(
