@@ -58,7 +58,7 @@ def add_container_options(parser: argparse._ActionsContainer) -> None:
         "--init",
         action="store_true",
         help="have tini as the first process, which reaps processes and passes signals "
-        "on, in a pid namespace of the container",
+        "on; PID 1 in a guest of the command's own",
     )
     parser.add_argument(
         "--cpus", type=_cpus, metavar="NUMBER", help="CPUs' worth of time, such as 0.5"

@@ -48,6 +48,11 @@ class ContainerRun:
         self._held: HeldRecord | None = None
         self._is_let_go = False
         self._volumes = self._checked_volumes()
+        if options.pid == "container" and target.entry is not None:
+            # Its sandbox says so for all (agent/sandbox/container_builder.py).
+            raise UsageError(
+                "--pid container: the containers of a guest that stays share their pids"
+            )
         if options.detach and target.entry is None:
             raise UsageError(
                 "--detach: needs a guest of `guest list`, or none for one of its own"
@@ -249,8 +254,10 @@ class ContainerRun:
 
     @property
     def _shares_pids(self) -> bool:
-        pid = self._options.pid or ("container" if self._options.init else "sandbox")
-        return bool(pid == "sandbox")
+        options = self._options
+        if options.pid is None:
+            return not options.init or self._target.entry is not None
+        return bool(options.pid == "sandbox")
 
     @property
     def _is_local(self) -> bool:

@@ -87,7 +87,8 @@ def add_parser(subparsers: Subparsers) -> None:
         choices=("sandbox", "container"),
         help="pid namespace of the command: the sandbox's, or one of the container, in "
         "which the command is PID 1 and signals that it does not handle have no effect "
-        "(default: sandbox; with --init, container)",
+        "(default: sandbox; with --init, container; in a guest that stays always "
+        "sandbox)",
     )
     parser.add_argument(
         "--trace",

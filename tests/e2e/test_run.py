@@ -313,6 +313,13 @@ def test_a_command_behind_an_init_may_not_be_there(ctl: Ctl, tini: Path) -> None
 
 
 def test_an_init_in_a_guest_that_stays(ctl: Ctl, tini: Path) -> None:
-    assert ctl("guest", "start", "--name", "a").returncode == 0
-    ran = ctl("run", "--guest", "a", "--init", "--", "cat", "/proc/1/comm")
-    assert (ran.stdout, ran.stderr, ran.returncode) == ("init\n", "", 0)
+    assert ctl("guest", "start", "--name", "init").returncode == 0
+    try:
+        # Its containers share their pids, so the init is not PID 1.
+        script = "cat /proc/$PPID/comm; exit 7"
+        ran = ctl("run", "--guest", "init", "--init", "--", "sh", "-c", script)
+        assert (ran.stdout, ran.stderr, ran.returncode) == ("init\n", "", 7)
+        ran = ctl("run", "--guest", "init", "--pid", "container", "--", "true")
+        assert_one_line(ran, "--pid container: the containers of a guest that stays")
+    finally:
+        assert ctl("guest", "stop", "init").returncode == 0
