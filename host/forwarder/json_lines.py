@@ -25,6 +25,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceRequest,
 )
 
+from kata_host.forwarder.defaults import MAX_FILE_SIZE
 from kata_host.forwarder.received_batch import OTLP, ReceivedBatch
 from kata_host.forwarder.sink import TAKEN, BatchResponse
 from kata_host.log_limit import LogLimit
@@ -34,14 +35,12 @@ log = logging.getLogger(__name__)
 IDS: Final = ("traceId", "spanId", "parentSpanId")
 FILE_MODE: Final = 0o600
 """Of a new file; that of a file which is there already stays."""
-MAX_SIZE: Final = 1 << 30
-"""Bytes of the file, because guests must not fill the host's disk."""
 
 
 class JsonLines:
     """A file as a sink."""
 
-    def __init__(self, path: Path, *, max_size: int = MAX_SIZE) -> None:
+    def __init__(self, path: Path, *, max_size: int = MAX_FILE_SIZE) -> None:
         """Open `path` to append to it. Raises `OSError`."""
         self._path = path
         self._max_size = max_size

@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import Final
 
 import ttrpc.aio.listen
+from kata_host.forwarder.defaults import SOCKET_MODE
 from ttrpc.address import HybridVsockAddress, UnixAddress, VsockAddress, parse_address
 
 BACKLOG: Final = 64
-SOCKET_MODE: Final = 0o600
-"""For the VMM, which connects in the guest's place; `--socket-mode` lets others in."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,13 +16,12 @@ import sys
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Final
 
-from kata_agent.version import VERSION
 from kata_host.explain import explain
 from kata_host.forwarder.collector_address import CollectorAddress
-from kata_host.forwarder.json_lines import MAX_SIZE, JsonLines
-from kata_host.forwarder.listen import SOCKET_MODE, TraceListener, listen
+from kata_host.forwarder.command_line import PROGRAM, make_parser
+from kata_host.forwarder.json_lines import JsonLines
+from kata_host.forwarder.listen import TraceListener, listen
 from kata_host.forwarder.privileges import drop_privileges
 from kata_host.forwarder.relay import Relay
 from kata_host.forwarder.sink import Sink
@@ -30,15 +29,12 @@ from kata_host.forwarder.tee import Tee
 from kata_host.forwarder.trace_server import TraceServer, TraceServerLimits
 from kata_host.interrupted import Interrupted
 from kata_host.interruption import INTERRUPTION
-from kata_host.option_types import count, size
 from kata_host.printable import printable
 from kata_host.standard_outputs import drop_standard_output, open_standard_outputs
 from kata_host.starter import open_standard_streams
 from kata_host.stream_error import READER_GONE, ReaderGone, StreamError
 
 log = logging.getLogger("kata-trace-forwarder")
-
-NOBODY: Final = "nobody"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -62,12 +58,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         return READER_GONE
     except StreamError as error:
         drop_standard_output()
-        print(f"kata-trace-forwarder: {error}", file=sys.stderr)
+        print(f"{PROGRAM}: {error}", file=sys.stderr)
         return 1
 
 
 def _main(argv: Sequence[str] | None) -> int:
-    parser = _parser()
+    parser = make_parser()
     try:
         arguments = parser.parse_args(argv)
     except SystemExit:
@@ -84,7 +80,7 @@ def _main(argv: Sequence[str] | None) -> int:
         return asyncio.run(_run(arguments))
     except (OSError, ValueError) as error:
         text = printable(explain(error))
-        print(f"kata-trace-forwarder: {text}", file=sys.stderr)
+        print(f"{PROGRAM}: {text}", file=sys.stderr)
         return 1
 
 
@@ -149,77 +145,3 @@ def _remove(path: Path) -> None:
     except OSError as error:
         # Without privileges it may have to stay; the next start replaces it.
         log.debug("socket %s not removed: %s", path, error)
-
-
-def mode(text: str) -> int:
-    """Read permissions in octal. Raises `ValueError`."""
-    value = int(text, 8)
-    if not 0 <= value <= 0o777:
-        raise ValueError(f"mode {text!r}: not permissions")
-    return value
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="kata-trace-forwarder",
-        description="Take spans off the trace port of guests and send them to a "
-        "collector (--to), to a file (--file), or to both.",
-    )
-    parser.add_argument(
-        "--listen",
-        action="append",
-        required=True,
-        metavar="ADDRESS",
-        help="unix:///path, hvsock:///path/of/the/guest.sock:10240 (listens on "
-        "/path/of/the/guest.sock_10240) or vsock://-1:10240; may be repeated",
-    )
-    parser.add_argument(
-        "--to",
-        metavar="URL",
-        help="the collector: http://127.0.0.1:4318 for OTLP, :14268 for Jaeger "
-        "Thrift, or unix:///path",
-    )
-    parser.add_argument(
-        "--file",
-        type=Path,
-        metavar="FILE",
-        help="append each batch as a line of OTLP/JSON",
-    )
-    parser.add_argument(
-        "--max-file-size",
-        type=size,
-        default=MAX_SIZE,
-        metavar="SIZE",
-        help="refuse batches that would make FILE larger, 64m for example "
-        "(default: %(default)s)",
-    )
-    parser.add_argument(
-        "--guest-connections",
-        type=count,
-        default=TraceServerLimits().guest_connections,
-        metavar="N",
-        help="most connections of one guest at a time (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--socket-mode",
-        type=mode,
-        default=SOCKET_MODE,
-        metavar="MODE",
-        help="mode of the unix sockets, in octal (default: 600)",
-    )
-    parser.add_argument(
-        "--socket-group", metavar="GROUP", help="give the unix sockets to this group"
-    )
-    parser.add_argument(
-        "--user",
-        default=NOBODY,
-        help="the user to become once the sockets are bound, if started by root "
-        "(default: %(default)s)",
-    )
-    parser.add_argument("--debug", action="store_true", help="log more")
-    parser.add_argument(
-        "--version",
-        action="version",
-        version=f"kata-trace-forwarder {VERSION}",
-    )
-    return parser

@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Self
 
+from kata_host.forwarder.defaults import GUEST_CONNECTIONS
 from kata_host.forwarder.listen import TraceListener
 from kata_host.forwarder.received_batch import FORMATS, ReceivedBatch
 from kata_host.forwarder.sink import TRY_AGAIN, BatchResponse, Sink
@@ -44,7 +45,7 @@ class TraceServerLimits:
     """From the first byte of a request to its last, and again for the response."""
     connections: int = 128
     """Connections of all guests together."""
-    guest_connections: int = 8
+    guest_connections: int = GUEST_CONNECTIONS
     """Connections of one listener, or of one vsock context id. An agent needs one."""
 
 
