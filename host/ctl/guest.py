@@ -101,10 +101,13 @@ def _add_list(verbs: Subparsers) -> None:
     listing = verbs.add_parser(
         "list",
         help="list the guests",
-        usage="%(prog)s [--json]",
+        usage="%(prog)s [options]",
         description="List the guests that `guest start` has started. A guest that has "
         "ended stays in the list until `guest stop` forgets it.",
         epilog="Example:\n\n  kata-agent-ctl guest list --json",
+    )
+    listing.add_argument(
+        "-q", "--quiet", action="store_true", help="print the names alone"
     )
     listing.add_argument(
         "--json", action="store_true", help="print a JSON object for each, one a line"
@@ -154,6 +157,10 @@ def list_guests(options: argparse.Namespace) -> int:
     with guest_errors_as_command_errors():
         remove_leftovers()
         found = list(find_all())
+    if options.quiet:
+        for entry, _ in found:
+            print(entry.name)
+        return 0
     if options.json:
         for entry, state in found:
             print(json.dumps(_fields(entry, state)))

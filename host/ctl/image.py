@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from kata_host.ctl.command_parser import text
 from kata_host.ctl.errors import CommandError
+from kata_host.ctl.patience import saying
 
 if TYPE_CHECKING:
     from kata_host.ctl.program import Subparsers
@@ -70,6 +71,9 @@ def add_parser(subparsers: Subparsers) -> None:
         default="table",
         help="a table, or one JSON object a line (default: %(default)s)",
     )
+    verb.add_argument(
+        "-q", "--quiet", action="store_true", help="print the names alone"
+    )
     verb.set_defaults(main=list_images)
     verb = verbs.add_parser(
         "inspect",
@@ -102,11 +106,13 @@ def import_image(options: argparse.Namespace) -> int:
         store = ImageStore.open()
         path = Path(options.source)
         if path.exists() and (path.is_file() or is_archive(path)):
-            image = store.add(path, options.name, select=options.select)
+            with saying(f"reading the image '{path}'"):
+                image = store.add(path, options.name, select=options.select)
         elif options.source.startswith((".", "/")) or options.select:
             raise CommandError(f"image '{path}': no such file, or not a saved image")
         else:
-            image = store.pull(options.source, options.name)
+            with saying(f"skopeo is fetching the image '{options.source}'"):
+                image = store.pull(options.source, options.name)
     print(image.name)
     return 0
 
@@ -116,6 +122,11 @@ def list_images(options: argparse.Namespace) -> int:
 
     with image_errors_as_command_errors():
         images = ImageStore.open().images()
+    if options.quiet:
+        for image in images:
+            for name in image.names:
+                print(name)
+        return 0
     if options.format == "json":
         for image in images:
             _print_json(_summary(image))

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 from kata_host.ctl.command_parser import text
 from kata_host.ctl.errors import CommandError, UsageError
 from kata_host.ctl.image import image_errors_as_command_errors
+from kata_host.ctl.patience import saying
 
 if TYPE_CHECKING:
     from kata_host.image.config import ImageConfig
@@ -89,7 +90,8 @@ def used_image(options: argparse.Namespace) -> Iterator[RunImage | None]:
     is_vm = _is_vm(options)
     with image_errors_as_command_errors(), contextlib.ExitStack() as stack:
         store = ImageStore.open()
-        image = store.obtain(options.image)
+        with saying(f"fetching the image '{options.image}'"):
+            image = store.obtain(options.image)
         _apply(image.config, options, image.name)
         if not is_vm:
             layers = stack.enter_context(store.used(image))
@@ -98,7 +100,8 @@ def used_image(options: argparse.Namespace) -> Iterator[RunImage | None]:
                 raise CommandError(f"image '{image.name}': no layers")
             yield RunImage(layers=[str(layer) for layer in layers])
             return
-        disk = stack.enter_context(store.used_as_disk(image))
+        with saying(f"making a disk of the image '{image.name}'"):
+            disk = stack.enter_context(store.used_as_disk(image))
         options.devices = _devices(disk)
         yield RunImage(disk=disk)
 

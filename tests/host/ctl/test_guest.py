@@ -31,6 +31,11 @@ def test_guests_are_listed_as_a_table(capsys: pytest.CaptureFixture[str]) -> Non
     ]
 
 
+def test_guests_are_listed_by_their_names(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["guest", "list", "-q"]) == 0
+    assert capsys.readouterr().out == "a\nb\n"
+
+
 def test_guests_are_listed_as_json(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["guest", "list", "--json"]) == 0
     first, second = map(json.loads, capsys.readouterr().out.splitlines())

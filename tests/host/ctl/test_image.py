@@ -33,6 +33,8 @@ def test_an_image_comes_is_listed_and_goes(
     name, id, size = first.split(maxsplit=2)
     assert (name, size) == ("demo:1", "123 kB")
     assert second.split()[:2] == ["other:2", id]
+    assert main(["image", "ls", "-q"]) == 0
+    assert capsys.readouterr().out.split() == ["demo:1", "other:2"]
     assert main(["image", "ls", "--format", "json"]) == 0
     listed = json.loads(capsys.readouterr().out)
     assert listed["names"] == ["demo:1", "other:2"]
