@@ -88,12 +88,11 @@ def ready_image() -> Image:
 
     Says that a VM will be slow where there is no KVM.
     """
-    from kata_host.guest.image.build import ensure
-    from kata_host.guest.image.progress import Progress
+    from kata_host.guest import vm_image
     from kata_host.guest.image.store import cache
     from kata_host.guest.vm_accelerator import choose_accelerator
 
-    image = ensure(Progress())
+    image = vm_image.ready_image()
     if choose_accelerator(image.kernel, cache()) != "kvm":
         note("no KVM on this host: the VM is emulated, and slow")
     return image

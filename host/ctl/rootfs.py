@@ -71,7 +71,8 @@ def make_busybox(root: Path) -> Path:
     busybox = shutil.which("busybox")
     if busybox is None:
         raise CommandError(
-            "rootfs: no busybox on this host: install busybox-static, or use --rootfs"
+            "rootfs: no busybox on this host (package busybox-static): install it, or "
+            "use --rootfs or --image"
         )
     root.mkdir(parents=True)
     root.chmod(0o755)

@@ -95,10 +95,9 @@ def to_guest(request: StartRequest) -> OwnGuest:
     """Return the guest that is asked for, not started. May build the image."""
     directory = registry.directory_of(request.name)
     if request.kind == "vm":
-        from kata_host.guest.image.build import ensure
-        from kata_host.guest.image.progress import Progress
         from kata_host.guest.vm_command import Machine
         from kata_host.guest.vm_guest import VmGuest
+        from kata_host.guest.vm_image import ready_image
 
         machine = Machine(
             memory=request.memory,
@@ -106,7 +105,7 @@ def to_guest(request: StartRequest) -> OwnGuest:
             kernel_parameters=request.parameters,
             network=request.network,
         )
-        return VmGuest(ensure(Progress()), directory, machine=machine)
+        return VmGuest(ready_image(), directory, machine=machine)
     from kata_host.guest.local_guest import LocalGuest
 
     return LocalGuest(directory, parameters=request.parameters, network=request.network)

@@ -24,11 +24,13 @@ from kata_host.guest.console import last_lines
 from kata_host.guest.guest import AGENT_PORT, GuestError
 from kata_host.guest.local_settings import LocalSettings
 from kata_host.interruption import INTERRUPTION
+from kata_host.needed_programs import missing
 from kata_host.network import Network
 from kata_host.scratch import Scratch
 
 SOCKET_NAME: Final = "guest.sock"
 CONSOLE_NAME: Final = "console.log"
+_RUNTIME_OPTION: Final = "agent.runtime="
 PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 CMDLINE_NAME: Final = "cmdline"
 """The names of the files in the guest's directory."""
@@ -204,8 +206,15 @@ class LocalGuest:
             raise GuestError(f"{name}: root is needed for namespaces and mounts")
         if len(os.fsencode(self.socket)) > SOCKET_PATH_LIMIT:
             raise GuestError(f"{name}: path too long for a unix socket")
+        if fault := missing(self._runtime(), path=self._agent_environment()["PATH"]):
+            raise GuestError(f"{name}: {fault}")
         if self._network == "user":
             self._slirp = _find_slirp()
+
+    def _runtime(self) -> str:
+        """Return the program that the agent will run containers by."""
+        given = [word for word in self._parameters if word.startswith(_RUNTIME_OPTION)]
+        return given[-1].removeprefix(_RUNTIME_OPTION) if given else "crun"
 
     def _agent_environment(self) -> dict[str, str]:
         return {

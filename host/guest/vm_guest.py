@@ -26,8 +26,9 @@ from kata_host.guest.console import last_lines
 from kata_host.guest.guest import AGENT_PORT, GuestError
 from kata_host.guest.image.store import Image, cache
 from kata_host.guest.vm_accelerator import choose_accelerator
-from kata_host.guest.vm_command import Machine, Sockets, qemu_command
+from kata_host.guest.vm_command import QEMU, Machine, Sockets, qemu_command
 from kata_host.interruption import INTERRUPTION
+from kata_host.needed_programs import missing
 from kata_host.scratch import Scratch
 
 BOOT_TIMEOUT: Final = 60.0
@@ -98,6 +99,8 @@ class VmGuest:
         Afterwards QEMU's sockets take connections, unless QEMU has ended already.
         Raises `GuestError`.
         """
+        if fault := missing(QEMU):
+            raise GuestError(fault)
         try:
             if len(os.fsencode(self.socket)) > _SUN_PATH_LIMIT:
                 raise GuestError(f"{self.socket}: path too long for a unix socket")
@@ -238,8 +241,6 @@ class VmGuest:
 
     def _start_qemu(self) -> None:
         arguments = self._command()
-        if shutil.which(arguments[0]) is None:
-            raise GuestError(f"{arguments[0]}: not found (package qemu-system-x86)")
         with self._diagnostic_file() as log, INTERRUPTION.uninterrupted():
             self._qemu = _spawn(arguments, stdout=log, stderr=log)
 

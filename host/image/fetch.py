@@ -8,13 +8,13 @@ containers-policy.json(5)).
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Final
 
 from kata_host.image.errors import ImageError
 from kata_host.image.reference import is_local_registry
+from kata_host.needed_programs import missing
 
 _POLICIES: Final = ("/etc/containers/policy.json", "~/.config/containers/policy.json")
 
@@ -24,11 +24,8 @@ def fetch(reference: str, directory: Path) -> Path:
 
     Raises `ImageError`.
     """
-    if shutil.which("skopeo") is None:
-        raise ImageError(
-            f"image '{reference}': not in the store, and no skopeo to fetch it "
-            "(package skopeo)"
-        )
+    if fault := missing("skopeo"):
+        raise ImageError(f"image '{reference}': not in the store, and {fault}")
     command = ["skopeo"]
     if not any(os.path.exists(os.path.expanduser(path)) for path in _POLICIES):
         # What Debian's policy says, where that package is not.

@@ -7,12 +7,12 @@ of its own, and bounds the memory that a frame asks for (`--memory`).
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 import threading
 from typing import Final, Self
 
 from kata_host.image.errors import ImageError
+from kata_host.needed_programs import missing
 from kata_host.tar.readable import Readable
 
 COMMAND: Final = ("zstd", "--decompress", "--stdout", "--quiet", "--memory=128MB")
@@ -29,8 +29,8 @@ class ZstdReader:
         self._failure: Exception | None = None
 
     def __enter__(self) -> Self:
-        if shutil.which(COMMAND[0]) is None:
-            raise ImageError("zstd: not found, and a layer needs it (package zstd)")
+        if fault := missing(COMMAND[0]):
+            raise ImageError(f"{fault}, and a layer needs it")
         self._process = subprocess.Popen(
             COMMAND,
             stdin=subprocess.PIPE,

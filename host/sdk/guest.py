@@ -325,10 +325,9 @@ def _local_guest(network: Network) -> OwnGuest:
 
 def _vm_guest(cpus: int, memory: int, network: Network) -> OwnGuest:
     """Return a VM with `memory` MiB. May build the image."""
-    from kata_host.guest.image.build import ensure
-    from kata_host.guest.image.progress import Progress
     from kata_host.guest.vm_command import Machine
     from kata_host.guest.vm_guest import VmGuest
+    from kata_host.guest.vm_image import ready_image
 
     least = Machine()
     machine = Machine(
@@ -338,4 +337,4 @@ def _vm_guest(cpus: int, memory: int, network: Network) -> OwnGuest:
         cpus_limit=max(cpus, least.cpus_limit),
         network=network,
     )
-    return VmGuest(ensure(Progress()), machine=machine)
+    return VmGuest(ready_image(), machine=machine)

@@ -16,6 +16,7 @@ from kata_host.client.agent_client import AgentClient
 from kata_host.client.identifier import new_id
 from kata_host.client.upload import SHARED, upload_content
 from kata_host.errors import NotFound
+from kata_host.needed_programs import missing
 from kata_protos import oci_pb2
 
 PLACE: Final = "/dev/busybox"
@@ -60,10 +61,9 @@ class Tools:
 
 def host_busybox() -> str:
     """Return the path of this host's busybox. Raises `NotFound`."""
-    found = shutil.which("busybox")
-    if found is None:
-        raise NotFound("busybox: not found (package busybox-static)")
-    path = Path(found).resolve()
+    if fault := missing("busybox"):
+        raise NotFound(fault)
+    path = Path(shutil.which("busybox") or "").resolve()
     with open(path, "rb") as program:
         if _INTERPRETER in program.read(_HEADERS):
             raise NotFound(f"{path}: needs libraries (package busybox-static)")

@@ -340,6 +340,21 @@ def test_a_missing_agent_is_an_error_that_names_it() -> None:
     assert children() == before
 
 
+@pytest.mark.parametrize(
+    ("parameters", "program"), [((), "crun"), (("agent.runtime=runc",), "runc")]
+)
+def test_a_host_without_the_runtime_is_told_its_package(
+    parameters: tuple[str, ...], program: str, tmp_path: Path
+) -> None:
+    environment = {"PATH": str(tmp_path)}
+    guest = LocalGuest(environment=environment, parameters=parameters)
+    with pytest.raises(
+        GuestError, match=rf": {program}: not found \(package {program}"
+    ):
+        guest.start()
+    assert not guest.directory.exists()
+
+
 def test_an_unknown_cgroup_version_is_an_error() -> None:
     guest = new_guest(cgroup="v7")
     with pytest.raises(GuestError, match="unknown cgroup version 'v7'"):

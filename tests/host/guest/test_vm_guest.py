@@ -147,7 +147,7 @@ def test_a_missing_qemu_is_an_error_that_names_the_package(
     guest = new_guest(RUNS)
     find = shutil.which
     monkeypatch.setattr(
-        shutil, "which", lambda name: None if name == QEMU else find(name)
+        shutil, "which", lambda name, **_: None if name == QEMU else find(name)
     )
     with pytest.raises(GuestError, match=r"not found \(package qemu-system-x86\)"):
         guest.start()
