@@ -15,7 +15,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 from kata_agent.version import VERSION
-from kata_host.ctl.command_parser import CommandParser
 from kata_host.ctl.errors import FAILED, RUN_FAILED, CommandError
 from kata_host.interrupted import Interrupted
 from kata_host.interruption import INTERRUPTION
@@ -27,6 +26,8 @@ from kata_host.stream_error import READER_GONE, ReaderGone, StreamError
 if TYPE_CHECKING:
     import argparse
     from typing import TypeAlias
+
+    from kata_host.ctl.command_parser import CommandParser
 
     Subparsers: TypeAlias = argparse._SubParsersAction[CommandParser]
 
@@ -80,10 +81,13 @@ def _run(arguments: Sequence[str]) -> int:
     command = [name for name in arguments[:1] if name in COMMANDS]
     runs_program = not RUNNING.isdisjoint(command)
     try:
-        # The version needs none of them, and is asked for in scripts.
-        commands = () if arguments[:1] == ["--version"] else command or COMMANDS
-        options = make_parser(commands).parse_args(arguments)
-        status: int = options.main(options)
+        if arguments[:1] == ["--version"]:
+            # Without argparse, because scripts ask for it.
+            print(_version())
+            status = 0
+        else:
+            options = make_parser(command or COMMANDS).parse_args(arguments)
+            status = options.main(options)
         sys.stdout.flush()
     except CommandError as error:
         _say(str(error))
@@ -96,6 +100,10 @@ def _run(arguments: Sequence[str]) -> int:
         drop_standard_output()
         return RUN_FAILED if runs_program else FAILED
     return status
+
+
+def _version() -> str:
+    return f"{PROGRAM} {VERSION}"
 
 
 def _say(text: str) -> None:
@@ -112,6 +120,8 @@ def _become_program() -> None:
 
 def make_parser(commands: Sequence[str] = COMMANDS) -> CommandParser:
     """Return the parser of the whole command line, or of some of its commands."""
+    from kata_host.ctl.command_parser import CommandParser
+
     parser = CommandParser(
         prog=PROGRAM,
         usage=f"{PROGRAM} COMMAND [options] ...",
@@ -121,7 +131,7 @@ def make_parser(commands: Sequence[str] = COMMANDS) -> CommandParser:
     parser.add_argument(
         "--version",
         action="version",
-        version=f"{PROGRAM} {VERSION}",
+        version=_version(),
         help="print the version and exit",
     )
     subparsers = parser.add_subparsers(

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -59,7 +60,8 @@ def test_a_guests_name_cannot_control_the_terminal(
 
 
 def test_version_and_help_are_printed(capsys: pytest.CaptureFixture[str]) -> None:
-    for arguments in (["--version"], ["--help"], ["guest", "start", "--help"]):
+    assert main(["--version"]) == 0
+    for arguments in (["--help"], ["guest", "start", "--help"]):
         with pytest.raises(SystemExit) as ended:
             main(arguments)
         assert ended.value.code == 0
@@ -94,3 +96,35 @@ def test_output_without_a_reader_has_a_status_of_its_own() -> None:
     _, error = program.communicate()
     # The reader may also have left after the last line was written.
     assert error in ("141\n", "0\n")
+
+
+def cpu_seconds(*command: str) -> float:
+    """Return the least CPU time of several runs, which other programs add to."""
+    costs = []
+    for _ in range(5):
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        assert process.returncode == 0
+        costs.append(usage.ru_utime + usage.ru_stime)
+    return min(costs)
+
+
+def test_the_version_costs_less_than_60_ms() -> None:
+    """That is 4 times Python alone, which says how fast this machine is just now."""
+    python = cpu_seconds(sys.executable, "-c", "")
+    assert cpu_seconds(sys.executable, "-m", "kata_host.ctl", "--version") < max(
+        0.060, 4 * python
+    )
+
+
+def test_the_version_needs_no_parser() -> None:
+    script = (
+        "import sys; from kata_host.ctl.program import main; main(['--version']);"
+        "assert not {'argparse', 'shutil', 'pathlib'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-S", "-c", script], check=True, env=with_path())
+
+
+def with_path() -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
