@@ -25,7 +25,7 @@ def load_generator() -> ModuleType:
 
 
 GENERATOR = load_generator()
-PARSERS: dict[str, argparse.ArgumentParser] = dict(GENERATOR.parsers(make_parser()))
+PARSERS: dict[str, argparse.ArgumentParser] = dict(GENERATOR.commands(make_parser()))
 
 
 def examples(parser: argparse.ArgumentParser) -> Iterator[list[str]]:

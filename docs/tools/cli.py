@@ -8,9 +8,13 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Iterator
+import sys
 from pathlib import Path
 from typing import Final
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from commands import commands  # after the line above
 
 from kata_host.ctl.program import PROGRAM, make_parser
 
@@ -34,17 +38,6 @@ GUEST/CONTAINER. With `--guest`, also by the id of one that another program star
 """
 
 
-def parsers(
-    parser: argparse.ArgumentParser, name: str = ""
-) -> Iterator[tuple[str, argparse.ArgumentParser]]:
-    """Yield a parser and those of its commands, each with its name: `guest start`."""
-    yield name, parser
-    for action in parser._actions:
-        if isinstance(action, argparse._SubParsersAction):
-            for word, command in action.choices.items():
-                yield from parsers(command, f"{name} {word}".strip())
-
-
 def section(name: str, parser: argparse.ArgumentParser) -> str:
     """Return the heading and the help of one command."""
     words = [PROGRAM, *name.split(), "--help"]
@@ -57,7 +50,7 @@ def page() -> str:
     """Return the whole page."""
     # argparse wraps for the terminal, whose width is this variable if it is set.
     os.environ["COLUMNS"] = str(WIDTH)
-    sections = (section(name, parser) for name, parser in parsers(make_parser()))
+    sections = (section(name, parser) for name, parser in commands(make_parser()))
     return INTRODUCTION + "".join(sections)
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from kata_agent.version import VERSION
 from tests.packaging.conftest import ROOT, build, new_environment
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
@@ -85,6 +86,19 @@ def test_the_data_files_of_the_programs_are_in_the_wheel(dist: list[Path]) -> No
     assert "kata_host/guest/image/requirements.txt" in names
     assert "kata_host/guest/packaging/launcher.c" in names
     assert "kata_host/guest/packaging/kata-agent.service" in names
+
+
+def test_completion_and_manual_pages_are_in_the_wheel(dist: list[Path]) -> None:
+    names = names_in(wheel_of(dist, "kata_agent"))
+    share = f"kata_agent-{VERSION}.data/data/share"
+    for program in ("kata-agent-ctl", "kata-trace-forwarder"):
+        for path in (
+            f"bash-completion/completions/{program}",
+            f"zsh/site-functions/_{program}",
+            f"fish/vendor_completions.d/{program}.fish",
+            f"man/man1/{program}.1",
+        ):
+            assert f"{share}/{path}" in names
 
 
 def test_the_licence_is_in_every_file(dist: list[Path]) -> None:

@@ -90,6 +90,13 @@ def test_programs_print_their_version_or_usage(
     assert not imported(users_folder)
 
 
+def test_man_finds_the_pages_beside_the_program(installed: Environment) -> None:
+    """man looks into ../share/man of the folders of PATH (man 5 manpath)."""
+    pages = installed.directory / "share/man/man1"
+    assert (pages / "kata-agent-ctl.1").read_text().startswith(".TH KATA")
+    assert (pages / "kata-agent-ctl-run.1").exists()
+
+
 def test_the_protoc_plugin_answers(programs: Programs, users_folder: Path) -> None:
     request = CodeGeneratorRequest().SerializeToString()
     response = CodeGeneratorResponse.FromString(
