@@ -14,7 +14,8 @@ BENCH_READY := $(BENCH)/.ready
 
 # Debian packages of the guests and the tests: see CONTRIBUTING.md, "Dependencies".
 DEBIAN_RUN := crun busybox-static iproute2 python3-venv
-DEBIAN_TEST := runc containerd slirp4netns kmod iptables openssl socat e2fsprogs chromium tini $(DEBIAN_DOCS)
+DEBIAN_SHELLS := bash zsh fish mandoc groff lintian
+DEBIAN_TEST := runc containerd slirp4netns kmod iptables openssl socat e2fsprogs chromium tini $(DEBIAN_DOCS) $(DEBIAN_SHELLS)
 DEBIAN_DOCS := graphviz
 DEBIAN_VM := qemu-system-x86 erofs-utils xz-utils zstd cpio patchelf gcc binutils systemd xfsprogs
 
@@ -80,6 +81,10 @@ dist: $(READY) ## Build and check the wheels and sdists of both distributions, i
 	$(BIN)/python -m build --outdir $(DIST) ttrpc
 	$(BIN)/python -m build --outdir $(DIST) .
 	$(BIN)/twine check --strict $(DIST)/*
+
+.PHONY: deb
+deb: dist ## Build a Debian package of the host's programs, in DIST
+	packaging/make-deb $(DIST) $(BIN)/python
 
 # --- check ---
 
