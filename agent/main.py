@@ -67,6 +67,7 @@ from ttrpc.aio.server import Server
 
 if TYPE_CHECKING:
     from kata_agent.console.debug_console import DebugConsole
+    from kata_agent.forward.forwarder import Forwarder
     from kata_agent.network.network import Network
 
 log = logging.getLogger(__name__)
@@ -205,6 +206,12 @@ async def serve(
                     await listen_when_possible(
                         listen, lambda: accepted.listen(ports.listen(streams_port))
                     )
+                if forward_port := config.forward_vport:
+                    forwarder = to_forwarder(sandbox, paths)
+                    ending.push_async_callback(forwarder.close)
+                    await listen_when_possible(
+                        listen, lambda: forwarder.listen(ports.listen(forward_port))
+                    )
                 await listen_when_possible(
                     listen, lambda: server.listen(to_listener(listen))
                 )
@@ -246,6 +253,20 @@ def start_console(
     else:
         console.serve_terminal(paths.dev / "console")
     return console
+
+
+def to_forwarder(sandbox: Sandbox, paths: SystemPaths) -> Forwarder:
+    """Return the forwarder of connections to programs in the guest."""
+    # Imported here, because the guests of Kata's runtimes have none.
+    from kata_agent.forward.forwarder import Forwarder
+
+    return Forwarder(
+        lambda container_id: (
+            sandbox.container(container_id).proc
+            if container_id
+            else paths.proc / "self"
+        )
+    )
 
 
 def to_guest(

@@ -33,6 +33,8 @@ class Config(NamedTuple):
     """The vsock port of the debug console; 0 means `/dev/console`."""
     shell_vport: int = 0
     """The vsock port of shells with a size and an exit status."""
+    forward_vport: int = 0
+    """The port where the host asks for connections to programs in the guest."""
     log_vport: int = 0
     hotplug_timeout: float = DEFAULT_HOTPLUG_TIMEOUT
     unified_cgroup_hierarchy: bool = False

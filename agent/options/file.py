@@ -21,6 +21,7 @@ from kata_agent.options.table import FLAGS, OPTIONS, Changes
 
 VALUES: Final[Mapping[str, str]] = {
     "container_pipe_size": "agent.container_pipe_size",
+    "forward_vport": "agent.forward_vport",
     "hotplug_timeout": "agent.hotplug_timeout",
     "log_level": "agent.log",
     "log_vport": "agent.log_vport",

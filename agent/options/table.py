@@ -102,6 +102,7 @@ def _choice(field: str, *choices: str) -> Callable[[str], Changes]:
 OPTIONS: Final[Mapping[str, Callable[[str], Changes]]] = {
     "agent.container_pipe_size": _uint32("container_pipe_size"),
     "agent.debug_console_vport": _debug_console_vport,
+    "agent.forward_vport": _uint32("forward_vport"),
     "agent.hotplug_timeout": _hotplug_timeout,
     "agent.log": _log,
     "agent.log_vport": _uint32("log_vport"),

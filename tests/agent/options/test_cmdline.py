@@ -83,6 +83,7 @@ TAKEN: list[tuple[str, dict[str, Any]]] = [
     ("debug_console_vport", {}),
     ("debug_console_vport=xxx", {}),
     ("debug_console_vport=1026", {}),
+    ("agent.forward_vport=1028", {"forward_vport": 1028}),
     ("agent.log_vport=1025", {"log_vport": 1025}),
     ("agent.shell_vport=1030", {"shell_vport": 1030}),
     ("agent.passfd_listener_port=1027", {"passfd_listener_port": 1027}),
