@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from kata_host.ctl.command_parser import text
 from kata_host.ctl.errors import UsageError
+from kata_host.ctl.published import published_port
 from kata_host.option_types import count, size
 
 if TYPE_CHECKING:
@@ -42,6 +43,17 @@ def add_container_options(parser: argparse._ActionsContainer) -> None:
         metavar="SRC:DST[:ro]",
         help="show a file or directory of this host in the container; local guests "
         "only; may be repeated",
+    )
+    parser.add_argument(
+        "-p",
+        "--publish",
+        action="append",
+        default=[],
+        type=published_port,
+        metavar="[[ADDRESS:]PORT:]TARGET",
+        help="have a port of the container, or a unix socket, on a port of this host "
+        "(default: a free one of 127.0.0.1) while the command runs; the guest needs no "
+        "network; may be repeated",
     )
     parser.add_argument(
         "--tmpfs",

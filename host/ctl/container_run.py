@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import sys
 import time
 import zlib
 from collections.abc import AsyncIterator, Sequence
@@ -160,7 +161,10 @@ class ContainerRun:
     ) -> int:
         from kata_host.ctl.attachment import Detached, attach
 
-        async with self._started(client, spec, storages) as container:
+        async with (
+            self._published(),
+            self._started(client, spec, storages) as container,
+        ):
             try:
                 status = await attach(
                     container.init,
@@ -177,6 +181,21 @@ class ContainerRun:
                 self._held.write(status=status, ended=time.time())
             await container.remove()
             return status
+
+    @contextlib.asynccontextmanager
+    async def _published(self) -> AsyncIterator[None]:
+        """Have the ports of the options lead to the container during the block."""
+        ports = self._options.publish
+        if not ports:
+            yield
+            return
+        from kata_host.ctl.forward import opened
+
+        async with opened(self._target, self._name, ports) as local:
+            for each, asked in zip(local, ports, strict=True):
+                if not asked.port:
+                    print(f"{each.place} -> {asked.target}", file=sys.stderr)
+            yield
 
     @contextlib.asynccontextmanager
     async def _started(

@@ -77,3 +77,28 @@ def why_not_one(word: str, records: Sequence[ContainerRecord]) -> str:
         return f"container '{word}': not found (see kata-agent-ctl ps -a)"
     names = ", ".join(f"{record.guest}/{record.id}" for record in records)
     return f"container '{word}': more than one: {names}"
+
+
+def container_or_guest(word: str) -> ContainerRecord | None:
+    """Return the container that is meant; None if a guest is. Raises `CommandError`."""
+    if "://" in word:
+        return None
+    guest, slash, name = word.rpartition("/")
+    found = matching(name, guest if slash else None)
+    if not slash and len(found) == 1 and found[0][0].id != word and _is_guest(word):
+        # The name of a guest goes before the beginning of a container's.
+        return None
+    if len(found) > 1 or (slash and not found):
+        raise CommandError(why_not_one(word, [record for record, _ in found]))
+    return found[0][0] if found else None
+
+
+def _is_guest(name: str) -> bool:
+    from kata_host.guest.guest import GuestError
+    from kata_host.guest.registry import find
+
+    try:
+        find(name)
+    except GuestError:
+        return False
+    return True

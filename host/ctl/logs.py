@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from kata_host.ctl.arguments import CONTAINER_HELP, GUEST_HELP, add_connect_timeout
 from kata_host.ctl.command_parser import port, text
 from kata_host.ctl.errors import CommandError, guest_errors_as_command_errors
+from kata_host.ctl.found_container import container_or_guest
 from kata_host.ctl.ports import LOG_PORT
 from kata_host.ctl.signals import run
 from kata_host.ctl.target import Target
@@ -20,7 +21,6 @@ from kata_host.printable import printable
 
 if TYPE_CHECKING:
     from kata_host.ctl.program import Subparsers
-    from kata_host.keeper.record import ContainerRecord
 
 SILENCE: Final = 1.0
 """Seconds without a line, after which all lines that were kept have been read."""
@@ -94,7 +94,7 @@ def add_parser(subparsers: Subparsers) -> None:
 
 
 def main(options: argparse.Namespace) -> int:
-    record = None if options.agent else _container(options.guest)
+    record = None if options.agent else container_or_guest(options.guest)
     if record is None:
         run(_show(options))
         return 0
@@ -114,33 +114,6 @@ def main(options: argparse.Namespace) -> int:
             )
         )
     return 0
-
-
-def _container(word: str) -> ContainerRecord | None:
-    """Return the container that is meant; None if a guest is."""
-    from kata_host.ctl.found_container import matching, why_not_one
-
-    if "://" in word:
-        return None
-    guest, slash, name = word.rpartition("/")
-    found = matching(name, guest if slash else None)
-    if not slash and len(found) == 1 and found[0][0].id != word and _is_guest(word):
-        # The name of a guest goes before the beginning of a container's.
-        return None
-    if len(found) > 1 or (slash and not found):
-        raise CommandError(why_not_one(word, [record for record, _ in found]))
-    return found[0][0] if found else None
-
-
-def _is_guest(name: str) -> bool:
-    from kata_host.guest.guest import GuestError
-    from kata_host.guest.registry import find
-
-    try:
-        find(name)
-    except GuestError:
-        return False
-    return True
 
 
 def _lines(word: str) -> int | None:

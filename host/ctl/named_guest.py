@@ -12,6 +12,7 @@ from kata_host.ctl.patience import saying
 from kata_host.ctl.ports import CONSOLE_PORT, LOG_PORT, SHELL_PORT
 from kata_host.ctl.signals import run
 from kata_host.ctl.target import Target
+from kata_host.guest.guest import FORWARD_OPTION
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,8 +25,9 @@ OPTIONS: Final = (
     f"agent.debug_console_vport={CONSOLE_PORT}",
     f"agent.log_vport={LOG_PORT}",
     f"agent.shell_vport={SHELL_PORT}",
+    FORWARD_OPTION,
 )
-"""Kernel options for `shell` and `logs`; the user's own come after."""
+"""Kernel options for `shell`, `logs` and `forward`; the user's own come after."""
 
 
 @contextlib.contextmanager

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from kata_host.ctl.errors import guest_errors_as_command_errors
 from kata_host.ctl.patience import note, saying
 from kata_host.ctl.target import START_TIMEOUT, Target
+from kata_host.guest.guest import FORWARD_OPTION
 
 if TYPE_CHECKING:
     from kata_host.guest.guest import OwnGuest
@@ -39,6 +40,7 @@ def local_guest(options: argparse.Namespace) -> Iterator[Target]:
             ],
             network=options.network,
             echo=options.debug,
+            parameters=[FORWARD_OPTION] if options.publish else [],
         )
     with _held(guest):
         yield Target(
@@ -61,6 +63,8 @@ def vm_guest(options: argparse.Namespace) -> Iterator[Target]:
     parameters = ["agent.log=debug"] if options.debug else []
     if options.trace:
         parameters.append("agent.trace=collated")
+    if options.publish:
+        parameters.append(FORWARD_OPTION)
     with guest_errors_as_command_errors():
         guest = VmGuest(
             ready_image(),

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 PROGRAM: Final = "kata-agent-ctl"
 COMMANDS: Final = (
     *("run", "exec", "ps", "logs", "attach", "stop", "kill", "rm", "wait"),
-    *("inspect", "stats", "top", "cp", "guest", "image", "call"),
+    *("inspect", "stats", "top", "cp", "forward", "guest", "image", "call"),
     *("shell", "trace"),
 )
 """Names of commands, of which each is a module of this package."""

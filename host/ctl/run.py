@@ -158,6 +158,8 @@ def _check(options: argparse.Namespace) -> None:
         raise UsageError("--detach: not with --trace or --debug")
     if options.detach and options.image is not None:
         raise UsageError("--detach: not with --image, which is in use by the command")
+    if options.detach and options.publish:
+        raise UsageError("--detach: not with --publish; `forward` does it afterwards")
     if options.detach and options.cgroup != "auto":
         raise UsageError("--detach: not with --cgroup")
     if options.rm and not options.detach:

@@ -16,6 +16,12 @@ AGENT_PORT: Final = 1024
 """The vsock port of the agent, unless an option of the agent names another."""
 
 
+FORWARD_PORT: Final = 1028
+"""The vsock port of the agent's forwarder in guests of ours."""
+FORWARD_OPTION: Final = f"agent.forward_vport={FORWARD_PORT}"
+"""The kernel option that turns it on."""
+
+
 class GuestError(SandboxError):
     """A guest could not be started, or has ended by itself. The message is one line."""
 

@@ -8,6 +8,7 @@
 
     guest               what a program calls
     box, process, files the containers that stay, the processes and the files in them
+    forward             a program of a guest on a port of this host
     pool                guests that are kept ready
     guest_connection    the agent of a guest, and how an error of it is told
     thread_guest        a guest of this process, whose start and stop block nothing

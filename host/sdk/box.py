@@ -12,10 +12,12 @@ from kata_host.client.guest_container import GuestContainer
 from kata_host.client.identifier import new_id
 from kata_host.client.result import Result
 from kata_host.client.spec import default_process
+from kata_host.forwarding.published_port import LOOPBACK
 from kata_host.quantities import to_duration, to_size
 from kata_host.sdk.command import removed, run_exec
 from kata_host.sdk.container_request import ContainerRequest
 from kata_host.sdk.files import Files
+from kata_host.sdk.forward import ANY_PORT, Forward
 from kata_host.sdk.guest_connection import GuestConnection
 from kata_host.sdk.process import Process
 from kata_host.sdk.user import User, to_user
@@ -116,6 +118,20 @@ class Box:
             return await self._container.exec(new_id("exec"), process)
 
         return Process(self._connection, start)
+
+    def forward(
+        self, target: int | str, *, host_port: int = ANY_PORT, address: str = LOOPBACK
+    ) -> Forward:
+        """Return a port of this host for a program of the box; `async with` opens it.
+
+            async with box.forward(8000) as url:
+
+        `target` is the program's port on its 127.0.0.1 or ::1, or the absolute path of
+        its unix socket; the box needs no network. This host listens on `host_port`, a
+        free one by default, of `address`; only its own programs reach the default.
+        Raises `ValueError`, and what `Forward` says.
+        """
+        return Forward(self._connection, self.id, target, host_port, address)
 
     def _process(
         self,

@@ -15,7 +15,9 @@ from kata_host.client.limits import Limits
 from kata_host.client.result import Result
 from kata_host.client.spec import NO_LIMITS
 from kata_host.client.user_network import resolv_conf_mount
-from kata_host.guest.guest import OwnGuest
+from kata_host.forwarding.guest_socket import GUEST
+from kata_host.forwarding.published_port import LOOPBACK
+from kata_host.guest.guest import FORWARD_OPTION, OwnGuest
 from kata_host.network import Network, check_network
 from kata_host.quantities import to_duration, to_size
 from kata_host.sdk.box import Box
@@ -25,6 +27,7 @@ from kata_host.sdk.container_request import (
     NewFiles,
     container_request,
 )
+from kata_host.sdk.forward import ANY_PORT, Forward
 from kata_host.sdk.guest_connection import GuestConnection
 from kata_host.sdk.roots import Roots
 from kata_host.sdk.thread_guest import ThreadGuest
@@ -267,6 +270,15 @@ class Guest:
 
         return Box(self._running(), prepare)
 
+    def forward(
+        self, target: int | str, *, host_port: int = ANY_PORT, address: str = LOOPBACK
+    ) -> Forward:
+        """Return a port of this host for a program of the guest itself.
+
+        The rest is as in `Box.forward`.
+        """
+        return Forward(self._running(), GUEST, target, host_port, address)
+
     async def _request(
         self,
         args: Sequence[str],
@@ -320,7 +332,7 @@ def _find(guest: str) -> tuple[str, Network]:
 def _local_guest(network: Network) -> OwnGuest:
     from kata_host.guest.local_guest import LocalGuest
 
-    return LocalGuest(network=network)
+    return LocalGuest(network=network, parameters=[FORWARD_OPTION])
 
 
 def _vm_guest(cpus: int, memory: int, network: Network) -> OwnGuest:
@@ -336,5 +348,6 @@ def _vm_guest(cpus: int, memory: int, network: Network) -> OwnGuest:
         cpus=cpus,
         cpus_limit=max(cpus, least.cpus_limit),
         network=network,
+        kernel_parameters=[FORWARD_OPTION],
     )
     return VmGuest(ready_image(), machine=machine)

@@ -37,10 +37,13 @@ class GuestConnection:
 
     def __init__(
         self,
+        address: str,
         client: AgentClient,
         held: ThreadGuest | None = None,
         network: Network = "none",
     ) -> None:
+        self.address = address
+        """That of the agent."""
         self.client = client
         self.network: Network = network
         self._held = held
@@ -59,7 +62,7 @@ class GuestConnection:
         except BaseException:
             await held.stop()
             raise
-        connection = cls(client, held, network)
+        connection = cls(address, client, held, network)
         try:
             async with connection.explained():
                 await client.create_sandbox(
@@ -82,7 +85,7 @@ class GuestConnection:
             client = await AgentClient.connect(address, timeout=timeout)
         except (TtrpcError, OSError) as error:
             raise GuestEnded(f"guest '{address}': {explain(error)}") from error
-        return cls(client, network=network)
+        return cls(address, client, network=network)
 
     async def close(self) -> None:
         """Close the connection, and end a guest that is this process's own."""

@@ -8,6 +8,7 @@ from typing import Self
 from kata_host.sdk import box
 from kata_host.sync.blocking import Blocking, around, blocking
 from kata_host.sync.files import Files
+from kata_host.sync.forward import Forward
 from kata_host.sync.loop_thread import LOOP
 from kata_host.sync.process import Process
 
@@ -16,6 +17,7 @@ class Box(Blocking[box.Box]):
     """Does what `kata_host.sdk.box.Box` does."""
 
     run = blocking(box.Box.run)
+    forward = around(Forward)(box.Box.forward)
     start = around(Process)(box.Box.start)
 
     @property

@@ -9,6 +9,7 @@ from kata_host.network import Network
 from kata_host.sdk import guest
 from kata_host.sync.blocking import Blocking, around, blocking
 from kata_host.sync.box import Box
+from kata_host.sync.forward import Forward
 from kata_host.sync.loop_thread import LOOP
 
 
@@ -37,6 +38,7 @@ class Guest(Blocking[guest.Guest]):
         return cls(guest.Guest.connect(name, timeout=timeout))
 
     run = blocking(guest.Guest.run)
+    forward = around(Forward)(guest.Guest.forward)
     container = around(Box)(guest.Guest.container)
 
     def __enter__(self) -> Self:

@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
+import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -48,3 +51,27 @@ async def test_a_command_that_fails_says_how(sandbox: Guest) -> None:
     with pytest.raises(TimedOut) as raised:
         await sandbox.run(["sh", "-c", "echo begun; sleep 1000"], timeout=10)
     assert raised.value.stdout == b"begun\n"
+
+
+async def test_a_program_of_a_box_is_on_a_port_of_this_host() -> None:
+    loop = asyncio.get_running_loop()
+    data = os.urandom(1 << 18)
+    script = (
+        "import socket; s = socket.create_server(('127.0.0.1', 8000)); print('up', "
+        "flush=True); c = s.accept()[0]; c.sendall(b''.join(iter(lambda: "
+        "c.recv(65536), b''))[::-1]); c.close()"
+    )
+    async with Guest.vm() as guest, guest.container() as box:
+        async with box.start(["python3", "-c", script]) as process:
+            await process.read_until("up\n")
+            forward = box.forward(8000)
+            async with forward:
+                with socket.create_connection(("127.0.0.1", forward.port)) as client:
+                    client.setblocking(False)
+                    await loop.sock_sendall(client, data)
+                    client.shutdown(socket.SHUT_WR)
+                    received = b""
+                    while part := await loop.sock_recv(client, 65536):
+                        received += part
+            assert received == data[::-1]
+            assert await process.wait() == 0

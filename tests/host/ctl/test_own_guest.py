@@ -12,6 +12,7 @@ import pytest
 
 from kata_host.ctl.errors import CommandError
 from kata_host.ctl.own_guest import local_guest
+from kata_host.forwarding.published_port import PublishedPort
 from kata_host.guest.guest import GuestError
 
 
@@ -54,6 +55,7 @@ def options(**given: Any) -> argparse.Namespace:
         "cgroup": "auto",
         "rootfs": None,
         "volume": [],
+        "publish": [],
         "shared": [],
         "devices": [],
     }
@@ -100,7 +102,14 @@ def test_options_become_settings_of_the_guest(
         "cgroup": "v2",
         "shared": [tmp_path],
         "echo": True,
+        "parameters": [],
     }
+
+
+def test_a_guest_with_ports_has_a_forwarder(made: list[FakeGuest]) -> None:
+    with local_guest(options(publish=[PublishedPort(80)])):
+        pass
+    assert made[0].arguments["parameters"] == ["agent.forward_vport=1028"]
 
 
 def test_an_archive_is_not_shared_because_it_is_unpacked_here(

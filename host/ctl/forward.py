@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`kata-agent-ctl forward`: programs of containers and guests on ports of this host."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import sys
+from collections.abc import AsyncIterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from kata_host.ctl.arguments import CONTAINER_HELP, GUEST_HELP, add_connect_timeout
+from kata_host.ctl.command_parser import text
+from kata_host.ctl.errors import CommandError
+from kata_host.ctl.found_container import container_or_guest
+from kata_host.ctl.published import published_port
+from kata_host.ctl.signals import run
+from kata_host.ctl.target import Target
+from kata_host.interruption import INTERRUPTION
+from kata_host.printable import printable
+
+if TYPE_CHECKING:
+    from kata_host.ctl.program import Subparsers
+    from kata_host.forwarding.local_port import LocalPort
+    from kata_host.forwarding.published_port import PublishedPort
+
+
+def add_parser(subparsers: Subparsers) -> None:
+    parser = subparsers.add_parser(
+        "forward",
+        help="have programs of a container or a guest on ports of this host",
+        usage="%(prog)s [options] CONTAINER|GUEST [[ADDRESS:]PORT:]TARGET...",
+        description="Listen on ports of this host, and connect each client to a "
+        "program in a container, or in a guest, until Ctrl-C or SIGTERM. The guest "
+        "needs no network: the connections go through its agent, which needs the "
+        "kernel option agent.forward_vport=1028, which guests of ours have.\n\n"
+        "TARGET is the program's port, or the absolute path of its unix socket. PORT "
+        "is that of this host, 0 for a free one; by default the program's. ADDRESS is "
+        "127.0.0.1 by default, which other machines do not reach.",
+        epilog="Examples:\n\n"
+        "  kata-agent-ctl forward web 80\n"
+        "  kata-agent-ctl forward web 8080:80 0:/run/app.sock\n"
+        "  kata-agent-ctl forward one/web 0.0.0.0:8080:80",
+    )
+    add_connect_timeout(parser)
+    parser.add_argument(
+        "name",
+        type=text,
+        metavar="CONTAINER|GUEST",
+        help=f"{CONTAINER_HELP}; or {GUEST_HELP}",
+    )
+    parser.add_argument(
+        "ports",
+        type=lambda word: published_port(word, same=True),
+        nargs="+",
+        metavar="TARGET",
+        help="a program, and the port of this host before it",
+    )
+    parser.set_defaults(main=main)
+
+
+def main(options: argparse.Namespace) -> int:
+    from kata_host.forwarding.guest_socket import GUEST
+
+    record = container_or_guest(options.name)
+    if record is None:
+        options.guest = options.name
+        container = GUEST
+    else:
+        options.guest = record.guest
+        container = record.id
+    run(_forward(Target.of(options), options.name, container, options.ports))
+    return 0
+
+
+async def _forward(
+    target: Target, name: str, container: str, ports: Sequence[PublishedPort]
+) -> None:
+    async with target.client() as client, opened(target, container, ports) as opened_:
+        for local in opened_:
+            print(f"{local.place} -> {name}:{local.published.target}", flush=True)
+        waiting = asyncio.ensure_future(_until_signal())
+        connected = asyncio.ensure_future(client.wait_closed())
+        tasks: set[asyncio.Future[Any]] = {waiting, connected}
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            if connected.done():
+                raise connected.result()
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
+
+
+@contextlib.asynccontextmanager
+async def opened(
+    target: Target, container: str, ports: Sequence[PublishedPort]
+) -> AsyncIterator[Sequence[LocalPort]]:
+    """Have `ports` of this host during the block; say why a connection is refused.
+
+    Raises `CommandError`.
+    """
+    from kata_host.errors import SandboxError
+    from kata_host.forwarding.guest_socket import dial_forwarder
+    from kata_host.forwarding.local_port import LocalPort
+
+    async with contextlib.AsyncExitStack() as stack:
+        try:
+            (await dial_forwarder(target.address)).close()
+            local = [
+                await stack.enter_async_context(
+                    LocalPort(port, target.address, container, _refused)
+                )
+                for port in ports
+            ]
+        except (SandboxError, ValueError) as error:
+            raise CommandError(str(error)) from error
+        yield local
+
+
+def _refused(reason: str) -> None:
+    print(f"kata-agent-ctl: {printable(reason)}", file=sys.stderr)
+
+
+async def _until_signal() -> None:
+    """Wait for a signal that ends the program."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    with INTERRUPTION.instead(lambda: loop.call_soon_threadsafe(stop.set)):
+        await stop.wait()
