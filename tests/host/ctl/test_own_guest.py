@@ -58,6 +58,7 @@ def options(**given: Any) -> argparse.Namespace:
         "publish": [],
         "shared": [],
         "devices": [],
+        "network": "none",
     }
     return argparse.Namespace(**{**defaults, **given})
 
