@@ -103,6 +103,7 @@ def test_options_become_settings_of_the_guest(
         "cgroup": "v2",
         "shared": [tmp_path],
         "echo": True,
+        "network": "none",
         "parameters": [],
     }
 
