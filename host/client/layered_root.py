@@ -13,6 +13,21 @@ OPTIONS_LIMIT: Final = 3500
 """Bytes of the names of layers; mount(2) takes a page of options."""
 
 
+def disk_storage(name: str, driver: str, address: str) -> agent_pb2.Storage:
+    """Return a storage that mounts the disk of an image, to be the layer of a root.
+
+    `driver` is the agent's, `address` what it calls the disk, and `name` is one that no
+    other mount of the guest has.
+    """
+    return agent_pb2.Storage(
+        driver=driver,
+        source=address,
+        fstype="erofs",
+        options=["ro", "nodev"],
+        mount_point=f"{LAYERS}/{name}",
+    )
+
+
 def layered_root(
     container_id: str, layers: Sequence[str], directory: str = LAYERS
 ) -> tuple[Sequence[agent_pb2.Storage], str]:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import contextlib
 import sys
 import time
@@ -41,11 +42,18 @@ _OF_THE_GUEST: Final = ("/run", "/dev", "/proc", "/sys")
 class ContainerRun:
     """A container that is about to run. As a context manager, it owns the record."""
 
-    def __init__(self, options: argparse.Namespace, target: Target, name: str) -> None:
+    def __init__(
+        self,
+        options: argparse.Namespace,
+        target: Target,
+        name: str,
+        image: RunImage | None = None,
+    ) -> None:
         """Raises `UsageError` for what cannot be done in the guest of `target`."""
         self._options = options
         self._target = target
         self._name = name
+        self._image = image
         self._held: HeldRecord | None = None
         self._is_let_go = False
         self._volumes = self._checked_volumes()
@@ -72,6 +80,12 @@ class ContainerRun:
 
         if self._target.entry is not None:
             self._held = HeldRecord.create(self._record(self._target.entry.name))
+            if self._image is not None:
+                try:
+                    self._image.keep(self._held.folder)
+                except BaseException:
+                    self.__exit__()
+                    raise
         return self
 
     def __exit__(self, *exc_info: object) -> None:
@@ -80,10 +94,8 @@ class ContainerRun:
                 self._held.remove()
             self._held.close()
 
-    async def run(
-        self, rootfs: Path | None, image: RunImage | None, started: int
-    ) -> int:
-        """Run the container from `image` or over `rootfs`, None for the guest's own.
+    async def run(self, rootfs: Path | None, started: int) -> int:
+        """Run the container from its image, or over `rootfs`, None for the guest's own.
 
         `started` is the beginning of the command, in nanoseconds since the epoch.
         Returns the exit status: that of the container, or 0 if it stays.
@@ -106,14 +118,28 @@ class ContainerRun:
                     share_pids=self._shares_pids,
                     network=options.network,
                 )
-            if image is not None:
-                storages, root = image.storages(self._name)
+            if self._image is not None:
+                storages, root = await self._image_root(self._image)
             else:
                 storages, root = await self._layers(client, rootfs)
             status = await self._run_in(client, storages, root)
             if target.guest is not None:
                 await client.destroy_sandbox()
             return status
+
+    async def _image_root(self, image: RunImage) -> Layers:
+        """Return what a container of an image has, in a VM that runs from a disk."""
+        if image.disk is None or self._held is None or self._options.devices:
+            return image.storages(self._name)
+        from kata_host.guest.vm_disks import monitor_at, plug_disk
+
+        monitor = monitor_at(self._target.address)
+        assert monitor is not None
+        with guest_errors_as_command_errors():
+            address = await asyncio.to_thread(
+                plug_disk, monitor, self._held.folder, image.disk
+            )
+        return image.storages(self._name, address)
 
     async def _layers(self, client: AgentClient, rootfs: Path | None) -> Layers:
         from kata_host.client.spec import writable_layer
@@ -171,8 +197,7 @@ class ContainerRun:
                     container.kill,
                     stdin=self._options.interactive,
                     tty=self._options.tty,
-                    # The image is in use as long as this command.
-                    can_detach=self._held is not None and self._options.image is None,
+                    can_detach=self._held is not None,
                 )
             except Detached:
                 await self._hand_over()

@@ -153,9 +153,13 @@ def inspect(options: argparse.Namespace) -> int:
 
 
 def remove(options: argparse.Namespace) -> int:
+    from kata_host.ctl.errors import guest_errors_as_command_errors
+    from kata_host.guest.leftovers import remove_leftovers
     from kata_host.image.image_store import ImageStore
 
-    with image_errors_as_command_errors():
+    with guest_errors_as_command_errors(), image_errors_as_command_errors():
+        # Containers whose guest was killed use no image any more.
+        remove_leftovers()
         store = ImageStore.open()
         for name in options.images:
             store.remove(name)

@@ -56,5 +56,5 @@ async def _remove(found: FoundContainer, *, force: bool) -> str:
                 await client.container(found.id).remove()
             else:
                 await remove_recorded(client, record)
-                forget(record.guest, record.id)
+                await asyncio.to_thread(forget, record.guest, record.id)
     return found.id

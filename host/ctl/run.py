@@ -125,6 +125,7 @@ def main(options: argparse.Namespace) -> int:
 def _main(options: argparse.Namespace, image: RunImage | None, started: int) -> int:
     from kata_host.client.identifier import new_id
     from kata_host.ctl.container_run import ContainerRun
+    from kata_host.ctl.image import image_errors_as_command_errors
     from kata_host.ctl.rootfs import prepared
     from kata_host.keeper.records import find_in
     from kata_host.keeper.sweep import remove_abandoned
@@ -135,13 +136,13 @@ def _main(options: argparse.Namespace, image: RunImage | None, started: int) -> 
             # Which may have the name.
             with guest_errors_as_command_errors():
                 run_loop(remove_abandoned(list(find_in(target.entry.name))))
-        new = ContainerRun(options, target, name)
-        with guest_errors_as_command_errors():
+        new = ContainerRun(options, target, name, image)
+        with guest_errors_as_command_errors(), image_errors_as_command_errors():
             stack.enter_context(new)
         rootfs = None
         if image is None and (options.rootfs is not None or target.own_rootfs is None):
             rootfs = stack.enter_context(prepared(options.rootfs, new.scratch))
-        return run_loop(new.run(rootfs, image, started))
+        return run_loop(new.run(rootfs, started))
 
 
 def _check(options: argparse.Namespace) -> None:
@@ -156,8 +157,6 @@ def _check(options: argparse.Namespace) -> None:
         )
     if options.detach and (options.trace or options.debug):
         raise UsageError("--detach: not with --trace or --debug")
-    if options.detach and options.image is not None:
-        raise UsageError("--detach: not with --image, which is in use by the command")
     if options.detach and options.publish:
         raise UsageError("--detach: not with --publish; `forward` does it afterwards")
     if options.detach and options.cgroup != "auto":
@@ -206,7 +205,11 @@ def _staying_guest(options: argparse.Namespace, name: str) -> Iterator[Target]:
     guest = name if NAME.fullmatch(name) else f"guest-{os.urandom(3).hex()}"
     kind = "vm" if options.vm else "local"
     request = StartRequest(
-        name=guest, kind=kind, parameters=list(OPTIONS), network=options.network
+        name=guest,
+        kind=kind,
+        parameters=list(OPTIONS),
+        network=options.network,
+        devices=options.devices,
     )
     with named_guest(request, options.hostname or "") as (address, let_go):
         yield Target(

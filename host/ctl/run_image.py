@@ -5,8 +5,9 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -21,36 +22,36 @@ if TYPE_CHECKING:
 
 DISK_SLOT: Final = 0x11
 """The slot of the root bus that a VM has its image in: its PCI path is `11`."""
-DISK_POINT: Final = "/run/kata-containers/image"
-"""The guest's path of that disk's file system."""
 
 
 @dataclass(frozen=True, slots=True)
 class RunImage:
     """An image that is kept from removal while a container runs."""
 
+    keep: Callable[[Path], None]
+    """Keeps it as long as a folder exists, that of a container which may stay."""
     layers: Sequence[str] = ()
     """The directories that a local guest sees, the highest layer first."""
     disk: Path | None = None
     """The disk that a VM has instead."""
 
-    def storages(self, name: str) -> tuple[Sequence[agent_pb2.Storage], str]:
-        """Return the storages of a container, and the path of its root."""
-        from kata_host.client.layered_root import layered_root
-        from kata_host.client.spec import writable_layer
-        from kata_protos import agent_pb2
+    def storages(
+        self, name: str, address: str | None = None
+    ) -> tuple[Sequence[agent_pb2.Storage], str]:
+        """Return the storages of a container, and the path of its root.
+
+        `address` is the SCSI address of a disk that was plugged in.
+        """
+        from kata_host.client.layered_root import disk_storage, layered_root
 
         if self.disk is None:
             return layered_root(name, self.layers)
-        disk = agent_pb2.Storage(
-            driver="blk",
-            source=f"{DISK_SLOT:02x}",
-            fstype="erofs",
-            options=["ro", "nodev"],
-            mount_point=DISK_POINT,
-        )
-        storage, root = writable_layer(name, DISK_POINT)
-        return [disk, storage], root
+        if address is None:
+            disk = disk_storage(f"image-{name}", "blk", f"{DISK_SLOT:02x}")
+        else:
+            disk = disk_storage(f"image-{name}", "scsi", address)
+        storages, root = layered_root(name, [disk.mount_point])
+        return [disk, *storages], root
 
 
 def add_image_options(parser: argparse._ActionsContainer) -> None:
@@ -93,17 +94,19 @@ def used_image(options: argparse.Namespace) -> Iterator[RunImage | None]:
         with saying(f"fetching the image '{options.image}'"):
             image = store.obtain(options.image)
         _apply(image.config, options, image.name)
+        keep = partial(store.keep, image)
         if not is_vm:
             layers = stack.enter_context(store.used(image))
             options.shared = [store.path]
             if not layers:
                 raise CommandError(f"image '{image.name}': no layers")
-            yield RunImage(layers=[str(layer) for layer in layers])
+            yield RunImage(keep, layers=[str(layer) for layer in layers])
             return
         with saying(f"making a disk of the image '{image.name}'"):
             disk = stack.enter_context(store.used_as_disk(image))
-        options.devices = _devices(disk)
-        yield RunImage(disk=disk)
+        if options.guest is None:
+            options.devices = _devices(disk)
+        yield RunImage(keep, disk=disk)
 
 
 def _is_vm(options: argparse.Namespace) -> bool:
@@ -116,11 +119,9 @@ def _is_vm(options: argparse.Namespace) -> bool:
         entry, _ = find(options.guest)
     except GuestError:
         entry = None
-    if entry is None or entry.kind != "local":
-        raise UsageError(
-            "--image: needs a local guest of `guest list`, or a guest of its own"
-        )
-    return False
+    if entry is None or entry.kind not in ("local", "vm"):
+        raise UsageError("--image: needs a guest of `guest list`, or one of its own")
+    return entry.kind == "vm"
 
 
 def _apply(config: ImageConfig, options: argparse.Namespace, name: str) -> None:

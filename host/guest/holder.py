@@ -104,6 +104,7 @@ def to_guest(request: StartRequest) -> OwnGuest:
             cpus=request.cpus,
             kernel_parameters=request.parameters,
             network=request.network,
+            devices=request.devices,
         )
         return VmGuest(ready_image(), directory, machine=machine)
     from kata_host.guest.local_guest import LocalGuest

@@ -22,3 +22,5 @@ class StartRequest:
     memory: int = 512
     """Memory of a VM in MiB."""
     network: Network = "none"
+    devices: list[str] = field(default_factory=list)
+    """More arguments of QEMU for a VM."""

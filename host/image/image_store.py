@@ -189,6 +189,14 @@ class ImageStore:
                     new.rename(disk)
             yield disk
 
+    def keep(self, image: ContainerImage, folder: Path) -> None:
+        """Keep an image that is used from removal, as long as `folder` exists.
+
+        For containers that outlive the program: call it in the block of `used`.
+        """
+        with _errors():
+            self._directory.keep(image.id, folder)
+
     @contextlib.contextmanager
     def _held(self, image: ContainerImage) -> Iterator[None]:
         with contextlib.ExitStack() as stack:

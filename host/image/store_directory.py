@@ -6,6 +6,7 @@
     images/HEX.json        the configuration; locked shared by whoever uses the image
     layers/HEX/            a layer, by the digest of its tar
     disks/HEX.erofs        an image as a read-only disk
+    uses/HEX.1f0a93c2      a link to a file of a container that has the image
     kata-image.1f0a93c2/   being made (`kata_host.scratch`)
 
 Only what is complete has its name in `images`, `layers` and `disks`, by a rename.
@@ -29,7 +30,7 @@ from kata_host.scratch import Scratch, sweep
 
 VARIABLE: Final = "KATA_IMAGE_STORE"
 """Names another directory."""
-PARTS: Final = ("images", "layers", "disks")
+PARTS: Final = ("images", "layers", "disks", "uses")
 
 
 def default_directory() -> Path:
@@ -96,6 +97,9 @@ class StoreDirectory:
             for path in (self.path / part).iterdir():
                 if path.name.partition(".")[0] not in names:
                     self._discard(path)
+        for link in (self.path / "uses").iterdir():
+            if not link.exists():
+                link.unlink()
 
     @contextlib.contextmanager
     def index_locked(self) -> Iterator[None]:
@@ -121,8 +125,25 @@ class StoreDirectory:
                 raise FileNotFoundError(errno.ENOENT, "replaced", str(path))
             yield
 
+    def keep(self, id: str, folder: Path) -> None:
+        """Keep an image from removal as long as `folder` exists, in a block of `used`.
+
+        A file is made in `folder`, whose name is the image's, so that another folder
+        of that path keeps no image that is not its own. Raises `OSError`.
+        """
+        mark = folder.absolute() / f"image-{_hex(id)}"
+        mark.touch()
+        name = f"{_hex(id)}.{os.urandom(4).hex()}"
+        (self.path / "uses" / name).symlink_to(mark)
+
     def is_used(self, id: str) -> bool:
-        """Tell whether a process uses the image. For the holder of the lock alone."""
+        """Tell whether a process or a container uses the image.
+
+        For the holder of the lock alone.
+        """
+        links = (self.path / "uses").glob(f"{_hex(id)}.*")
+        if any(link.exists() for link in links):
+            return True
         with open(self.config_of(id), "rb") as config:
             return not _try_lock(config.fileno())
 

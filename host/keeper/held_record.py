@@ -15,7 +15,7 @@ from typing import Any, Final, Self
 
 from kata_host.guest.guest import GuestError
 from kata_host.keeper.record import ContainerRecord
-from kata_host.keeper.records import RECORD, UNNAMED, folder_of
+from kata_host.keeper.records import RECORD, UNNAMED, folder_of, forget
 
 _TAKEN: Final = {errno.EEXIST, errno.ENOTEMPTY}
 
@@ -76,8 +76,8 @@ class HeldRecord:
         os.ftruncate(self.fd, len(text))
 
     def remove(self) -> None:
-        """Remove the folder, with all that is known of the container."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+        """Remove the folder, with all that is known of the container, and its disk."""
+        forget(self.record.guest, self.record.id)
 
     def close(self) -> None:
         """Let go of the record. The lock stays with children that inherited it."""

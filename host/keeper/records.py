@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
@@ -12,6 +13,9 @@ from pathlib import Path
 from typing import Final
 
 from kata_host.guest import registry
+from kata_host.guest.qmp import QmpError
+from kata_host.guest.vm_command import Sockets
+from kata_host.guest.vm_disks import LINK, remove_unused_disks
 from kata_host.keeper.record import ContainerRecord, ContainerState
 
 FOLDER: Final = "containers"
@@ -82,8 +86,17 @@ def parse_open(fd: int) -> ContainerRecord | None:
 
 
 def forget(guest: str, container: str) -> None:
-    """Remove the folder of a container that the agent has no more."""
-    shutil.rmtree(folder_of(guest, container), ignore_errors=True)
+    """Remove the folder of a container that the agent has no more, and its disk.
+
+    Blocks.
+    """
+    folder = folder_of(guest, container)
+    has_disk = os.path.lexists(folder / LINK)
+    shutil.rmtree(folder, ignore_errors=True)
+    if has_disk:
+        # Of a VM that ends meanwhile nothing is left.
+        with contextlib.suppress(QmpError):
+            remove_unused_disks(Sockets(registry.directory_of(guest)).qmp)
 
 
 def _is_locked(fd: int) -> bool:

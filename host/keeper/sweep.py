@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
@@ -26,7 +27,7 @@ async def remove_abandoned(
     for record, state in containers:
         if state is ContainerState.LOST and record.remove:
             if await _is_removed(record):
-                forget(record.guest, record.id)
+                await asyncio.to_thread(forget, record.guest, record.id)
                 gone.append(record)
     return gone
 

@@ -77,7 +77,7 @@ def container_request(
     spec = default_spec(
         container_id, process, rootfs=root, limits=limits, mounts=mounts
     )
-    return ContainerRequest(container_id, spec, storages, root)
+    return ContainerRequest(container_id, spec, [*base.storages, *storages], root)
 
 
 def _directory(cwd: str) -> str:

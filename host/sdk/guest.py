@@ -18,6 +18,7 @@ from kata_host.client.user_network import resolv_conf_mount
 from kata_host.forwarding.guest_socket import GUEST
 from kata_host.forwarding.published_port import LOOPBACK
 from kata_host.guest.guest import FORWARD_OPTION, OwnGuest
+from kata_host.guest.vm_disks import monitor_at
 from kata_host.network import Network, check_network
 from kata_host.quantities import to_duration, to_size
 from kata_host.sdk.box import Box
@@ -148,7 +149,11 @@ class Guest:
             connection = await self._connect()
         finally:
             self._is_starting = False
-        self._roots = Roots(connection.client, sees_host=self._kind.sees_host)
+        self._roots = Roots(
+            connection.client,
+            sees_host=self._kind.sees_host,
+            monitor=monitor_at(connection.address),
+        )
         self._tools = Tools(connection.client, self._kind.busybox)
         self._connection = connection
         return self
@@ -199,9 +204,9 @@ class Guest:
 
         Args:
             args: The program, searched for in `PATH`, and its arguments.
-            image: The root file system, a directory or an archive of this host; the
-                guest's own by default. For a local guest also a saved image, or a name
-                of the image store. The command's changes to it are dropped.
+            image: The root file system, a directory or an archive of this host, a
+                saved image, or a name of the image store; the guest's own by default.
+                The command's changes to it are dropped.
             files: Files to make first: their paths, absolute or below `cwd`, and their
                 contents as bytes, text, or a path of this host. A `user` with numbers
                 owns them; those for a name are root's. All may be read by everybody.

@@ -11,16 +11,20 @@ import asyncio
 import contextlib
 import os
 import re
+import threading
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
 from kata_host.client.agent_client import AgentClient
 from kata_host.client.identifier import new_id
+from kata_host.client.layered_root import disk_storage
 from kata_host.client.upload import SHARED, upload
 from kata_host.errors import FileError, NotFound
 from kata_host.explain import explain
+from kata_host.guest.qmp import QmpError
+from kata_host.guest.vm_disks import LINK, plug_disk, remove_unused_disks
 from kata_host.image.archive import is_archive
 from kata_host.image.errors import ImageError
 from kata_host.image.image_store import ImageStore
@@ -31,6 +35,7 @@ from kata_host.tar.root_tree import (
     reason_of,
     unpack_command,
 )
+from kata_protos import agent_pb2
 
 _HIDDEN: Final = re.compile(r"/(?:dev|proc|run|sys)(?:/|$)|.*[:,\\\\]")
 """Paths that a local guest does not see, and those that overlayfs would split."""
@@ -46,6 +51,8 @@ class Root:
     cwd: str = "/"
     user: str = ""
     """As in `ImageConfig`; empty for root."""
+    storages: tuple[agent_pb2.Storage, ...] = ()
+    """What the layers need."""
 
 
 OWN: Final = Root(("/",))
@@ -56,14 +63,20 @@ class Roots:
     """The images of one guest; each is brought into the guest once.
 
     A guest that sees the host's files uses directories where they are; archives are
-    unpacked into a directory of the host. Into another guest, the files are copied.
+    unpacked into a directory of the host. Into another guest, the files are copied. The
+    layers of an image are a disk in a VM of this host, until `close`.
     """
 
-    def __init__(self, client: AgentClient, *, sees_host: bool) -> None:
+    def __init__(
+        self, client: AgentClient, *, sees_host: bool, monitor: Path | None = None
+    ) -> None:
+        """`monitor` is that of a VM (`kata_host.guest.vm_disks`)."""
         self._client = client
         self._sees_host = sees_host
+        self._monitor = monitor
         self._ready: dict[tuple[str, int], asyncio.Task[Root]] = {}
         self._scratch = Scratch("rootfs")
+        self._lock = threading.Lock()
         self._used = contextlib.ExitStack()
         """Keeps images of the store from removal."""
 
@@ -86,8 +99,21 @@ class Roots:
             task.cancel()
         # What nobody waits for any more is no error.
         await asyncio.gather(*self._ready.values(), return_exceptions=True)
+        await asyncio.to_thread(self._remove)
         await asyncio.to_thread(self._used.close)
-        await asyncio.to_thread(self._scratch.remove)
+
+    def _make_scratch(self) -> Path:
+        # Of two images at a time, one makes it.
+        with self._lock:
+            return self._scratch.make()
+
+    def _remove(self) -> None:
+        has_disks = any(self._scratch.path.glob(f"*/{LINK}"))
+        self._scratch.remove()
+        if has_disks and self._monitor is not None:
+            # Of a VM that has ended nothing is left.
+            with contextlib.suppress(QmpError):
+                remove_unused_disks(self._monitor)
 
     async def _bring(self, image: str) -> Root:
         path = Path(image)
@@ -108,21 +134,27 @@ class Roots:
 
     def _find_layers(self, source: str | Path) -> Root:
         """Return the layers of a saved image, or of one that has a name. Blocks."""
-        if not self._sees_host:
+        if not self._sees_host and self._monitor is None:
             raise ImageError(
-                f"image '{source}': only a local guest takes layers; a virtual machine "
-                "takes a whole root file system"
+                f"image '{source}': a guest of others takes a whole root file system, "
+                "and no layers"
             )
         store = ImageStore.open()
         image = store.obtain(source)
-        layers = self._used.enter_context(store.used(image))
         config = image.config
-        return Root(
-            tuple(map(str, layers)), config.env, config.working_dir, config.user
-        )
+        root = Root((), config.env, config.working_dir, config.user)
+        if self._monitor is None:
+            layers = self._used.enter_context(store.used(image))
+            return replace(root, layers=tuple(map(str, layers)))
+        disk = self._used.enter_context(store.used_as_disk(image))
+        folder = self._make_scratch() / new_id("disk")
+        folder.mkdir()
+        address = plug_disk(self._monitor, folder, disk)
+        storage = disk_storage(folder.name, "scsi", address)
+        return replace(root, layers=(storage.mount_point,), storages=(storage,))
 
     async def _unpack(self, archive: Path) -> Path:
-        top = await asyncio.to_thread(self._scratch.make)
+        top = await asyncio.to_thread(self._make_scratch)
         root = top / new_id("root")
         await asyncio.to_thread(make_root_directory, root)
         tar = await asyncio.create_subprocess_exec(

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
+import signal
 import socket
 import subprocess
 from collections.abc import Iterator
@@ -12,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from kata_host.guest.qmp import Qmp
+from kata_host.guest.vm_disks import plug_disk
 from tests.e2e.conftest import Ctl
 from tests.helpers import debian_programs
 from tests.helpers.saved_images import (
@@ -91,6 +95,34 @@ def test_a_container_is_what_its_image_says(ctl: Ctl, small: Path) -> None:
     assert ctl("image", "rm", "demo:1").returncode == 0
 
 
+def test_a_container_that_stays_keeps_its_image(
+    ctl: Ctl, small: Path, environment: dict[str, str], scratch: Path
+) -> None:
+    environment["XDG_RUNTIME_DIR"] = str(scratch / "run")
+    (scratch / "run").mkdir()
+    in_use = "kata-agent-ctl: image 'demo:1': in use by a container\n"
+    run = ("run", "-d", "--image", str(small), "--name")
+    try:
+        # A guest of its own, and then a guest for two.
+        for name, guest in (("c1", ()), ("c2", ("--guest", "c1"))):
+            ran = ctl(*run, name, *guest, "--", "cat note; read x")
+            assert (ran.stdout, ran.stderr, ran.returncode) == (f"{name}\n", "", 0)
+        assert ctl("image", "rm", "demo:1").stderr == in_use
+        # Without an input, both end; what they leave can be looked at until `rm`.
+        assert ctl("wait", "c2").stdout == "1\n"
+        assert ctl("logs", "c2").stdout == "note\n"
+        assert ctl("rm", "c2").returncode == 0
+        assert ctl("image", "rm", "demo:1").stderr == in_use
+        # The holder of the guest is killed.
+        entry = json.loads((scratch / "run/kata-agent/c1.json").read_text())
+        os.kill(entry["pid"], signal.SIGKILL)
+        assert ctl("image", "rm", "demo:1").stdout == "demo:1\n"
+        assert os.listdir(f"{environment['KATA_IMAGE_STORE']}/uses") == []
+    finally:
+        ctl("guest", "stop", "--all")
+        shutil.rmtree(scratch / "run")
+
+
 @pytest.mark.vm
 @pytest.mark.slow
 @pytest.mark.timeout(400)
@@ -98,6 +130,52 @@ def test_a_container_in_a_vm_is_the_same(ctl: Ctl, small: Path) -> None:
     require_image()
     ran = ctl("run", "--vm", "--image", str(small), "--", SCRIPT, timeout=300)
     assert (ran.stdout, ran.returncode) == (SAID, 3)
+
+
+@pytest.mark.vm
+@pytest.mark.slow
+@pytest.mark.timeout(400)
+def test_a_vm_that_runs_takes_images(
+    ctl: Ctl, small: Path, environment: dict[str, str], scratch: Path
+) -> None:
+    require_image()
+    environment["XDG_RUNTIME_DIR"] = str(scratch / "run")
+    (scratch / "run").mkdir()
+    in_use = "kata-agent-ctl: image 'demo:1': in use by a container\n"
+    run = ("run", "--image", "demo:1")
+    try:
+        command = (*run[:2], str(small), "-d", "--vm", "--name", "v1")
+        ran = ctl(*command, "--", "cat note", timeout=300)
+        assert (ran.stdout, ran.returncode) == ("v1\n", 0)
+        ran = ctl(*run, "--guest", "v1", "--", SCRIPT)
+        assert (ran.stdout, ran.stderr, ran.returncode) == (SAID, "", 3)
+        ran = ctl(*run, "-d", "--guest", "v1", "--name", "v2", "--", "cat note")
+        assert (ran.stdout, ran.stderr, ran.returncode) == ("v2\n", "", 0)
+        assert ctl("wait", "v2", "v1").stdout == "0\n0\n"
+        assert ctl("logs", "v2").stdout == ctl("logs", "v1").stdout == "note\n"
+        guest = scratch / "run/kata-agent/v1"
+        assert disks_of(guest) == [str(guest / "containers/v2/disk")]
+        assert ctl("rm", "v2").returncode == 0
+        assert disks_of(guest) == []
+        assert ctl("image", "rm", "demo:1").stderr == in_use
+        # Whoever plugged a disk and was killed has the next command remove it.
+        (scratch / "gone").mkdir()
+        plug_disk(guest / "qmp.sock", scratch / "gone", small)
+        shutil.rmtree(scratch / "gone")
+        assert ctl(*run, "--guest", "v1", "--", "exit 4").returncode == 4
+        assert disks_of(guest) == []
+        assert ctl("rm", "v1").returncode == 0
+        assert ctl("image", "rm", "demo:1").stdout == "demo:1\n"
+    finally:
+        ctl("guest", "stop", "--all")
+        shutil.rmtree(scratch / "run")
+
+
+def disks_of(guest: Path) -> list[str]:
+    """Return the paths of the disks that were plugged into a VM."""
+    with Qmp(guest / "qmp.sock") as qmp:
+        found = [each["inserted"]["file"] for each in qmp("query-block")]
+    return [path for path in found if path.endswith("/disk")]
 
 
 def test_a_hostile_image_starts_no_guest(ctl: Ctl, tmp_path: Path) -> None:

@@ -12,8 +12,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
+from kata_host.guest.qmp import Qmp
 from kata_host.guest.vm_guest import VmGuest
-from tests.helpers.qmp import Qmp
 
 MIB: Final = 1 << 20
 UNPLUG_TIMEOUT: Final = 30.0

@@ -14,7 +14,12 @@ import pytest
 from kata_host import Guest, Limits
 from kata_host.ctl.rootfs import make_busybox
 from kata_host.errors import NotFound, TimedOut
+from kata_host.guest.qmp import Qmp
 from kata_host.guest.vm_guest import VmGuest
+from kata_host.image.errors import ImageError
+from kata_host.image.image_store import ImageStore
+from kata_host.image.store_directory import VARIABLE
+from tests.helpers.saved_images import directory, docker_archive, entry, tar_of
 
 
 @pytest.fixture
@@ -43,6 +48,41 @@ async def test_a_directory_of_the_host_is_copied_into_the_guest(
     (root / "mine").write_text("mine\n")
     for _ in range(2):
         assert (await sandbox.run(["cat", "/mine"], image=root)).text == "mine\n"
+
+
+async def test_the_layers_of_an_image_are_a_disk(
+    guest: VmGuest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(VARIABLE, str(tmp_path / "store"))
+    base = tar_of(
+        *(directory(name) for name in ("bin", "dev", "proc", "srv", "sys")),
+        entry("bin/busybox", Path("/bin/busybox").read_bytes(), mode=0o755),
+        entry("srv/note", b"lower"),
+    )
+    top = tar_of(entry("srv/note", b"note", uid=7))
+    saved = docker_archive(
+        tmp_path / "a.tar",
+        base,
+        top,
+        User="7",
+        WorkingDir="/srv",
+        Env=["A=b", "B=/bin/busybox"],
+    )
+    script = "$B cat note; echo x >note; $B id -u; echo $A"
+    async with Guest.connect(guest.address) as sandbox:
+        command = ["/bin/busybox", "sh", "-c", script]
+        ran = await asyncio.gather(
+            *(sandbox.run(command, image=saved) for _ in range(2))
+        )
+        assert [each.check().text for each in ran] == ["note7\nb\n"] * 2
+        async with sandbox.container(image="demo:1") as box:
+            assert await box.files.read("/srv/note") == b"note"
+            with pytest.raises(ImageError, match="in use by a container"):
+                ImageStore.open().remove("demo:1")
+    ImageStore.open().remove("demo:1")
+    with Qmp(guest.sockets.qmp) as qmp:
+        names = [node["node-name"] for node in qmp("query-named-block-nodes")]
+    assert not [name for name in names if name.startswith("disk-")]
 
 
 async def test_a_command_that_fails_says_how(sandbox: Guest) -> None:

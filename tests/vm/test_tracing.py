@@ -28,6 +28,7 @@ from kata_host.guest.image.agent import HOME
 from kata_host.guest.image.cpio import CpioArchive
 from kata_host.guest.image.initrd import SOURCE
 from kata_host.guest.image.store import Image
+from kata_host.guest.qmp import Qmp
 from kata_host.guest.vm_command import Machine
 from kata_host.guest.vm_guest import VmGuest
 from kata_host.trace.client_interceptor import inject
@@ -39,7 +40,6 @@ from kata_tracing.trace_context import TraceContext
 from tests.helpers import jaeger, vm
 from tests.helpers.collector import eventually
 from tests.helpers.plug import SCSI_BUS
-from tests.helpers.qmp import Qmp
 from tests.helpers.shell import Shell
 from tests.helpers.trace_port import fake_collector
 from ttrpc.call_context import CallContext

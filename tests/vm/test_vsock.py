@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from kata_host.guest.qmp import Qmp
 from kata_host.guest.vm_guest import VmGuest
-from tests.helpers.qmp import Qmp
 from tests.helpers.vm import ECHO, Control, connect
 
 pytestmark = pytest.mark.vm

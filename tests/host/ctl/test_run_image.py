@@ -74,10 +74,13 @@ def test_a_vm_has_a_disk(tmp_path: Path) -> None:
     assert (disk.driver, disk.source, disk.fstype) == ("blk", "11", "erofs")
     assert f"lowerdir={disk.mount_point}" in layer.options
     assert layer.mount_point == root
+    (plugged, _), _ = found.storages("c1", "3:4")
+    assert (plugged.driver, plugged.source) == ("scsi", "3:4")
+    assert plugged.mount_point == disk.mount_point
 
 
 def test_a_local_guest_has_the_layers() -> None:
-    (storage,), root = RunImage(layers=["/a", "/b"]).storages("c1")
+    (storage,), root = RunImage(Path.touch, layers=["/a", "/b"]).storages("c1")
     assert "lowerdir=/a:/b" in storage.options
     assert storage.mount_point == root
 
@@ -86,7 +89,7 @@ def test_what_does_not_go_together_is_refused(tmp_path: Path) -> None:
     for given, fault in [
         (options(image="a", rootfs=tmp_path), "--image: not with --rootfs"),
         (options(image=saved(tmp_path)), "names no command, so give one"),
-        (options(image="demo:1", guest="none"), "--image: needs a local guest"),
+        (options(image="demo:1", guest="none"), "--image: needs a guest of"),
     ]:
         with pytest.raises(UsageError, match=fault), used_image(given):
             pass

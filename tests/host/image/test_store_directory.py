@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shutil
 from pathlib import Path
 from typing import IO
 
@@ -63,6 +64,29 @@ def test_an_image_in_use_is_seen(tmp_path: Path) -> None:
     assert not store.is_used(id)
 
 
+def test_an_image_is_kept_as_long_as_a_folder(tmp_path: Path) -> None:
+    store = StoreDirectory(tmp_path / "store")
+    first, other = "sha256:" + "a" * 64, "sha256:" + "b" * 64
+    folder = tmp_path / "c1"
+    for id in (first, other):
+        store.config_of(id).write_text("{}")
+        folder.mkdir()
+        store.keep(id, folder)
+        store.sweep([first, other], [])
+        assert store.is_used(id)
+        shutil.rmtree(folder)
+    folder.mkdir()
+    store.keep(other, folder)
+    # The folder is another container's now.
+    assert not store.is_used(first)
+    assert store.is_used(other)
+    store.sweep([first, other], [])
+    assert len(list((store.path / "uses").iterdir())) == 2
+    shutil.rmtree(folder)
+    store.sweep([first, other], [])
+    assert not list((store.path / "uses").iterdir())
+
+
 def test_the_lock_of_a_use_is_that_of_the_image_that_is_there(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -98,7 +122,7 @@ def test_what_the_table_does_not_name_is_swept(tmp_path: Path) -> None:
     store.sweep([kept], [kept, other])
     assert store.ids() == [kept]
     names = sorted(path.name for path in store.path.iterdir())
-    assert names == ["disks", "images", "layers"]
+    assert names == ["disks", "images", "layers", "uses"]
     assert store.disk_of(kept).exists()
     assert not store.disk_of(gone).exists()
     assert sorted(path.name for path in (store.path / "layers").iterdir()) == [

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A client of QEMU's monitor: tests plug devices into a guest with it.
+"""A client of QEMU's monitor, which plugs devices into a VM that runs.
 
 One JSON object a line: commands go up, results and events come down (QEMU,
 docs/interop/qmp-spec.rst). Blocking, for one thread.
@@ -14,12 +14,17 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final, Self
 
+from kata_host.guest.guest import GuestError
+
 COMMAND_TIMEOUT: Final = 30.0
+
+LINE_LIMIT: Final = 16 << 20
+"""Bytes of one message."""
 
 Event = Mapping[str, Any]
 
 
-class QmpError(Exception):
+class QmpError(GuestError):
     """QEMU refused a command, or is gone."""
 
 
@@ -91,7 +96,7 @@ class Qmp:
 
     def _receive(self) -> dict[str, Any]:
         try:
-            line = self._lines.readline()
+            line = self._lines.readline(LINE_LIMIT)
         except OSError as error:
             raise QmpError(f"qmp: {error}") from error
         if not line:
