@@ -9,6 +9,8 @@ from typing import Final
 from kata_host.client.spec import LAYERS, writable_layer
 from kata_protos import agent_pb2
 
+IMAGES: Final = f"{LAYERS}/shared/images"
+"""The directory of a guest in which disks are mounted; no container is named so."""
 OPTIONS_LIMIT: Final = 3500
 """Bytes of the names of layers; mount(2) takes a page of options."""
 
@@ -24,7 +26,7 @@ def disk_storage(name: str, driver: str, address: str) -> agent_pb2.Storage:
         source=address,
         fstype="erofs",
         options=["ro", "nodev"],
-        mount_point=f"{LAYERS}/{name}",
+        mount_point=f"{IMAGES}/{name}",
     )
 
 

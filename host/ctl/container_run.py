@@ -131,10 +131,11 @@ class ContainerRun:
         """Return what a container of an image has, in a VM that runs from a disk."""
         if image.disk is None or self._held is None or self._options.devices:
             return image.storages(self._name)
-        from kata_host.guest.vm_disks import monitor_at, plug_disk
+        from kata_host.guest.registry import directory_of
+        from kata_host.guest.vm_command import Sockets
+        from kata_host.guest.vm_disks import plug_disk
 
-        monitor = monitor_at(self._target.address)
-        assert monitor is not None
+        monitor = Sockets(directory_of(self._held.record.guest)).qmp
         with guest_errors_as_command_errors():
             address = await asyncio.to_thread(
                 plug_disk, monitor, self._held.folder, image.disk

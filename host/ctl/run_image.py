@@ -47,9 +47,9 @@ class RunImage:
         if self.disk is None:
             return layered_root(name, self.layers)
         if address is None:
-            disk = disk_storage(f"image-{name}", "blk", f"{DISK_SLOT:02x}")
+            disk = disk_storage(name, "blk", f"{DISK_SLOT:02x}")
         else:
-            disk = disk_storage(f"image-{name}", "scsi", address)
+            disk = disk_storage(name, "scsi", address)
         storages, root = layered_root(name, [disk.mount_point])
         return [disk, *storages], root
 

@@ -136,8 +136,8 @@ class Roots:
         """Return the layers of a saved image, or of one that has a name. Blocks."""
         if not self._sees_host and self._monitor is None:
             raise ImageError(
-                f"image '{source}': a guest of others takes a whole root file system, "
-                "and no layers"
+                f"image '{source}': only a local guest of this program and a VM of "
+                "this host take layers"
             )
         store = ImageStore.open()
         image = store.obtain(source)

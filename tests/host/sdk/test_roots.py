@@ -141,7 +141,7 @@ async def test_a_guest_that_cannot_have_layers_says_so(
     client: AgentClient, tmp_path: Path
 ) -> None:
     roots = Roots(client, sees_host=False)
-    with pytest.raises(ImageError, match="takes a whole root file system"):
+    with pytest.raises(ImageError, match="a VM of this host take layers"):
         await roots.find(saved_image(tmp_path / "saved", "archive"))
     await roots.close()
 
