@@ -34,14 +34,16 @@ class Qmp:
     def __init__(self, path: Path) -> None:
         self._events: list[Event] = []
         self._connection = socket.socket(socket.AF_UNIX)
+        self._lines = self._connection.makefile("rb")
         try:
             self._connection.settimeout(COMMAND_TIMEOUT)
             self._connection.connect(str(path))
-            self._lines = self._connection.makefile("rb")
             self._receive()  # The greeting.
             self("qmp_capabilities")
-        except OSError as error:
-            self._connection.close()
+        except BaseException as error:
+            self.close()
+            if not isinstance(error, OSError):
+                raise
             raise QmpError(f"qmp: {error}") from error
 
     def __call__(self, command: str, /, **arguments: Any) -> Any:

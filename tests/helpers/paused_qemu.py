@@ -6,8 +6,8 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import socket
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -27,12 +27,15 @@ def paused_qemu(directory: Path) -> Iterator[Path]:
     monitor = Sockets(directory).qmp
     command = [QEMU, "-nodefaults", "-machine", "q35", "-accel", "tcg", "-S"]
     command += ["-display", "none", "-device", "virtio-scsi-pci,id=scsi0"]
-    command += ["-qmp", f"unix:{monitor},server=on,wait=off"]
-    with subprocess.Popen(command) as qemu:
-        try:
-            while not monitor.exists():
-                assert qemu.poll() is None, "qemu has ended"
-                time.sleep(0.01)
-            yield monitor
-        finally:
-            qemu.kill()
+    with socket.socket(socket.AF_UNIX) as listener:
+        # Made here, so that it takes connections before QEMU has started.
+        listener.bind(str(monitor))
+        listener.listen()
+        fd = listener.fileno()
+        command += ["-chardev", f"socket,id=monitor,fd={fd},server=on,wait=off"]
+        command += ["-mon", "chardev=monitor,mode=control"]
+        with subprocess.Popen(command, pass_fds=(fd,)) as qemu:
+            try:
+                yield monitor
+            finally:
+                qemu.kill()
