@@ -125,7 +125,7 @@ def _unused(qmp: Qmp) -> Iterator[str]:
 
 
 def _is_of(name: str, event: Event) -> bool:
-    return event["data"].get("device") == name
+    return bool(event["data"].get("device") == name)
 
 
 def _attached(qmp: Qmp) -> set[str]:
