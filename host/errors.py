@@ -21,8 +21,10 @@ other as its `__cause__`. A wrong argument is a `ValueError`.
 from __future__ import annotations
 
 import signal
+from typing import TYPE_CHECKING
 
-from ttrpc.codes import Code
+if TYPE_CHECKING:
+    from ttrpc.codes import Code
 
 
 class SandboxError(Exception):
