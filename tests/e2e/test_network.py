@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import signal
 import subprocess
 import time
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from kata_agent.linux.beneath import opened
 from kata_host.ctl.rootfs import make_busybox
 from tests.e2e.conftest import CTL, PATIENCE, Completed
 from tests.helpers.outside_network import (
@@ -198,9 +200,11 @@ def test_nothing_is_left_of_a_killed_guest_and_its_network(
         slirp = slirp_of(outside)
         status = Path(f"/proc/{slirp}/status").read_text().splitlines()
         (parent,) = [int(line.split()[1]) for line in status if "PPid:" in line]
-        os.kill(program.pid if victim == "program" else parent, signal.SIGKILL)
-        # No command is needed for it: the kernel ends it with the guest.
-        wait_until(lambda: not Path(f"/proc/{slirp}").exists())
+        with opened(os.pidfd_open(slirp)) as watched:
+            os.kill(program.pid if victim == "program" else parent, signal.SIGKILL)
+            # No command is needed for it: the kernel ends it with the guest. It may
+            # stay a zombie, of this process if that has become a subreaper.
+            assert select.select([watched], [], [], PATIENCE)[0]
     assert inside(*CTL, "guest", "list").returncode == 0
     wait_until(lambda: not outside.processes())
 
