@@ -6,7 +6,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
-import sys
 from collections.abc import AsyncIterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -15,10 +14,10 @@ from kata_host.ctl.command_parser import text
 from kata_host.ctl.errors import CommandError
 from kata_host.ctl.found_container import container_or_guest
 from kata_host.ctl.published import published_port
+from kata_host.ctl.remark import remark
 from kata_host.ctl.signals import run
 from kata_host.ctl.target import Target
 from kata_host.interruption import INTERRUPTION
-from kata_host.printable import printable
 
 if TYPE_CHECKING:
     from kata_host.ctl.program import Subparsers
@@ -110,17 +109,13 @@ async def opened(
             (await dial_forwarder(target.address)).close()
             local = [
                 await stack.enter_async_context(
-                    LocalPort(port, target.address, container, _refused)
+                    LocalPort(port, target.address, container, remark)
                 )
                 for port in ports
             ]
         except (SandboxError, ValueError) as error:
             raise CommandError(str(error)) from error
         yield local
-
-
-def _refused(reason: str) -> None:
-    print(f"kata-agent-ctl: {printable(reason)}", file=sys.stderr)
 
 
 async def _until_signal() -> None:
