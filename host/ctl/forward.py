@@ -15,9 +15,8 @@ from kata_host.ctl.errors import CommandError
 from kata_host.ctl.found_container import container_or_guest
 from kata_host.ctl.published import published_port
 from kata_host.ctl.remark import remark
-from kata_host.ctl.signals import run
+from kata_host.ctl.signals import run, until_signal
 from kata_host.ctl.target import Target
-from kata_host.interruption import INTERRUPTION
 
 if TYPE_CHECKING:
     from kata_host.ctl.program import Subparsers
@@ -79,7 +78,7 @@ async def _forward(
     async with target.client() as client, opened(target, container, ports) as opened_:
         for local in opened_:
             print(f"{local.place} -> {name}:{local.published.target}", flush=True)
-        waiting = asyncio.ensure_future(_until_signal())
+        waiting = asyncio.ensure_future(until_signal())
         connected = asyncio.ensure_future(client.wait_closed())
         tasks: set[asyncio.Future[Any]] = {waiting, connected}
         try:
@@ -116,11 +115,3 @@ async def opened(
         except (SandboxError, ValueError) as error:
             raise CommandError(str(error)) from error
         yield local
-
-
-async def _until_signal() -> None:
-    """Wait for a signal that ends the program."""
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    with INTERRUPTION.instead(lambda: loop.call_soon_threadsafe(stop.set)):
-        await stop.wait()

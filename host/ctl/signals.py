@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
@@ -33,3 +34,13 @@ async def _cancelled_by_signal(work: Coroutine[Any, Any, T]) -> T:
     # changes nothing there itself.
     with INTERRUPTION.instead(lambda: loop.call_soon_threadsafe(task.cancel)):
         return await task
+
+
+async def until_signal(seconds: float | None = None) -> None:
+    """Wait for a signal that ends the program, or the end of the time."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    with INTERRUPTION.instead(lambda: loop.call_soon_threadsafe(stop.set)):
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await stop.wait()

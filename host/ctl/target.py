@@ -107,16 +107,14 @@ class Target:
 
     async def dial(self, port: int) -> socket.socket:
         """Connect to another port of the guest. Raises `CommandError`."""
-        from dataclasses import replace
-
-        from ttrpc.address import UnixAddress, parse_address
+        from kata_host.guest.guest_port import port_beside
         from ttrpc.aio.dial import dial
         from ttrpc.errors import TtrpcError
 
-        address = parse_address(self.address)
-        if isinstance(address, UnixAddress):
-            raise UsageError(f"address '{address}': only vsock and hvsock have ports")
-        there = replace(address, port=port)
+        try:
+            there = port_beside(self.address, port)
+        except ValueError as error:
+            raise UsageError(str(error)) from error
         try:
             with saying(f"waiting for port {port} of {self.address}"):
                 return await self._connect(lambda timeout: dial(there, timeout=timeout))
@@ -125,18 +123,13 @@ class Target:
 
     async def dial_if_served(self, port: int) -> socket.socket | None:
         """Connect to a port that the guest may not have; return None if it has not."""
-        from dataclasses import replace
-
-        from ttrpc.address import UnixAddress, parse_address
+        from kata_host.guest.guest_port import port_beside
         from ttrpc.aio.dial import dial
         from ttrpc.errors import Closed
 
-        address = parse_address(self.address)
-        if isinstance(address, UnixAddress):
-            return None
         try:
-            return await dial(replace(address, port=port), timeout=None)
-        except Closed:
+            return await dial(port_beside(self.address, port), timeout=None)
+        except (Closed, ValueError):
             return None
 
     async def _connect(self, connect: Callable[[float | None], Awaitable[T]]) -> T:

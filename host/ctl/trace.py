@@ -14,10 +14,9 @@ from kata_host.ctl.arguments import add_connect_timeout, add_guest_argument
 from kata_host.ctl.command_parser import path, port
 from kata_host.ctl.errors import CommandError, UsageError
 from kata_host.ctl.ports import TRACE_PORT
-from kata_host.ctl.signals import run
+from kata_host.ctl.signals import run, until_signal
 from kata_host.ctl.target import Target
 from kata_host.explain import explain
-from kata_host.interruption import INTERRUPTION
 from kata_host.option_types import seconds
 
 if TYPE_CHECKING:
@@ -129,7 +128,7 @@ async def _print_until_signal(
     Raises `Closed` if the connection to the agent ends, as with its guest.
     """
     printing = asyncio.ensure_future(_print(receiver, live))
-    waiting = asyncio.ensure_future(_until_signal(seconds))
+    waiting = asyncio.ensure_future(until_signal(seconds))
     connected = asyncio.ensure_future(client.wait_closed())
     tasks: set[asyncio.Future[Any]] = {printing, waiting, connected}
     try:
@@ -147,13 +146,3 @@ async def _print_until_signal(
 async def _print(receiver: Receiver, live: LiveTrace) -> None:
     while True:
         live.show(await receiver.wait_for(live.seen + 1))
-
-
-async def _until_signal(seconds: float | None) -> None:
-    """Wait for a signal that ends the program, or the end of the time."""
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    with INTERRUPTION.instead(lambda: loop.call_soon_threadsafe(stop.set)):
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await stop.wait()

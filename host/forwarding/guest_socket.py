@@ -5,14 +5,13 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from dataclasses import replace
 from typing import Final
 
 from kata_host.errors import AgentError
 from kata_host.explain import explain
 from kata_host.guest.guest import FORWARD_OPTION, FORWARD_PORT
+from kata_host.guest.guest_port import port_beside
 from kata_host.printable import printable
-from ttrpc.address import UnixAddress, parse_address
 from ttrpc.aio.dial import dial
 from ttrpc.codes import Code
 from ttrpc.errors import TtrpcError
@@ -30,11 +29,9 @@ async def dial_forwarder(address: str) -> socket.socket:
 
     Raises `ValueError` for an address without ports, `AgentError` where there is none.
     """
-    parsed = parse_address(address)
-    if isinstance(parsed, UnixAddress):
-        raise ValueError(f"address '{address}': only vsock and hvsock have ports")
+    there = port_beside(address, FORWARD_PORT)
     try:
-        return await dial(replace(parsed, port=FORWARD_PORT), timeout=None)
+        return await dial(there, timeout=None)
     except (TtrpcError, OSError) as error:
         raise AgentError(
             f"guest: nothing forwards there, which {FORWARD_OPTION} turns on: "
