@@ -7,10 +7,12 @@ No process, mount, cgroup or file of a guest may be left after a test.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -69,6 +71,25 @@ def scratch() -> Iterator[Path]:
 @pytest.fixture
 def environment(scratch: Path) -> dict[str, str]:
     return {**os.environ, "TMPDIR": str(scratch)}
+
+
+@contextlib.contextmanager
+def environment_of_guests(scratch: Path) -> Iterator[dict[str, str]]:
+    """Have guests that stay in the directory of the test too; stop them at the end."""
+    run = scratch / "run"
+    run.mkdir()
+    environment = {**os.environ, "TMPDIR": str(scratch), "XDG_RUNTIME_DIR": str(run)}
+    yield environment
+    subprocess.run([*CTL, "guest", "stop", "--all"], env=environment, check=True)
+    (run / "kata-agent").rmdir()
+    run.rmdir()
+
+
+def wait_until(condition: Callable[[], object]) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.002)
 
 
 @pytest.fixture

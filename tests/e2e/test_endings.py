@@ -12,14 +12,18 @@ import os
 import select
 import signal
 import subprocess
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from kata_host.guest.local_cgroup import PREFIX
-from tests.e2e.conftest import CTL, Ctl, traces_of
+from tests.e2e.conftest import (
+    Ctl,
+    environment_of_guests,
+    traces_of,
+    wait_until,
+)
 from tests.helpers.vm import require_image
 
 Process = subprocess.Popen[bytes]
@@ -31,21 +35,8 @@ STATUS = {number: 128 + number for number in ENDING} | {signal.SIGKILL: -9}
 
 @pytest.fixture
 def environment(scratch: Path) -> Iterator[dict[str, str]]:
-    """Guests that stay are in the directory of the test too."""
-    run = scratch / "run"
-    run.mkdir()
-    environment = {**os.environ, "TMPDIR": str(scratch), "XDG_RUNTIME_DIR": str(run)}
-    yield environment
-    subprocess.run([*CTL, "guest", "stop", "--all"], env=environment, check=True)
-    (run / "kata-agent").rmdir()
-    run.rmdir()
-
-
-def wait_until(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.002)
+    with environment_of_guests(scratch) as environment:
+        yield environment
 
 
 def has(scratch: Path, pattern: str) -> Callable[[], bool]:

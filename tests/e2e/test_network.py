@@ -3,12 +3,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import select
 import signal
 import subprocess
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -16,7 +16,13 @@ import pytest
 
 from kata_agent.linux.beneath import opened
 from kata_host.ctl.rootfs import make_busybox
-from tests.e2e.conftest import CTL, PATIENCE, Completed
+from tests.e2e.conftest import (
+    CTL,
+    PATIENCE,
+    Completed,
+    environment_of_guests,
+    wait_until,
+)
 from tests.helpers.outside_network import (
     ADDRESS,
     CONTENT,
@@ -62,14 +68,8 @@ def outside(tmp_path: Path) -> Iterator[OutsideNetwork]:
 
 @pytest.fixture
 def environment(scratch: Path) -> Iterator[dict[str, str]]:
-    """Guests that stay are in the directory of the test too."""
-    run = scratch / "run"
-    run.mkdir()
-    environment = {**os.environ, "TMPDIR": str(scratch), "XDG_RUNTIME_DIR": str(run)}
-    yield environment
-    subprocess.run([*CTL, "guest", "stop", "--all"], env=environment, check=True)
-    (run / "kata-agent").rmdir()
-    run.rmdir()
+    with environment_of_guests(scratch) as environment:
+        yield environment
 
 
 @pytest.fixture
@@ -91,11 +91,22 @@ def inside(
     return run
 
 
-def wait_until(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+@contextlib.contextmanager
+def program_that_is_up(
+    outside: OutsideNetwork, environment: dict[str, str]
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a container with the network, which has said that it runs."""
+    words = [*CTL, "run", "--network", "user", "--", "sh", "-c", "echo up; sleep 999"]
+    with subprocess.Popen(
+        outside.command(*words),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=environment,
+    ) as program:
+        assert program.stdout is not None
+        assert program.stdout.readline() == b"up\n"
+        yield program
 
 
 def slirp_of(outside: OutsideNetwork) -> int:
@@ -188,15 +199,7 @@ def test_nothing_is_left_of_a_killed_guest_and_its_network(
     victim: str,
 ) -> None:
     require_slirp()
-    words = [*CTL, "run", "--network", "user", "--", "sh", "-c", "echo up; sleep 999"]
-    with subprocess.Popen(
-        outside.command(*words),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        env=environment,
-    ) as program:
-        assert program.stdout is not None
-        assert program.stdout.readline() == b"up\n"
+    with program_that_is_up(outside, environment) as program:
         slirp = slirp_of(outside)
         status = Path(f"/proc/{slirp}/status").read_text().splitlines()
         (parent,) = [int(line.split()[1]) for line in status if "PPid:" in line]
@@ -213,16 +216,7 @@ def test_the_end_of_the_network_is_told_as_the_end_of_the_guest(
     outside: OutsideNetwork, environment: dict[str, str]
 ) -> None:
     require_slirp()
-    words = [*CTL, "run", "--network", "user", "--", "sh", "-c", "echo up; sleep 999"]
-    with subprocess.Popen(
-        outside.command(*words),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        env=environment,
-    ) as program:
-        assert program.stdout is not None
-        assert program.stdout.readline() == b"up\n"
+    with program_that_is_up(outside, environment) as program:
         os.kill(slirp_of(outside), signal.SIGTERM)
         _, errors = program.communicate(timeout=PATIENCE)
         assert program.returncode == 125

@@ -11,6 +11,7 @@ import pytest
 
 from kata_host.ctl.errors import CommandError
 from kata_host.ctl.rootfs import make_busybox, prepared
+from tests.helpers.talking_tar import path_with_talking_tar
 
 
 def test_busybox_has_its_commands(tmp_path: Path) -> None:
@@ -108,13 +109,7 @@ def test_what_tar_says_is_bounded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """GNU tar has a line for each entry that it cannot make."""
-    (tmp_path / "bin").mkdir()
-    program = tmp_path / "bin" / "tar"
-    program.write_text(
-        "#!/bin/sh\necho first >&2; /usr/bin/yes | head -c 64M >&2; exit 2\n"
-    )
-    program.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{tmp_path}/bin:{os.environ['PATH']}")
+    monkeypatch.setenv("PATH", path_with_talking_tar(tmp_path / "bin"))
     (tmp_path / "archive").touch()
     tracemalloc.start()
     try:

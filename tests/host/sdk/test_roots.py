@@ -21,6 +21,7 @@ from kata_host.sdk.roots import OWN, Root, Roots
 from tests.helpers.fake_agent import FakeAgent
 from tests.helpers.namespace import require_root
 from tests.helpers.saved_images import OciLayout, entry, named, tar_of
+from tests.helpers.talking_tar import path_with_talking_tar
 
 
 @pytest.fixture(autouse=True)
@@ -163,13 +164,7 @@ async def test_what_tar_says_is_bounded(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """GNU tar has a line for each entry that it cannot make."""
-    (tmp_path / "bin").mkdir()
-    program = tmp_path / "bin" / "tar"
-    program.write_text(
-        "#!/bin/sh\necho first >&2; /usr/bin/yes | head -c 64M >&2; exit 2\n"
-    )
-    program.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{tmp_path}/bin:{os.environ['PATH']}")
+    monkeypatch.setenv("PATH", path_with_talking_tar(tmp_path / "bin"))
     (tmp_path / "archive").touch()
     roots = Roots(client, sees_host=True)
     tracemalloc.start()
