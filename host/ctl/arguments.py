@@ -41,9 +41,14 @@ def add_guest_option(
     )
 
 
-def add_guest_argument(parser: argparse._ActionsContainer) -> None:
+def add_guest_argument(
+    parser: argparse._ActionsContainer, *, optional: bool = False
+) -> None:
     """Add the argument GUEST, for a command whose object is the guest itself."""
-    parser.add_argument("guest", type=text, metavar="GUEST", help=GUEST_HELP)
+    nargs = "?" if optional else None
+    parser.add_argument(
+        "guest", type=text, metavar="GUEST", nargs=nargs, help=GUEST_HELP
+    )
 
 
 def add_container_argument(

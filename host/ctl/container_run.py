@@ -107,7 +107,9 @@ class ContainerRun:
                 from kata_host.ctl.run_trace import RunTrace
 
                 assert target.guest is not None
-                run_trace = RunTrace(target.guest, "kata-agent-ctl run", started)
+                run_trace = RunTrace(
+                    target.guest, "kata-agent-ctl run", started, options.html
+                )
                 await stack.enter_async_context(run_trace)
                 interceptors.append(run_trace.interceptor)
             client = await stack.enter_async_context(target.client(interceptors))

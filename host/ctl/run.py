@@ -97,6 +97,12 @@ def add_parser(subparsers: Subparsers) -> None:
         "error; not with --guest or --detach",
     )
     parser.add_argument(
+        "--html",
+        type=path,
+        metavar="FILE",
+        help="with --trace: also write the trace into a web page",
+    )
+    parser.add_argument(
         "--debug",
         action="store_true",
         help="show the agent's log on standard error; not with --guest or --detach",
@@ -149,6 +155,8 @@ def _check(options: argparse.Namespace) -> None:
     """Raise `UsageError` for options that do not go together."""
     if options.trace and options.guest is not None:
         raise UsageError("--trace: needs a guest of its own")
+    if options.html is not None and not options.trace:
+        raise UsageError("--html: needs --trace")
     if options.hostname and options.guest is not None:
         raise UsageError("--hostname: the containers of a guest have its host name")
     if options.network != "none" and options.guest is not None:
@@ -174,6 +182,10 @@ def _check(options: argparse.Namespace) -> None:
         )
     limits_of(options)
     volumes_of(options)
+    if options.html is not None:
+        from kata_host.ctl.trace_page import check_page
+
+        check_page(options.html)
 
 
 @contextlib.contextmanager

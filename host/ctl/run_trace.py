@@ -12,9 +12,11 @@ import os
 import sys
 import time
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, Final, Self
 
 from kata_host.ctl.ports import TRACE_PORT
+from kata_host.ctl.trace_page import write_page
 from kata_host.forwarder.receiver import Receiver
 from kata_host.guest.guest import OwnGuest
 from kata_host.trace.client_interceptor import from_environment, inject
@@ -36,8 +38,13 @@ COPY_FILE: Final = "grpc.AgentService/CopyFile"
 class RunTrace:
     """The spans of a guest, and the one of the command that started the guest."""
 
-    def __init__(self, guest: OwnGuest, name: str, started: int) -> None:
-        """`started` is the beginning of the command, in nanoseconds since the epoch."""
+    def __init__(
+        self, guest: OwnGuest, name: str, started: int, page: Path | None = None
+    ) -> None:
+        """`started` is the beginning of the command, in nanoseconds since the epoch.
+
+        `page` is the file for a web page of the trace.
+        """
         self._guest = guest
         self._name = name
         self._parent = from_environment()
@@ -46,6 +53,7 @@ class RunTrace:
         )
         self._receiver = Receiver(f"{guest.socket}_{TRACE_PORT}")
         self._started = started
+        self._page = page
 
     async def interceptor(
         self, request: Any, context: CallContext, proceed: Proceed
@@ -59,7 +67,7 @@ class RunTrace:
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:
-        """Wait for the last spans, and print the tree on standard error."""
+        """Wait for the last spans; print the tree on standard error, write the page."""
         ended = time.time_ns()
         try:
             if exc_info[0] is None:
@@ -67,9 +75,11 @@ class RunTrace:
         finally:
             await self._receiver.__aexit__(*exc_info)
         top = self._top(ended)
-        spans = _folded([_below(top, span) for span in self._receiver.spans()])
-        tree = render_tree([top, *spans], width=_width())
+        spans = [_below(top, span) for span in self._receiver.spans()]
+        tree = render_tree([top, *_folded(spans)], width=_width())
         print(fitting(tree, sys.stderr.encoding), end="", file=sys.stderr)
+        if self._page is not None:
+            write_page(self._page, [top, *spans])
 
     def _top(self, ended: int) -> ReceivedSpan:
         return ReceivedSpan(

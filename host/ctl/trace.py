@@ -6,8 +6,8 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import sys
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kata_host.ctl.arguments import add_connect_timeout, add_guest_argument
@@ -30,14 +30,18 @@ def add_parser(subparsers: Subparsers) -> None:
     parser = subparsers.add_parser(
         "trace",
         help="show the calls that a guest answers, as trees with durations",
-        usage="%(prog)s [options] GUEST",
+        usage="%(prog)s [options] GUEST|--from=FILE",
         description="Switch tracing on in a guest, print each call as a tree of spans "
         "when the call ends, and switch tracing off again at the end, which is Ctrl-C "
         "or SIGTERM. The guest must be reached by "
-        "hvsock, because its spans arrive at a socket beside that one.",
-        epilog="Example:\n\n  kata-agent-ctl trace --html trace.html one",
+        "hvsock, because its spans arrive at a socket beside that one.\n\n"
+        "With --from, show spans that were kept in a file: as trees, or with --html as "
+        "a web page.",
+        epilog="Examples:\n\n"
+        "  kata-agent-ctl trace --html trace.html one\n"
+        "  kata-agent-ctl trace --from spans.jsonl --html trace.html",
     )
-    add_guest_argument(parser)
+    add_guest_argument(parser, optional=True)
     add_connect_timeout(parser)
     parser.add_argument(
         "--port",
@@ -54,6 +58,14 @@ def add_parser(subparsers: Subparsers) -> None:
         help="end after so long (default: no limit)",
     )
     parser.add_argument(
+        "--from",
+        type=path,
+        metavar="FILE",
+        dest="source",
+        help="show the spans of a file, of OTLP/JSON, one batch a line, as "
+        "`kata-trace-forwarder --file` and the web page write",
+    )
+    parser.add_argument(
         "--html",
         type=path,
         metavar="FILE",
@@ -63,8 +75,39 @@ def add_parser(subparsers: Subparsers) -> None:
 
 
 def main(options: argparse.Namespace) -> int:
+    if options.source is not None:
+        return _show_file(options)
+    if options.guest is None:
+        raise UsageError("trace: name a guest, or a file with --from")
     target = Target.of(options)
     run(_trace(target, _span_socket(target, options.port), options))
+    return 0
+
+
+def _show_file(options: argparse.Namespace) -> int:
+    """Show the spans of a file: as a page if one is asked for, or as trees."""
+    from kata_host.ctl.remark import remark
+    from kata_host.ctl.trace_page import check_page, write_page
+    from kata_host.trace.fitting import fitting
+    from kata_host.trace.span_file import SpanFileError, read_spans
+    from kata_host.trace.tree import render_tree
+
+    if options.guest is not None or options.seconds is not None:
+        raise UsageError("--from: not with a guest, nor with --for")
+    if options.html is not None:
+        check_page(options.html)
+    try:
+        file = read_spans(options.source)
+    except OSError as error:
+        raise CommandError(f"{options.source}: {error.strerror}") from error
+    except SpanFileError as error:
+        raise CommandError(str(error)) from error
+    if not file.is_whole:
+        remark(f"{options.source}: only the first {len(file.spans)} spans are shown")
+    if options.html is not None:
+        write_page(options.html, file.spans)
+    else:
+        print(fitting(render_tree(file.spans), sys.stdout.encoding), end="")
     return 0
 
 
@@ -80,12 +123,12 @@ def _span_socket(target: Target, number: int) -> str:
 
 async def _trace(target: Target, socket: str, options: argparse.Namespace) -> None:
     from kata_host.ctl.live_trace import LiveTrace
+    from kata_host.ctl.trace_page import check_page, write_page
     from kata_host.forwarder import Receiver
 
     try:
         if options.html is not None:
-            # Before the trace, which would be lost if that failed later.
-            _write(options.html, "")
+            check_page(options.html)
         async with Receiver(socket) as receiver:
             live = LiveTrace()
             async with _traced(target) as client:
@@ -93,18 +136,9 @@ async def _trace(target: Target, socket: str, options: argparse.Namespace) -> No
             # StopTracing has answered after the last span was delivered.
             live.show(receiver.spans())
             if options.html is not None:
-                from kata_host.trace.page import render_page
-
-                _write(options.html, render_page(receiver.spans()))
+                write_page(options.html, receiver.spans())
     except OSError as error:
         raise CommandError(explain(error)) from error
-
-
-def _write(path: Path, page: str) -> None:
-    try:
-        path.write_text(page, encoding="utf-8")
-    except OSError as error:
-        raise CommandError(f"{path}: {error.strerror}") from error
 
 
 @contextlib.asynccontextmanager

@@ -18,11 +18,10 @@ from kata_host.forwarder.listen import listen_unix
 from kata_host.forwarder.received_batch import OTLP, ReceivedBatch
 from kata_host.forwarder.sink import TAKEN, BatchResponse
 from kata_host.forwarder.trace_server import TraceServer, TraceServerLimits
-from kata_host.trace.received_span import ReceivedSpan, from_otlp
+from kata_host.trace.received_span import MAX_SPANS, ReceivedSpan, from_otlp
 
-MAX_SPANS: Final = 100_000
 MAX_BYTES: Final = 64 << 20
-"""Bytes of all encoded batches together. A batch that exceeds one of the two bounds is
+"""Bytes of all encoded batches together. A batch that exceeds this, or `MAX_SPANS`, is
 refused, and the guest counts it."""
 
 

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 Value: TypeAlias = "str | bool | int | float | bytes | list[Value] | dict[str, Value]"
 E = TypeVar("E", bound=enum.IntEnum)
+MAX_SPANS: Final = 100_000
+"""Spans that a program of the host keeps at once."""
 MAX_DEPTH: Final = 8
 """Levels of values within values; deeper ones are read as ""."""
 
@@ -84,8 +86,8 @@ def from_otlp(request: ExportTraceServiceRequest) -> Iterator[ReceivedSpan]:
                     name=span.name,
                     start=span.start_time_unix_nano,
                     end=span.end_time_unix_nano,
-                    kind=_member(SpanKind, span.kind),
-                    status=_member(SpanStatus, span.status.code),
+                    kind=member(SpanKind, span.kind),
+                    status=member(SpanStatus, span.status.code),
                     attributes=_attributes(span.attributes),
                     events=tuple(
                         SpanEvent(
@@ -117,7 +119,7 @@ def _value(value: Any, depth: int) -> Value:
     return plain
 
 
-def _member(cls: type[E], number: int) -> E:
+def member(cls: type[E], number: int) -> E:
     """Return the member with `number`, or the one with 0 if there is none."""
     try:
         return cls(number)

@@ -4,6 +4,9 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
+
+import pytest
 
 from tests.e2e.conftest import Ctl
 
@@ -36,3 +39,28 @@ def test_a_guest_that_runs_already_cannot_be_traced(ctl: Ctl) -> None:
     ran = ctl("run", "--trace", "--guest", "unix:///x", "--", "true")
     assert ran.returncode == 125
     assert ran.stderr == "kata-agent-ctl: --trace: needs a guest of its own\n"
+
+
+def test_the_trace_is_written_as_a_page_too(ctl: Ctl, tmp_path: Path) -> None:
+    page = tmp_path / "trace.html"
+    ran = ctl("run", "--trace", "--html", str(page), "--", "true")
+    assert ran.returncode == 0
+    assert ran.stderr.startswith("kata-agent-ctl run ")
+    text = page.read_text()
+    assert "kata-agent-ctl run" in text
+    assert "grpc.AgentService/CreateContainer" in text
+
+
+@pytest.mark.parametrize(
+    ("options", "error"),
+    [
+        (("--html", "/x/y"), "--html: needs --trace"),
+        (("--trace", "--html", "/x/y"), "/x/y: No such file or directory"),
+    ],
+)
+def test_a_page_that_cannot_be_written_is_told_before_the_run(
+    ctl: Ctl, options: tuple[str, ...], error: str
+) -> None:
+    ran = ctl("run", *options, "--", "echo", "out")
+    assert (ran.returncode, ran.stdout) == (125, "")
+    assert ran.stderr == f"kata-agent-ctl: {error}\n"

@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -164,3 +165,46 @@ async def test_an_address_without_a_trace_port_is_wrong_usage(address: str) -> N
     assert program.returncode == 2
     assert address in error.decode()
     assert "Traceback" not in error.decode()
+
+
+def trace(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "kata_host.ctl", "trace", *arguments],
+        capture_output=True,
+        text=True,
+    )
+
+
+def test_a_file_of_spans_is_shown_as_trees_and_as_a_page(tmp_path: Path) -> None:
+    spans, page = tmp_path / "spans.jsonl", tmp_path / "page.html"
+    spans.write_text(
+        '{"resourceSpans":[{"scopeSpans":[{"spans":[{"traceId":"01","spanId":"01",'
+        '"name":"some\\u001b.call","startTimeUnixNano":"1000",'
+        '"endTimeUnixNano":"5000"}]}]}]}\n'
+    )
+    shown = trace("--from", spans)
+    assert (shown.returncode, shown.stderr) == (0, "")
+    assert shown.stdout.split() == ["some\\x1b.call", "4", "µs", "━" * 32]
+    written = trace("--from", spans, "--html", page)
+    assert (written.returncode, written.stdout, written.stderr) == (0, "", "")
+    assert "some" in page.read_text()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "error"),
+    [
+        (["--from", "/no/such"], 1, "/no/such: No such file or directory"),
+        (["--from", "/"], 1, "/: Is a directory"),
+        (["--from", __file__], 1, f"{__file__}: line 1: no spans of OTLP/JSON: "),
+        (["--from", __file__, "one"], 2, "--from: not with a guest, nor with --for"),
+        (["--from", __file__, "--for", "1s"], 2, "--from: not with a guest"),
+        ([], 2, "trace: name a guest, or a file with --from"),
+    ],
+)
+def test_what_cannot_be_shown_is_told_in_a_line(
+    arguments: list[str], status: int, error: str
+) -> None:
+    done = trace(*arguments)
+    assert done.returncode == status
+    assert done.stderr.startswith(f"kata-agent-ctl: {error}")
+    assert done.stderr.count("\n") == 1
