@@ -15,7 +15,7 @@ BENCH_READY := $(BENCH)/.ready
 # Debian packages of the guests and the tests: see CONTRIBUTING.md, "Dependencies".
 DEBIAN_RUN := crun busybox-static iproute2 python3-venv
 DEBIAN_SHELLS := bash zsh fish mandoc groff lintian
-DEBIAN_TEST := runc containerd slirp4netns kmod iptables openssl socat e2fsprogs chromium tini $(DEBIAN_DOCS) $(DEBIAN_SHELLS)
+DEBIAN_TEST := runc containerd slirp4netns kmod iptables openssl socat e2fsprogs chromium tini tmux $(DEBIAN_DOCS) $(DEBIAN_SHELLS)
 DEBIAN_DOCS := graphviz
 DEBIAN_VM := qemu-system-x86 erofs-utils xz-utils zstd cpio patchelf gcc binutils systemd xfsprogs
 
