@@ -32,7 +32,6 @@ PATIENCE: Final = 5.0
 """Seconds that the guest may take to end; its agent sends the last spans then."""
 WIDTH: Final = 100
 """Columns, if standard error is not a terminal."""
-COPY_FILE: Final = "grpc.AgentService/CopyFile"
 
 
 class RunTrace:
@@ -76,7 +75,7 @@ class RunTrace:
             await self._receiver.__aexit__(*exc_info)
         top = self._top(ended)
         spans = [_below(top, span) for span in self._receiver.spans()]
-        tree = render_tree([top, *_folded(spans)], width=_width())
+        tree = render_tree([top, *spans], width=_width())
         print(fitting(tree, sys.stderr.encoding), end="", file=sys.stderr)
         if self._page is not None:
             write_page(self._page, [top, *spans])
@@ -91,20 +90,6 @@ class RunTrace:
             end=ended,
             kind=SpanKind.CLIENT,
         )
-
-
-def _folded(spans: list[ReceivedSpan]) -> list[ReceivedSpan]:
-    """Show the many calls that copy a root file system as one."""
-    copies = [span for span in spans if span.name == COPY_FILE]
-    if len(copies) < 2:
-        return spans
-    whole = replace(
-        copies[0],
-        name=f"{COPY_FILE} (x{len(copies)})",
-        start=min(span.start for span in copies),
-        end=max(span.end for span in copies),
-    )
-    return [whole, *(span for span in spans if span.name != COPY_FILE)]
 
 
 def _below(top: ReceivedSpan, span: ReceivedSpan) -> ReceivedSpan:

@@ -20,7 +20,7 @@ def check_page(path: Path) -> None:
 
 def write_page(path: Path, spans: Iterable[ReceivedSpan]) -> None:
     """Write the page of `spans`. Raises `CommandError`."""
-    from kata_host.trace.page import render_page
+    from kata_host.trace.page.render import render_page
 
     try:
         path.write_text(render_page(spans), encoding="utf-8")

@@ -8,19 +8,17 @@ grpc.AgentService/CreateContainer container.id=c1   18.0 ms  ━━━━━━�
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from kata_host.printable import printable
+from kata_host.trace.fold import folded
+from kata_host.trace.forest import SpanNode, build_trees
+from kata_host.trace.hint import HINTS
 from kata_host.trace.received_span import ReceivedSpan, SpanStatus
+from kata_host.trace.shorten import shorten
 from kata_tracing import semconv
 
-MAX_TEXT: Final = 60
-"""Characters of a name or a value that are shown."""
-MAX_DEPTH: Final = 64
-"""Levels of a tree; a deeper span becomes a root."""
 BAR_WIDTH: Final = 32
 MIN_BAR_WIDTH: Final = 12
 OMITTED: Final = frozenset(
@@ -38,46 +36,17 @@ OMITTED: Final = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
-class SpanNode:
-    """A span and its children, in the order of their start."""
+class _Line:
+    """A span, or several equal ones, in its place in the tree."""
 
-    span: ReceivedSpan
-    children: tuple[SpanNode, ...]
+    prefix: str
+    parent: ReceivedSpan | None
+    spans: Sequence[ReceivedSpan]
 
-
-def build_trees(spans: Iterable[ReceivedSpan]) -> list[SpanNode]:
-    """Put spans below their parents; return the roots in the order of their start.
-
-    A span is a root if its parent is not among `spans`. Of several spans with one id
-    the last counts, because a batch may arrive twice. A circle of parents is cut.
-    """
-    by_id = {(span.trace_id, span.span_id): span for span in spans}
-    children: dict[tuple[str, str], list[ReceivedSpan]] = defaultdict(list)
-    roots: list[ReceivedSpan] = []
-    for span in by_id.values():
-        parent = (span.trace_id, span.parent_id)
-        (children[parent] if parent in by_id else roots).append(span)
-    in_a_tree: set[tuple[str, str]] = set()
-
-    def make_node(span: ReceivedSpan, depth: int) -> SpanNode:
-        key = (span.trace_id, span.span_id)
-        in_a_tree.add(key)
-        below = children[key] if depth < MAX_DEPTH else []
-        return SpanNode(
-            span,
-            tuple(
-                make_node(child, depth + 1)
-                for child in sorted(below, key=_by_start)
-                if (child.trace_id, child.span_id) not in in_a_tree
-            ),
-        )
-
-    forest = [make_node(span, 0) for span in sorted(roots, key=_by_start)]
-    # The others are in a circle, or too deep: each becomes a root.
-    for key, span in by_id.items():
-        if key not in in_a_tree:
-            forest.append(make_node(span, 0))
-    return forest
+    @property
+    def name(self) -> str:
+        name, count = shorten(self.spans[0].name), len(self.spans)
+        return f"{name} (x{count})" if count > 1 else name
 
 
 def render_tree(spans: Iterable[ReceivedSpan], *, width: int = 100) -> str:
@@ -94,32 +63,34 @@ def render_tree(spans: Iterable[ReceivedSpan], *, width: int = 100) -> str:
 
 def _render_root(root: SpanNode, *, width: int = 100) -> Iterator[str]:
     """Return the lines of one tree."""
-    lines = list(_lines(root, None, "", ""))
-    first = min(node.span.start for _, _, node in lines)
-    last = max(first + 1, max(node.span.end for _, _, node in lines))
+    lines = list(_lines(root))
+    first = min(span.start for line in lines for span in line.spans)
+    last = max(first + 1, max(span.end for line in lines for span in line.spans))
     # A character more than the longest name, for the sign that attributes are cut.
-    names = 1 + max(len(prefix + shorten(node.span.name)) for prefix, _, node in lines)
+    names = 1 + max(len(line.prefix + line.name) for line in lines)
     # Names come before bars: bars are narrowed, or left out, where both do not fit.
     room = min(max(MIN_BAR_WIDTH, min(BAR_WIDTH, width // 3)), width - names - 14)
     if room < MIN_BAR_WIDTH:
         room = 0
     label_width = max(24, width - room - 14)
-    for prefix, parent, node in lines:
-        label = prefix + _label(node.span, parent)
+    for line in lines:
+        label = line.prefix + _label(line)
         if len(label) > label_width:
             label = label[: label_width - 1] + "…"
-        bar = _bar(node.span, first, last, room)
-        time = format_duration(node.span.duration)
+        begin = min(span.start for span in line.spans)
+        bar = _bar(begin, max(span.end for span in line.spans), first, last, room)
+        time = format_duration(sum(span.duration for span in line.spans))
         yield f"{label:<{label_width}} {time:>9}  {bar}".rstrip()
 
 
-def _label(span: ReceivedSpan, parent: ReceivedSpan | None = None) -> str:
+def _label(line: _Line) -> str:
     """Return a span's name, outcome and attributes, safe to print.
 
-    Attributes that the parent has too are left out.
+    Attributes that the parent has too are left out, and those that equal spans may
+    have each for itself.
     """
-    known = {} if parent is None else parent.attributes
-    words = [shorten(span.name)]
+    span, known = line.spans[0], line.parent.attributes if line.parent else {}
+    words = [line.name]
     if code := span.attributes.get(semconv.RPC_RESPONSE_STATUS_CODE):
         if code != "OK":
             words.append(f"[{shorten(str(code))}]")
@@ -128,6 +99,8 @@ def _label(span: ReceivedSpan, parent: ReceivedSpan | None = None) -> str:
         words.append(f"[{shorten(str(error))}]")
     for key, value in span.attributes.items():
         if key in OMITTED or key == semconv.RPC_RESPONSE_STATUS_CODE:
+            continue
+        if len(line.spans) > 1 and key not in HINTS:
             continue
         if known.get(key) != value:
             key = key.removeprefix("agent.")
@@ -145,35 +118,28 @@ def format_duration(nanoseconds: int) -> str:
     return f"{nanoseconds / 1000:.0f} µs"
 
 
-def shorten(text: str) -> str:
-    """Return a guest's text without control characters, `MAX_TEXT` long at most."""
-    if len(text) > MAX_TEXT:
-        text = text[: MAX_TEXT - 1] + "…"
-    return printable(text)
-
-
 def _lines(
-    node: SpanNode, parent: ReceivedSpan | None, prefix: str, below: str
-) -> Iterator[tuple[str, ReceivedSpan | None, SpanNode]]:
-    yield prefix, parent, node
-    for index, child in enumerate(node.children):
-        is_last = index == len(node.children) - 1
-        yield from _lines(
-            child,
-            node.span,
-            below + ("└─ " if is_last else "├─ "),
-            below + ("   " if is_last else "│  "),
-        )
+    node: SpanNode,
+    parent: ReceivedSpan | None = None,
+    prefix: str = "",
+    below: str = "",
+) -> Iterator[_Line]:
+    yield _Line(prefix, parent, [node.span])
+    groups = list(folded(node))
+    for group in groups:
+        is_last = group is groups[-1]
+        first = below + ("└─ " if is_last else "├─ ")
+        if len(group) > 1:
+            yield _Line(first, node.span, [child.span for child in group])
+        else:
+            rest = below + ("   " if is_last else "│  ")
+            yield from _lines(group[0], node.span, first, rest)
 
 
-def _bar(span: ReceivedSpan, first: int, last: int, width: int) -> str:
+def _bar(start: int, end: int, first: int, last: int, width: int) -> str:
     if not width:
         return ""
     scale = width / (last - first)
-    begin = min(width - 1, max(0, int((span.start - first) * scale)))
-    end = min(width, max(begin + 1, round((span.end - first) * scale)))
-    return " " * begin + "━" * (end - begin)
-
-
-def _by_start(span: ReceivedSpan) -> tuple[int, int]:
-    return span.start, -span.duration
+    begin = min(width - 1, max(0, int((start - first) * scale)))
+    stop = min(width, max(begin + 1, round((end - first) * scale)))
+    return " " * begin + "━" * (stop - begin)

@@ -1,114 +1,303 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The page of a trace in Chromium: its controls, by events of keyboard and mouse."""
+"""The page of a trace in Chromium, by keyboard, mouse and wheel."""
+
+from __future__ import annotations
 
 import json
 import os
-import re
-import shutil
 import subprocess
-from html import unescape
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
 
-from kata_host.trace.page import render_page
-from kata_host.trace.received_span import ReceivedSpan, SpanStatus
+from kata_host.forwarder.json_lines import to_json
+from kata_host.trace.json_spans import from_otlp_json
+from kata_host.trace.span_file import read_spans
+from tests.e2e.conftest import CTL
+from tests.helpers.chromium import CHROMIUM, CTRL, SHIFT, Chromium, Page
+from tests.helpers.trace_samples import hostile_batch, sample_batch
 
-CHROMIUM: Final = shutil.which("chromium")
-SPANS: Final = [
-    ReceivedSpan("t", "a", "", "call", 0, 50_000_000),
-    ReceivedSpan("t", "b", "a", "short", 0, 1_000),
-    ReceivedSpan("t", "c", "a", "bad", 0, 2_000_000, status=SpanStatus.ERROR),
-    ReceivedSpan("t", "d", "a", "<b>" + "x" * 9000, 0, 20_000_000),
-]
 pytestmark = pytest.mark.skipif(
     CHROMIUM is None and not os.environ.get("CI"), reason="no chromium"
 )
 
+SHOWN: Final = (
+    "[...document.querySelectorAll('.row')]"
+    ".sort((a, b) => a.dataset.row - b.dataset.row)"
+    ".map(row => row.querySelector('.name').textContent)"
+)
 
-def run_in_page(tmp_path: Path, script: str, width: int = 1200) -> Any:
-    """Return what `script`, the body of a function, returns in the page."""
-    page = tmp_path / "page.html"
-    end = (
-        "<script>{ const set = (id, value) => { const it = $(id); "
-        "if (typeof value === 'boolean') it.checked = value; else it.value = value; "
-        "it.dispatchEvent(new Event('input')); };"
-        "const shown = () => rows.filter(row => !row.element.hidden)"
-        ".map(row => row.span.name.slice(0, 5));"
-        "const focused = () => rows.find(row => row.element === document.activeElement)"
-        "?.span.name.slice(0, 5) ?? '';"
-        "const press = (element, key, more) => element.dispatchEvent("
-        "new KeyboardEvent('keydown', { key, bubbles: true, ...more }));"
-        f"const result = (() => {{ {script} }})();"
-        "document.body.replaceChildren(make('pre', '', JSON.stringify(result))); }"
-        "</script></body>"
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chromium]:
+    with Chromium(tmp_path_factory.mktemp("chromium")) as chromium:
+        yield chromium
+
+
+def write_page(folder: Path, *batches: Any) -> Path:
+    """Return the page that the command line makes of a file of spans."""
+    source, page = folder / "spans.jsonl", folder / "page.html"
+    source.write_text("".join(to_json(batch) + "\n" for batch in batches))
+    subprocess.run([*CTL, "trace", "--from", source, "--html", page], check=True)
+    return page
+
+
+@pytest.fixture(scope="module")
+def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_page(tmp_path_factory.mktemp("sample"), sample_batch())
+
+
+def shown(page: Page) -> list[str]:
+    page.frame()
+    names: list[str] = page.evaluate(SHOWN)
+    return names
+
+
+def choose(page: Page, control: str, value: str | bool) -> list[str]:
+    """Change a control, and return the names that are then shown."""
+    field = "checked" if isinstance(value, bool) else "value"
+    page.evaluate(
+        f"$('{control}').{field} = {json.dumps(value)},"
+        f"$('{control}').dispatchEvent(new Event('input')), 0"
     )
-    page.write_text(render_page(SPANS).replace("</body>", end), encoding="utf-8")
-    assert CHROMIUM is not None, "no chromium"
-    done = subprocess.run(
-        [
-            CHROMIUM,
-            "--headless",
-            "--no-sandbox",
-            "--disable-gpu",
-            "--no-first-run",
-            "--disable-background-networking",
-            "--host-resolver-rules=MAP * ~NOTFOUND",
-            f"--user-data-dir={tmp_path / 'profile'}",
-            f"--window-size={width},800",
-            "--dump-dom",
-            page.as_uri(),
-        ],
-        capture_output=True,
-        text=True,
-        check=True,
+    return shown(page)
+
+
+def current(page: Page) -> str:
+    page.frame()
+    name: str = page.evaluate(
+        "document.getElementById($('rows').getAttribute('aria-activedescendant'))"
+        ".querySelector('.name').textContent"
     )
-    found = re.search(r"<pre>(.*)</pre>", done.stdout)
-    assert found is not None, done.stdout[-2000:]
-    return json.loads(unescape(found[1]))
+    return name
 
 
-def test_the_page_filters_steps_and_leaves_the_wheel_to_the_page(
-    tmp_path: Path,
+def middle_of(page: Page, selector: str) -> tuple[float, float]:
+    x, y = page.evaluate(
+        f"(it => [it.x + it.width / 2, it.y + it.height / 2])"
+        f"(document.querySelector({json.dumps(selector)}).getBoundingClientRect())"
+    )
+    return x, y
+
+
+FOLD: Final = "▸CopyFile \N{MULTIPLICATION SIGN} 256"
+ALL: Final = [
+    "▾run",
+    "▾CreateContainer c1",
+    "✕ storage.add local",
+    FOLD,
+    "▾WriteStdin c2 e1",
+    "step",
+    "boot",
+]
+
+
+def test_equal_calls_are_one_row_that_unfolds(browser: Chromium, sample: Path) -> None:
+    page = browser.open(sample, height=9000)
+    assert shown(page) == ALL
+    row = '[id="row-3"]'
+    assert (
+        page.evaluate(f"document.querySelector('{row} .time').textContent") == "256 ms"
+    )
+    page.click(*middle_of(page, f"{row} .name"))
+    assert shown(page) == [
+        *ALL[:3],
+        FOLD.replace("▸", "▾"),
+        *["CopyFile"] * 256,
+        *ALL[4:],
+    ]
+    page.press("ArrowLeft")
+    assert shown(page) == ALL
+
+
+def test_spans_are_grouped_by_trace_and_by_container(
+    browser: Chromium, sample: Path
 ) -> None:
-    result = run_in_page(
-        tmp_path,
-        """
-        const out = {};
-        set('errors', true); out.errors = shown(); set('errors', false);
-        set('least', '1e4'); out.least = shown(); set('least', '0');
-        set('find', 'S'); press($('find'), 'Enter'); out.hit = [shown(), focused()];
-        set('find', '');
-        press($('find'), 'Enter'); press($('find'), 'Enter'); out.next = focused();
-        press($('find'), 'Enter', { shiftKey: true }); out.previous = focused();
-        $('next').click(); out.button = focused();
-        const wheel = ctrlKey => {
-          const event = new WheelEvent('wheel', { deltaY: -1, ctrlKey,
-            cancelable: true, bubbles: true, clientX: 900 });
-          $('rows').firstChild.dispatchEvent(event);
-          return [event.defaultPrevented, to - from < last - first];
-        };
-        out.wheel = wheel(false); out.zoom = wheel(true);
-        press($('rows').firstChild, '0'); out.whole = to - from === last - first;
-        out.markup = document.querySelectorAll('#rows b').length;
-        return out;
-        """,
+    page = browser.open(sample)
+    assert choose(page, "grouping", "container") == [
+        *("▾container none", "▾run", FOLD, "boot"),
+        *("▾container c1", "▾CreateContainer c1", "✕ storage.add local"),
+        *("▾container c2", "▾WriteStdin c2 e1", "step"),
+    ]
+    traces = choose(page, "grouping", "trace")
+    assert traces == [f"▾trace {1:032x}", *ALL[:6], f"▾trace {2:032x}", "boot"]
+    page.click(*middle_of(page, ".group .name"))
+    assert shown(page) == [f"▸trace {1:032x}", f"▾trace {2:032x}", "boot"]
+    assert choose(page, "grouping", "") == ALL
+
+
+def test_filters_leave_what_fits_below_what_is_shown(
+    browser: Chromium, sample: Path
+) -> None:
+    page = browser.open(sample)
+    assert choose(page, "errors", True) == ["✕ storage.add local"]
+    choose(page, "errors", False)
+    assert choose(page, "least", "1e8") == ["▾run", "CreateContainer c1"]
+    choose(page, "least", "0")
+    # An attribute's value is found too, and so is an id.
+    assert choose(page, "find", "enoENT") == ["✕ storage.add local"]
+    assert choose(page, "find", f"{2:032x}") == ["boot"]
+    assert page.evaluate("$('summary').textContent").startswith("1 of 262 spans, ")
+    assert choose(page, "find", "nowhere") == []
+    page.press("Enter")
+
+
+def test_next_and_previous_go_through_the_hits(browser: Chromium, sample: Path) -> None:
+    page = browser.open(sample)
+    page.evaluate("$('find').focus()")
+    page.type("c")
+    seen = []
+    for _ in range(3):
+        page.press("Enter")
+        seen.append(current(page))
+    page.press("Enter", SHIFT)
+    assert seen == ["▾CreateContainer c1", "✕ storage.add local", FOLD]
+    assert current(page) == seen[1]
+    page.click(*middle_of(page, "#next"))
+    assert current(page) == seen[2]
+    page.click(*middle_of(page, "#previous"))
+    assert current(page) == seen[1]
+
+
+def test_the_keyboard_alone_is_enough(browser: Chromium, sample: Path) -> None:
+    page = browser.open(sample)
+    focused = []
+    for _ in range(13):
+        page.press("Tab")
+        focused.append(page.evaluate("document.activeElement.id"))
+    controls = ["find", "previous", "next", "errors", "least", "grouping"]
+    assert focused[:11] == [*controls, "in", "out", "all", "save", ""]
+    assert focused[11] == "rows"
+    page.evaluate("$('rows').focus()")
+    went = []
+    for key in ("ArrowDown", "ArrowDown", "ArrowLeft", "End", "Home", "ArrowLeft"):
+        page.press(key)
+        went.append(current(page))
+    assert went == [ALL[1], ALL[2], ALL[1], ALL[-1], ALL[0], "▸run"]
+    page.press("ArrowRight")
+    assert shown(page) == ALL
+    page.press("Enter")
+    page.press("Tab")
+    inside = "$('details').contains(document.activeElement)"
+    assert page.evaluate(inside)
+    page.press("Escape")
+    assert page.evaluate("[$('details').hidden, document.activeElement.id]") == [
+        *(True, "rows")
+    ]
+    page.press("+")
+    assert page.evaluate("(to - from) * 2 === last")
+    page.press("ArrowRight", SHIFT)
+    assert page.evaluate("from > 0")
+    page.press("0")
+    assert page.evaluate("from === 0 && to === last")
+
+
+def test_the_wheel_scrolls_and_with_ctrl_zooms(browser: Chromium, sample: Path) -> None:
+    page = browser.open(sample, height=250)
+    x, y = middle_of(page, '[id="row-0"] .track')
+    page.wheel(x, y, 60)
+    page.evaluate(
+        "new Promise(done => scrollY ? done() : addEventListener('scroll', done))"
     )
-    assert result == {
-        "errors": ["bad"],
-        "least": ["call", "<b>xx"],
-        "hit": [["short"], "short"],
-        "next": "<b>xx",
-        "previous": "call",
-        "button": "<b>xx",
-        "wheel": [False, False],
-        "zoom": [True, True],
-        "whole": True,
-        "markup": 0,
-    }
+    assert page.evaluate("scrollY > 0 && to - from === last")
+    page.wheel(x, y - 30, -60, CTRL)
+    page.frame()
+    assert page.evaluate("to - from < last")
 
 
-def test_the_page_is_no_wider_than_a_phone(tmp_path: Path) -> None:
-    script = "return document.documentElement.scrollWidth <= innerWidth"
-    assert run_in_page(tmp_path, script, 500) is True
+def test_details_have_all_that_a_span_has(browser: Chromium, sample: Path) -> None:
+    page = browser.open(sample)
+    page.click(*middle_of(page, '[id="row-2"] .track'))
+    facts = page.evaluate(
+        "[...document.querySelectorAll('dt, dd')].map(it => it.textContent)"
+    )
+    found = dict(zip(facts[::2], facts[1::2], strict=True))
+    assert found["duration"] == "10 ms"
+    assert found["agent.errno"] == "ENOENT"
+    assert found["service"] == "kata-agent"
+    assert found["agent.count"] == "7"
+    assert found["event +25 ms"] == "moment"
+
+
+def test_what_is_saved_is_what_the_command_line_reads(
+    browser: Chromium, sample: Path, tmp_path: Path
+) -> None:
+    page = browser.open(sample)
+    browser.call(
+        "Browser.setDownloadBehavior",
+        **{"behavior": "allow", "downloadPath": str(tmp_path), "eventsEnabled": True},
+    )
+
+    def saved() -> list[Any]:
+        browser.events.clear()
+        page.click(*middle_of(page, "#save"))
+        browser.wait_for("Browser.downloadProgress", state="completed")
+        (file,) = tmp_path.iterdir()
+        spans = sorted(read_spans(file).spans, key=lambda it: (it.trace_id, it.span_id))
+        file.unlink()
+        return spans
+
+    assert saved() == list(from_otlp_json(to_json(sample_batch())))
+    choose(page, "errors", True)
+    assert [span.name for span in saved()] == ["storage.add"]
+
+
+@pytest.mark.parametrize("width", [360, 1200])
+def test_no_part_of_the_page_is_wider_than_the_window(
+    browser: Chromium, tmp_path: Path, width: int
+) -> None:
+    page = browser.open(write_page(tmp_path, hostile_batch(), sample_batch()), width)
+    wide = "document.documentElement.scrollWidth > innerWidth"
+    assert not page.evaluate(wide)
+    page.evaluate("document.querySelector('.help').open = true, 0")
+    page.click(*middle_of(page, '[id="row-1"] .track'))
+    assert not page.evaluate(wide)
+    assert page.evaluate(
+        "[...document.querySelectorAll('button, input, select, .name, .track, dd')]"
+        ".every(it => it.getBoundingClientRect().right <= innerWidth"
+        " && it.getBoundingClientRect().width >= 12)"
+    )
+
+
+def test_hostile_spans_are_text_and_bounded(browser: Chromium, tmp_path: Path) -> None:
+    path = write_page(tmp_path, hostile_batch())
+    assert path.stat().st_size < 1 << 20
+    page = browser.open(path)
+    assert not page.evaluate("'hacked' in window || document.title !== 'Trace'")
+    assert page.evaluate("document.querySelectorAll('script').length") == 2
+    assert (
+        page.evaluate("document.querySelectorAll('main b, main img, main a').length")
+        == 0
+    )
+    count = page.evaluate("spans.length")
+    # Each id of a trace is there once; of a circle of parents, each span.
+    assert count == len(
+        {(s.trace_id, s.span_id) for s in read_spans(tmp_path / "spans.jsonl").spans}
+    )
+    text = page.evaluate("document.body.innerText")
+    assert not set(text) & set("\x00\x1b\u2028\u202e\u200f")
+    # At all widths of time, in all panels, and as a file: no error, and no end of time.
+    page.evaluate("for (let i = 0; i < 60; i++) { zoom(.5); drawRows(); drawAxis(); }")
+    page.evaluate("whole(); for (const row of rows) showDetails(row);")
+    page.evaluate("rows.forEach((_, i) => turn(i, true)); drawRows(); drawAxis();")
+    saved = page.evaluate("[...toLines(spans)].join('')")
+    assert len(list(from_otlp_json(saved))) == count
+    assert not [
+        it for it in browser.events if it.get("method") == "Runtime.exceptionThrown"
+    ]
+
+
+def test_a_span_of_another_policy_cannot_run(browser: Chromium, sample: Path) -> None:
+    """If a fault ever let markup in, the browser would not run it."""
+    page = browser.open(sample)
+    page.evaluate(
+        "(() => { const it = document.createElement('div');"
+        "it.innerHTML = '<img src=x onerror=\"window.hacked = 1\">';"
+        "const script = document.createElement('script');"
+        "script.textContent = 'window.hacked = 1';"
+        "document.body.append(it, script); })()"
+    )
+    page.frame()
+    assert not page.evaluate("'hacked' in window")

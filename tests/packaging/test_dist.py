@@ -76,8 +76,9 @@ def test_the_wheels_hold_every_module_and_the_marker_of_types(dist: list[Path]) 
     for package in (*PACKAGES, "ttrpc"):
         assert f"{package}/py.typed" in names
         folder = ROOT / "src" / package
-        for path in folder.rglob("*.py"):
-            assert f"{package}/{path.relative_to(folder)}" in names
+        for path in folder.rglob("*"):
+            if path.suffix in (".py", ".html", ".css", ".js"):
+                assert f"{package}/{path.relative_to(folder)}" in names
     assert not [name for name in names if "__pycache__" in name]
 
 

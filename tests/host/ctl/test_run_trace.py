@@ -11,10 +11,11 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 )
 
 from kata_host.client import AgentClient
-from kata_host.ctl.run_trace import COPY_FILE, RunTrace
+from kata_host.ctl.run_trace import RunTrace
 from kata_host.guest.guest import OwnGuest
 from tests.helpers.fake_agent import FakeAgent
 
+COPY_FILE = "grpc.AgentService/CopyFile"
 TRACE, SPAN = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 
 
@@ -55,12 +56,12 @@ async def test_the_guests_spans_are_below_the_commands(
 ) -> None:
     guest = FakeGuest(tmp_path / "g")
     async with RunTrace(cast(OwnGuest, guest), "kata-agent-ctl run", 10**9):
-        await send(guest.socket, "agent.boot", COPY_FILE, COPY_FILE, COPY_FILE)
+        await send(guest.socket, "agent.boot", *[COPY_FILE] * 5)
     lines = capsys.readouterr().err.splitlines()
     names = [" ".join(line.split()[:3]) for line in lines]
     assert names[0] == "kata-agent-ctl run " + names[0].split()[-1]
     assert names[1].startswith("├─ agent.boot")
-    assert names[2] == f"└─ {COPY_FILE} (x3)"
+    assert names[2] == f"└─ {COPY_FILE} (x5)"
     assert len(lines) == 3
 
 

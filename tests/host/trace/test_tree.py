@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 from kata_host.trace.received_span import ReceivedSpan, SpanStatus
-from kata_host.trace.tree import build_trees, format_duration, render_tree
+from kata_host.trace.tree import format_duration, render_tree
 
 
 def received(
@@ -73,7 +73,6 @@ def test_hostile_spans_are_shown_safely() -> None:
 def test_a_deep_chain_is_cut_into_trees() -> None:
     spans = [received(str(n), str(n - 1)) for n in range(5000)]
     assert render_tree(spans).count("\n") == 5000
-    assert build_trees(spans)[0].span.span_id == "0"
 
 
 def test_durations_are_for_people() -> None:
