@@ -14,10 +14,12 @@ BENCH_READY := $(BENCH)/.ready
 
 # Debian packages of the guests and the tests: see CONTRIBUTING.md, "Dependencies".
 DEBIAN_RUN := crun busybox-static iproute2 python3-venv
-DEBIAN_SHELLS := bash zsh fish mandoc groff lintian
-DEBIAN_TEST := runc containerd slirp4netns kmod iptables openssl socat e2fsprogs chromium tini tmux $(DEBIAN_DOCS) $(DEBIAN_SHELLS)
+DEBIAN_VM := qemu-system-x86 erofs-utils xz-utils zstd patchelf kmod python3-venv
+DEBIAN_TARBALL := gcc binutils
 DEBIAN_DOCS := graphviz
-DEBIAN_VM := qemu-system-x86 erofs-utils xz-utils zstd cpio patchelf gcc binutils systemd xfsprogs
+DEBIAN_SHELLS := bash zsh fish mandoc groff lintian
+DEBIAN_TEST := runc containerd slirp4netns iptables openssl socat e2fsprogs xfsprogs cpio systemd \
+	chromium tini tmux $(DEBIAN_TARBALL) $(DEBIAN_DOCS) $(DEBIAN_SHELLS)
 
 .DEFAULT_GOAL := help
 
@@ -44,11 +46,11 @@ $(READY): $(RUN_READY)
 .PHONY: debian-run debian-test debian-vm debian-docs
 debian-run: ## Install the Debian packages that `make run` needs
 	@packaging/debian-install $(DEBIAN_RUN)
-debian-test: debian-run ## Install the Debian packages that `make test` needs
+debian-test: debian-run debian-vm ## Install the Debian packages that `make test` needs
 	@packaging/debian-install $(DEBIAN_TEST)
 debian-docs: ## Install the Debian packages that `make docs` needs
 	@packaging/debian-install $(DEBIAN_DOCS)
-debian-vm: debian-test ## Install the Debian packages that the VM guest needs
+debian-vm: ## Install the Debian packages that `make run-vm` needs
 	@packaging/debian-install $(DEBIAN_VM)
 
 # --- run ---
@@ -67,6 +69,7 @@ ready-image: debian-vm $(RUN_READY)
 
 .PHONY: tarball
 tarball: ready-image ## Build kata-agent.tar.zst for the builders of Kata's images
+	@packaging/debian-install $(DEBIAN_TARBALL)
 	$(BIN)/python -m kata_host.guest.tarball kata-agent.tar.zst
 
 .PHONY: run-vm
@@ -93,11 +96,11 @@ conformance: $(READY) ## Test the API of an agent: `make conformance ADDRESS=vso
 	AGENT_ADDRESS='$(ADDRESS)' $(BIN)/python -m pytest tests/conformance
 
 .PHONY: test test-fast test-vm
-test: ready-image $(READY) ## Run the linters and every test
+test: debian-test ready-image $(READY) ## Run the linters and every test
 	$(BIN)/python -m pytest
 test-fast: debian-test $(READY) ## Run the tests that are not slow and boot no VM
 	$(BIN)/python -m pytest -m 'not vm and not slow'
-test-vm: ready-image $(READY) ## Run the tests that boot a VM
+test-vm: debian-test ready-image $(READY) ## Run the tests that boot a VM
 	$(BIN)/python -m pytest -m vm
 
 .PHONY: lint
