@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from typing import Final
 
@@ -19,13 +20,24 @@ PACKAGES: Final = {
 """By the program: its package, where that has another name."""
 
 
-def missing(*programs: str, path: str | None = None) -> str | None:
-    """Return `crun: not found (package crun)` for the first that is not there.
+SYSTEM_DIRECTORIES: Final = ("/usr/sbin", "/sbin")
+"""Where Debian has kmod's programs; the PATH of ordinary users lacks them."""
 
-    Looks along `path`, by default PATH.
+
+def search_path() -> str:
+    """Return PATH, and after it the directories of the system's programs."""
+    return os.pathsep.join([os.environ.get("PATH", os.defpath), *SYSTEM_DIRECTORIES])
+
+
+def missing(*programs: str, path: str | None = None) -> str | None:
+    """Return `crun: not found (package crun)` for those that are not there, or None.
+
+    Looks along `path`, by default `search_path()`.
     """
-    for program in programs:
-        if shutil.which(program, path=path) is None:
-            package = PACKAGES.get(program, program)
-            return f"{program}: not found (package {package})"
-    return None
+    path = search_path() if path is None else path
+    absent = [name for name in programs if shutil.which(name, path=path) is None]
+    if not absent:
+        return None
+    packages = list(dict.fromkeys(PACKAGES.get(name, name) for name in absent))
+    word = "package" if len(packages) == 1 else "packages"
+    return f"{', '.join(absent)}: not found ({word} {', '.join(packages)})"

@@ -26,7 +26,7 @@ def find_init() -> Path:
     """Return the program on this host. Raises `CommandError`."""
     found = shutil.which(PROGRAM)
     if found is None:
-        raise CommandError(f"--init: no {PROGRAM} on this host: install tini")
+        raise CommandError(f"--init: {PROGRAM}: not found (package tini)")
     return Path(os.path.realpath(found))
 
 

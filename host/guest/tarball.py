@@ -25,6 +25,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
+from kata_host.guest.guest import GuestError
 from kata_host.guest.image import build
 from kata_host.guest.image.agent import HOME, PROGRAM
 from kata_host.guest.image.progress import Progress
@@ -173,7 +174,7 @@ def main() -> int:
             make(image, arguments.file)
     except Interrupted as interrupted:
         return 128 + interrupted.number
-    except (OSError, subprocess.CalledProcessError) as error:
+    except (GuestError, OSError, subprocess.CalledProcessError) as error:
         print(f"guest tarball: {error}", file=sys.stderr)
         return 1
     content = arguments.file.read_bytes()

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from kata_host.guest.guest import GuestError
 from kata_host.guest.vm_command import QEMU
@@ -12,24 +12,17 @@ from kata_host.needed_programs import missing
 if TYPE_CHECKING:
     from kata_host.guest.image.store import Image
 
-BUILDERS: Final = (
-    *("apt-get", "dpkg-deb", "tar", "mkfs.erofs", "xz", "zstd"),
-    *("patchelf", "modprobe", "depmod"),
-)
-"""Programs that build the image (`kata_host.guest.image`)."""
-
 
 def ready_image() -> Image:
     """Return the image, built now if there is none, which takes minutes.
 
-    Raises `GuestError` if a program is missing that a VM or the building needs, before
-    anything is built, and what `kata_host.guest.image.build` does.
+    Raises `GuestError`, before anything is built if a program is missing that a VM or
+    the building needs.
     """
-    from kata_host.guest.image import store
-    from kata_host.guest.image.build import ensure
+    from kata_host.guest.image.build import PROGRAMS, ensure
     from kata_host.guest.image.progress import Progress
 
-    needed = [QEMU] if store.find() else [QEMU, *BUILDERS]
-    if fault := missing(*needed):
-        raise GuestError(fault)
+    if missing(QEMU):
+        # A host without QEMU has no image either.
+        raise GuestError(missing(QEMU, *PROGRAMS))
     return ensure(Progress())

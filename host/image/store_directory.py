@@ -27,6 +27,7 @@ from typing import Final
 
 from kata_host.image.errors import ImageError
 from kata_host.scratch import Scratch, sweep
+from kata_host.user_directory import user_directory
 
 VARIABLE: Final = "KATA_IMAGE_STORE"
 """Names another directory."""
@@ -34,15 +35,15 @@ PARTS: Final = ("images", "layers", "disks", "uses")
 
 
 def default_directory() -> Path:
-    """Return the store of this user: in /var/lib for root, else `XDG_DATA_HOME`'s."""
+    """Return the store of this user: in /var/lib for root, else `XDG_DATA_HOME`'s.
+
+    Raises `OSError`.
+    """
     if named := os.environ.get(VARIABLE):
         return Path(named).absolute()
     if os.geteuid() == 0:
         return Path("/var/lib/kata-agent/store")
-    base = os.environ.get("XDG_DATA_HOME", "")
-    # A relative path is invalid and ignored (XDG Base Directory Specification).
-    data = Path(base) if os.path.isabs(base) else Path.home() / ".local/share"
-    return data / "kata-agent/store"
+    return user_directory("XDG_DATA_HOME", ".local/share") / "store"
 
 
 class StoreDirectory:

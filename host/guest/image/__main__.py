@@ -4,14 +4,11 @@
 from __future__ import annotations
 
 import argparse
-import subprocess
 import sys
 
+from kata_host.guest.guest import GuestError
 from kata_host.guest.image import build
-from kata_host.guest.image.apt import AptError
 from kata_host.guest.image.progress import Progress
-from kata_host.guest.image.python import PipError
-from kata_host.guest.kernel import KernelError
 from kata_host.interrupted import Interrupted
 from kata_host.interruption import INTERRUPTION
 
@@ -33,13 +30,8 @@ def main() -> int:
         image = make(Progress())
     except Interrupted as interrupted:
         return 128 + interrupted.number
-    except (AptError, PipError, KernelError, OSError) as error:
-        print(f"guest image: {error}", file=sys.stderr)
-        return 1
-    except subprocess.CalledProcessError as error:
-        print(
-            f"guest image: {error.cmd[0]}: status {error.returncode}", file=sys.stderr
-        )
+    except GuestError as error:
+        print(error, file=sys.stderr)
         return 1
     print(image.directory)
     return 0

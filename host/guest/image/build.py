@@ -3,22 +3,33 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import importlib.util
 import json
 import os
 import shutil
 import subprocess
 import tempfile
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from kata_host.explain import explain
+from kata_host.guest.guest import GuestError
 from kata_host.guest.image import agent, initrd, modules, python, store, tree
-from kata_host.guest.image.apt import AptSuite
+from kata_host.guest.image.apt import AptError, AptSuite
 from kata_host.guest.image.progress import Progress
-from kata_host.guest.kernel import extract
+from kata_host.guest.image.python import PipError
+from kata_host.guest.kernel import KernelError, extract
+from kata_host.needed_programs import missing
 
+PROGRAMS: Final = (
+    *("apt-get", "dpkg-deb", "tar", "mkfs.erofs", "xz", "zstd"),
+    *("patchelf", "modprobe", "depmod"),
+)
+"""Programs that the builder runs."""
 USERLAND_SUITE: Final = "trixie"
 KERNEL_SUITE: Final = "bookworm"
 KERNEL_PACKAGE: Final = "linux-image-cloud-amd64"
@@ -34,26 +45,47 @@ _UUID_NAMESPACE: Final = uuid.UUID("7a1c9a0e-6a57-4e6f-9d0b-6b6174612d61")
 def ensure(progress: Progress) -> store.Image:
     """Return the image; build it first if there is none.
 
-    Raises the errors of `build`.
+    Raises `GuestError`.
     """
-    return store.find() or build(progress)
+    with _errors():
+        return store.find() or build(progress)
 
 
 def ensure_current(progress: Progress) -> store.Image:
-    """Return an image that holds the guest's packages as they are now."""
-    image = ensure(progress)
-    if image.manifest["agent"] == agent.digest():
-        return image
-    return build(progress)
+    """Return an image that holds the guest's packages as they are now.
+
+    Raises `GuestError`.
+    """
+    with _errors():
+        image = ensure(progress)
+        if image.manifest["agent"] == agent.digest():
+            return image
+        return build(progress)
 
 
 def build(progress: Progress) -> store.Image:
     """Build the image from the suites' current packages, and keep it.
 
-    Raises `AptError`, `PipError`, `KernelError`, `OSError`, `CalledProcessError`.
+    Raises `GuestError`, before anything is fetched if a program is missing.
     """
-    with store.locked():
+    if fault := missing(*PROGRAMS):
+        raise GuestError(f"guest image: {fault}")
+    if importlib.util.find_spec("pip") is None:
+        raise GuestError("guest image: pip: not found (package python3-pip)")
+    with _errors(), store.locked():
         return _Builder(progress).run()
+
+
+@contextlib.contextmanager
+def _errors() -> Iterator[None]:
+    try:
+        yield
+    except (AptError, PipError, KernelError, OSError) as error:
+        raise GuestError(f"guest image: {explain(error)}") from error
+    except subprocess.CalledProcessError as error:
+        raise GuestError(
+            f"guest image: {error.cmd[0]}: status {error.returncode}"
+        ) from error
 
 
 class _Builder:

@@ -3,11 +3,14 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
+
+from kata_host.needed_programs import search_path
 
 BOOT: Final = ("virtio_pci", "virtio_blk", "erofs", "vmw_vsock_virtio_transport")
 """Modules that the guest needs to reach the root disk and the host."""
@@ -51,6 +54,7 @@ def resolve(kernel_tree: Path, version: str, names: Iterable[str]) -> list[Path]
             ["modprobe", "-d", kernel_tree, "-S", version, "--show-depends", name],
             capture_output=True,
             text=True,
+            env=_environment(),
         )
         for line in done.stdout.splitlines():
             if line.startswith("insmod "):
@@ -60,7 +64,7 @@ def resolve(kernel_tree: Path, version: str, names: Iterable[str]) -> list[Path]
 
 def install(kernel_tree: Path, version: str, tree: Path) -> None:
     """Copy the modules of AVAILABLE into the root file system `tree`."""
-    subprocess.run(["depmod", "-b", kernel_tree, version], check=True)
+    _depmod(kernel_tree, version)
     source = kernel_tree / "lib/modules" / version
     target = tree / "usr/lib/modules" / version
     target.mkdir(parents=True)
@@ -70,4 +74,13 @@ def install(kernel_tree: Path, version: str, tree: Path) -> None:
         copy = target / file.relative_to(source)
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(file, copy)
-    subprocess.run(["depmod", "-b", tree, version], check=True)
+    _depmod(tree, version)
+
+
+def _depmod(tree: Path, version: str) -> None:
+    subprocess.run(["depmod", "-b", tree, version], check=True, env=_environment())
+
+
+def _environment() -> dict[str, str]:
+    """Return one in which users other than root find the programs of kmod, too."""
+    return {**os.environ, "PATH": search_path()}

@@ -13,7 +13,6 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,6 +25,7 @@ from kata_host.guest.image.cpio import CpioArchive
 from kata_host.guest.image.initrd import SOURCE
 from kata_host.guest.image.python import VERSION
 from kata_host.scratch import Scratch
+from kata_host.user_directory import user_directory
 
 PARTS: Final = ("vmlinux", "initrd", "root.erofs")
 KEPT: Final = 3
@@ -94,16 +94,16 @@ class Image:
 
 
 def cache() -> Path:
-    """Return the directory of images and downloads."""
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "kata-agent"
+    """Return the directory of images and downloads. Raises `OSError`."""
+    return user_directory("XDG_CACHE_HOME", ".cache")
 
 
 @contextmanager
 def locked() -> Iterator[None]:
     """Hold the lock of the cache while the block runs."""
-    cache().mkdir(parents=True, exist_ok=True)
-    with open(cache() / "lock", "w") as lock:
+    directory = cache()
+    directory.mkdir(parents=True, exist_ok=True)
+    with open(directory / "lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 

@@ -17,7 +17,7 @@ def test_a_host_without_it_is_told_which_package_has_it(
     monkeypatch.setenv("PATH", str(tmp_path))
     # Before a guest is started.
     assert main(["run", "--init", "--", "true"]) == 125
-    error = "kata-agent-ctl: --init: no tini-static on this host: install tini\n"
+    error = "kata-agent-ctl: --init: tini-static: not found (package tini)\n"
     assert capsys.readouterr().err == error
 
 
