@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 from typing import Final
 
+from kata_host.guest.bound_child import spawn_bound
 from kata_host.guest.vm_command import QEMU, accelerator_arguments
 
 DEVICE: Final = Path("/dev/kvm")
@@ -57,11 +58,8 @@ def try_kvm(kernel: Path, timeout: float = TRIAL_TIMEOUT) -> bool:
     command += ["-append", "console=ttyS0 panic=-1"]
     deadline = time.monotonic() + timeout
     output = b""
-    with subprocess.Popen(
-        command,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
+    with spawn_bound(
+        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
     ) as process:
         assert process.stdout is not None
         try:

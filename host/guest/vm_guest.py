@@ -19,9 +19,10 @@ import subprocess
 import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO, Final, Self
+from typing import BinaryIO, Final, Self
 
 from kata_host.child import child_environment, module_command
+from kata_host.guest.bound_child import spawn_bound
 from kata_host.guest.console import last_lines
 from kata_host.guest.guest import AGENT_PORT, GuestError
 from kata_host.guest.image.store import Image, cache
@@ -217,7 +218,7 @@ class VmGuest:
     def _start_backend(self) -> None:
         arguments = [str(self.sockets.vhost), str(self.sockets.hybrid)]
         with self._diagnostic_file() as log, INTERRUPTION.uninterrupted():
-            self._backend = _spawn(
+            self._backend = spawn_bound(
                 module_command("kata_host.guest.vsock", *arguments),
                 stdout=subprocess.PIPE,
                 stderr=log,
@@ -242,7 +243,7 @@ class VmGuest:
     def _start_qemu(self) -> None:
         arguments = self._command()
         with self._diagnostic_file() as log, INTERRUPTION.uninterrupted():
-            self._qemu = _spawn(arguments, stdout=log, stderr=log)
+            self._qemu = spawn_bound(arguments, stdout=log, stderr=log)
 
     def _backend_ended_in_order(self) -> bool:
         return self._backend is not None and self._backend.poll() == 0
@@ -279,18 +280,6 @@ class VmGuest:
             )
         except OSError:
             return []
-
-
-def _spawn(arguments: list[str], **options: Any) -> subprocess.Popen[bytes]:
-    """Start a process that the kernel kills when this thread ends."""
-    # A process that ended before setpriv asked for the signal sends none.
-    unless_orphan = ["sh", "-c", '[ "$PPID" = "$0" ] && exec "$@"', str(os.getpid())]
-    return subprocess.Popen(
-        ["setpriv", "--pdeathsig", "KILL", "--", *unless_orphan, *arguments],
-        stdin=subprocess.DEVNULL,
-        start_new_session=True,
-        **options,
-    )
 
 
 def _wait_for_one(processes: Iterable[subprocess.Popen[bytes]], timeout: float) -> None:
