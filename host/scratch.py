@@ -67,6 +67,15 @@ class Scratch:
         self.remove()
 
 
+def is_any_in(top: Path) -> bool:
+    """Tell whether a process has a directory in `top`, or was killed while it had."""
+    try:
+        with os.scandir(top) as entries:
+            return any(_NAME.fullmatch(entry.name) for entry in entries)
+    except OSError:
+        return False
+
+
 def sweep(top: Path | None = None) -> None:
     """Remove the directories in `top` of this user's processes that were killed."""
     with os.scandir(top or _top()) as entries:

@@ -10,7 +10,11 @@ from typing import TYPE_CHECKING
 
 from kata_host.ctl.arguments import add_connect_timeout, add_guest_option
 from kata_host.ctl.command_parser import is_text, path
-from kata_host.ctl.errors import CommandError, UsageError
+from kata_host.ctl.errors import (
+    CommandError,
+    UsageError,
+    guest_errors_as_command_errors,
+)
 from kata_host.ctl.own_name import own_name
 from kata_host.ctl.remark import remark
 from kata_host.ctl.signals import run
@@ -28,17 +32,11 @@ def add_parser(subparsers: Subparsers) -> None:
         "(CONTAINER:PATH or GUEST/CONTAINER:PATH) or a guest (GUEST:PATH). If TARGET "
         "is a directory that is there, the copy is put into it; of a SOURCE that ends "
         "in /., only what is in it. In place of a path of the host, - is a tar archive "
-        "on standard input or output. Modes, times, symbolic and hard links are kept; "
-        "the owner is root in a container, and you on the host. Holes and extended "
-        "attributes are not kept on the way in; sockets, fifos and devices are left "
-        "out, and named. The container needs tar, test, mv and rm.\n\n"
-        "A copy that fails, or that Ctrl-C ends, leaves nothing. In a directory that "
-        "was there before, files that are whole may stay.\n\n"
-        "The root of a local guest is this host's: it can be read, and only what is in "
-        "the guest's own /run and /dev/shm can be written.\n\n"
+        "on standard input or output. Modes and symbolic links are kept; the owner is "
+        "root in a container, and you on the host. The container needs a tar "
+        "program.\n\n"
         "What comes from a guest is not trusted: an archive with paths out of its top "
-        "is refused; symbolic links out of it and devices are left out, and named; "
-        "set-user-ID bits are not kept.\n\n"
+        "is refused; symbolic links out of it and devices are left out, and named.\n\n"
         "With --guest, SOURCE is copied by the agent alone, to the path TARGET below "
         "/run/kata-containers/shared/containers, with owners, and that path is "
         "printed. Without TARGET, it has its own name there.",
@@ -75,9 +73,12 @@ def main(options: argparse.Namespace) -> int:
         return _upload(options)
     from kata_host.ctl.copy_place import GuestPlace, parse_place
     from kata_host.ctl.copying import copy_in, copy_out
+    from kata_host.keeper.leftovers import remove_leftovers
 
     if options.name is None:
         raise UsageError("cp: a source and a target are needed")
+    with guest_errors_as_command_errors():
+        remove_leftovers()
     source = parse_place(options.source, options)
     target = parse_place(options.name, options)
     if isinstance(source, GuestPlace) == isinstance(target, GuestPlace):

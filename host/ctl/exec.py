@@ -54,19 +54,20 @@ def main(options: argparse.Namespace) -> int:
 
 
 async def _exec(options: argparse.Namespace, found: FoundContainer) -> int:
-    from kata_host.client.identifier import new_id
     from kata_host.ctl.attachment import attach
+    from kata_host.keeper.held_exec import held_exec
 
     async with found.target.client() as client:
-        executed = await client.container(found.id).exec(
-            new_id("exec"), _process(options, found), user=requested_user(options)
-        )
-        return await attach(
-            executed,
-            lambda: executed.signal(signal.SIGKILL),
-            stdin=options.interactive,
-            tty=options.tty,
-        )
+        with held_exec(found.record) as id:
+            executed = await client.container(found.id).exec(
+                id, _process(options, found), user=requested_user(options)
+            )
+            return await attach(
+                executed,
+                lambda: executed.signal(signal.SIGKILL),
+                stdin=options.interactive,
+                tty=options.tty,
+            )
 
 
 def _process(options: argparse.Namespace, found: FoundContainer) -> oci_pb2.Process:

@@ -151,8 +151,8 @@ def start_guest(options: argparse.Namespace) -> int:
 
 
 def list_guests(options: argparse.Namespace) -> int:
-    from kata_host.guest.leftovers import remove_leftovers
     from kata_host.guest.registry import find_all
+    from kata_host.keeper.leftovers import remove_leftovers
 
     with guest_errors_as_command_errors():
         remove_leftovers()
@@ -178,8 +178,8 @@ def list_guests(options: argparse.Namespace) -> int:
 
 def stop_guests(options: argparse.Namespace) -> int:
     from kata_host.guest.held_guest import stop_guest
-    from kata_host.guest.leftovers import remove_leftovers
     from kata_host.guest.registry import find_all
+    from kata_host.keeper.leftovers import remove_leftovers
 
     if bool(options.names) == options.all:
         raise UsageError("guest stop: name guests, or say --all")

@@ -154,8 +154,8 @@ def inspect(options: argparse.Namespace) -> int:
 
 def remove(options: argparse.Namespace) -> int:
     from kata_host.ctl.errors import guest_errors_as_command_errors
-    from kata_host.guest.leftovers import remove_leftovers
     from kata_host.image.image_store import ImageStore
+    from kata_host.keeper.leftovers import remove_leftovers
 
     with guest_errors_as_command_errors(), image_errors_as_command_errors():
         # Containers whose guest was killed use no image any more.

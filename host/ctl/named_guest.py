@@ -47,8 +47,8 @@ def named_guest(
         let_go_of_guest,
         started_holder,
     )
-    from kata_host.guest.leftovers import remove_leftovers
     from kata_host.guest.registry import check_name, runtime_directory
+    from kata_host.keeper.leftovers import remove_leftovers
 
     with guest_errors_as_command_errors():
         check_name(request.name)

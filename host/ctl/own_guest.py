@@ -105,7 +105,7 @@ def ready_image() -> Image:
 @contextlib.contextmanager
 def _held(guest: OwnGuest) -> Iterator[None]:
     from kata_host.guest.guest import GuestError
-    from kata_host.guest.leftovers import remove_leftovers
+    from kata_host.keeper.leftovers import remove_leftovers
 
     with contextlib.ExitStack() as stack:
         # Before the start, which an interrupt may end half-way.

@@ -14,7 +14,6 @@ from kata_host.ctl.arguments import GUEST_HELP
 from kata_host.ctl.command_parser import text
 from kata_host.ctl.errors import CommandError, guest_errors_as_command_errors
 from kata_host.ctl.guest_address import entry_of
-from kata_host.ctl.signals import run
 from kata_host.ctl.table import add_format_option, print_table
 from kata_host.printable import printable
 
@@ -51,9 +50,9 @@ def add_parser(subparsers: Subparsers) -> None:
 
 
 def main(options: argparse.Namespace) -> int:
+    from kata_host.keeper.leftovers import remove_leftovers
     from kata_host.keeper.record import ContainerState
     from kata_host.keeper.records import find_all, find_in
-    from kata_host.keeper.sweep import remove_abandoned
 
     guest = None
     if options.guest is not None:
@@ -62,9 +61,8 @@ def main(options: argparse.Namespace) -> int:
             raise CommandError(f"guest '{options.guest}': not of `guest list`")
         guest = entry.name
     with guest_errors_as_command_errors():
+        remove_leftovers()
         found = list(find_all() if guest is None else find_in(guest))
-        if gone := run(remove_abandoned(found)):
-            found = [each for each in found if each[0] not in gone]
     if not options.all:
         found = [each for each in found if each[1] is not ContainerState.EXITED]
     if options.quiet:

@@ -133,15 +133,14 @@ def _main(options: argparse.Namespace, image: RunImage | None, started: int) -> 
     from kata_host.ctl.container_run import ContainerRun
     from kata_host.ctl.image import image_errors_as_command_errors
     from kata_host.ctl.rootfs import prepared
-    from kata_host.keeper.records import find_in
-    from kata_host.keeper.sweep import remove_abandoned
+    from kata_host.keeper.leftovers import remove_leftovers
 
     name = options.name or new_id()
     with _target(options, name) as target, contextlib.ExitStack() as stack:
         if target.entry is not None:
             # Which may have the name.
             with guest_errors_as_command_errors():
-                run_loop(remove_abandoned(list(find_in(target.entry.name))))
+                remove_leftovers()
         new = ContainerRun(options, target, name, image)
         with guest_errors_as_command_errors(), image_errors_as_command_errors():
             stack.enter_context(new)

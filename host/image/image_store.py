@@ -55,10 +55,11 @@ class ImageStore:
         What killed processes have left is removed, unless another process adds an
         image right now.
         """
-        store = cls(StoreDirectory(path or default_directory()))
-        with _errors(), store._directory.try_alone() as alone:
-            if alone:
-                store._sweep()
+        with _errors():
+            store = cls(StoreDirectory(path or default_directory()))
+            with store._directory.try_alone() as alone:
+                if alone:
+                    store._sweep()
         return store
 
     @property
@@ -151,9 +152,10 @@ class ImageStore:
                 index.take(taken)
             if image.id not in index.images and self._directory.is_used(image.id):
                 raise ImageError(f"image '{name}': in use by a container")
+            # Held until all is gone, so that a kill on the way leaves a sign.
             with self._directory.scratch() as scratch:
                 write_index(index, self._directory.index, scratch / "index")
-            self._sweep()
+                self._sweep()
             return image
 
     @contextlib.contextmanager

@@ -7,15 +7,15 @@ import errno
 import fcntl
 import json
 import os
-import shutil
-import tempfile
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Final, Self
 
 from kata_host.guest.guest import GuestError
+from kata_host.guest.registry import directory_of
 from kata_host.keeper.record import ContainerRecord
-from kata_host.keeper.records import RECORD, UNNAMED, folder_of, forget
+from kata_host.keeper.records import RECORD, folder_of, forget
+from kata_host.scratch import Scratch
 
 _TAKEN: Final = {errno.EEXIST, errno.ENOTEMPTY}
 
@@ -39,8 +39,9 @@ class HeldRecord:
         folder = folder_of(record.guest, record.id)
         folder.parent.mkdir(mode=0o755, exist_ok=True)
         # The folder has its name with a record in it, so that none without has one.
-        new = Path(tempfile.mkdtemp(prefix=UNNAMED, dir=folder.parent))
-        try:
+        with Scratch("record", directory_of(record.guest)) as scratch:
+            new = scratch / "new"
+            new.mkdir()
             new.chmod(0o755)
             flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
             held = cls(record, os.open(new / RECORD, flags, 0o600))
@@ -48,16 +49,14 @@ class HeldRecord:
                 fcntl.flock(held.fd, fcntl.LOCK_EX)
                 held.write()
                 os.rename(new, folder)
-            except BaseException:
+            except BaseException as error:
                 held.close()
+                if isinstance(error, OSError) and error.errno in _TAKEN:
+                    raise GuestError(
+                        f"container '{record.id}': already exists in guest "
+                        f"'{record.guest}'"
+                    ) from None
                 raise
-        except BaseException as error:
-            shutil.rmtree(new, ignore_errors=True)
-            if isinstance(error, OSError) and error.errno in _TAKEN:
-                raise GuestError(
-                    f"container '{record.id}': already exists in guest '{record.guest}'"
-                ) from None
-            raise
         return held
 
     @property

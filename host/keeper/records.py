@@ -7,7 +7,6 @@ import contextlib
 import fcntl
 import json
 import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -17,11 +16,10 @@ from kata_host.guest.qmp import QmpError
 from kata_host.guest.vm_command import Sockets
 from kata_host.guest.vm_disks import LINK, remove_unused_disks
 from kata_host.keeper.record import ContainerRecord, ContainerState
+from kata_host.scratch import Scratch
 
 FOLDER: Final = "containers"
 RECORD: Final = "record.json"
-UNNAMED: Final = "."
-"""How the folder of a container that is being made begins; no name of one does."""
 RECORD_LIMIT: Final = 4 << 20
 """Bytes of a record; its command and environment are those of one call."""
 
@@ -38,7 +36,7 @@ def find_in(guest: str) -> Iterator[tuple[ContainerRecord, ContainerState]]:
         names = sorted(os.listdir(folder))
     except FileNotFoundError:
         names = []
-    found = [read(guest, name) for name in names if not name.startswith(UNNAMED)]
+    found = [read(guest, name) for name in names]
     yield from sorted(filter(None, found), key=lambda each: each[0].created)
 
 
@@ -73,10 +71,11 @@ def read_open(fd: int) -> tuple[ContainerRecord, ContainerState] | None:
     if record is None:
         # Its command has not written it yet, or was killed before.
         return None
+    if not is_held and (record.remove or not record.has_ended):
+        # One that has ended, too, if its command was killed before it removed that.
+        return record, ContainerState.LOST
     if record.has_ended:
         return record, ContainerState.EXITED
-    if not is_held:
-        return record, ContainerState.LOST
     return record, ContainerState.RUNNING if record.started else ContainerState.CREATED
 
 
@@ -92,7 +91,11 @@ def forget(guest: str, container: str) -> None:
     """
     folder = folder_of(guest, container)
     has_disk = os.path.lexists(folder / LINK)
-    shutil.rmtree(folder, ignore_errors=True)
+    # Another process may have removed it, or the whole guest.
+    with contextlib.suppress(FileNotFoundError):
+        # Renamed first: a removal that is cut short leaves no folder without a record.
+        with Scratch("record", registry.directory_of(guest)) as scratch:
+            folder.rename(scratch / "old")
     if has_disk:
         # Of a VM that ends meanwhile nothing is left.
         with contextlib.suppress(QmpError):

@@ -1,15 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Removes containers whose command was killed and would have removed them."""
+"""Removes containers, and programs in them, of commands that were killed."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Iterable, Sequence
+import signal
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kata_host.guest import registry
-from kata_host.keeper.record import ContainerRecord, ContainerState
+from kata_host.keeper.record import ContainerRecord
 from kata_host.keeper.records import forget
 
 if TYPE_CHECKING:
@@ -19,32 +21,49 @@ TIMEOUT = 2.0
 """Seconds that an agent has for it; the next command tries again."""
 
 
-async def remove_abandoned(
-    containers: Iterable[tuple[ContainerRecord, ContainerState]],
-) -> Sequence[ContainerRecord]:
-    """Remove the abandoned among `containers`; return those that are gone."""
-    gone = []
-    for record, state in containers:
-        if state is ContainerState.LOST and record.remove:
-            if await _is_removed(record):
-                await asyncio.to_thread(forget, record.guest, record.id)
-                gone.append(record)
-    return gone
+async def remove_abandoned(record: ContainerRecord) -> None:
+    """Remove a container, and then what is known of it."""
+    if await _is_removed(record):
+        await asyncio.to_thread(forget, record.guest, record.id)
+
+
+async def kill_abandoned(record: ContainerRecord, programs: Sequence[Path]) -> None:
+    """Kill the programs of a container that files of `held_exec` are of."""
+    from kata_host.client import ContainerProcess
+    from ttrpc.errors import StatusError, TtrpcError
+
+    with contextlib.suppress(TtrpcError, OSError, registry.GuestNotFound):
+        async with _connected(record.guest) as client, asyncio.timeout(TIMEOUT):
+            for path in programs:
+                process = ContainerProcess(client.agent, record.id, path.name)
+                # It may have ended, or never started.
+                with contextlib.suppress(StatusError):
+                    await process.signal(signal.SIGKILL)
+                    await process.wait()
+                await asyncio.to_thread(path.unlink, missing_ok=True)
 
 
 async def _is_removed(record: ContainerRecord) -> bool:
-    from kata_host.client import AgentClient
     from ttrpc.errors import TtrpcError
 
     # The guest may end meanwhile, and its containers with it.
     with contextlib.suppress(TtrpcError, OSError, registry.GuestNotFound):
-        entry, _ = registry.find(record.guest)
-        if not entry.address:
-            return False
-        async with AgentClient.connect(entry.address, timeout=TIMEOUT) as client:
+        async with _connected(record.guest) as client:
             await remove_recorded(client, record)
         return True
     return False
+
+
+@contextlib.asynccontextmanager
+async def _connected(guest: str) -> AsyncIterator[AgentClient]:
+    """Raises `GuestNotFound` for a guest that does not run yet, or any more."""
+    from kata_host.client import AgentClient
+
+    entry, _ = registry.find(guest)
+    if not entry.address:
+        raise registry.GuestNotFound(f"guest '{guest}': not running")
+    async with AgentClient.connect(entry.address, timeout=TIMEOUT) as client:
+        yield client
 
 
 async def remove_recorded(client: AgentClient, record: ContainerRecord) -> None:

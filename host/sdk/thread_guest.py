@@ -17,7 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, TypeVar
 
 from kata_host.guest.guest import GuestError, OwnGuest
-from kata_host.guest.leftovers import remove_leftovers
+from kata_host.keeper.leftovers import remove_leftovers
 from kata_host.uncancelled import uncancelled
 
 T = TypeVar("T")

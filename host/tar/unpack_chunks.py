@@ -19,18 +19,16 @@ TRAILER: Final = 16 << 20
 other end may have chosen."""
 
 
-async def unpack_chunks(
-    chunks: AsyncIterator[bytes], target: Path, shown: Path | None = None
-) -> Sequence[str]:
+async def unpack_chunks(chunks: AsyncIterator[bytes], target: Path) -> Sequence[str]:
     """Unpack an archive at `target`; return what is left out (`kata_host.tar.unpack`).
 
-    `shown` is the name of `target` in errors. Raises `TarError` or `OSError` as soon as
-    something is refused; the chunks after that are not read.
+    Raises `TarError` or `OSError` as soon as something is refused; the chunks after
+    that are not read.
     """
 
     def work(reader: BinaryIO) -> Sequence[str]:
         with reader:
-            left_out = unpack(reader, target, shown=shown)
+            left_out = unpack(reader, target)
             # What follows the end of an archive is zeros, and few.
             after = 0
             while data := reader.read(PIPE_SIZE):

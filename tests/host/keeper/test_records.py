@@ -16,6 +16,18 @@ def test_containers_are_listed_from_the_oldest(guest_one: str) -> None:
     assert [record.id for record, _ in find_all()] == ["c1"]
 
 
+def test_one_that_has_ended_is_lost_if_its_holder_would_have_removed_it(
+    guest_one: str,
+) -> None:
+    for name, remove in (("c1", True), ("c2", False)):
+        record = ContainerRecord(name, "one", ended=3.0, status=4, remove=remove)
+        held = HeldRecord.create(record)
+        assert read("one", name) == (record, ContainerState.EXITED)
+        held.close()
+    states = [state for _, state in find_in("one")]
+    assert states == [ContainerState.LOST, ContainerState.EXITED]
+
+
 def test_a_record_that_is_not_written_yet_is_none(guest_one: str) -> None:
     folder = folder_of("one", "c1")
     folder.mkdir(parents=True)

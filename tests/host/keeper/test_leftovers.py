@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 import pytest
@@ -10,13 +11,19 @@ import pytest
 from kata_host.guest import registry
 from kata_host.guest.guest_entry import GuestEntry
 from kata_host.guest.held_entry import HeldEntry
-from kata_host.guest.leftovers import remove_leftovers
+from kata_host.image.image_store import ImageStore
+from kata_host.image.store_directory import VARIABLE
+from kata_host.keeper.held_record import HeldRecord
+from kata_host.keeper.leftovers import remove_leftovers
+from kata_host.keeper.record import ContainerRecord
+from kata_host.keeper.records import find_in
 
 
 @pytest.fixture(autouse=True)
 def _own_directories(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
     monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setenv(VARIABLE, str(tmp_path / "store"))
 
 
 def make_directory(name: str) -> Path:
@@ -47,3 +54,31 @@ def test_an_entry_that_its_holder_never_wrote_goes() -> None:
     HeldEntry("one").close()
     remove_leftovers()
     assert not list(registry.find_all())
+
+
+def killed_scratch(top: Path, purpose: str) -> Path:
+    """What a killed process leaves: a directory without a lock."""
+    left = top / f"kata-{purpose}.0123abcd"
+    left.mkdir()
+    (left / "part").touch()
+    return left
+
+
+def test_a_record_that_was_being_made_goes_and_the_others_stay() -> None:
+    with HeldEntry("one") as entry:
+        entry.write(GuestEntry("one", "local", pid=1))
+        left = killed_scratch(make_directory("one"), "record")
+        with contextlib.closing(HeldRecord.create(ContainerRecord("c", "one"))):
+            remove_leftovers()
+            assert [record.id for record, _ in find_in("one")] == ["c"]
+    assert not left.exists()
+
+
+def test_what_was_being_made_in_the_image_store_goes() -> None:
+    store = ImageStore.open()
+    left = killed_scratch(store.path, "image")
+    layer = store.path / "layers/0123"
+    layer.mkdir()
+    remove_leftovers()
+    assert not left.exists()
+    assert not layer.exists()
