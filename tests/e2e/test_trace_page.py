@@ -7,6 +7,8 @@ import json
 import os
 import subprocess
 from collections.abc import Iterator
+from importlib.resources import files
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,7 +19,7 @@ from kata_host.trace.json_spans import from_otlp_json
 from kata_host.trace.span_file import read_spans
 from tests.e2e.conftest import CTL
 from tests.helpers.chromium import CHROMIUM, CTRL, SHIFT, Chromium, Page
-from tests.helpers.trace_samples import hostile_batch, sample_batch
+from tests.helpers.trace_samples import hostile_batch, many_lines, sample_batch
 
 pytestmark = pytest.mark.skipif(
     CHROMIUM is None and not os.environ.get("CI"), reason="no chromium"
@@ -301,3 +303,74 @@ def test_a_span_of_another_policy_cannot_run(browser: Chromium, sample: Path) ->
     )
     page.frame()
     assert not page.evaluate("'hacked' in window")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)  # Of processor time it takes ten seconds.
+def test_a_hundred_thousand_spans_open_scroll_and_are_found(
+    browser: Chromium, tmp_path: Path
+) -> None:
+    source, path = tmp_path / "spans.jsonl", tmp_path / "page.html"
+    source.write_text("".join(many_lines(100_000)))
+    subprocess.run([*CTL, "trace", "--from", source, "--html", path], check=True)
+    assert path.stat().st_size < 20_000_000
+    page = browser.open(path)
+    assert page.evaluate("rows.length") == 100_000
+    # The page holds what the window shows, and no more.
+    elements = "document.querySelectorAll('*').length"
+    assert page.evaluate(elements) < 500
+    page.evaluate("$('rows').focus()")
+    page.press("End")
+    assert current(page) == "step.do99999"
+    assert page.evaluate(
+        "$('row-99999').getBoundingClientRect().bottom <= innerHeight && scrollY > 1e6"
+    )
+    assert page.evaluate(elements) < 500
+    assert choose(page, "find", "/run/47110") == ["call.number47110 c110"]
+    choose(page, "find", "")
+    assert choose(page, "grouping", "container")[0] == "▾container c0"
+
+
+@pytest.fixture(scope="module")
+def axe() -> str:
+    """The scripts of axe (https://github.com/dequelabs/axe-core)."""
+    if not find_spec("axe_core_python"):
+        if os.environ.get("CI"):
+            pytest.fail("no axe-core-python")
+        pytest.skip("no axe-core-python")
+    return files("axe_core_python").joinpath("axe.min.js").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [360, 1200])
+def test_axe_finds_nothing(
+    browser: Chromium, sample: Path, axe: str, width: int, scheme: str
+) -> None:
+    page = browser.open(sample, width)
+    page.call(
+        "Emulation.setEmulatedMedia",
+        features=[{"name": "prefers-color-scheme", "value": scheme}],
+    )
+    page.evaluate(f"{axe}; 0")
+
+    def violations() -> list[Any]:
+        page.frame()
+        found: list[Any] = page.evaluate(
+            "axe.run().then(({ violations }) =>"
+            " violations.map(it => [it.id, it.nodes.map(node => node.html)]))"
+        )
+        return found
+
+    assert not violations()
+    # All that opens, open: groups, a fold, help and the details.
+    choose(page, "grouping", "container")
+    page.evaluate("turn(2, true), document.querySelector('.help').open = true, 0")
+    page.evaluate("$('rows').focus()")
+    page.press("Enter")
+    assert not page.evaluate("$('details').hidden")
+    assert not violations()
+    # axe does find what is wrong.
+    page.evaluate(
+        "$('find').removeAttribute('aria-label'), $('find').placeholder = '', 0"
+    )
+    assert [it[0] for it in violations()] == ["label"]

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
 from typing import Any, Final
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
@@ -120,3 +122,31 @@ def hostile_batch() -> ExportTraceServiceRequest:
     for n in range(200):
         sample_span(spans, 2000 + n, 1999 + n, "chain", 0, 1, trace=3)
     return request
+
+
+def many_lines(count: int) -> Iterator[str]:
+    """Yield lines of OTLP/JSON: calls with nine steps each, by many containers."""
+    batch = 250
+
+    def value(key: str, text: str) -> dict[str, Any]:
+        return {"key": key, "value": {"stringValue": text}}
+
+    def span(number: int) -> dict[str, Any]:
+        call = number // 10 * 10
+        start = EPOCH + number * MS
+        return {
+            "traceId": f"{call + 1:032x}",
+            "spanId": f"{number + 1:016x}",
+            "parentSpanId": "" if number == call else f"{call + 1:016x}",
+            "name": f"call.number{call}" if number == call else f"step.do{number}",
+            "startTimeUnixNano": str(start),
+            "endTimeUnixNano": str(start + MS // 2),
+            "attributes": [
+                value("container.id", f"c{call % 500}"),
+                value("agent.storage.point", f"/run/{number}"),
+            ],
+        }
+
+    for first in range(0, count, batch):
+        spans = [span(n) for n in range(first, min(count, first + batch))]
+        yield json.dumps({"resourceSpans": [{"scopeSpans": [{"spans": spans}]}]}) + "\n"
