@@ -16,6 +16,7 @@ PACKAGES: Final = {
     "xz": "xz-utils",
     "modprobe": "kmod",
     "depmod": "kmod",
+    "tini-static": "tini",
 }
 """By the program: its package, where that has another name."""
 

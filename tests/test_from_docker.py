@@ -16,8 +16,8 @@ from tests.helpers.source_tree import ROOT
 def commands() -> Iterator[str]:
     """Yield our command lines, those of each row first."""
     for row in ROWS:
-        for span in row.ours:
-            if span.split()[0] in COMMANDS and span != "run -d":
+        for span in () if row.is_absent else row.ours:
+            if span.split()[0] in COMMANDS:
                 yield span
 
 
@@ -51,4 +51,4 @@ def test_what_is_absent_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
 def test_every_verb_for_containers_is_in_the_table() -> None:
     shown = {command.split()[0] for command in commands()}
     own = {"guest", "shell", "trace"}
-    assert set(COMMANDS) - own - {"image"} == shown
+    assert set(COMMANDS) - own == shown

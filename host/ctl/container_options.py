@@ -52,8 +52,8 @@ def add_container_options(parser: argparse._ActionsContainer) -> None:
         type=published_port,
         metavar="[[ADDRESS:]PORT:]TARGET",
         help="have a port of the container, or a unix socket, on a port of this host "
-        "(default: a free one of 127.0.0.1) while the command runs; the guest needs no "
-        "network; may be repeated",
+        "(default: a free one of 127.0.0.1) while the container runs; the guest needs "
+        "no network; may be repeated",
     )
     parser.add_argument(
         "--tmpfs",

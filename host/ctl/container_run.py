@@ -22,8 +22,11 @@ from kata_host.ctl.container_options import (
 from kata_host.ctl.errors import UsageError, guest_errors_as_command_errors
 from kata_host.ctl.guest_network import network_mounts
 from kata_host.ctl.patience import saying
+from kata_host.ctl.published_ports import PublishedPorts
 
 if TYPE_CHECKING:
+    import subprocess
+
     from kata_host.client import AgentClient, GuestContainer
     from kata_host.client.volume import Volume
     from kata_host.ctl.run_image import RunImage
@@ -57,6 +60,7 @@ class ContainerRun:
         self._held: HeldRecord | None = None
         self._is_let_go = False
         self._volumes = self._checked_volumes()
+        self._ports = PublishedPorts(options.publish)
         if options.pid == "container" and target.entry is not None:
             # Its sandbox says so for all (agent/sandbox/container_builder.py).
             raise UsageError(
@@ -157,9 +161,21 @@ class ContainerRun:
         volumes = [*self._volumes, *await self._init_in_guest(client)]
         spec = spec_of(self._options, self._name, root, volumes)
         spec.Mounts.extend(network_mounts(self._options, self._target))
-        if self._options.detach:
-            return await self._start_detached(client, spec, storages)
-        return await self._run_attached(client, spec, storages)
+        await self._ports.check(self._target.address)
+        with self._ports:
+            self._tell_ports()
+            if self._options.detach:
+                return await self._start_detached(client, spec, storages)
+            return await self._run_attached(client, spec, storages)
+
+    def _tell_ports(self) -> None:
+        """Say which ports were free; have all of them in the record."""
+        ports = self._ports
+        for (place, target), asked in zip(ports.places, ports.asked, strict=True):
+            if not asked.port:
+                print(f"{place} -> {target}", file=sys.stderr)
+        if self._held is not None and ports.asked:
+            self._held.write(ports=ports.words)
 
     async def _start_detached(
         self,
@@ -167,13 +183,13 @@ class ContainerRun:
         spec: oci_pb2.Spec,
         storages: Sequence[agent_pb2.Storage],
     ) -> int:
-        from kata_host.keeper.spawn import let_go, spawned_keeper
+        from kata_host.keeper.spawn import let_go
 
         assert self._held is not None
         with (
             guest_errors_as_command_errors(),
             # First, so that it is ready when the container is.
-            spawned_keeper(self._held, self._target.address) as keeper,
+            self._keeper(self._held) as keeper,
         ):
             async with self._started(client, spec, storages):
                 self._held.write(remove=self._options.rm)
@@ -190,18 +206,16 @@ class ContainerRun:
     ) -> int:
         from kata_host.ctl.attachment import Detached, attach
 
-        async with (
-            self._published(),
-            self._started(client, spec, storages) as container,
-        ):
+        async with self._started(client, spec, storages) as container:
             try:
-                status = await attach(
-                    container.init,
-                    container.kill,
-                    stdin=self._options.interactive,
-                    tty=self._options.tty,
-                    can_detach=self._held is not None,
-                )
+                async with self._ports.served(self._target.address, self._name):
+                    status = await attach(
+                        container.init,
+                        container.kill,
+                        stdin=self._options.interactive,
+                        tty=self._options.tty,
+                        can_detach=self._held is not None,
+                    )
             except Detached:
                 await self._hand_over()
                 return 0
@@ -209,21 +223,6 @@ class ContainerRun:
                 self._held.write(status=status, ended=time.time())
             await container.remove()
             return status
-
-    @contextlib.asynccontextmanager
-    async def _published(self) -> AsyncIterator[None]:
-        """Have the ports of the options lead to the container during the block."""
-        ports = self._options.publish
-        if not ports:
-            yield
-            return
-        from kata_host.ctl.forward import opened
-
-        async with opened(self._target, self._name, ports) as local:
-            for each, asked in zip(local, ports, strict=True):
-                if not asked.port:
-                    print(f"{each.place} -> {asked.target}", file=sys.stderr)
-            yield
 
     @contextlib.asynccontextmanager
     async def _started(
@@ -256,16 +255,21 @@ class ContainerRun:
 
     async def _hand_over(self) -> None:
         """Give a container that its user has left to a keeper."""
-        from kata_host.keeper.spawn import let_go, spawned_keeper
+        from kata_host.keeper.spawn import let_go
 
         assert self._held is not None
-        with (
-            guest_errors_as_command_errors(),
-            spawned_keeper(self._held, self._target.address) as keeper,
-        ):
+        with guest_errors_as_command_errors(), self._keeper(self._held) as keeper:
             self._held.write(detached=True)
             let_go(keeper, self._name)
             self._is_let_go = True
+
+    def _keeper(
+        self, held: HeldRecord
+    ) -> contextlib.AbstractContextManager[subprocess.Popen[bytes]]:
+        from kata_host.keeper.spawn import spawned_keeper
+
+        listeners = [listener.fileno() for listener in self._ports.listeners]
+        return spawned_keeper(held, self._target.address, listeners)
 
     async def _rootfs_in_guest(self, client: AgentClient, rootfs: Path | None) -> str:
         """Return the path of `rootfs` in the guest, after copying it if need be."""

@@ -6,21 +6,19 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from kata_host.ctl.arguments import CONTAINER_HELP, GUEST_HELP, add_connect_timeout
 from kata_host.ctl.command_parser import text
-from kata_host.ctl.errors import CommandError
 from kata_host.ctl.found_container import container_or_guest
 from kata_host.ctl.published import published_port
-from kata_host.ctl.remark import remark
+from kata_host.ctl.published_ports import PublishedPorts
 from kata_host.ctl.signals import run, until_signal
 from kata_host.ctl.target import Target
 
 if TYPE_CHECKING:
     from kata_host.ctl.program import Subparsers
-    from kata_host.forwarding.local_port import LocalPort
     from kata_host.forwarding.published_port import PublishedPort
 
 
@@ -75,9 +73,14 @@ def main(options: argparse.Namespace) -> int:
 async def _forward(
     target: Target, name: str, container: str, ports: Sequence[PublishedPort]
 ) -> None:
-    async with target.client() as client, opened(target, container, ports) as opened_:
-        for local in opened_:
-            print(f"{local.place} -> {name}:{local.published.target}", flush=True)
+    async with contextlib.AsyncExitStack() as stack:
+        client = await stack.enter_async_context(target.client())
+        published = PublishedPorts(ports)
+        await published.check(target.address)
+        stack.enter_context(published)
+        await stack.enter_async_context(published.served(target.address, container))
+        for place, program in published.places:
+            print(f"{place} -> {name}:{program}", flush=True)
         waiting = asyncio.ensure_future(until_signal())
         connected = asyncio.ensure_future(client.wait_closed())
         tasks: set[asyncio.Future[Any]] = {waiting, connected}
@@ -89,29 +92,3 @@ async def _forward(
             for task in tasks:
                 task.cancel()
             await asyncio.wait(tasks)
-
-
-@contextlib.asynccontextmanager
-async def opened(
-    target: Target, container: str, ports: Sequence[PublishedPort]
-) -> AsyncIterator[Sequence[LocalPort]]:
-    """Have `ports` of this host during the block; say why a connection is refused.
-
-    Raises `CommandError`.
-    """
-    from kata_host.errors import SandboxError
-    from kata_host.forwarding.guest_socket import dial_forwarder
-    from kata_host.forwarding.local_port import LocalPort
-
-    async with contextlib.AsyncExitStack() as stack:
-        try:
-            (await dial_forwarder(target.address)).close()
-            local = [
-                await stack.enter_async_context(
-                    LocalPort(port, target.address, container, remark)
-                )
-                for port in ports
-            ]
-        except (SandboxError, ValueError) as error:
-            raise CommandError(str(error)) from error
-        yield local

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from kata_host.ctl.errors import CommandError
+from kata_host.needed_programs import missing
 
 PROGRAM: Final = "tini-static"
 """Of Debian's package tini; needs no file of the container."""
@@ -26,7 +27,7 @@ def find_init() -> Path:
     """Return the program on this host. Raises `CommandError`."""
     found = shutil.which(PROGRAM)
     if found is None:
-        raise CommandError(f"--init: {PROGRAM}: not found (package tini)")
+        raise CommandError(f"--init: {missing(PROGRAM)}")
     return Path(os.path.realpath(found))
 
 

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 from kata_agent.version import VERSION
-from kata_host.ctl.errors import FAILED, RUN_FAILED, CommandError
+from kata_host.ctl.errors import FAILED, RUN_FAILED, CommandError, UsageError
 from kata_host.interrupted import Interrupted
 from kata_host.interruption import INTERRUPTION
 from kata_host.printable import printable
@@ -85,6 +85,10 @@ def _run(arguments: Sequence[str]) -> int:
             # Without argparse, because scripts ask for it.
             print(_version())
             status = 0
+        elif arguments and not command and not arguments[0].startswith("-"):
+            from kata_host.ctl.unknown_command import why_unknown
+
+            raise UsageError(why_unknown(arguments[0], COMMANDS))
         else:
             options = make_parser(command or COMMANDS).parse_args(arguments)
             status = options.main(options)

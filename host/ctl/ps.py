@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from kata_host.ctl.program import Subparsers
     from kata_host.keeper.record import ContainerRecord, ContainerState
 
-HEADER: Final = ("CONTAINER", "GUEST", "ROOTFS", "COMMAND", "CREATED", "STATUS")
+HEADER: Final = (
+    *("CONTAINER", "GUEST", "ROOTFS", "COMMAND", "CREATED", "STATUS", "PORTS"),
+)
 COMMAND_WIDTH: Final = 30
 _UNITS: Final = ((86400, "day"), (3600, "hour"), (60, "minute"), (1, "second"))
 
@@ -93,6 +95,7 @@ def _row(record: ContainerRecord, state: ContainerState) -> tuple[str, ...]:
         command,
         f"{_ago(record.created)} ago",
         _status(record, state),
+        "" if record.has_ended else " ".join(record.ports),
     )
 
 

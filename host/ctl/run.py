@@ -19,7 +19,12 @@ from kata_host.ctl.arguments import (
 )
 from kata_host.ctl.command_parser import path
 from kata_host.ctl.container_options import add_container_options, limits_of, volumes_of
-from kata_host.ctl.errors import UsageError, guest_errors_as_command_errors
+from kata_host.ctl.errors import (
+    NOT_FOUND,
+    ProgramError,
+    UsageError,
+    guest_errors_as_command_errors,
+)
 from kata_host.ctl.guest_network import add_network_option
 from kata_host.ctl.run_image import RunImage, add_image_options, used_image
 from kata_host.ctl.signals import run as run_loop
@@ -123,9 +128,26 @@ def main(options: argparse.Namespace) -> int:
     started = time.time_ns()
     check_source(options.rootfs)
     _check(options)
-    with used_image(options) as image:
+    with _image_suspected(options), used_image(options) as image:
         check_process(options)
         return _main(options, image, started)
+
+
+@contextlib.contextmanager
+def _image_suspected(options: argparse.Namespace) -> Iterator[None]:
+    """Where no program has the first word, say how an image is named.
+
+    docker's users name it there.
+    """
+    words = list(options.command)
+    has_image = options.image is not None or options.entrypoint is not None
+    try:
+        yield
+    except ProgramError as error:
+        if error.run_status == NOT_FOUND and words[:1] != ["--"] and not has_image:
+            hint = f"if '{words[0]}' is an image: --image {words[0]}"
+            raise ProgramError(f"{error} ({hint})") from error
+        raise
 
 
 def _main(options: argparse.Namespace, image: RunImage | None, started: int) -> int:
@@ -164,8 +186,6 @@ def _check(options: argparse.Namespace) -> None:
         )
     if options.detach and (options.trace or options.debug):
         raise UsageError("--detach: not with --trace or --debug")
-    if options.detach and options.publish:
-        raise UsageError("--detach: not with --publish; `forward` does it afterwards")
     if options.detach and options.cgroup != "auto":
         raise UsageError("--detach: not with --cgroup")
     if options.rm and not options.detach:

@@ -4,19 +4,17 @@
 from __future__ import annotations
 
 import asyncio
-import errno
-import os
 import socket
 from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any, Final, Self
 
-from kata_host.errors import FileError, SandboxError
+from kata_host.errors import SandboxError
 from kata_host.forwarding.guest_socket import open_guest_socket
+from kata_host.forwarding.listener import listen, place_of
 from kata_host.forwarding.published_port import PublishedPort
 from kata_host.forwarding.relay import relay, reset
 
-BACKLOG: Final = 128
 PAUSE_SECONDS: Final = 0.1
 """The time before the next attempt to accept when descriptors are used up."""
 
@@ -30,13 +28,15 @@ class LocalPort:
         address: str,
         container: str,
         refused: Callable[[str], None],
+        listener: socket.socket | None = None,
     ) -> None:
         """`address` is the agent's; `container` an id, or `guest_socket.GUEST`.
 
         A connection that the guest does not take is reset, and `refused` gets the line
-        that says why.
+        that says why. A `listener` that is given listens before the block and after it.
         """
         self.published: Final = published
+        self._given = listener
         self._address = address
         self._container = container
         self._refused = refused
@@ -44,7 +44,8 @@ class LocalPort:
 
     async def __aenter__(self) -> Self:
         """Listen. Raises `FileError` if the port is taken."""
-        self._listener = _listen(self.published)
+        given = self._given
+        self._listener = listen(self.published) if given is None else given.dup()
         self.port: int = self._listener.getsockname()[1]
         """The port of this host."""
         self._start(self._accept())
@@ -60,9 +61,7 @@ class LocalPort:
     @property
     def place(self) -> str:
         """The address and the port of this host, as in a URL."""
-        address, family = self.published.address, self.published.family
-        host = f"[{address}]" if family == socket.AF_INET6 else address
-        return f"{host}:{self.port}"
+        return place_of(self._listener)
 
     def _start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)
@@ -101,21 +100,3 @@ class LocalPort:
 
 def _close(client: socket.socket, _: asyncio.Task[None]) -> None:
     client.close()
-
-
-def _listen(published: PublishedPort) -> socket.socket:
-    listener = socket.socket(published.family, socket.SOCK_STREAM)
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if published.family == socket.AF_INET6:
-            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        listener.bind((published.address, published.port))
-        listener.listen(BACKLOG)
-        listener.setblocking(False)
-    except OSError as error:
-        listener.close()
-        raise FileError(
-            f"port {published.port} of {published.address}: "
-            f"{os.strerror(error.errno or errno.EINVAL)}"
-        ) from error
-    return listener

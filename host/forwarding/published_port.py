@@ -36,7 +36,7 @@ class PublishedPort:
 
     @classmethod
     def parse(cls, text: str, *, same: bool = False) -> PublishedPort:
-        """Read `[[ADDRESS:]PORT:]TARGET`, where an IPv6 address is in brackets.
+        """Read `[[ADDRESS:]PORT:]TARGET[/tcp]`, where an IPv6 address is in brackets.
 
         Without PORT a free one is taken, or, if `same`, that of the program. Raises
         `ValueError`.
@@ -48,7 +48,7 @@ class PublishedPort:
         if target.startswith("/"):
             program: int | str = target
         else:
-            program = _number(target)
+            program = _number(target.removesuffix("/tcp"))
         if not where:
             port = program if same and isinstance(program, int) else 0
             return cls(program, port)

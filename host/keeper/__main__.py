@@ -6,7 +6,8 @@
 
 The keeper has inherited the lock of the container's record. It outlives the command, in
 a session of its own. If the command ends before it has written that line, in any way,
-the keeper removes the container.
+the keeper removes the container. Until the container's end, it serves the ports of this
+host that are published.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import asyncio
 import contextlib
 import json
 import signal
+import socket
 import sys
 import time
 from collections.abc import AsyncIterator
@@ -27,6 +29,7 @@ from kata_host.guest.held_guest import stop_guest
 from kata_host.keeper.held_record import HeldRecord
 from kata_host.keeper.keep_request import KeepRequest
 from kata_host.keeper.output_log import OutputLog
+from kata_host.keeper.record import ContainerRecord
 from kata_host.keeper.records import parse_open
 from kata_host.starter import forget_starter
 from ttrpc.errors import TtrpcError
@@ -52,7 +55,7 @@ def main() -> int:
         asyncio.run(_drop(held, request.address))
         return 0
     try:
-        asyncio.run(_keep(held, request.address))
+        asyncio.run(_keep(held, request))
     except* (TtrpcError, OSError) as errors:
         held.write(ended=time.time(), error=explain(_first(errors)))
     if held.record.remove:
@@ -62,12 +65,15 @@ def main() -> int:
     return 0
 
 
-async def _keep(held: HeldRecord, address: str) -> None:
-    """Keep the output, and how the container ended."""
+async def _keep(held: HeldRecord, request: KeepRequest) -> None:
+    """Keep the output, and how the container ended; serve its ports meanwhile."""
     record = held.record
     log = OutputLog(held.folder)
     try:
-        async with AgentClient.connect(address) as client:
+        async with (
+            AgentClient.connect(request.address) as client,
+            _published(record, request),
+        ):
             container = client.container(record.id, terminal=record.tty)
             if not record.interactive:
                 with process_may_have_ended():
@@ -79,6 +85,33 @@ async def _keep(held: HeldRecord, address: str) -> None:
             held.write(status=status, ended=time.time())
     finally:
         log.close()
+
+
+@contextlib.asynccontextmanager
+async def _published(
+    record: ContainerRecord, request: KeepRequest
+) -> AsyncIterator[None]:
+    """Serve the ports of a container during the block."""
+    if not request.listeners:
+        yield
+        return
+    from kata_host.forwarding.local_port import LocalPort
+    from kata_host.forwarding.published_port import PublishedPort
+
+    async with contextlib.AsyncExitStack() as stack:
+        for fd, words in zip(request.listeners, record.ports, strict=True):
+            listener = stack.enter_context(socket.socket(fileno=fd))
+            listener.setblocking(False)
+            published = PublishedPort.parse(words)
+            port = LocalPort(
+                published, request.address, record.id, _tell_nobody, listener
+            )
+            await stack.enter_async_context(port)
+        yield
+
+
+def _tell_nobody(reason: str) -> None:
+    """Leave the reset to say that a connection is refused: no terminal is left."""
 
 
 async def _copy_output(process: ContainerProcess, log: OutputLog) -> None:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 
@@ -14,3 +15,5 @@ class KeepRequest:
     """The descriptor of the container's record, whose lock the keeper inherits."""
     address: str
     """The agent's address."""
+    listeners: Sequence[int] = ()
+    """Descriptors of the sockets of the record's ports, in their order."""

@@ -42,6 +42,8 @@ class ContainerRecord:
     owns_guest: bool = False
     """Whether its guest was started for it, and ends when it is removed."""
     volumes: list[str] = field(default_factory=list)
+    ports: list[str] = field(default_factory=list)
+    """Ports of this host, each with its program: `127.0.0.1:8080:80`."""
     memory: int = 0
     """Bytes; 0 is no limit."""
     cpus: float = 0

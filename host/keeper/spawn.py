@@ -6,7 +6,7 @@ from __future__ import annotations
 import contextlib
 import json
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 
 from kata_host.child import child_environment, module_command
@@ -19,12 +19,15 @@ READY = b"ready\n"
 
 
 @contextlib.contextmanager
-def spawned_keeper(held: HeldRecord, address: str) -> Iterator[subprocess.Popen[bytes]]:
+def spawned_keeper(
+    held: HeldRecord, address: str, listeners: Sequence[int] = ()
+) -> Iterator[subprocess.Popen[bytes]]:
     """Have a keeper at hand for the block, which `let_go` gives the container to.
 
+    `listeners` are the descriptors of the record's ports, which the keeper serves then.
     A keeper that was given nothing is ended with the block.
     """
-    request = json.dumps(asdict(KeepRequest(held.fd, address)))
+    request = json.dumps(asdict(KeepRequest(held.fd, address, listeners)))
     with INTERRUPTION.uninterrupted():
         keeper = subprocess.Popen(
             module_command("kata_host.keeper", request),
@@ -32,7 +35,7 @@ def spawned_keeper(held: HeldRecord, address: str) -> Iterator[subprocess.Popen[
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             start_new_session=True,
-            pass_fds=(held.fd,),
+            pass_fds=(held.fd, *listeners),
             env=child_environment(),
         )
     assert keeper.stdin is not None

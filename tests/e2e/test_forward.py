@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import os
 import re
 import shutil
@@ -19,9 +20,11 @@ import pytest
 
 from kata_host import Guest
 from kata_host.errors import AgentError
+from kata_host.forwarding.published_port import PublishedPort
 from kata_host.guest.local_guest import LocalGuest
 from kata_host.sync import Guest as SyncGuest
-from tests.e2e.conftest import CTL, PATIENCE
+from tests.e2e.conftest import CTL, PATIENCE, environment_of_guests, wait_until
+from tests.helpers.pseudo_terminal import PseudoTerminal
 
 SERVER = """
 import socket, sys
@@ -191,3 +194,77 @@ def test_run_publishes_a_port(environment: dict[str, str]) -> None:
         found = re.fullmatch(r"127\.0\.0\.1:([0-9]+) -> 80\n", line)
         assert found, line
         assert page(int(found[1])).endswith(b"\r\n\r\none\n")
+
+
+SITE = "echo $PAGE > /index.html; exec httpd -f -p 80 -h /"
+
+
+def test_ports_of_a_container_that_stays(scratch: Path) -> None:
+    """With `run --detach`, and after Ctrl-P Ctrl-Q."""
+    with environment_of_guests(scratch) as environment:
+
+        def ctl(*arguments: str) -> subprocess.CompletedProcess[str]:
+            return subprocess.run(
+                [*CTL, *arguments],
+                env=environment,
+                timeout=PATIENCE,
+                capture_output=True,
+                text=True,
+            )
+
+        def ports_of(name: str) -> list[str]:
+            (known,) = json.loads(ctl("inspect", name).stdout)
+            return list(known["ports"])
+
+        options = ("--name", "web", "-e", "PAGE=stays", "-p", "80", "-p", "[::1]:0:80")
+        ran = ctl("run", "-d", *options, "--", "sh", "-c", SITE)
+        assert (ran.stdout, ran.returncode) == ("web\n", 0)
+        words = ports_of("web")
+        assert ran.stderr == "".join(
+            f"{word.removesuffix(':80')} -> 80\n" for word in words
+        )
+        assert " ".join(words) in ctl("ps").stdout
+        port = PublishedPort.parse(words[0]).port
+        for _ in range(2):
+            assert page(port).endswith(b"\r\n\r\nstays\n")
+
+        # A port that is taken: docker's status, and no container.
+        taken = ctl("run", "-d", "--name", "no", "-p", f"{port}:80", "--", "true")
+        assert (taken.stdout, taken.returncode) == ("", 125)
+        assert f"port {port} of 127.0.0.1: Address already in use" in taken.stderr
+        assert ctl("ps", "-aq").stdout == "web\n"
+
+        terminal = PseudoTerminal()
+        fd = terminal.program
+        command = ("run", "-it", "--guest", "web", "--name", "two", "-p", "8000")
+        ran_two = subprocess.Popen(
+            [*CTL, *command, "--", "sh"],
+            env=environment,
+            stdin=fd,
+            stdout=fd,
+            stderr=fd,
+        )
+        terminal.type(b"mkdir /w; echo two > /w/index.html; httpd -p 8000 -h /w\r")
+        terminal.type(b"echo lis''tens\r")
+        terminal.expect(b"listens")
+        (word,) = ports_of("two")
+        second = PublishedPort.parse(word).port
+        assert page(second).endswith(b"\r\n\r\ntwo\n")
+        terminal.type(b"\x10\x11")
+        assert ran_two.wait(PATIENCE) == 0
+        terminal.close()
+        assert page(second).endswith(b"\r\n\r\ntwo\n")
+
+        # The end of a container ends its ports.
+        for name, each in (("two", second), ("web", port)):
+            assert ctl("rm", "-f", name).returncode == 0
+            wait_until(lambda each=each: is_refused(each))
+
+
+def is_refused(port: int) -> bool:
+    """Whether nothing listens. A connection that was taken is reset instead."""
+    try:
+        socket.create_connection(("127.0.0.1", port), PATIENCE).close()
+    except ConnectionRefusedError:
+        return True
+    return False

@@ -29,7 +29,13 @@ def _read() -> Sequence[Row]:
     lines = [line for line in page.splitlines() if line.startswith("| `")]
     cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
     return [
-        Row(_words(docker), others, _words(ours), ours == "absent", _words(tests))
+        Row(
+            _words(docker),
+            others,
+            _words(ours),
+            ours.startswith("absent"),
+            _words(tests),
+        )
         for docker, others, ours, tests in cells
     ]
 

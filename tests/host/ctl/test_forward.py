@@ -28,10 +28,3 @@ def test_a_guest_whose_address_has_no_ports(
 ) -> None:
     assert main(["forward", "unix:///none", "80"]) == 1
     assert "unix:///none" in capsys.readouterr().err
-
-
-def test_run_has_no_ports_of_a_container_that_stays(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    assert main(["run", "-d", "-p", "80", "--", "true"]) == 125
-    assert "--detach: not with --publish" in capsys.readouterr().err

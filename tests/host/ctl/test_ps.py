@@ -17,7 +17,11 @@ def containers(guest_one: str) -> None:
     running = ContainerRecord(
         "web", "one", ["sh", "-c", "echo 'a \x1b[2J' and more than fits"], "busybox"
     )
-    HeldRecord.create(running).write(created=now - 7300, started=now - 61)
+    HeldRecord.create(running).write(
+        created=now - 7300,
+        started=now - 61,
+        ports=["127.0.0.1:80:8000", "[::1]:1:/s"],
+    )
     ended = ContainerRecord("old", "one", ["true"], "/r", created=now - 90000)
     HeldRecord.create(ended).write(ended=now - 1.5, status=3)
 
@@ -32,10 +36,11 @@ def test_the_table_has_those_that_run(capsys: pytest.CaptureFixture[str]) -> Non
         "COMMAND",
         "CREATED",
         "STATUS",
+        "PORTS",
     ]
     assert row.startswith("web        one    busybox  sh -c ")
     assert "..." in row
-    assert row.endswith("  2 hours ago  up 1 minute")
+    assert row.endswith("  2 hours ago  up 1 minute  127.0.0.1:80:8000 [::1]:1:/s")
     assert "\x1b" not in row
 
 

@@ -17,6 +17,7 @@ from kata_agent.forward.forwarder import Forwarder
 from kata_agent.ports.unix_ports import UnixPorts
 from kata_host.errors import FileError
 from kata_host.forwarding.guest_socket import GUEST
+from kata_host.forwarding.listener import listen
 from kata_host.forwarding.local_port import LocalPort
 from kata_host.forwarding.published_port import PublishedPort
 from kata_host.guest.guest import FORWARD_PORT
@@ -133,6 +134,19 @@ async def test_the_end_of_the_block_ends_connections(
         writer.close()
     with pytest.raises(ConnectionRefusedError):
         await exchange(local.port, b"")
+
+
+async def test_a_listener_that_is_given_listens_on(guest: str, tmp_path: Path) -> None:
+    async with await asyncio.start_unix_server(echo, tmp_path / "s"):
+        published = PublishedPort(str(tmp_path / "s"))
+        with listen(published) as listener:
+            port = listener.getsockname()[1]
+            for data in (b"first", b"second"):
+                # Before there is a block.
+                waiting = asyncio.ensure_future(exchange(port, data))
+                await asyncio.sleep(0)
+                async with LocalPort(published, guest, GUEST, pytest.fail, listener):
+                    assert await waiting == data
 
 
 async def test_a_port_that_is_taken(guest: str) -> None:

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from kata_host.forwarding.listener import listen, place_of
+from kata_host.forwarding.published_port import PublishedPort
 from kata_host.interruption import INTERRUPTION
 from kata_host.keeper.follow import follow, wait_for_end
 from kata_host.keeper.held_record import HeldRecord
@@ -74,6 +76,33 @@ async def test_the_end_of_the_guest_is_an_end(
         ended = await waiting
     assert ended.status is None
     assert ended.error
+
+
+async def test_ports_are_served_until_the_end(
+    agent: FakeAgent, address: str, guest_one: str
+) -> None:
+    agent.may_end.clear()
+    published = PublishedPort(80)
+    record = ContainerRecord("c1", "one", started=1.0, detached=True)
+    with listen(published) as first, listen(published) as second:
+        listeners = (first, second)
+        held = HeldRecord.create(record)
+        held.write(ports=[f"{place_of(each)}:80" for each in listeners])
+        fds = [each.fileno() for each in listeners]
+        ports = [each.getsockname()[1] for each in listeners]
+        with spawned_keeper(held, address, fds) as keeper:
+            let_go(keeper, "c1")
+        held.close()
+    for port in ports:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        # The agent of this test forwards nothing.
+        with pytest.raises(ConnectionResetError):
+            await reader.read()
+        writer.close()
+    agent.may_end.set()
+    assert await asyncio.to_thread(keeper.wait) == 0
+    with pytest.raises(ConnectionRefusedError):
+        await asyncio.open_connection("127.0.0.1", ports[0])
 
 
 async def test_a_container_whose_command_is_killed_is_removed(
