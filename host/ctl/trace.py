@@ -130,13 +130,17 @@ async def _trace(target: Target, socket: str, options: argparse.Namespace) -> No
         if options.html is not None:
             check_page(options.html)
         async with Receiver(socket) as receiver:
-            live = LiveTrace()
-            async with _traced(target) as client:
-                await _print_until_signal(receiver, live, options.seconds, client)
-            # StopTracing has answered after the last span was delivered.
-            live.show(receiver.spans())
-            if options.html is not None:
-                write_page(options.html, receiver.spans())
+            live, is_whole = LiveTrace(), False
+            try:
+                async with _traced(target) as client:
+                    await _print_until_signal(receiver, live, options.seconds, client)
+                # StopTracing has answered after the last span was delivered.
+                live.show(receiver.spans())
+                is_whole = True
+            finally:
+                # Also of a guest that has ended; but no page of nothing for an error.
+                if options.html is not None and (is_whole or receiver.spans()):
+                    write_page(options.html, receiver.spans())
     except OSError as error:
         raise CommandError(explain(error)) from error
 

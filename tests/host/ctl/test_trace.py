@@ -118,11 +118,18 @@ async def test_a_call_is_printed_live_and_written_into_a_page(tmp_path: Path) ->
     assert "http" not in text.replace("http-equiv", "")
 
 
-async def test_a_guest_that_ends_ends_the_trace(tmp_path: Path) -> None:
+async def test_a_guest_that_ends_ends_the_trace_and_leaves_its_page(
+    tmp_path: Path,
+) -> None:
     guest = TracedGuest(tmp_path / "guest.sock")
+    page = tmp_path / "trace.html"
     async with guest.served():
-        program = await guest.trace(stdout=asyncio.subprocess.DEVNULL)
+        program = await guest.trace(f"--html={page}", stdout=asyncio.subprocess.PIPE)
+        await guest.pause()
+        assert program.stdout is not None
+        await program.stdout.readline()
     assert await program.wait() == 1
+    assert "PauseContainer" in page.read_text()
 
 
 async def test_output_without_a_reader_ends_the_trace(tmp_path: Path) -> None:
