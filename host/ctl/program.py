@@ -90,7 +90,14 @@ def _run(arguments: Sequence[str]) -> int:
 
             raise UsageError(why_unknown(arguments[0], COMMANDS))
         else:
-            options = make_parser(command or COMMANDS).parse_args(arguments)
+            parser = make_parser(command or COMMANDS)
+            options, unknown = parser.parse_known_args(arguments)
+            if unknown:
+                # With the help of the command: argparse's own line has the program's.
+                words, where = " ".join(unknown), " ".join([PROGRAM, *command])
+                raise UsageError(
+                    f"unrecognized arguments: {words} (see {where} --help)"
+                )
             status = options.main(options)
         sys.stdout.flush()
     except CommandError as error:

@@ -52,6 +52,20 @@ def test_a_failure_has_one_line_and_its_status(
     assert line.startswith("kata-agent-ctl: ")
 
 
+def test_an_unknown_option_leads_to_the_help_of_its_command(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for arguments, words, where in (
+        (["top", "web", "-o", "pid"], "-o pid", " top"),
+        (["--no-such", "ps"], "--no-such", ""),
+    ):
+        assert main(arguments) == 2
+        assert capsys.readouterr().err == (
+            f"kata-agent-ctl: unrecognized arguments: {words} "
+            f"(see kata-agent-ctl{where} --help)\n"
+        )
+
+
 def test_a_guests_name_cannot_control_the_terminal(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
