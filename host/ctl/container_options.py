@@ -152,11 +152,16 @@ def volumes_of(options: argparse.Namespace) -> list[Volume]:
 
 
 def spec_of(
-    options: argparse.Namespace, name: str, rootfs: str, volumes: list[Volume]
+    options: argparse.Namespace,
+    name: str,
+    rootfs: str,
+    volumes: list[Volume],
+    words: str,
 ) -> oci_pb2.Spec:
     """Return the container that the options ask for. Raises `UsageError`.
 
-    `rootfs` is a path of the guest, and so are the sources of `volumes`.
+    `rootfs` is a path of the guest, and so are the sources of `volumes`; `words` are
+    those of `rootfs_words`.
     """
     from kata_host.client.privileges import adjusted_capabilities, parse_rlimit
     from kata_host.client.spec import default_process, default_spec
@@ -190,12 +195,15 @@ def spec_of(
         readonly=options.read_only,
         mounts=mounts,
         limits=limits_of(options),
-        annotations={f"{ANNOTATION}rootfs": rootfs_words(options)},
+        annotations={f"{ANNOTATION}rootfs": words},
     )
 
 
-def rootfs_words(options: argparse.Namespace) -> str:
-    """Return what the root file system is made of, in the user's words."""
+def rootfs_words(options: argparse.Namespace, default: str = "busybox") -> str:
+    """Return what the root file system is made of, in the user's words.
+
+    `default` is what a container has without them.
+    """
     if options.image is not None:
         return str(options.image)
-    return "busybox" if options.rootfs is None else str(options.rootfs)
+    return default if options.rootfs is None else str(options.rootfs)

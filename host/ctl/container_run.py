@@ -159,7 +159,7 @@ class ContainerRun:
         self, client: AgentClient, storages: Sequence[agent_pb2.Storage], root: str
     ) -> int:
         volumes = [*self._volumes, *await self._init_in_guest(client)]
-        spec = spec_of(self._options, self._name, root, volumes)
+        spec = spec_of(self._options, self._name, root, volumes, self._rootfs_words)
         spec.Mounts.extend(network_mounts(self._options, self._target))
         await self._ports.check(self._target.address)
         with self._ports:
@@ -304,6 +304,11 @@ class ContainerRun:
         return [Volume(source, INIT, read_only=True)]
 
     @property
+    def _rootfs_words(self) -> str:
+        default = "busybox" if self._target.own_rootfs is None else "the guest's"
+        return rootfs_words(self._options, default)
+
+    @property
     def _shares_pids(self) -> bool:
         options = self._options
         if options.pid is None:
@@ -353,7 +358,7 @@ class ContainerRun:
             self._name,
             guest,
             command=options.command,
-            rootfs=rootfs_words(options),
+            rootfs=self._rootfs_words,
             created=time.time(),
             env=[f"{name}={value}" for name, value in options.environment.items()],
             cwd=options.cwd or "/",

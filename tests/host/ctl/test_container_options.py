@@ -42,7 +42,7 @@ def test_the_container_is_as_the_options_say(tmp_path: Path) -> None:
         *("--hostname", "h", "-e", "A=b", "-w", "/tmp"),
         *("--", "/bin/sh", "-c", "true"),
     )
-    spec = spec_of(options, "c1", "/root", volumes_of(options))
+    spec = spec_of(options, "c1", "/root", volumes_of(options), "busybox")
     assert list(spec.Process.Args) == ["/bin/sh", "-c", "true"]
     assert "A=b" in spec.Process.Env
     assert (spec.Process.Cwd, spec.Hostname) == ("/tmp", "c1")
@@ -77,7 +77,7 @@ def test_a_wrong_value_is_wrong_usage(words: tuple[str, ...], reason: str) -> No
     def use() -> None:
         options = parse(*words, "true")
         limits_of(options)
-        spec_of(options, "c1", "/root", volumes_of(options))
+        spec_of(options, "c1", "/root", volumes_of(options), "busybox")
 
     with pytest.raises(UsageError, match=reason):
         use()

@@ -58,3 +58,15 @@ def test_a_guest_of_others_keeps_no_container() -> None:
     options = options_of("-d", "--guest", "unix:///x")
     with pytest.raises(UsageError, match="--detach: needs a guest of"):
         ContainerRun(options, Target.of(options), "web")
+
+
+def test_a_vm_has_a_root_of_its_own(guest_one: str, tmp_path: Path) -> None:
+    entry = Target.of(options_of("--guest", "one")).entry
+    target = Target("unix:///x", own_rootfs="/", entry=entry)
+    for options, words in (
+        (options_of(), "the guest's"),
+        (options_of("--rootfs", str(tmp_path)), str(tmp_path)),
+    ):
+        with ContainerRun(options, target, "web"):
+            ((record, _),) = find_in("one")
+            assert record.rootfs == words
