@@ -154,7 +154,7 @@ $(BENCH_READY): $(READY)
 	$(BENCH)/bin/python -m pip install --quiet --editable ./ttrpc --editable '.[jaeger]' pytest
 	@touch $@
 
-.PHONY: bench-ttrpc bench-budget bench-tracing bench-containers bench-boot
+.PHONY: bench-ttrpc bench-budget bench-tracing bench-containers bench-boot bench-starts
 .PHONY: bench-control bench-stdio bench-scale
 bench-ttrpc: $(BENCH_READY) ## Compare our ttrpc with Go's and others, cell by cell
 	$(BENCH)/bin/python -m pip install --quiet grpcio grpclib
@@ -172,6 +172,8 @@ bench-scale: $(BENCH_READY) ## Run 500 containers in one sandbox
 	$(BENCH)/bin/python -m bench.scale --write
 bench-boot: ready-image $(BENCH_READY) ## Measure a VM's time to the first answered Check
 	$(BENCH)/bin/python -m bench.boot --write
+bench-starts: ready-image $(BENCH_READY) ## Compare VMs that boot, are restored, are of a pool
+	$(BENCH)/bin/python -m bench.starts --write
 bench-budget: $(BENCH_READY) ## Check start-up and memory against the budget
 	$(BENCH)/bin/python -m bench.budget
 	$(BENCH)/bin/python -m bench.containers

@@ -135,17 +135,16 @@ class ContainerRun:
 
     async def _image_root(self, image: RunImage) -> Layers:
         """Return what a container of an image has, in a VM that runs from a disk."""
-        if image.disk is None or self._held is None or self._options.devices:
+        if image.disk is None or self._options.devices:
             return image.storages(self._name)
-        from kata_host.guest.registry import directory_of
-        from kata_host.guest.vm_command import Sockets
-        from kata_host.guest.vm_disks import plug_disk
+        from kata_host.guest.vm_disks import monitor_at, plug_disk
 
-        monitor = Sockets(directory_of(self._held.record.guest)).qmp
+        monitor = monitor_at(self._target.address)
+        assert monitor is not None
+        # The disk is used as long as this folder exists.
+        folder = monitor.parent if self._held is None else self._held.folder
         with guest_errors_as_command_errors():
-            address = await asyncio.to_thread(
-                plug_disk, monitor, self._held.folder, image.disk
-            )
+            address = await asyncio.to_thread(plug_disk, monitor, folder, image.disk)
         return image.storages(self._name, address)
 
     async def _layers(self, client: AgentClient, rootfs: Path | None) -> Layers:

@@ -20,6 +20,7 @@ from kata_host.ctl.named_guest import OPTIONS, named_guest
 from kata_host.ctl.patience import saying
 from kata_host.ctl.ports import CONSOLE_PORT, LOG_PORT
 from kata_host.ctl.remark import remark
+from kata_host.ctl.warm_option import add_warm_option, check_warm
 from kata_host.option_types import count, mebibytes
 from kata_host.printable import printable
 
@@ -94,6 +95,7 @@ def _add_start(verbs: Subparsers) -> None:
         "(default: %(default)s)",
     )
     add_network_option(start, "network of the guest, and of its containers")
+    add_warm_option(start)
     start.set_defaults(main=start_guest)
 
 
@@ -133,6 +135,7 @@ def start_guest(options: argparse.Namespace) -> int:
     from kata_host.guest.start_request import StartRequest
 
     name = options.name if options.name is not None else f"guest-{os.urandom(3).hex()}"
+    check_warm(options)
     for word in options.option:
         if not word or len(word.split()) != 1:
             raise UsageError(f"option {word!r}: not one word")
@@ -143,6 +146,7 @@ def start_guest(options: argparse.Namespace) -> int:
         cpus=options.cpus,
         memory=options.memory,
         network=options.network,
+        is_warm=options.warm,
     )
     with named_guest(request) as (address, let_go):
         print(name, address, flush=True)

@@ -59,6 +59,7 @@ def vm_guest(options: argparse.Namespace) -> Iterator[Target]:
     """
     from kata_host.guest.vm_command import Machine
     from kata_host.guest.vm_guest import VmGuest
+    from kata_host.guest.warm_vm_guest import WarmVmGuest
 
     parameters = ["agent.log=debug"] if options.debug else []
     if options.trace:
@@ -66,7 +67,7 @@ def vm_guest(options: argparse.Namespace) -> Iterator[Target]:
     if options.publish:
         parameters.append(FORWARD_OPTION)
     with guest_errors_as_command_errors():
-        guest = VmGuest(
+        guest = (WarmVmGuest if options.warm else VmGuest)(
             ready_image(),
             machine=Machine(
                 kernel_parameters=parameters,

@@ -28,6 +28,7 @@ from kata_host.ctl.errors import (
 from kata_host.ctl.guest_network import add_network_option
 from kata_host.ctl.run_image import RunImage, add_image_options, used_image
 from kata_host.ctl.signals import run as run_loop
+from kata_host.ctl.warm_option import add_warm_option, check_warm
 
 if TYPE_CHECKING:
     from kata_host.ctl.program import Subparsers
@@ -87,6 +88,7 @@ def add_parser(subparsers: Subparsers) -> None:
     add_process_arguments(parser, defaults="the image's, or / and root")
     add_container_options(parser)
     add_network_option(parser, "network of a guest of its own")
+    add_warm_option(parser, "; not with --trace or --debug")
     parser.add_argument(
         "--pid",
         choices=("sandbox", "container"),
@@ -184,6 +186,9 @@ def _check(options: argparse.Namespace) -> None:
         raise UsageError(
             "--network: the network is the guest's; `guest start` has this option too"
         )
+    check_warm(options)
+    if options.warm and (options.trace or options.debug):
+        raise UsageError("--warm: not with --trace or --debug")
     if options.detach and (options.trace or options.debug):
         raise UsageError("--detach: not with --trace or --debug")
     if options.detach and options.cgroup != "auto":
@@ -241,6 +246,7 @@ def _staying_guest(options: argparse.Namespace, name: str) -> Iterator[Target]:
         parameters=list(OPTIONS),
         network=options.network,
         devices=options.devices,
+        is_warm=options.warm,
     )
     with named_guest(request, options.hostname or "") as (address, let_go):
         yield Target(

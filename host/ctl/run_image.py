@@ -104,7 +104,8 @@ def used_image(options: argparse.Namespace) -> Iterator[RunImage | None]:
             return
         with saying(f"making a disk of the image '{image.name}'"):
             disk = stack.enter_context(store.used_as_disk(image))
-        if options.guest is None:
+        if options.guest is None and not options.warm:
+            # A VM that is restored has it plugged in afterwards.
             options.devices = _devices(disk)
         yield RunImage(keep, disk=disk)
 

@@ -106,6 +106,10 @@ def to_guest(request: StartRequest) -> OwnGuest:
             network=request.network,
             devices=request.devices,
         )
+        if request.is_warm:
+            from kata_host.guest.warm_vm_guest import WarmVmGuest
+
+            return WarmVmGuest(ready_image(), directory, machine=machine)
         return VmGuest(ready_image(), directory, machine=machine)
     from kata_host.guest.local_guest import LocalGuest
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import socket
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -48,9 +48,23 @@ class Qmp:
 
     def __call__(self, command: str, /, **arguments: Any) -> Any:
         """Run a command and return its result. Raises `QmpError`."""
+        return self._run(command, arguments, ())
+
+    def give_descriptor(self, name: str, fd: int) -> None:
+        """Give QEMU a copy of `fd`, which it knows as `name`. Raises `QmpError`."""
+        self._run("getfd", {"fdname": name}, (fd,))
+
+    def _run(
+        self, command: str, arguments: Mapping[str, Any], descriptors: Sequence[int]
+    ) -> Any:
         request = {"execute": command, "arguments": arguments}
+        line = json.dumps(request).encode() + b"\n"
         try:
-            self._connection.sendall(json.dumps(request).encode() + b"\n")
+            if descriptors:
+                # With the first byte at the latest; a short line goes in one piece.
+                socket.send_fds(self._connection, [line], descriptors)
+            else:
+                self._connection.sendall(line)
         except OSError as error:
             raise QmpError(f"qmp: {command}: {error}") from error
         while True:

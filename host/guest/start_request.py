@@ -24,3 +24,5 @@ class StartRequest:
     network: Network = "none"
     devices: list[str] = field(default_factory=list)
     """More arguments of QEMU for a VM."""
+    is_warm: bool = False
+    """Whether a VM is restored from a snapshot where that can be done."""

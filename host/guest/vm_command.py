@@ -2,7 +2,8 @@
 """The command line of QEMU for a guest.
 
 A q35 machine whose memory is shared with the vsock backend. Devices can be added behind
-two root ports and, as Kata's runtimes do, behind a PCI bridge.
+two root ports and, as Kata's runtimes do, behind a PCI bridge. The vsock device has a
+root port of its own, so that it can be taken out for a snapshot and put in again.
 """
 
 from __future__ import annotations
@@ -17,6 +18,11 @@ from kata_host.network import GATEWAY, MAC, NAME_SERVER, SUBNET, Network
 QEMU: Final = "qemu-system-x86_64"
 ROOT_PORTS: Final = {"rp0": 0x08, "rp1": 0x09}
 """Device numbers of the root ports: `08/00` is the PCI path of a device behind rp0."""
+VSOCK: Final = "vsock"
+"""The name of the vsock device, and of its connection to the backend."""
+VSOCK_BUS: Final = "vsock-port"
+_VSOCK_SLOT: Final = 0x1E
+"""Behind the others, whose buses have their numbers in this order."""
 BRIDGE: Final = "pci-bridge-0"
 BRIDGE_SLOT: Final = 0x10
 """Device number of the bridge: `10/02` is the PCI path of its slot 2."""
@@ -97,8 +103,13 @@ def qemu_command(
     initrd: Path,
     root: Path,
     accelerator: str,
+    is_restored: bool = False,
 ) -> list[str]:
-    """Return the program QEMU and its arguments."""
+    """Return the program QEMU and its arguments.
+
+    One whose guest `is_restored` starts no kernel and has no vsock device: it waits for
+    both to come by its monitor (`kata_host.guest.vm_snapshot`).
+    """
     parameters = " ".join([*_KERNEL_PARAMETERS, *machine.kernel_parameters])
     memory = f"{machine.memory}M"
     arguments = [QEMU, "-nodefaults", "-nic", "none", "-display", "none", "-no-reboot"]
@@ -107,12 +118,18 @@ def qemu_command(
     arguments += ["-object", f"memory-backend-memfd,id=memory,size={memory},share=on"]
     arguments += ["-m", f"{memory},slots=4,maxmem={machine.memory_limit}M"]
     arguments += ["-smp", f"{machine.cpus},maxcpus={machine.cpus_limit}"]
-    arguments += ["-kernel", str(kernel), "-initrd", str(initrd)]
-    arguments += ["-append", parameters]
+    if is_restored:
+        arguments += ["-incoming", "defer"]
+    else:
+        arguments += ["-kernel", str(kernel), "-initrd", str(initrd)]
+        arguments += ["-append", parameters]
     arguments += ["-drive", f"file={root},if=none,id=root,format=raw,readonly=on"]
     arguments += ["-device", "virtio-blk-pci,drive=root"]
-    arguments += ["-chardev", f"socket,id=vsock,path={sockets.vhost}"]
-    arguments += ["-device", "vhost-user-vsock-pci,chardev=vsock"]
+    arguments += _root_port(VSOCK_BUS, _VSOCK_SLOT)
+    if not is_restored:
+        arguments += ["-chardev", f"socket,id={VSOCK},path={sockets.vhost}"]
+        device = f"vhost-user-vsock-pci,id={VSOCK},chardev={VSOCK},bus={VSOCK_BUS}"
+        arguments += ["-device", device]
     arguments += ["-chardev", _console(sockets), "-serial", "chardev:console"]
     arguments += ["-qmp", f"unix:{sockets.qmp},server=on,wait=off"]
     arguments += ["-device", "virtio-rng-pci"]
@@ -138,10 +155,14 @@ def _user_network() -> list[str]:
 def _buses() -> list[str]:
     arguments = []
     for port, number in ROOT_PORTS.items():
-        slot = f"bus=pcie.0,addr={number:#x},chassis={number},slot={number}"
-        arguments += ["-device", f"pcie-root-port,id={port},{slot}"]
+        arguments += _root_port(port, number)
     # Without reserved ranges, a device behind the bridge gets no addresses.
     reserve = "io-reserve=4k,mem-reserve=1m,pref64-reserve=1m"
     slot = f"bus=pcie.0,addr={BRIDGE_SLOT:#x},chassis_nr=1,shpc=off"
     arguments += ["-device", f"pci-bridge,id={BRIDGE},{slot},{reserve}"]
     return arguments
+
+
+def _root_port(name: str, number: int) -> list[str]:
+    slot = f"bus=pcie.0,addr={number:#x},chassis={number},slot={number}"
+    return ["-device", f"pcie-root-port,id={name},{slot}"]

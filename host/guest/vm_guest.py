@@ -28,6 +28,7 @@ from kata_host.guest.guest import AGENT_PORT, GuestError
 from kata_host.guest.image.store import Image, cache
 from kata_host.guest.vm_accelerator import choose_accelerator
 from kata_host.guest.vm_command import QEMU, Machine, Sockets, qemu_command
+from kata_host.guest.vm_snapshot import renew, resume
 from kata_host.interruption import INTERRUPTION
 from kata_host.needed_programs import missing
 from kata_host.scratch import Scratch
@@ -58,7 +59,13 @@ class VmGuest:
         machine: Machine | None = None,
         initrd: Path | None = None,
         ready_port: int = AGENT_PORT,
+        snapshot: int | None = None,
     ) -> None:
+        """Make a guest that is not started.
+
+        One of the same image and machine that has been saved to the file `snapshot`, a
+        descriptor, goes on from there instead of booting.
+        """
         self._scratch: Scratch | None = None
         if directory is None:
             self._scratch = Scratch("guest")
@@ -69,6 +76,7 @@ class VmGuest:
         self._image = image
         self._initrd = initrd
         self._ready_port = ready_port
+        self._snapshot = snapshot
         self._backend: subprocess.Popen[bytes] | None = None
         self._qemu: subprocess.Popen[bytes] | None = None
         self._ending: str | None = None
@@ -110,7 +118,13 @@ class VmGuest:
             else:
                 self._scratch.make()
             self._start_backend()
-            self._start_qemu()
+            if self._snapshot is None:
+                # QEMU connects to it at once, and otherwise when the VM goes on.
+                self._wait_for_backend()
+                self._start_qemu()
+            else:
+                self._start_qemu()
+                self._wait_for_backend()
             # QEMU makes this socket last.
             while not self.sockets.qmp.exists() and self.ending() is None:
                 time.sleep(RETRY_INTERVAL)
@@ -129,6 +143,8 @@ class VmGuest:
         """
         deadline = time.monotonic() + timeout
         try:
+            if self._snapshot is not None:
+                resume(self.sockets, self._snapshot)
             while not self._is_listening(deadline):
                 if ending := self.ending():
                     raise GuestError(f"vm {self.directory}: {ending} while booting")
@@ -138,6 +154,8 @@ class VmGuest:
                         f" after {timeout:g} s"
                     )
                 time.sleep(RETRY_INTERVAL)
+            if self._snapshot is not None:
+                renew(self.address)
         except GuestError as error:
             lines = [*self._console_before_panic(), *self._diagnostics()]
             tail = "\n".join(f"    {line}" for line in lines)
@@ -224,6 +242,9 @@ class VmGuest:
                 stderr=log,
                 env=child_environment(),
             )
+
+    def _wait_for_backend(self) -> None:
+        assert self._backend is not None
         assert self._backend.stdout is not None
         if self._backend.stdout.readline() != b"ready\n":
             self._backend.wait()
@@ -238,6 +259,7 @@ class VmGuest:
             initrd=self._initrd or self._image.boot_archive(),
             root=self._image.root,
             accelerator=choose_accelerator(self._image.kernel, cache()),
+            is_restored=self._snapshot is not None,
         )
 
     def _start_qemu(self) -> None:

@@ -132,7 +132,7 @@ class Pool:
             with contextlib.suppress(SandboxError):
                 await old.stop()
             self._taken.discard(old)
-        return await self._make().start()
+        return await self._make().prefer_warm().start()
 
     async def _end(self) -> None:
         slots = [*self._slots]

@@ -27,10 +27,15 @@ class Guest(Blocking[guest.Guest]):
 
     @classmethod
     def vm(
-        cls, *, cpus: int = 1, memory: int | str = "512m", network: Network = "none"
+        cls,
+        *,
+        cpus: int = 1,
+        memory: int | str = "512m",
+        network: Network = "none",
+        warm: bool | None = None,
     ) -> Self:
         """Return a virtual machine: see `kata_host.Guest.vm`."""
-        return cls(guest.Guest.vm(cpus=cpus, memory=memory, network=network))
+        return cls(guest.Guest.vm(cpus=cpus, memory=memory, network=network, warm=warm))
 
     @classmethod
     def connect(cls, name: str, *, timeout: float = guest.CONNECT_TIMEOUT) -> Self:

@@ -20,7 +20,9 @@ CLOCK: Final = ("tsc_early_khz=2400000", "tsc=reliable", "no_timer_check")
 """There is nothing to calibrate it against under emulation."""
 DEVICES: Final = {
     "virtio-blk-pci,drive=root": "virtio-blk-device,drive=root",
-    "vhost-user-vsock-pci,chardev=vsock": "vhost-user-vsock-device,chardev=vsock",
+    "vhost-user-vsock-pci,id=vsock,chardev=vsock,bus=vsock-port": (
+        "vhost-user-vsock-device,chardev=vsock"
+    ),
     "virtio-rng-pci": "virtio-rng-device",
 }
 """The devices of every guest of ours, each with its form on virtio-mmio."""

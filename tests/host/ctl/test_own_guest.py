@@ -58,6 +58,7 @@ def options(**given: Any) -> argparse.Namespace:
         "publish": [],
         "shared": [],
         "devices": [],
+        "warm": False,
         "network": "none",
     }
     return argparse.Namespace(**{**defaults, **given})

@@ -32,7 +32,7 @@ def options(**changes: object) -> argparse.Namespace:
         "cwd": "",
         "user": "",
     }
-    return argparse.Namespace(**{**values, **changes})
+    return argparse.Namespace(**{"warm": False, **values, **changes})
 
 
 def saved(tmp_path: Path, **values: object) -> str:

@@ -96,3 +96,18 @@ def test_a_vm_has_no_network_unless_it_is_asked_for() -> None:
     assert network.startswith("user,id=user,net=10.0.2.0/24,")
     cards = [d for d in values_of(arguments, "-device") if "virtio-net" in d]
     assert cards == ["virtio-net-pci,netdev=user,mac=02:00:00:00:02:0f,romfile="]
+
+
+def test_a_restored_guest_starts_no_kernel_and_gets_vsock_later() -> None:
+    booted, restored = command(), command(is_restored=True)
+    assert values_of(restored, "-incoming") == ["defer"]
+    for option in ("-kernel", "-initrd", "-append"):
+        assert values_of(booted, option)
+        assert not values_of(restored, option)
+    vsock = [word for word in values_of(booted, "-device") if "vsock-pci" in word]
+    # All other devices are the same, also the port that vsock comes back to.
+    assert values_of(restored, "-device") == [
+        word for word in values_of(booted, "-device") if word not in vsock
+    ]
+    assert len(vsock) == 1
+    assert SOCKETS.vhost.name not in " ".join(restored)

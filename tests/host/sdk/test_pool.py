@@ -21,6 +21,11 @@ class FakeGuest:
         self.client = self
         self.is_well = True
         self.is_stopped = False
+        self.is_warm = False
+
+    def prefer_warm(self) -> FakeGuest:
+        self.is_warm = True
+        return self
 
     async def start(self) -> FakeGuest:
         self.guests.starting += 1
@@ -66,6 +71,11 @@ class Guests:
 @pytest.fixture
 async def guests() -> Guests:
     return Guests()
+
+
+async def test_guests_are_warm_if_their_maker_does_not_say(guests: Guests) -> None:
+    async with Pool(2, guests.make) as pool, pool.guest():
+        assert all(guest.is_warm for guest in guests.made)
 
 
 async def test_guests_are_kept_ready_used_once_and_replaced(guests: Guests) -> None:
