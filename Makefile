@@ -155,7 +155,7 @@ $(BENCH_READY): $(READY)
 	@touch $@
 
 .PHONY: bench-ttrpc bench-budget bench-tracing bench-containers bench-boot bench-starts
-.PHONY: bench-control bench-stdio bench-scale
+.PHONY: bench-control bench-stdio bench-copies bench-scale
 bench-ttrpc: $(BENCH_READY) ## Compare our ttrpc with Go's and others, cell by cell
 	$(BENCH)/bin/python -m pip install --quiet grpcio grpclib
 	$(BENCH)/bin/python -m bench.ttrpc --write
@@ -168,6 +168,8 @@ bench-control: $(BENCH_READY) ## Measure Check while other calls hang, and with 
 	$(BENCH)/bin/python -m bench.crowd --write
 bench-stdio: $(BENCH_READY) ## Check 10,000 execs and 1 GiB each way, compare with a bare pipe
 	$(BENCH)/bin/python -m bench.stdio --write
+bench-copies: $(BENCH_READY) ## Copy 1 GiB each way, compare with stream ports, cp and tar
+	$(BENCH)/bin/python -m bench.copies --write
 bench-scale: $(BENCH_READY) ## Run 500 containers in one sandbox
 	$(BENCH)/bin/python -m bench.scale --write
 bench-boot: ready-image $(BENCH_READY) ## Measure a VM's time to the first answered Check

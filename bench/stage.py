@@ -84,7 +84,12 @@ async def open_stage(
 
 def agent_pid(guest: LocalGuest) -> int:
     """Return the pid that a local guest's PID 1, the agent, has on the host."""
-    waiting = [guest.pid]
+    return first_process_below(guest.pid)
+
+
+def first_process_below(holder: int) -> int:
+    """Return the pid of the PID 1 of the guest that a process holds."""
+    waiting = [holder]
     while waiting:
         pid = waiting.pop()
         status = Path(f"/proc/{pid}/status").read_text()
@@ -93,7 +98,7 @@ def agent_pid(guest: LocalGuest) -> int:
             return pid
         children = Path(f"/proc/{pid}/task/{pid}/children").read_text()
         waiting += map(int, children.split())
-    raise RuntimeError(f"guest {guest.pid} has no PID 1")
+    raise RuntimeError(f"guest {holder} has no PID 1")
 
 
 @dataclass(frozen=True, slots=True)

@@ -201,6 +201,57 @@ async def test_a_big_file_goes_in_and_comes_back_unchanged(
     assert digests[0] == digests[1]
 
 
+@pytest.mark.parametrize("is_tree", [False, True])
+async def test_a_copy_that_is_cancelled_leaves_nothing(
+    box: Box, tmp_path: Path, is_tree: bool
+) -> None:
+    source = tmp_path / "source" / "file"
+    source.parent.mkdir()
+    source.touch()
+    os.truncate(source, 1 << 40)
+    script = "mkdir -p /from /to; /dev/busybox truncate -s 999G /from/file"
+    (await box.run(["sh", "-c", script])).check()
+    out = tmp_path / "out"
+    out.mkdir()
+    begun = asyncio.Event()
+
+    def progress(count: int) -> None:
+        begun.set()
+
+    origin, place = (source.parent, "/from") if is_tree else (source, "/from/file")
+    for copy in (
+        box.files.upload(origin, "/to/new", progress=progress),
+        box.files.download(place, out / "new", progress=progress),
+    ):
+        begun.clear()
+        copying = asyncio.create_task(copy)
+        await begun.wait()
+        copying.cancel()
+        await asyncio.wait([copying])
+        assert copying.cancelled()
+        assert await box.files.list("/to") == []
+        assert os.listdir(out) == []
+
+
+async def test_a_file_is_replaced_as_a_whole_or_not_at_all(
+    box: Box, tmp_path: Path
+) -> None:
+    files = box.files
+    (await box.run(["sh", "-c", "echo old >/f; ln -s f /link; mkfifo /fifo"])).check()
+    await files.write("/link", "new")
+    assert (await box.run(["cat", "/f"])).text == "new"
+    with pytest.raises(FileError, match="No space left"):
+        await files.write("/dev/shm/f", bytes(65 * MEBIBYTE))
+    assert await files.list("/dev/shm") == []
+    for use in (files.read("/fifo"), files.write("/fifo", "x")):
+        with pytest.raises(FileError, match="fifo|regular file"):
+            await use
+    os.mkfifo(tmp_path / "fifo")
+    with pytest.raises(FileError, match="not a regular file"):
+        await files.upload(tmp_path / "fifo", "/f")
+    assert await files.read("/f") == b"new"
+
+
 async def test_a_hostile_tree_stays_in_its_folder(box: Box, tmp_path: Path) -> None:
     script = """
     mkdir -p /t/sub && ln -s /tmp/outside /t/link && ln -s ../x /t/sub/in

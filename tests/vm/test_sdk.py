@@ -13,7 +13,7 @@ import pytest
 
 from kata_host import Guest, Limits
 from kata_host.ctl.rootfs import make_busybox
-from kata_host.errors import NotFound, TimedOut
+from kata_host.errors import FileError, NotFound, TimedOut
 from kata_host.guest.qmp import Qmp
 from kata_host.guest.vm_guest import VmGuest
 from kata_host.image.errors import ImageError
@@ -48,6 +48,19 @@ async def test_a_directory_of_the_host_is_copied_into_the_guest(
     (root / "mine").write_text("mine\n")
     for _ in range(2):
         assert (await sandbox.run(["cat", "/mine"], image=root)).text == "mine\n"
+
+
+async def test_the_files_of_a_machine_are_its_own(
+    sandbox: Guest, tmp_path: Path
+) -> None:
+    await sandbox.files.write("/run/own/file", "x")
+    assert [it.name for it in await sandbox.files.list("/run/own")] == ["file"]
+    await sandbox.files.download("/run/own", tmp_path / "back")
+    assert (tmp_path / "back/file").read_text() == "x"
+    await sandbox.files.remove("/run/own")
+    # Its image is read-only, and nobody else's.
+    with pytest.raises(FileError, match=r"file '/etc/new': Read-only file system$"):
+        await sandbox.files.write("/etc/new", "x")
 
 
 async def test_the_layers_of_an_image_are_a_disk(
