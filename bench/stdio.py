@@ -38,7 +38,7 @@ CHUNK: Final = 256 << 10
 KATA_READ: Final = 32 << 10
 """Bytes that Kata's runtimes ask for in one call."""
 LARGE_READ: Final = 256 << 10
-"""Bytes that our client asks for in one call."""
+"""As many as our client sends in one call; it asks for four times as many."""
 AT_ONCE: Final = 4
 ROUNDS: Final = 5
 

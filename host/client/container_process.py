@@ -14,8 +14,9 @@ from kata_protos.agent_ttrpc import AgentServiceClient
 from ttrpc.codes import Code
 from ttrpc.errors import RemoteProtocolError, StatusError
 
-READ_SIZE: Final = 256 << 10
-"""Bytes that one read asks for; the response holds those that are there."""
+READ_SIZE: Final = 1 << 20
+"""Bytes that one read asks for; the response holds those that are there. As many as a
+busy pipe holds: each read is a call, and costs its way there and back."""
 WRITE_SIZE: Final = 256 << 10
 """Bytes that one write sends; a message may hold 4 MiB."""
 
