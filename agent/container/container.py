@@ -10,9 +10,7 @@ import contextlib
 import copy
 import logging
 import signal
-import time
-from collections.abc import Callable, Iterator, Mapping
-from functools import partial
+from collections.abc import Callable, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Final
 
@@ -24,11 +22,21 @@ from kata_agent.container.bundle import Bundle
 from kata_agent.container.container_state import ContainerEvent, ContainerState
 from kata_agent.container.diagnostic import read_diagnostic
 from kata_agent.container.ending import is_ending
-from kata_agent.container.hooks import RUN_BY_AGENT, run_hooks, running_state
-from kata_agent.container.launch import Start, launch_on_pipes, launch_on_terminal
+from kata_agent.container.hooks import (
+    RUN_BY_AGENT,
+    has_work_after_exit,
+    run_hooks,
+    running_state,
+)
+from kata_agent.container.launch import (
+    Start,
+    killed_on_failure,
+    launch_on_pipes,
+    launch_on_terminal,
+)
 from kata_agent.container.lifecycle import Lifecycle
 from kata_agent.container.oom_score import set_oom_score
-from kata_agent.container.process import Process, ProcessState
+from kata_agent.container.process import Process, ProcessState, trace_run
 from kata_agent.container.process_table import ProcessTable
 from kata_agent.container.program_hold import program_held
 from kata_agent.container.signals import ignores_term, is_namespace_init
@@ -48,7 +56,7 @@ from kata_agent.runtime.standard_files import StandardFiles
 from kata_agent.system_paths import SystemPaths
 from kata_protos import agent_pb2
 from kata_tracing import semconv
-from kata_tracing.span import add_span, span
+from kata_tracing.span import span
 
 log = logging.getLogger(__name__)
 
@@ -147,7 +155,7 @@ class Container:
                     streams,
                 )
             if (cwd := spec["process"]["cwd"]) != "/":
-                with _killed_on_failure(self._init):
+                with killed_on_failure(self._init):
                     await self._check_directory(cwd, self._init)
         self.lifecycle.advance(ContainerEvent.CREATE)
         self._init.on_exit(self._init_ended)
@@ -196,7 +204,7 @@ class Container:
             "process.start", {semconv.CONTAINER_ID: self.id}, subsystem="container"
         ):
             assert self._init is not None
-            self._trace_run(self.id, self._init)
+            trace_run(self.id, self.id, self._init)
             try:
                 await self._start_program(self._init)
                 await self._run_poststart()
@@ -243,7 +251,7 @@ class Container:
 
         async def start(files: StandardFiles) -> Child:
             child = await self._runtime.exec(self.id, {**process, "cwd": cwd}, files)
-            with _killed_on_failure(child):
+            with killed_on_failure(child):
                 set_oom_score(self._proc, child.pid, process["oomScoreAdj"])
                 if cwd != "/":
                     await self._check_directory(cwd, child)
@@ -258,7 +266,7 @@ class Container:
                 child = await self._launch(
                     exec_id, process["terminal"], start, streams, self._owner(process)
                 )
-            self._trace_run(exec_id, child)
+            trace_run(self.id, exec_id, child)
 
     def _held(self, process: Spec) -> contextlib.AbstractAsyncContextManager[None]:
         if process["terminal"] and self._runtime.prepares_terminal_late:
@@ -275,24 +283,6 @@ class Container:
     async def _check_directory(self, cwd: str, child: Child) -> None:
         """Raise `InvalidArgument` for a process that begins outside its container."""
         await blocking(check_after, self.id, cwd, self._proc / str(child.pid))
-
-    def _trace_run(self, exec_id: str, child: Child) -> None:
-        """Make a span of a process, which begins now and ends with its exit."""
-
-        def exited(started: int, exit_code: int) -> None:
-            add_span(
-                "process.run",
-                {
-                    semconv.CONTAINER_ID: self.id,
-                    semconv.EXEC_ID: exec_id,
-                    semconv.PROCESS_PID: child.pid,
-                    semconv.PROCESS_EXIT_CODE: exit_code,
-                },
-                subsystem="container",
-                start=started,
-            )
-
-        child.on_exit(partial(exited, time.monotonic_ns()))
 
     async def pause(self) -> None:
         """Freeze every process; returns once the kernel has confirmed it.
@@ -422,7 +412,10 @@ class Container:
             self._stop_oom_watch = None
         async with slot:
             with self._bundle.hook_output.drained():
-                await self._runtime.delete(self.id)
+                if self._leaves_only_state():
+                    await self._runtime.forget(self.id)
+                else:
+                    await self._runtime.delete(self.id)
         with span(
             "cgroup.remove", {semconv.CONTAINER_ID: self.id}, subsystem="container"
         ):
@@ -432,13 +425,13 @@ class Container:
         self.lifecycle.advance(ContainerEvent.REMOVE)
         self.processes.close()
 
+    def _leaves_only_state(self) -> bool:
+        """Tell whether the runtime has nothing to end, to undo or to run.
 
-@contextlib.contextmanager
-def _killed_on_failure(child: Child) -> Iterator[None]:
-    """Kill a process if the block fails, or if its caller leaves."""
-    try:
-        yield
-    except BaseException:
-        with contextlib.suppress(ProcessLookupError):
-            child.send_signal(signal.SIGKILL)
-        raise
+        A creation that failed may have left anything.
+        """
+        return (
+            self._init is not None
+            and self.owns_cgroup
+            and not has_work_after_exit(self.spec)
+        )

@@ -70,6 +70,17 @@ def running_state(container_id: str, spec: Spec, pid: int, bundle: Path) -> Spec
     }
 
 
+def has_work_after_exit(spec: Spec) -> bool:
+    """Tell whether the runtime has work when all processes of the container have ended.
+
+    That is to run poststop hooks, and to remove the container's group in resctrl
+    (runtime-spec config-linux.md, "IntelRdt").
+    """
+    return bool(
+        spec.get("hooks", {}).get("poststop") or spec.get("linux", {}).get("intelRdt")
+    )
+
+
 async def run_hooks(hooks: Sequence[Spec], state: Spec, reaper: Reaper) -> None:
     """Run hooks in order, with the OCI state on stdin.
 

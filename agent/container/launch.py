@@ -4,11 +4,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import signal
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -82,11 +82,22 @@ async def launch_on_terminal(
             return child, terminal_stdio(master)
         except BaseException:
             if child is not None:
-                with suppress(ProcessLookupError):
+                with contextlib.suppress(ProcessLookupError):
                     child.send_signal(signal.SIGKILL)
             arrival.cancel()
             arrival.add_done_callback(_close_received)
             raise
+
+
+@contextlib.contextmanager
+def killed_on_failure(child: Child) -> Iterator[None]:
+    """Kill a process if the block fails, or if its caller leaves."""
+    try:
+        yield
+    except BaseException:
+        with contextlib.suppress(ProcessLookupError):
+            child.send_signal(signal.SIGKILL)
+        raise
 
 
 def _give_to(owner: int, master: int) -> None:

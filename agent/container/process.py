@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import enum
+import time
 from typing import Final
 
 from kata_agent.child import Child
@@ -17,6 +18,8 @@ from kata_agent.container.stdio import Stdio
 from kata_agent.container.stream_connections import StreamConnections
 from kata_agent.container.stream_copies import StreamCopies
 from kata_agent.container.stream_copy import StreamCopy
+from kata_tracing import semconv
+from kata_tracing.span import add_span
 
 
 class ProcessState(enum.Enum):
@@ -125,3 +128,23 @@ class Process:
         self.stdio.input.close()
         for output in self.stdio.outputs:
             output.close_if_ended()
+
+
+def trace_run(container_id: str, exec_id: str, child: Child) -> None:
+    """Make a span of a process, which begins now and ends with its exit."""
+    started = time.monotonic_ns()
+
+    def exited(exit_code: int) -> None:
+        add_span(
+            "process.run",
+            {
+                semconv.CONTAINER_ID: container_id,
+                semconv.EXEC_ID: exec_id,
+                semconv.PROCESS_PID: child.pid,
+                semconv.PROCESS_EXIT_CODE: exit_code,
+            },
+            subsystem="container",
+            start=started,
+        )
+
+    child.on_exit(exited)

@@ -74,7 +74,7 @@ def bind_at(source: int, target: int, options: MountOptions) -> None:
     never writable, not even for a moment.
     """
     with opened(clone_tree(source, recursive=bool(options.flags & MS_REC))) as tree:
-        _set_attributes(tree, options)
+        set_attributes(tree, options)
         attach_tree(tree, target)
 
 
@@ -116,7 +116,8 @@ class _MountAttr(ctypes.Structure):
     )
 
 
-def _set_attributes(tree: int, options: MountOptions) -> None:
+def set_attributes(tree: int, options: MountOptions) -> None:
+    """Set the flags of the mount whose root is open at `tree`; others stay."""
     wanted = clear = 0
     for flag, attribute in ATTRIBUTES.items():
         if options.flags & flag:

@@ -6,7 +6,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar
 
+from kata_agent.blocking import blocking
 from kata_agent.linux.spawn import DEFAULT_ENVIRONMENT
+from kata_agent.runtime.crun_state import release_init, remove_state
+from kata_agent.runtime.read_only_program import read_only_program
 from kata_agent.runtime.runtime import Runtime
 
 
@@ -20,10 +23,27 @@ class CrunRuntime(Runtime):
     # crun writes the state to a hook that may not read it, and must survive that. The
     # processes of containers start with the default disposition again.
     sigpipe = False
-    # crun first makes its program read-only for containers: it mounts the program on a
-    # file in this directory for a moment. A crun that is killed then leaves the mount.
-    # Where crun can make no file, it runs from a memfd, which ends with the process.
+    # Unless the program is on a read-only mount, crun mounts it on a file in this
+    # directory for a moment. A crun that is killed then leaves the mount. Where crun
+    # can make no file, it runs from a memfd, which ends with the process.
     environment: ClassVar[Mapping[str, str]] = {
         **DEFAULT_ENVIRONMENT,
         "_LIBCONTAINER_STATEDIR": "/dev/null",
     }
+
+    def executable(self) -> str:
+        return read_only_program(self._program)
+
+    async def start(self, container_id: str) -> None:
+        """Do what `crun start` does; crun itself says why that is not possible."""
+        with self._step("start", container_id):
+            released = release_init(self._state / container_id)
+        if not released:
+            await super().start(container_id)
+
+    async def forget(self, container_id: str) -> None:
+        """Do what is left of `crun delete`, or have crun do it all."""
+        with self._step("delete", container_id):
+            removed = await blocking(remove_state, self._state / container_id)
+        if not removed:
+            await super().forget(container_id)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The OCI runtime behind five verbs: create, start, exec, update, delete.
 
-The runtime is a program that runs once for each verb, in a session of its own. The
+The runtime is a program that runs once for a verb, in a session of its own. The
 runtime writes its errors as JSON lines to a pipe of the agent (`--log`), because its
 stderr is the container's. A caller that is cancelled kills the runtime, with the hooks
 that it runs.
@@ -16,6 +16,7 @@ import logging
 import os
 import signal
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
@@ -74,6 +75,10 @@ class Runtime:
         self._state = state
         self._pivot_root = pivot_root
         self._pid_files = itertools.count()
+
+    def executable(self) -> str:
+        """Return the path of the program, or its name in PATH."""
+        return self._program
 
     async def create(
         self, container_id: str, bundle: Path, files: StandardFiles
@@ -137,6 +142,13 @@ class Runtime:
         if _exists(state):
             await blocking(_remove, state)
 
+    async def forget(self, container_id: str) -> None:
+        """Delete the state of a container of which only that and the cgroup are left.
+
+        Its processes have ended, and it has no poststop hooks. Raises `OSError`.
+        """
+        await self.delete(container_id)
+
     async def _start_process(
         self, arguments: Sequence[str], container_id: str, files: StandardFiles
     ) -> Child:
@@ -188,11 +200,7 @@ class Runtime:
 
         Raises `Internal` if the runtime's exit status is not 0.
         """
-        step = span(
-            f"runtime.{arguments[0]}",
-            {semconv.CONTAINER_ID: container_id},
-            subsystem="runtime",
-        )
+        step = self._step(arguments[0], container_id)
         with step, drained_pipe(_LOG_LIMIT) as (messages, log_writer):
             argv = [
                 self._program,
@@ -214,6 +222,7 @@ class Runtime:
                     env=self.environment,
                     new_session=True,
                     sigpipe=self.sigpipe,
+                    program=self.executable(),
                 )
             )
             status = await child.wait_or_kill()
@@ -224,6 +233,13 @@ class Runtime:
                     f"{reason or f'status {status}'}"
                 ) from told_exhaustion(reason)
             return reason
+
+    @staticmethod
+    def _step(verb: str, container_id: str) -> AbstractContextManager[object]:
+        """Make a span of a verb."""
+        return span(
+            f"runtime.{verb}", {semconv.CONTAINER_ID: container_id}, subsystem="runtime"
+        )
 
 
 def _exists(directory: Path) -> bool:

@@ -58,7 +58,7 @@ def local_guest_with(
     name = runtime
     if runtime == CRUN_13:
         name = "crun"
-        environment["PATH"] = f"{_crun_of_image(scratch)}:{PATH}"
+        environment["PATH"] = f"{crun_of_image(scratch)}:{PATH}"
     elif shutil.which(runtime) is None:
         missing = pytest.fail if os.environ.get("CI") else pytest.skip
         missing(f"needs {runtime}")
@@ -70,7 +70,7 @@ def local_guest_with(
     )
 
 
-def _crun_of_image(scratch: Path) -> Path:
+def crun_of_image(scratch: Path) -> Path:
     """Make a directory with a `crun` that runs the image's, by the image's loader."""
     tree = vm.require_image().tree
     (version,) = (
