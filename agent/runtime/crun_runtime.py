@@ -34,16 +34,22 @@ class CrunRuntime(Runtime):
     def executable(self) -> str:
         return read_only_program(self._program)
 
+    def is_itself(self) -> bool:
+        """Tell whether the program is crun, and not a script around it."""
+        return self.executable() != self._program
+
     async def start(self, container_id: str) -> None:
         """Do what `crun start` does; crun itself says why that is not possible."""
-        with self._step("start", container_id):
-            released = release_init(self._state / container_id)
-        if not released:
-            await super().start(container_id)
+        if self.is_itself():
+            with self._step("start", container_id):
+                if release_init(self._state / container_id):
+                    return
+        await super().start(container_id)
 
     async def forget(self, container_id: str) -> None:
         """Do what is left of `crun delete`, or have crun do it all."""
-        with self._step("delete", container_id):
-            removed = await blocking(remove_state, self._state / container_id)
-        if not removed:
-            await super().forget(container_id)
+        if self.is_itself():
+            with self._step("delete", container_id):
+                if await blocking(remove_state, self._state / container_id):
+                    return
+        await super().forget(container_id)

@@ -47,6 +47,13 @@ def cgroups() -> set[str]:
     }
 
 
+class ByAgent(CrunRuntime):
+    """Takes the script that runs the image's crun for crun itself."""
+
+    def is_itself(self) -> bool:
+        return True
+
+
 async def life(program: str) -> list[object]:
     """Return what a container's life has shown, and left on disk at each step."""
     shown: list[object] = []
@@ -89,6 +96,7 @@ def program(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 async def test_both_ways_of_a_life_are_equal_on_disk_and_in_what_is_seen(
     world: World, program: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(registry, "RUNTIMES", {"crun": ByAgent})
     ours = await life(program)
     monkeypatch.setattr(registry, "RUNTIMES", {"crun": ByCommand})
     assert ours == await life(program)
@@ -109,6 +117,19 @@ async def test_a_life_runs_crun_once(world: World) -> None:
             await run(sandbox, "c1", "true")
             await sandbox.remove_container("c1")
     assert calls == ["create"]
+
+
+@in_namespaces("v1")
+async def test_a_script_around_crun_is_run_for_each_verb(world: World) -> None:
+    script = Path("/run/crun")
+    script.write_text('#!/bin/sh\necho "$@" >> /run/calls\nexec crun "$@"\n')
+    script.chmod(0o755)
+    async with open_sandbox(runtime=str(script)) as sandbox:
+        await run(sandbox, "c1", "true")
+        await sandbox.remove_container("c1")
+    verbs = ("create", "start", "delete")
+    words = Path("/run/calls").read_text().split()
+    assert [word for word in words if word in verbs] == list(verbs)
 
 
 @in_namespaces("v1", "v2")
