@@ -3,11 +3,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Self
 
-from kata_protos import oci_pb2
+from kata_host.client.spec import LAYERS
+from kata_protos import agent_pb2, oci_pb2
 
+VOLUMES: Final = f"{LAYERS}/shared/volumes"
+"""The directory of a VM in which volumes are mounted; no container is named so."""
 _MODES: Final = {"": False, "rw": False, "ro": True}
 
 
@@ -41,6 +44,24 @@ class Volume:
             type="bind",
             options=["rbind", "rprivate", mode],
         )
+
+
+def shared_volume(
+    volume: Volume, tag: str, file: str
+) -> tuple[agent_pb2.Storage, Volume]:
+    """Return how a VM mounts a volume of the host, and the volume as the VM has it.
+
+    `tag` and `file` are those of `kata_host.guest.sharing.share_request.Shared`.
+    """
+    point = f"{VOLUMES}/{tag}"
+    storage = agent_pb2.Storage(
+        driver="virtio-fs",
+        source=tag,
+        fstype="virtiofs",
+        options=["nodev", "ro"] if volume.read_only else ["nodev"],
+        mount_point=point,
+    )
+    return storage, replace(volume, source=f"{point}/{file}" if file else point)
 
 
 def tmpfs_mount(text: str) -> oci_pb2.Mount:

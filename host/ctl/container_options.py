@@ -41,8 +41,8 @@ def add_container_options(parser: argparse._ActionsContainer) -> None:
         default=[],
         type=text,
         metavar="SRC:DST[:ro]",
-        help="show a file or directory of this host in the container; local guests "
-        "only; may be repeated",
+        help="show a file or directory of this host in the container, in a VM by "
+        "virtiofsd; may be repeated",
     )
     parser.add_argument(
         "-p",

@@ -59,6 +59,7 @@ class ContainerRun:
         self._image = image
         self._held: HeldRecord | None = None
         self._is_let_go = False
+        self._monitor: Path | None = None
         self._volumes = self._checked_volumes()
         self._ports = PublishedPorts(options.publish)
         if options.pid == "container" and target.entry is not None:
@@ -128,7 +129,9 @@ class ContainerRun:
                 storages, root = await self._image_root(self._image)
             else:
                 storages, root = await self._layers(client, rootfs)
-            status = await self._run_in(client, storages, root)
+            shared, volumes = await self._volumes_in_guest(stack)
+            volumes = [*volumes, *await self._init_in_guest(client)]
+            status = await self._run_in(client, [*storages, *shared], root, volumes)
             if target.guest is not None:
                 await client.destroy_sandbox()
             return status
@@ -155,9 +158,12 @@ class ContainerRun:
         return [storage], root
 
     async def _run_in(
-        self, client: AgentClient, storages: Sequence[agent_pb2.Storage], root: str
+        self,
+        client: AgentClient,
+        storages: Sequence[agent_pb2.Storage],
+        root: str,
+        volumes: list[Volume],
     ) -> int:
-        volumes = [*self._volumes, *await self._init_in_guest(client)]
         spec = spec_of(self._options, self._name, root, volumes, self._rootfs_words)
         spec.Mounts.extend(network_mounts(self._options, self._target))
         await self._ports.check(self._target.address)
@@ -302,6 +308,34 @@ class ContainerRun:
             await upload(client.agent, path, source)
         return [Volume(source, INIT, read_only=True)]
 
+    async def _volumes_in_guest(
+        self, stack: contextlib.AsyncExitStack
+    ) -> tuple[Sequence[agent_pb2.Storage], list[Volume]]:
+        """Return the volumes as the guest has them, and the storages that they need.
+
+        They are in a VM as long as the container's folder, or as one of `stack`.
+        """
+        if not self._volumes or self._monitor is None:
+            return [], self._volumes
+        from kata_host.client.volume import shared_volume
+        from kata_host.guest.sharing.share_request import SharedPath
+        from kata_host.guest.sharing.sharing import Sharing
+        from kata_host.scratch import Scratch
+
+        if self._held is not None:
+            folder = self._held.folder
+        else:
+            folder = stack.enter_context(Scratch("volumes"))
+        paths = [SharedPath(each.source, each.read_only) for each in self._volumes]
+        sharing = Sharing(self._monitor, folder)
+        with guest_errors_as_command_errors(), saying("sharing volumes with the VM"):
+            shared = await asyncio.to_thread(sharing.start, paths)
+        pairs = [
+            shared_volume(volume, found.tag, found.file)
+            for volume, found in zip(self._volumes, shared, strict=True)
+        ]
+        return [storage for storage, _ in pairs], [volume for _, volume in pairs]
+
     @property
     def _rootfs_words(self) -> str:
         default = "busybox" if self._target.own_rootfs is None else "the guest's"
@@ -332,22 +366,33 @@ class ContainerRun:
 
     def _checked_volumes(self) -> list[Volume]:
         volumes = volumes_of(self._options)
+        if volumes and self._target.scratch is None and not self._is_local:
+            self._monitor = self._found_monitor()
         for volume in volumes:
-            if self._target.scratch is None and not self._is_local:
-                raise UsageError(
-                    "--volume: only a local guest sees files of this host; copy them "
-                    "with cp"
-                )
             if not Path(volume.source).exists():
                 raise UsageError(
                     f"--volume: {volume.source}: No such file or directory"
                 )
-            if not self._sees(volume.source):
+            if self._monitor is None and not self._sees(volume.source):
                 raise UsageError(
                     f"--volume: {volume.source}: below a directory that a guest which "
                     "stays has for itself"
                 )
         return volumes
+
+    def _found_monitor(self) -> Path:
+        from kata_host.guest.sharing.virtiofsd import find_virtiofsd
+        from kata_host.guest.vm_disks import monitor_at
+
+        monitor = monitor_at(self._target.address)
+        if monitor is None:
+            raise UsageError(
+                "--volume: only a local guest and a VM of this host see its files; "
+                "copy them with cp"
+            )
+        with guest_errors_as_command_errors():
+            find_virtiofsd()
+        return monitor
 
     def _record(self, guest: str) -> ContainerRecord:
         from kata_host.keeper.record import ContainerRecord

@@ -200,12 +200,13 @@ def _check(options: argparse.Namespace) -> None:
         from kata_host.ctl.init_program import find_init
 
         find_init()
-    if options.vm and options.volume:
-        raise UsageError(
-            "--volume: a VM shares no files with the host yet; copy them with cp"
-        )
     limits_of(options)
-    volumes_of(options)
+    if volumes_of(options) and options.vm:
+        from kata_host.guest.sharing.virtiofsd import find_virtiofsd
+
+        # Before a VM is started for it.
+        with guest_errors_as_command_errors():
+            find_virtiofsd()
     if options.html is not None:
         from kata_host.ctl.trace_page import check_page
 

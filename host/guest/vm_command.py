@@ -77,6 +77,16 @@ class Sockets:
         return self.directory / "qmp.sock"
 
     @property
+    def servers(self) -> Path:
+        """Locked (man 2 flock) by each program that serves the VM and ends with it."""
+        return self.directory / "servers.lock"
+
+    @property
+    def reason(self) -> Path:
+        """One line, where a program that serves the VM has ended QEMU."""
+        return self.directory / "reason"
+
+    @property
     def console(self) -> Path:
         """The serial console, for one client at a time."""
         return self.directory / "console.sock"

@@ -4,6 +4,7 @@
     this process --+-- python -m kata_host.guest.vsock   (guest.sock for clients)
                    '-- qemu-system-x86_64      (console.sock, qmp.sock)
 
+A program may serve more to the VM (`kata_host.guest.sharing`), and ends with QEMU.
 The kernel kills both children when the thread that called `start` ends, so call `start`
 from a thread that lives as long as the guest.
 """
@@ -11,6 +12,7 @@ from a thread that lives as long as the guest.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import select
 import shutil
@@ -183,7 +185,7 @@ class VmGuest:
                     self._qemu.wait(END_TIMEOUT)
             for name, process in started.items():
                 if (status := process.poll()) is not None:
-                    self._ending = _describe(name, status)
+                    self._ending = self._reason() or _describe(name, status)
                     break
         return self._ending
 
@@ -216,6 +218,7 @@ class VmGuest:
                 if process.stdout is not None:
                     process.stdout.close()
             self._qemu = self._backend = None
+            self._wait_for_servers()
             if self._scratch is None:
                 shutil.rmtree(self.directory, ignore_errors=True)
             else:
@@ -291,6 +294,27 @@ class VmGuest:
         console = list(self.console_tail(1000))
         panics = [number for number, line in enumerate(console) if PANIC in line]
         return console[: panics[0] + 1][-lines:] if panics else console[-lines:]
+
+    def _wait_for_servers(self) -> None:
+        """Wait for the programs that end with QEMU, for up to `END_TIMEOUT`."""
+        deadline = time.monotonic() + END_TIMEOUT
+        try:
+            lock = os.open(self.sockets.servers, os.O_RDWR | os.O_CLOEXEC)
+        except OSError:
+            return  # There were none.
+        with open(lock, "rb"):
+            while time.monotonic() < deadline:
+                try:
+                    return fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    time.sleep(RETRY_INTERVAL)
+
+    def _reason(self) -> str | None:
+        """Return why a program that serves the VM has ended it, if one has."""
+        try:
+            return self.sockets.reason.read_text()
+        except OSError:
+            return None
 
     def _diagnostic_file(self) -> BinaryIO:
         return open(self.directory / "qemu.log", "ab")

@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import Self
 
 from kata_host.client.container_process import ContainerProcess
@@ -37,7 +38,7 @@ class Box:
     def __init__(
         self,
         connection: GuestConnection,
-        prepare: Callable[[], Awaitable[ContainerRequest]],
+        prepare: Callable[[], AbstractAsyncContextManager[ContainerRequest]],
     ) -> None:
         """Use `Guest.container` instead."""
         self._connection = connection
@@ -47,12 +48,13 @@ class Box:
     async def __aenter__(self) -> Self:
         """Create the container. Raises `SandboxError`, and `ValueError`."""
         async with self._connection.explained():
-            request = self._request = await self._prepare()
             client = self._connection.client
-            self._container: GuestContainer = await client.create_container(
-                request.id, request.spec, request.storages, share_pids=False
-            )
             async with contextlib.AsyncExitStack() as stack:
+                request = await stack.enter_async_context(self._prepare())
+                self._request = request
+                self._container: GuestContainer = await client.create_container(
+                    request.id, request.spec, request.storages, share_pids=False
+                )
                 await stack.enter_async_context(removed(self._container))
                 await self._container.start()
                 self._stack = stack.pop_all()

@@ -58,10 +58,12 @@ def container_request(
     user: User | None,
     limits: Limits,
     mounts: Sequence[oci_pb2.Mount] = (),
+    storages: Sequence[agent_pb2.Storage] = (),
 ) -> ContainerRequest:
     """Return the request for a container that runs `args` over `base`.
 
-    What is left out is as the image has it. Raises `ValueError`.
+    What is left out is as the image has it; `storages` are what `mounts` need. Raises
+    `ValueError`.
     """
     if isinstance(args, str) or not args:
         raise ValueError(f"command {args!r}: not a list of words")
@@ -73,11 +75,12 @@ def container_request(
         user = base.user if group.isdigit() else name
     if user != "":
         process.User.CopyFrom(to_user(user))
-    storages, root = layered_root(container_id, base.layers, SHARED)
+    layers, root = layered_root(container_id, base.layers, SHARED)
     spec = default_spec(
         container_id, process, rootfs=root, limits=limits, mounts=mounts
     )
-    return ContainerRequest(container_id, spec, [*base.storages, *storages], root)
+    needed = [*base.storages, *layers, *storages]
+    return ContainerRequest(container_id, spec, needed, root)
 
 
 def _directory(cwd: str) -> str:

@@ -4,8 +4,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Self
 
@@ -34,7 +35,8 @@ from kata_host.sdk.roots import Roots
 from kata_host.sdk.thread_guest import ThreadGuest
 from kata_host.sdk.tools import HOLD, Tools
 from kata_host.sdk.user import User
-from kata_host.sdk.volume import Volumes, to_mounts
+from kata_host.sdk.volume import Volumes
+from kata_host.sdk.volume_sharing import VolumeSharing
 from kata_host.uncancelled import uncancelled
 from kata_protos import oci_pb2
 
@@ -73,6 +75,7 @@ class Guest:
         self._connection: GuestConnection | None = None
         self._is_starting = False
         self._roots: Roots | None = None
+        self._sharing: VolumeSharing | None = None
         self._tools: Tools | None = None
         self._kind = _Kind()
         self._prefers_warm = False
@@ -160,11 +163,10 @@ class Guest:
             connection = await self._connect()
         finally:
             self._is_starting = False
-        self._roots = Roots(
-            connection.client,
-            sees_host=self._kind.sees_host,
-            monitor=monitor_at(connection.address),
-        )
+        sees_host = self._kind.sees_host
+        monitor = monitor_at(connection.address)
+        self._roots = Roots(connection.client, sees_host=sees_host, monitor=monitor)
+        self._sharing = VolumeSharing(sees_host=sees_host, monitor=monitor)
         self._tools = Tools(connection.client, self._kind.busybox)
         self._connection = connection
         return self
@@ -232,7 +234,8 @@ class Guest:
                 the image's /etc/passwd; the image's by default, else root.
             limits: The most memory, CPU time and processes.
             volumes: Folders and files of this host that the container sees: a path
-                there, and one here; `:ro` at its end is read-only. Local guests only.
+                there, and one here; `:ro` at its end is read-only. A VM has them by
+                virtiofsd.
             input: Standard input, after which it is at its end.
             timeout: Seconds, or a text such as `1m30s`, from the creation of the
                 container to the end of the command.
@@ -254,17 +257,17 @@ class Guest:
         seconds = None if timeout is None else to_duration(timeout)
         size = None if output_limit is None else to_size(output_limit)
         async with connection.explained():
-            request = await self._request(
+            async with self._request(
                 args, image, env, cwd, user, limits, volumes, []
-            )
-            return await run_command(
-                connection.client,
-                request,
-                files=files,
-                input=input.encode() if isinstance(input, str) else input,
-                timeout=seconds,
-                output_limit=size,
-            )
+            ) as request:
+                return await run_command(
+                    connection.client,
+                    request,
+                    files=files,
+                    input=input.encode() if isinstance(input, str) else input,
+                    timeout=seconds,
+                    output_limit=size,
+                )
 
     def container(
         self,
@@ -283,11 +286,13 @@ class Guest:
         guest's, or of this host's, is at `/dev/busybox`.
         """
 
-        async def prepare() -> ContainerRequest:
+        @contextlib.asynccontextmanager
+        async def prepare() -> AsyncIterator[ContainerRequest]:
             tools = await self._running_tools().mount()
-            return await self._request(
+            async with self._request(
                 HOLD, image, env, cwd, user, limits, volumes, [tools]
-            )
+            ) as request:
+                yield request
 
         return Box(self._running(), prepare)
 
@@ -300,6 +305,7 @@ class Guest:
         """
         return Forward(self._running(), GUEST, target, host_port, address)
 
+    @contextlib.asynccontextmanager
     async def _request(
         self,
         args: Sequence[str],
@@ -310,21 +316,23 @@ class Guest:
         limits: Limits,
         volumes: Volumes,
         mounts: Sequence[oci_pb2.Mount],
-    ) -> ContainerRequest:
+    ) -> AsyncIterator[ContainerRequest]:
+        """Provide a request for a container that ends with the block."""
         assert self._roots is not None
-        shared = await asyncio.to_thread(
-            to_mounts, volumes, sees_host=self._kind.sees_host
-        )
-        return container_request(
-            new_id(),
-            args,
-            await self._roots.find(image),
-            env=env,
-            cwd=cwd,
-            user=user,
-            limits=limits,
-            mounts=[*shared, *mounts, *self._network_mounts()],
-        )
+        assert self._sharing is not None
+        root = await self._roots.find(image)
+        async with self._sharing.shared(volumes) as (shared, storages):
+            yield container_request(
+                new_id(),
+                args,
+                root,
+                env=env,
+                cwd=cwd,
+                user=user,
+                limits=limits,
+                mounts=[*shared, *mounts, *self._network_mounts()],
+                storages=storages,
+            )
 
     def _network_mounts(self) -> list[oci_pb2.Mount]:
         has_network = self._running().network == "user"

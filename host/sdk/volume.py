@@ -11,7 +11,6 @@ from typing import Final
 
 from kata_host.client.volume import Volume
 from kata_host.errors import NotFound
-from kata_protos import oci_pb2
 
 Volumes = Mapping[str, "str | os.PathLike[str]"]
 """Absolute paths in the container, and files or folders of this host; a text that ends
@@ -22,29 +21,28 @@ HIDDEN: Final = re.compile(r"/(?:dev|proc|run|sys)(?:/|$)")
 _READ_ONLY: Final = ":ro"
 
 
-def to_mounts(volumes: Volumes, *, sees_host: bool) -> Sequence[oci_pb2.Mount]:
-    """Return the mounts for volumes. May block.
+def to_volumes(volumes: Volumes, *, sees_host: bool) -> Sequence[Volume]:
+    """Return volumes with the real paths of this host. May block.
 
-    Raises `NotFound` for a path that is not there, and `ValueError`.
+    `sees_host` says that the guest is a local one. Raises `NotFound` for a path that is
+    not there, and `ValueError`.
     """
     return [
-        _to_mount(target, os.fspath(source), sees_host=sees_host)
+        _to_volume(target, os.fspath(source), sees_host=sees_host)
         for target, source in volumes.items()
     ]
 
 
-def _to_mount(target: str, source: str, *, sees_host: bool) -> oci_pb2.Mount:
+def _to_volume(target: str, source: str, *, sees_host: bool) -> Volume:
     name = f"volume {target!r}"
     if not target.startswith("/") or ".." in target.split("/"):
         raise ValueError(f"{name}: not an absolute path of the container")
-    if not sees_host:
-        raise ValueError(f"{name}: only a local guest shares folders with its host")
     is_read_only = source.endswith(_READ_ONLY)
     path = Path(source.removesuffix(_READ_ONLY))
     try:
         path = path.resolve(strict=True)
     except (OSError, RuntimeError) as error:
         raise NotFound(f"{name}: no such file or directory: {source}") from error
-    if HIDDEN.match(str(path)):
+    if sees_host and HIDDEN.match(str(path)):
         raise ValueError(f"{name}: a local guest has its own {path.parts[1]}: {path}")
-    return Volume(str(path), target, is_read_only).to_mount()
+    return Volume(str(path), target, is_read_only)

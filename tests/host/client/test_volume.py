@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import pytest
 
-from kata_host.client.volume import Volume, tmpfs_mount
+from kata_host.client.volume import Volume, shared_volume, tmpfs_mount
 
 
 @pytest.mark.parametrize(
@@ -30,6 +30,18 @@ def test_a_mount_of_a_volume_stays_with_the_container() -> None:
     mount = Volume("/a", "/b", read_only=True).to_mount()
     assert list(mount.options) == ["rbind", "rprivate", "ro"]
     assert (mount.type, mount.source, mount.destination) == ("bind", "/a", "/b")
+
+
+def test_a_volume_of_a_vm_is_mounted_by_its_tag() -> None:
+    point = "/run/kata-containers/shared/volumes/v1"
+    storage, volume = shared_volume(Volume("/a", "/b", read_only=True), "v1", "")
+    assert volume == Volume(point, "/b", read_only=True)
+    assert (storage.driver, storage.fstype) == ("virtio-fs", "virtiofs")
+    assert (storage.source, storage.mount_point) == ("v1", point)
+    assert list(storage.options) == ["nodev", "ro"]
+    storage, volume = shared_volume(Volume("/a", "/b"), "v1", "file")
+    assert volume.source == f"{point}/file"
+    assert list(storage.options) == ["nodev"]
 
 
 def test_a_tmpfs_has_options() -> None:

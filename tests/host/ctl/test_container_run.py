@@ -46,7 +46,7 @@ def test_files_of_the_host_need_a_local_guest_that_sees_them(
 
     run("one", f"{tmp_path}:/x")
     for where, volume, reason in (
-        ("unix:///x", f"{tmp_path}:/x", "only a local guest sees files of this host"),
+        ("unix:///x", f"{tmp_path}:/x", "only a local guest and a VM of this host"),
         ("one", f"{tmp_path}/none:/x", "none: No such file or directory"),
         ("one", "/run:/x", "below a directory that a guest which stays has for itself"),
     ):

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -30,6 +31,20 @@ def test_commands_have_results_and_events(monitor: Path) -> None:
             qmp("device_del", id="no")
         with pytest.raises(QmpError, match="qmp: timed out"):
             qmp.wait_for_event("DEVICE_DELETED", 0)
+
+
+def test_a_descriptor_is_given_to_qemu(monitor: Path) -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs, Qmp(monitor) as qmp:
+        qmp.give_descriptor("one", theirs.fileno())
+        address = {"type": "fd", "data": {"str": "one"}}
+        backend = {"type": "socket", "data": {"addr": address, "server": False}}
+        qmp("chardev-add", id="one", backend=backend)
+        theirs.close()
+        qmp("chardev-remove", id="one")
+        assert ours.recv(1) == b""
+        with pytest.raises(QmpError, match="qmp: getfd: "):
+            qmp.give_descriptor("1", ours.fileno())
 
 
 def test_one_client_is_served_at_a_time(

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import select
 import shutil
@@ -95,6 +96,29 @@ def test_a_killed_qemu_is_told_with_the_signal(new_guest: NewGuest) -> None:
     guest = new_guest(': > "$monitor"; kill -9 $$')
     guest.launch()
     assert guest.ending(TIMEOUT) == "qemu was killed by signal 9"
+
+
+def test_the_reason_why_a_server_has_ended_qemu_is_the_ending(
+    new_guest: NewGuest,
+) -> None:
+    guest = new_guest(
+        ': > "$monitor"; printf %s why >"${monitor%/*}/reason"; kill -9 $$'
+    )
+    guest.launch()
+    assert guest.ending(TIMEOUT) == "why"
+
+
+def test_a_stop_waits_for_what_serves_the_guest(new_guest: NewGuest) -> None:
+    guest = new_guest(RUNS)
+    guest.launch()
+    with guest.sockets.servers.open("w") as lock, ThreadPoolExecutor(1) as thread:
+        fcntl.flock(lock, fcntl.LOCK_SH)
+        stopping = thread.submit(guest.stop)
+        with pytest.raises(TimeoutError):
+            stopping.result(0.2)
+        fcntl.flock(lock, fcntl.LOCK_UN)
+        stopping.result(TIMEOUT)
+    assert not guest.directory.exists()
 
 
 def test_waiting_for_a_guest_that_runs_is_an_error(new_guest: NewGuest) -> None:
