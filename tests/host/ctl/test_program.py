@@ -34,7 +34,6 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
         (["run", "-d", "--guest", "unix:///x", "--", "true"], 125),
         (["run", "-v", "/tmp:/x", "--guest", "unix:///x", "--", "true"], 125),
         (["run", "--hostname", "h", "--guest", "unix:///x", "--", "true"], 125),
-        (["run", "--vm", "-v", "/tmp:/x", "--", "true"], 125),
         (["shell"], 2),
         (["logs", "--connect-timeout=-1", "x"], 2),
         (["no-such-command"], 2),

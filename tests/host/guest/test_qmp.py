@@ -66,11 +66,3 @@ def test_an_end_is_an_error(monitor: Path, tmp_path: Path) -> None:
             qmp.wait_for_event("NONE", 30)
     with pytest.raises(QmpError, match="No such file or directory"):
         Qmp(tmp_path / "none")
-
-
-def test_a_descriptor_is_given_by_name(monitor: Path, tmp_path: Path) -> None:
-    with Qmp(monitor) as qmp, open(tmp_path / "state", "wb") as file:
-        qmp.give_descriptor("mine", file.fileno())
-        qmp("closefd", fdname="mine")
-        with pytest.raises(QmpError, match="qmp: closefd: "):
-            qmp("closefd", fdname="mine")
