@@ -19,10 +19,10 @@ def ready_image() -> Image:
     Raises `GuestError`, before anything is built if a program is missing that a VM or
     the building needs.
     """
-    from kata_host.guest.image.build import PROGRAMS, ensure
+    from kata_host.guest.image.build import ensure, missing_tools
     from kata_host.guest.image.progress import Progress
 
     if missing(QEMU):
         # A host without QEMU has no image either.
-        raise GuestError(missing(QEMU, *PROGRAMS))
+        raise GuestError(missing_tools(QEMU))
     return ensure(Progress())

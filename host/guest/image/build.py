@@ -68,12 +68,18 @@ def build(progress: Progress) -> store.Image:
 
     Raises `GuestError`, before anything is fetched if a program is missing.
     """
-    if fault := missing(*PROGRAMS):
+    if fault := missing_tools():
         raise GuestError(f"guest image: {fault}")
-    if importlib.util.find_spec("pip") is None:
-        raise GuestError("guest image: pip: not found (package python3-pip)")
     with _errors(), store.locked():
         return _Builder(progress).run()
+
+
+def missing_tools(*programs: str) -> str | None:
+    """Return what `missing` does for the builder's programs and `programs`, and pip."""
+    faults = [missing(*programs, *PROGRAMS)]
+    if importlib.util.find_spec("pip") is None:
+        faults.append("pip: not found (package python3-pip)")
+    return "; ".join(filter(None, faults)) or None
 
 
 @contextlib.contextmanager

@@ -27,6 +27,14 @@ def test_nothing_is_built_for_a_host_without_qemu(programs: Path) -> None:
     assert not list(programs.rglob("build-*"))
 
 
+def test_pip_is_named_with_the_other_programs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(
+        GuestError, match=r"kmod\); pip: not found \(package python3-pip"
+    ):
+        ready_image()
+
+
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_what_builds_the_image_is_looked_for_first(
     programs: Path, program: str
