@@ -9,12 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kata_host.ctl.command_parser import is_text
-from kata_host.ctl.errors import CommandError, UsageError
+from kata_host.ctl.errors import UsageError
 from kata_host.ctl.found_container import (
     FoundContainer,
+    container_or_guest,
     find_container,
-    matching,
-    why_not_one,
 )
 from kata_host.ctl.target import Target
 
@@ -71,11 +70,9 @@ def parse_place(word: str, options: argparse.Namespace) -> GuestPlace | Path | N
 
 def _container(where: str, options: argparse.Namespace) -> FoundContainer | None:
     """Return the container that is meant; None if a guest is."""
-    if "://" in where:
-        return None
-    if "/" in where:
+    if "/" in where and "://" not in where:
         return find_container(where, options)
-    found = matching(where, None)
-    if len(found) > 1:
-        raise CommandError(why_not_one(where, [record for record, _ in found]))
-    return find_container(where, options) if found else None
+    record = container_or_guest(where)
+    if record is None:
+        return None
+    return find_container(f"{record.guest}/{record.id}", options)

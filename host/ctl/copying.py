@@ -7,24 +7,28 @@ standard stream.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import signal
-from collections.abc import AsyncIterator
+import stat
+import tarfile
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kata_host.client.container_process import process_may_have_ended
 from kata_host.ctl.copy_place import GuestPlace
 from kata_host.ctl.errors import CommandError
-from kata_host.ctl.guest_tar import GuestTar, finish
+from kata_host.ctl.guest_tar import GuestTar
 from kata_host.ctl.host_stream import STDIN, STDOUT, HostStream, write_chunks
 from kata_host.ctl.own_name import own_name
-from kata_host.ctl.patience import saying
+from kata_host.ctl.progress import Progress
 from kata_host.ctl.remark import remark
 from kata_host.ctl.silence import answered, unless_silent
 from kata_host.explain import explain
 from kata_host.tar.packing import packed
+from kata_host.tar.placed import placed
 from kata_host.tar.tar_error import TarError
 from kata_host.tar.unpack_chunks import unpack_chunks
 from ttrpc.errors import Closed
@@ -38,26 +42,34 @@ async def copy_in(
 ) -> None:
     """Copy a file or directory, or an archive from standard input, into a guest.
 
-    With `contents`, what is in the directory is put into the target.
+    With `contents`, what is in the directory is put into the target. A copy of a file,
+    or to a place where nothing is, is whole or not there.
     """
-    with saying(f"copying to {target.path}"):
-        async with (
-            target.target.client() as client,
-            GuestTar(client, target).ready() as guest,
-        ):
-            place, directory = target, target.path
-            if source is not None:
-                if not contents and await guest.is_directory(target.path):
-                    place = target.named(own_name(source))
-                directory = place.directory
-            command = ["tar", "-x", "-p", "-f", "-", "-C", directory]
-            async with guest.running(command) as (process, errors):
-                if source is None:
-                    with contextlib.closing(HostStream(STDIN, writing=False)) as stream:
-                        await _feed(process, aiter(stream))
-                else:
-                    await _feed_packed(process, source, place.name)
-                await finish(process, await answered(errors, "tar"))
+    progress = Progress(f"copying to {target.path}")
+    is_tree = source is not None and _is_tree(source)
+    async with (
+        progress.shown(),
+        target.target.client() as client,
+        GuestTar(client, target).ready() as guest,
+    ):
+        if source is None:
+            with _part_of(target.path, progress):
+                with contextlib.closing(HostStream(STDIN, writing=False)) as stream:
+                    chunks = progress.counted(aiter(stream))
+                    await _extract(guest, target.path, chunks)
+            return
+        place, is_there = target, await guest.is_directory(target.path)
+        if is_there and not contents:
+            place = target.named(own_name(source))
+            is_there = await guest.is_directory(place.path)
+        if is_there and not is_tree:
+            raise CommandError(f"cp: {place.path}: Is a directory")
+        if is_there:
+            with _part_of(place.path, progress):
+                await _extract_packed(guest, place, source, place.name, progress)
+        else:
+            async with guest.placed(place) as name:
+                await _extract_packed(guest, place, source, name, progress)
 
 
 async def copy_out(
@@ -65,30 +77,54 @@ async def copy_out(
 ) -> None:
     """Copy a file or directory out of a guest, to a path or as an archive.
 
-    With `contents`, what is in the directory is put into the target.
+    With `contents`, what is in the directory is put into the target. A copy of a file,
+    or to a place where nothing is, is whole or not there.
     """
-    with saying(f"copying from {source.path}"):
-        async with (
-            source.target.client() as client,
-            GuestTar(client, source).ready() as guest,
-        ):
-            name = "." if contents else source.name
-            place = None if target is None else _place(name, target)
-            # A name with a hyphen at its beginning is no option.
-            name = f"./{source.name}" if source.name[0] == "-" else source.name
-            command = ["tar", "-c", "-f", "-", "-C", source.directory, name]
-            async with guest.running(command) as (process, errors):
-                await answered(process.close_stdin(), "tar")
-                if place is None:
-                    await write_chunks(_output(process), STDOUT)
-                elif (refusal := await _unpacked(process, place)) is not None:
-                    # The guest may go on for ever.
-                    with process_may_have_ended():
-                        await process.signal(signal.SIGKILL)
-                    if said := await answered(errors, "tar"):
-                        await finish(process, said)
-                    raise CommandError(f"cp: {refusal}")
-                await finish(process, await answered(errors, "tar"))
+    progress = Progress(f"copying from {source.path}")
+    async with (
+        progress.shown(),
+        source.target.client() as client,
+        GuestTar(client, source).ready() as guest,
+    ):
+        name = "." if contents else source.name
+        place = None if target is None else _place(name, target)
+        # A name with a hyphen at its beginning is no option.
+        name = f"./{source.name}" if source.name[0] == "-" else source.name
+        command = ["tar", "-c", "-f", "-", "-C", source.directory, name]
+        async with guest.running(command) as (process, errors):
+            await answered(process.close_stdin(), "tar")
+            chunks = progress.counted(_output(process))
+            if place is None:
+                await write_chunks(chunks, STDOUT)
+                await guest.finish(process, await answered(errors, "tar"))
+                return
+            with _part_of(os.fspath(place), progress, is_there=place.is_dir()):
+                async with placed(place) as part:
+                    await _unpack(guest, process, errors, chunks, part, place)
+
+
+def _is_tree(source: Path) -> bool:
+    """Tell a directory from a file. Raises `CommandError` for what is neither."""
+    try:
+        kind = stat.S_IFMT(source.lstat().st_mode)
+    except OSError as error:
+        raise CommandError(f"cp: {explain(error)}") from error
+    if kind not in (stat.S_IFDIR, stat.S_IFLNK, stat.S_IFREG):
+        raise CommandError(f"{source}: not a file, a directory or a symbolic link")
+    return kind == stat.S_IFDIR
+
+
+@contextlib.contextmanager
+def _part_of(
+    place: str, progress: Progress, *, is_there: bool = True
+) -> Iterator[None]:
+    """Say of a directory that it may have a part of the copy, if the block fails."""
+    try:
+        yield
+    except BaseException:
+        if is_there and progress.bytes > tarfile.RECORDSIZE:
+            remark(f"{place}: may have a part of the copy")
+        raise
 
 
 def _place(name: str, target: Path) -> Path:
@@ -100,36 +136,57 @@ def _place(name: str, target: Path) -> Path:
     return whole
 
 
-async def _feed(process: ContainerProcess, chunks: AsyncIterator[bytes]) -> None:
-    """Write chunks to the program, as long as it reads, and end its input."""
-    with process_may_have_ended():
-        async for data in chunks:
-            await answered(process.write_stdin(data), "tar")
-        await answered(process.close_stdin(), "tar")
-
-
-async def _feed_packed(process: ContainerProcess, source: Path, name: str) -> None:
+async def _extract_packed(
+    guest: GuestTar, place: GuestPlace, source: Path, name: str, progress: Progress
+) -> None:
     try:
         async with packed(source, name) as packing:
-            await _feed(process, aiter(packing))
+            chunks = progress.counted(aiter(packing))
+            await _extract(guest, place.directory, chunks)
     except Closed:
         raise
     except OSError as error:
         raise CommandError(f"cp: {explain(error)}") from error
     for path in packing.left_out:
-        remark(f"left out, as it is no file: {path}")
+        remark(f"left out, as it is no file: {source}{path.removeprefix(name)}")
 
 
-async def _unpacked(process: ContainerProcess, target: Path) -> str | None:
-    """Unpack the program's output at `target`; return why it was refused, if it was."""
+async def _extract(
+    guest: GuestTar, directory: str, chunks: AsyncIterator[bytes]
+) -> None:
+    """Unpack an archive in a directory of the guest. Raises `CommandError`."""
+    command = ["tar", "-x", "-p", "-f", "-", "-C", directory]
+    async with guest.running(command) as (process, errors):
+        # It may have enough before the end.
+        with process_may_have_ended():
+            async for data in chunks:
+                await answered(process.write_stdin(data), "tar")
+            await answered(process.close_stdin(), "tar")
+        await guest.finish(process, await answered(errors, "tar"))
+
+
+async def _unpack(
+    guest: GuestTar,
+    process: ContainerProcess,
+    errors: asyncio.Future[bytes],
+    chunks: AsyncIterator[bytes],
+    part: Path,
+    place: Path,
+) -> None:
+    """Unpack the program's output at `part`. Raises `CommandError`."""
     try:
-        for name in await unpack_chunks(_output(process), target):
+        for name in await unpack_chunks(chunks, part, place):
             remark(f"left out, as it leads out of the copy or is no file: {name}")
     except Closed:
         raise
     except (TarError, OSError) as error:
-        return explain(error)
-    return None
+        # The guest may go on for ever.
+        with process_may_have_ended():
+            await process.signal(signal.SIGKILL)
+        if said := await answered(errors, "tar"):
+            await guest.finish(process, said)
+        raise CommandError(f"cp: {explain(error)}") from error
+    await guest.finish(process, await answered(errors, "tar"))
 
 
 def _output(process: ContainerProcess) -> AsyncIterator[bytes]:

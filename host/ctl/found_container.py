@@ -85,7 +85,8 @@ def container_or_guest(word: str) -> ContainerRecord | None:
         return None
     guest, slash, name = word.rpartition("/")
     found = matching(name, guest if slash else None)
-    if not slash and len(found) == 1 and found[0][0].id != word and _is_guest(word):
+    begun = [record for record, _ in found if record.id != word]
+    if not slash and begun and _is_guest(word):
         # The name of a guest goes before the beginning of a container's.
         return None
     if len(found) > 1 or (slash and not found):

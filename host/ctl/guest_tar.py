@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
+import posixpath
 import signal
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
@@ -18,13 +20,13 @@ from kata_host.ctl.errors import (
     guest_errors_as_command_errors,
 )
 from kata_host.ctl.silence import answered
+from kata_host.uncancelled import uncancelled
 
 if TYPE_CHECKING:
     from kata_host.client import AgentClient, ContainerProcess, GuestContainer
+    from kata_host.client.own_root import OwnRoot
     from ttrpc.errors import StatusError
 
-GUEST_ROOT: Final = "/guest"
-"""Where a container of ours has the guest's own root, for the guest's files."""
 ERRORS_LIMIT: Final = 4096
 """Bytes of the program's standard error that are looked at."""
 
@@ -36,6 +38,7 @@ class GuestTar:
         self._client = client
         self._place = place
         self._container: GuestContainer | None = None
+        self._own_root: OwnRoot | None = None
 
     @contextlib.asynccontextmanager
     async def ready(self) -> AsyncIterator[GuestTar]:
@@ -45,22 +48,24 @@ class GuestTar:
             self._container = self._client.container(container.id)
             yield self
             return
+        from kata_host.client.own_root import find_own_root
+
         async with self._helper() as helper:
             self._container = helper
+            self._own_root = await find_own_root(helper)
             yield self
 
     @contextlib.asynccontextmanager
     async def _helper(self) -> AsyncIterator[GuestContainer]:
         """Have a container for the block that sees the guest's own files."""
         from kata_host.client.identifier import new_id
+        from kata_host.client.own_root import own_root_mounts
         from kata_host.client.spec import default_process, default_spec, writable_layer
-        from kata_host.client.volume import Volume
 
         name = new_id("cp")
         storage, root = writable_layer(name, "/")
         process = default_process(["sleep", "infinity"])
-        mounts = [Volume("/", GUEST_ROOT).to_mount()]
-        spec = default_spec(name, process, rootfs=root, mounts=mounts)
+        spec = default_spec(name, process, rootfs=root, mounts=own_root_mounts())
         with self._recorded(name, list(process.Args)):
             async with self._client.started_container(name, spec, [storage]) as helper:
                 yield helper
@@ -95,6 +100,33 @@ class GuestTar:
             return await answered(process.wait(), "test") == 0
 
     @contextlib.asynccontextmanager
+    async def placed(self, place: GuestPlace) -> AsyncIterator[str]:
+        """Provide a name beside `place` for what becomes `place` at the block's end.
+
+        If the block fails, what has that name is removed. Raises `CommandError`.
+        """
+        # Short, because the name of the place may have all the bytes that a name has.
+        name = f".kata-{os.urandom(8).hex()}"
+        part = posixpath.join(place.directory, name)
+        try:
+            yield name
+            await self._run(["mv", "-f", "--", part, place.path])
+        except BaseException:
+            await uncancelled(self._remove(part))
+            raise
+
+    async def _remove(self, path: str) -> None:
+        from ttrpc.errors import TtrpcError
+
+        # The error before is the one that counts.
+        with contextlib.suppress(CommandError, TtrpcError):
+            await self._run(["rm", "-rf", "--", path])
+
+    async def _run(self, command: Sequence[str]) -> None:
+        async with self.running(command) as (process, errors):
+            await self.finish(process, await answered(errors, command[0]))
+
+    @contextlib.asynccontextmanager
     async def running(
         self, command: Sequence[str]
     ) -> AsyncIterator[tuple[ContainerProcess, asyncio.Future[bytes]]]:
@@ -122,14 +154,26 @@ class GuestTar:
                     # Retrieved, so that asyncio does not log it beside the block's own.
                     errors.exception()
 
+    async def finish(self, process: ContainerProcess, errors: bytes) -> None:
+        """Wait for the end of a program.
+
+        Raises `CommandError` if it fails or does not end.
+        """
+        if status := await answered(process.wait(), "tar"):
+            lines = errors[:ERRORS_LIMIT].decode(errors="replace").strip().splitlines()
+            reason = lines[0] if lines else f"tar ended with status {status}"
+            if self._own_root is not None:
+                reason = self._own_root.explained(reason)
+            raise CommandError(f"cp: {reason}")
+
     async def _start(self, id: str, command: Sequence[str]) -> ContainerProcess:
         from kata_host.client.spec import additional_process
         from kata_host.client.user import parse_user
         from ttrpc.errors import StatusError
 
         assert self._container is not None
-        if self._place.container is None:
-            command = ["chroot", GUEST_ROOT, *command]
+        if self._own_root is not None:
+            command = ["chroot", self._own_root.path, *command]
         process = additional_process(command, cwd="/")
         try:
             return await self._container.exec(id, process, user=parse_user("0:0"))
@@ -153,14 +197,6 @@ async def _end(process: ContainerProcess) -> None:
         async with asyncio.timeout(ENDING_TIMEOUT):
             await process.signal(signal.SIGKILL)
             await process.wait()
-
-
-async def finish(process: ContainerProcess, errors: bytes) -> None:
-    """Wait for the end of tar. Raises `CommandError` if it failed, or does not end."""
-    if status := await answered(process.wait(), "tar"):
-        lines = errors[:ERRORS_LIMIT].decode(errors="replace").strip().splitlines()
-        reason = lines[0] if lines else f"tar ended with status {status}"
-        raise CommandError(f"cp: {reason}")
 
 
 async def read_errors(process: ContainerProcess) -> bytes:

@@ -12,8 +12,11 @@ from kata_host.explain import explain
 def own_name(source: Path) -> str:
     """Return the last part of the path that is meant, also by `.` and `..`.
 
-    It is empty for the root directory. Raises `CommandError`.
+    A symbolic link has a name of its own. The name of the root directory is empty.
+    Raises `CommandError`.
     """
+    if source.name not in ("", ".."):
+        return source.name
     try:
         return source.resolve().name
     except (OSError, RuntimeError) as error:

@@ -21,6 +21,7 @@ from kata_host.sdk.files import Files
 from kata_host.sdk.forward import ANY_PORT, Forward
 from kata_host.sdk.guest_connection import GuestConnection
 from kata_host.sdk.process import Process
+from kata_host.sdk.tools import PLACE
 from kata_host.sdk.user import User, to_user
 from kata_protos import oci_pb2
 
@@ -58,7 +59,7 @@ class Box:
                 await stack.enter_async_context(removed(self._container))
                 await self._container.start()
                 self._stack = stack.pop_all()
-        self.files = Files(self.start, request.spec.Process.User)
+        self.files = Files(self._start_busybox, request.spec.Process.User)
         """The files of the container."""
         return self
 
@@ -134,6 +135,9 @@ class Box:
         Raises `ValueError`, and what `Forward` says.
         """
         return Forward(self._connection, self.id, target, host_port, address)
+
+    def _start_busybox(self, args: Sequence[str]) -> Process:
+        return self.start([PLACE, *args], env={"B": PLACE}, user=0)
 
     def _process(
         self,

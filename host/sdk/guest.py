@@ -29,8 +29,10 @@ from kata_host.sdk.container_request import (
     NewFiles,
     container_request,
 )
+from kata_host.sdk.files import Files
 from kata_host.sdk.forward import ANY_PORT, Forward
 from kata_host.sdk.guest_connection import GuestConnection
+from kata_host.sdk.own_files import OwnFiles
 from kata_host.sdk.roots import Roots
 from kata_host.sdk.thread_guest import ThreadGuest
 from kata_host.sdk.tools import HOLD, Tools
@@ -77,6 +79,7 @@ class Guest:
         self._roots: Roots | None = None
         self._sharing: VolumeSharing | None = None
         self._tools: Tools | None = None
+        self._own_files: OwnFiles | None = None
         self._kind = _Kind()
         self._prefers_warm = False
 
@@ -85,9 +88,9 @@ class Guest:
         """Return a local guest: namespaces of this host, for development.
 
         It starts in a fraction of a second, needs root, and isolates nothing: its own
-        root is the host's, which containers see and do not change. With the network
-        `user`, commands reach what this host reaches, by slirp4netns; with `none`,
-        nothing. Raises `ValueError`.
+        root is the host's, which containers and `files` see and do not change. With the
+        network `user`, commands reach what this host reaches, by slirp4netns; with
+        `none`, nothing. Raises `ValueError`.
         """
         check_network(network)
 
@@ -168,6 +171,7 @@ class Guest:
         self._roots = Roots(connection.client, sees_host=sees_host, monitor=monitor)
         self._sharing = VolumeSharing(sees_host=sees_host, monitor=monitor)
         self._tools = Tools(connection.client, self._kind.busybox)
+        self._own_files = OwnFiles(connection, self._tools)
         self._connection = connection
         return self
 
@@ -187,7 +191,9 @@ class Guest:
 
     async def _end(self, connection: GuestConnection) -> None:
         assert self._roots is not None
+        assert self._own_files is not None
         try:
+            await self._own_files.close()
             await self._roots.close()
         finally:
             await connection.close()
@@ -202,6 +208,13 @@ class Guest:
     def client(self) -> AgentClient:
         """The client of the guest's agent, for every call of its API."""
         return self._running().client
+
+    @property
+    def files(self) -> Files:
+        """The files of the guest itself; those of a container are `Box.files`."""
+        self._running()
+        assert self._own_files is not None
+        return self._own_files.files
 
     async def run(
         self,

@@ -40,20 +40,25 @@ class Tools:
         self._path = path
         self._lock = asyncio.Lock()
 
+    async def path(self) -> str:
+        """Return where the guest has it. Raises as `mount` does."""
+        async with self._lock:
+            if self._path is None:
+                # A busybox is one by the beginning of its name.
+                path = f"{SHARED}/{new_id('busybox')}"
+                content = await asyncio.to_thread(_read)
+                await upload_content(self._client.agent, content, path, mode=0o755)
+                self._path = path
+            return self._path
+
     async def mount(self) -> oci_pb2.Mount:
         """Return the mount that shows it in a container.
 
         Raises `NotFound`, and the errors of the client.
         """
-        async with self._lock:
-            if self._path is None:
-                path = f"{SHARED}/{new_id('tools')}"
-                content = await asyncio.to_thread(_read)
-                await upload_content(self._client.agent, content, path, mode=0o755)
-                self._path = path
         return oci_pb2.Mount(
             destination=PLACE,
-            source=self._path,
+            source=await self.path(),
             type="bind",
             options=["bind", "ro", "nosuid", "nodev"],
         )

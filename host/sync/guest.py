@@ -9,6 +9,7 @@ from kata_host.network import Network
 from kata_host.sdk import guest
 from kata_host.sync.blocking import Blocking, around, blocking
 from kata_host.sync.box import Box
+from kata_host.sync.files import Files
 from kata_host.sync.forward import Forward
 from kata_host.sync.loop_thread import LOOP
 
@@ -45,6 +46,11 @@ class Guest(Blocking[guest.Guest]):
     run = blocking(guest.Guest.run)
     forward = around(Forward)(guest.Guest.forward)
     container = around(Box)(guest.Guest.container)
+
+    @property
+    def files(self) -> Files:
+        """The files of the guest itself; those of a container are `Box.files`."""
+        return Files(self.inner.files)
 
     def __enter__(self) -> Self:
         LOOP.wait(self.inner.start())

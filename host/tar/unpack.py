@@ -5,7 +5,8 @@ No entry is written through a symbolic link, whether the archive or the host has
 each part of a path is opened beneath the one before (man 2 openat, O_NOFOLLOW). Refused
 are `..` and hard links out of the archive. Left out are symbolic links out of it, which
 someone may follow later, and device nodes and fifos. Owners are the caller's,
-set-user-ID bits are not kept.
+set-user-ID bits are not kept. A file takes the place of another when it is whole; runs
+of zeros become holes.
 """
 
 from __future__ import annotations
@@ -15,28 +16,34 @@ import os
 import stat
 import tarfile
 from collections.abc import Callable, Iterator, Sequence
+from io import FileIO
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from kata_host.tar.tar_entries import TarEntries
+from kata_host.tar.tar_entries import CHUNK, TarEntries
 from kata_host.tar.tar_error import TarError
 
 MODE: Final = 0o777
 LEFT_OUT: Final = 100_000
 """Names of what is left out that are kept; an archive with more is refused."""
+_ZEROS: Final = bytes(CHUNK)
 _DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 def unpack(
-    file: BinaryIO, target: Path, count: Callable[[int], None] = lambda _: None
+    file: BinaryIO,
+    target: Path,
+    count: Callable[[int], None] = lambda _: None,
+    *,
+    shown: Path | None = None,
 ) -> Sequence[str]:
     """Make `target` what the archive has at its top: a file or a directory.
 
     A directory that is there is added to, and `target` keeps its mode then; a file is
-    replaced. `count` gets the number of bytes of each chunk. Returns the names of what
-    is left out. Raises `TarError` for what is refused, and `OSError`; what was unpacked
-    before stays.
+    replaced. `count` gets the number of bytes of each chunk. `shown` is the name of
+    `target` in errors. Returns the names of what is left out. Raises
+    `TarError` for what is refused, and `OSError`; what was unpacked before stays.
     """
     is_there = target.is_dir() and not target.is_symlink()
     top = os.open(target.parent, _DIRECTORY & ~os.O_NOFOLLOW)
@@ -70,7 +77,7 @@ def unpack(
                         f"archive: more than {LEFT_OUT} entries to leave out"
                     )
                 continue
-            with _named(target.parent.joinpath(*place)):
+            with _named((shown or target).joinpath(*below)):
                 _make(top, place, entry, entries, count)
             if entry.isdir() and entry.mode & 0o700 != 0o700:
                 modes[place] = entry.mode
@@ -144,14 +151,37 @@ def _make_file(
     entries: TarEntries,
     count: Callable[[int], None],
 ) -> None:
-    _remove(parent, name)
-    with open(os.open(name, _NEW, 0o600, dir_fd=parent), "wb", buffering=0) as file:
-        for data in entries.chunks(entry):
-            view = memoryview(data)
-            while view:
-                view = view[file.write(view) :]
-            count(len(data))
-        os.fchmod(file.fileno(), entry.mode & MODE)
+    part = f".kata-{os.urandom(8).hex()}"
+    fd = os.open(part, _NEW, 0o600, dir_fd=parent)
+    try:
+        with open(fd, "wb", buffering=0) as file:
+            for data in entries.chunks(entry):
+                _write(file, data)
+                count(len(data))
+            # Zeros at the end have not been written.
+            file.truncate(entry.size)
+            os.fchmod(fd, entry.mode & MODE)
+            _set_time(fd, entry.mtime)
+        os.rename(part, name, src_dir_fd=parent, dst_dir_fd=parent)
+    except BaseException:
+        _remove(parent, part)
+        raise
+
+
+def _write(file: FileIO, data: bytes) -> None:
+    """Write data, or leave a hole if it is nothing but zeros."""
+    if data == _ZEROS[: len(data)]:
+        file.seek(len(data), os.SEEK_CUR)
+        return
+    view = memoryview(data)
+    while view:
+        view = view[file.write(view) :]
+
+
+def _set_time(fd: int, seconds: float) -> None:
+    # A time of the guest may be none that this host has.
+    with contextlib.suppress(OverflowError, ValueError, OSError):
+        os.utime(fd, (seconds, seconds))
 
 
 def _is_left_out(place: Sequence[str], entry: tarfile.TarInfo) -> bool:

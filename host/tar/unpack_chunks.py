@@ -19,16 +19,18 @@ TRAILER: Final = 16 << 20
 other end may have chosen."""
 
 
-async def unpack_chunks(chunks: AsyncIterator[bytes], target: Path) -> Sequence[str]:
+async def unpack_chunks(
+    chunks: AsyncIterator[bytes], target: Path, shown: Path | None = None
+) -> Sequence[str]:
     """Unpack an archive at `target`; return what is left out (`kata_host.tar.unpack`).
 
-    Raises `TarError` or `OSError` as soon as something is refused; the chunks after
-    that are not read.
+    `shown` is the name of `target` in errors. Raises `TarError` or `OSError` as soon as
+    something is refused; the chunks after that are not read.
     """
 
     def work(reader: BinaryIO) -> Sequence[str]:
         with reader:
-            left_out = unpack(reader, target)
+            left_out = unpack(reader, target, shown=shown)
             # What follows the end of an archive is zeros, and few.
             after = 0
             while data := reader.read(PIPE_SIZE):

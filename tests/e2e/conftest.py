@@ -195,3 +195,52 @@ async def agent(world: World) -> AsyncIterator[AgentClient]:
     async with AgentClient.connect(world.guest.address) as client:
         await create_sandbox(client)
         yield client
+
+
+@pytest.fixture(scope="module")
+def one() -> Iterator[dict[str, str]]:
+    """Start the guest `one` for all tests of a file; yield the environment."""
+    require_root()
+    scratch = Path(f"/tmp/e2e-{os.urandom(4).hex()}")
+    (scratch / "run").mkdir(parents=True)
+    environment = {
+        **os.environ,
+        "TMPDIR": str(scratch),
+        "XDG_RUNTIME_DIR": str(scratch / "run"),
+    }
+    started = subprocess.run(
+        [*CTL, "guest", "start", "--name", "one"], env=environment, capture_output=True
+    )
+    assert started.returncode == 0, started.stderr
+    yield environment
+    stopped = subprocess.run([*CTL, "guest", "stop", "--all"], env=environment)
+    assert stopped.returncode == 0
+    assert traces_of(scratch) == [str(scratch / "run")]
+    shutil.rmtree(scratch)
+
+
+@pytest.fixture
+def ctl_of_one(one: dict[str, str]) -> Iterator[Ctl]:
+    """Return a function that runs kata-agent-ctl; no container stays in `one`."""
+
+    def run(*arguments: str, input: str = "", **options: Any) -> Completed:
+        return subprocess.run(
+            [*CTL, *arguments],
+            input=input,
+            capture_output=True,
+            text=True,
+            env=one,
+            timeout=PATIENCE,
+            **options,
+        )
+
+    yield run
+    if names := run("ps", "-aq").stdout.split():
+        run("rm", "-f", *names)
+    assert run("ps", "-aq").stdout == ""
+
+
+def printed(ran: Completed) -> str:
+    """Return the output of a command that has succeeded without a word."""
+    assert (ran.stderr, ran.returncode) == ("", 0)
+    return ran.stdout

@@ -5,67 +5,19 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import subprocess
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.e2e.conftest import CTL, PATIENCE, Completed, traces_of
-from tests.helpers.namespace import require_root
+from tests.e2e.conftest import CTL, PATIENCE, Ctl, printed
 from tests.helpers.pseudo_terminal import PseudoTerminal
 
 
-@pytest.fixture(scope="module")
-def one() -> Iterator[dict[str, str]]:
-    """Start the guest `one` for all tests of this file; yield the environment."""
-    require_root()
-    scratch = Path(f"/tmp/e2e-{os.urandom(4).hex()}")
-    (scratch / "run").mkdir(parents=True)
-    environment = {
-        **os.environ,
-        "TMPDIR": str(scratch),
-        "XDG_RUNTIME_DIR": str(scratch / "run"),
-    }
-    started = subprocess.run(
-        [*CTL, "guest", "start", "--name", "one"], env=environment, capture_output=True
-    )
-    assert started.returncode == 0, started.stderr
-    yield environment
-    stopped = subprocess.run([*CTL, "guest", "stop", "--all"], env=environment)
-    assert stopped.returncode == 0
-    assert traces_of(scratch) == [str(scratch / "run")]
-    shutil.rmtree(scratch)
-
-
 @pytest.fixture
-def ctl(one: dict[str, str]) -> Iterator[Callable[..., Completed]]:
-    """Return a function that runs kata-agent-ctl; no container stays after the test."""
-
-    def run(*arguments: str, input: str = "") -> Completed:
-        return subprocess.run(
-            [*CTL, *arguments],
-            input=input,
-            capture_output=True,
-            text=True,
-            env=one,
-            timeout=PATIENCE,
-        )
-
-    yield run
-    if names := run("ps", "-aq").stdout.split():
-        run("rm", "-f", *names)
-    assert run("ps", "-aq").stdout == ""
-
-
-Ctl = Callable[..., Completed]
-
-
-def printed(ran: Completed) -> str:
-    assert (ran.stderr, ran.returncode) == ("", 0)
-    return ran.stdout
+def ctl(ctl_of_one: Ctl) -> Ctl:
+    return ctl_of_one
 
 
 SCRIPT = (

@@ -30,13 +30,15 @@ def test_a_dash_is_a_stream() -> None:
         ("one:a/../b:c", "/b:c", None),
         ("web:/a/", "/a", "web"),
         ("one/we:/", "/", "web"),
+        ("we:/", "/", "web"),
         ("one/c9:/x", "/x", "c9"),
     ],
 )
 def test_a_path_in_a_guest_or_a_container(
     guest_one: str, address: str, word: str, path: str, container: str | None
 ) -> None:
-    HeldRecord.create(ContainerRecord("web", "one")).close()
+    for name in ("web", "one-more", "one-too"):
+        HeldRecord.create(ContainerRecord(name, "one")).close()
     place = parse_place(word, OPTIONS)
     assert isinstance(place, GuestPlace)
     assert (place.path, place.target.address) == (path, address)

@@ -9,7 +9,7 @@ import pytest
 from kata_host.client import AgentClient
 from kata_host.ctl.copy_place import GuestPlace, parse_place
 from kata_host.ctl.errors import CommandError
-from kata_host.ctl.guest_tar import GuestTar, finish
+from kata_host.ctl.guest_tar import GuestTar
 from kata_host.keeper.record import ContainerState
 from kata_host.keeper.records import find_in
 from tests.helpers.fake_agent import FakeAgent
@@ -35,7 +35,7 @@ async def test_a_program_runs_as_root_in_the_container(
             async with guest.running(["tar"]) as (process, errors):
                 assert await errors == b""
                 with pytest.raises(CommandError, match="cp: tar: no such file"):
-                    await finish(process, b"tar: no such file\nmore\n")
+                    await guest.finish(process, b"tar: no such file\nmore\n")
             agent.refused = {"ExecProcess"}
             with pytest.raises(CommandError, match="ExecProcess refused"):
                 async with guest.running(["tar"]):
@@ -48,8 +48,15 @@ async def test_the_files_of_the_guest_are_seen_by_a_container_of_ours(
 ) -> None:
     place = parse_place("one:/x", OPTIONS)
     assert isinstance(place, GuestPlace)
+    agent.stdout, agent.status = [b"shared\n"], 0
     async with AgentClient.connect(address) as client:
         async with GuestTar(client, place).ready() as guest:
+            prepared = await agent.received("ExecProcess")
+            assert "CAP_SYS_ADMIN" in prepared.process.Capabilities.Effective
+            agent.status = 2
+            async with guest.running(["tar", "-c"]) as (process, _):
+                with pytest.raises(CommandError, match="the root of a local guest is"):
+                    await guest.finish(process, b"tar: /x: Read-only file system\n")
             async with guest.running(["tar", "-c"]):
                 # For `ps`, which removes it if this command is killed.
                 ((record, state),) = find_in("one")
@@ -57,7 +64,7 @@ async def test_the_files_of_the_guest_are_seen_by_a_container_of_ours(
             created = await agent.received("CreateContainer")
             assert created.OCI.Mounts[-1].source == "/"
             request = await agent.received("ExecProcess")
-            assert list(request.process.Args) == ["chroot", "/guest", "tar", "-c"]
+            assert list(request.process.Args) == ["chroot", "/guest/own", "tar", "-c"]
     assert agent.names()[-1] == "RemoveContainer"
     assert not list(find_in("one"))
 

@@ -13,5 +13,6 @@ def test_the_name_is_that_of_the_file_that_is_meant(tmp_path: Path) -> None:
     assert own_name(tmp_path / "x" / "..") == tmp_path.name
     assert own_name(Path("/")) == ""
     (tmp_path / "loop").symlink_to("loop")
+    assert own_name(tmp_path / "loop") == "loop"
     with pytest.raises(CommandError, match="loop: "):
-        own_name(tmp_path / "loop")
+        own_name(tmp_path / "loop" / "..")

@@ -177,3 +177,34 @@ def test_a_file_that_cannot_be_written_is_named(tmp_path: Path) -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert refused.value.errno == errno.EFBIG
     assert refused.value.filename == str(tmp_path / "new/sub/big")
+
+
+def test_a_file_of_the_host_is_replaced_by_a_whole_one_or_not_at_all(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "t").mkdir()
+    (tmp_path / "t/f").write_text("old")
+    whole = archive([("t/f", F, "", bytes(range(200)) * 1000)]).getvalue()
+    with pytest.raises(TarError, match="unexpected end of data"):
+        unpack(io.BytesIO(whole[:100_000]), tmp_path / "t")
+    assert (tmp_path / "t/f").read_text() == "old"
+    assert os.listdir(tmp_path / "t") == ["f"]
+
+
+def test_runs_of_zeros_are_holes(tmp_path: Path) -> None:
+    content = b"x" + bytes(8 << 20) + b"y" + bytes(4 << 20)
+    unpack(archive([("f", F, "", content)]), tmp_path / "f")
+    assert (tmp_path / "f").read_bytes() == content
+    assert (tmp_path / "f").stat().st_blocks * 512 < 2 << 20
+
+
+def test_times_are_kept_if_the_host_has_them(tmp_path: Path) -> None:
+    for time, kept in ((1000, True), (-5, True), (1 << 62, False)):
+        file = io.BytesIO()
+        with tarfile.open(fileobj=file, mode="w", format=tarfile.GNU_FORMAT) as tar:
+            member = tarfile.TarInfo("f")
+            member.mtime = time
+            tar.addfile(member)
+        file.seek(0)
+        unpack(file, tmp_path / "f")
+        assert ((tmp_path / "f").stat().st_mtime == time) == kept
