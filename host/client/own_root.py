@@ -18,8 +18,9 @@ from kata_host.client.identifier import new_id
 from kata_host.client.spec import CAPABILITIES, default_process
 from kata_protos import oci_pb2
 
-READ_ONLY: Final = "Read-only file system"
-"""The kernel's words (man 3 errno, EROFS)."""
+REFUSALS: Final = ("Read-only file system", "File exists")
+"""The kernel's words (man 3 errno, EROFS), and those of GNU tar for a file that it
+cannot remove first."""
 _ALL: Final = "/guest/all"
 """The guest's root as the guest has it."""
 _OWN: Final = "/guest/own"
@@ -63,7 +64,7 @@ class OwnRoot:
 
     def explained(self, reason: str) -> str:
         """Return why something was refused, with the cause if that is the root."""
-        if not self.is_shared or not reason.endswith(READ_ONLY):
+        if not self.is_shared or not reason.endswith(REFUSALS):
             return reason
         return (
             f"{reason}: the root of a local guest is this host's; only /run and "

@@ -51,5 +51,6 @@ def test_a_refusal_has_its_cause() -> None:
     shared, machine = OwnRoot("/", is_shared=True), OwnRoot("/", is_shared=False)
     reason = "x: Read-only file system"
     assert shared.explained(reason).startswith(f"{reason}: the root of a local guest")
+    assert shared.explained("x: File exists").endswith("are the guest's own")
     assert machine.explained(reason) == reason
     assert shared.explained("x: No such file") == "x: No such file"

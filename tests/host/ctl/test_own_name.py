@@ -14,5 +14,13 @@ def test_the_name_is_that_of_the_file_that_is_meant(tmp_path: Path) -> None:
     assert own_name(Path("/")) == ""
     (tmp_path / "loop").symlink_to("loop")
     assert own_name(tmp_path / "loop") == "loop"
-    with pytest.raises(CommandError, match="loop: "):
-        own_name(tmp_path / "loop" / "..")
+
+
+def test_a_directory_that_is_gone_has_no_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    with pytest.raises(CommandError, match="No such file or directory"):
+        own_name(Path())
