@@ -75,6 +75,8 @@ class Reaper:
     def close(self) -> None:
         """Stop reaping. Children that still run stay as they are."""
         self._closed = True
+        # Nobody would reap orphans that come from now on.
+        set_child_subreaper(on=False)
         self._loop.remove_signal_handler(signal.SIGCHLD)
         for child in list(self._children.values()):
             child.abandon()

@@ -14,9 +14,9 @@ CAP_SYS_RESOURCE: Final = 24
 """linux/capability.h; needed to raise a hard resource limit."""
 
 
-def set_child_subreaper() -> None:
-    """Become the parent of every descendant whose own parent dies."""
-    libc.call("prctl", PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+def set_child_subreaper(*, on: bool = True) -> None:
+    """Become the parent of every descendant whose own parent dies, or of no other."""
+    libc.call("prctl", PR_SET_CHILD_SUBREAPER, int(on), 0, 0, 0)
 
 
 def set_process_name(name: str) -> None:

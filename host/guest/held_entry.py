@@ -47,8 +47,10 @@ class HeldEntry:
 
     def write(self, entry: GuestEntry) -> None:
         """Replace the content of the entry."""
-        os.ftruncate(self._fd, 0)
-        os.pwrite(self._fd, json.dumps(asdict(entry)).encode(), 0)
+        content = json.dumps(asdict(entry)).encode()
+        # Whoever reads meanwhile has one content or the other, with spaces at its end.
+        os.pwrite(self._fd, content.ljust(os.fstat(self._fd).st_size), 0)
+        os.ftruncate(self._fd, len(content))
 
     def remove_directory(self) -> None:
         """Remove the guest's directory, and keep the entry."""

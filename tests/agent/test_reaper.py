@@ -9,6 +9,8 @@ import fcntl
 import os
 import re
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -194,3 +196,26 @@ async def test_a_child_that_cannot_be_watched_is_killed(
             while any(os.path.exists(f"/proc/{pid}") for pid in ended):
                 await asyncio.sleep(0.01)
     assert len(ended) == 2
+
+
+def test_who_no_longer_reaps_is_given_no_orphans() -> None:
+    script = (
+        "import asyncio, subprocess\n"
+        "from pathlib import Path\n"
+        "from kata_agent.reaper import Reaper\n"
+        "async def main():\n"
+        "    with Reaper():\n"
+        "        pass\n"
+        "    shell = ['sh', '-c', 'sleep 1000 >/dev/null & echo $!']\n"
+        "    orphan = int(subprocess.check_output(shell))\n"
+        "    status = Path(f'/proc/{orphan}/stat').read_text()\n"
+        "    print(orphan, status.rpartition(')')[2].split()[1])\n"
+        "asyncio.run(main())\n"
+    )
+    agent = subprocess.Popen(
+        [sys.executable, "-c", script], stdout=subprocess.PIPE, text=True
+    )
+    said, _ = agent.communicate()
+    orphan, parent = map(int, said.split())
+    os.kill(orphan, signal.SIGKILL)
+    assert parent != agent.pid

@@ -13,14 +13,16 @@ from pathlib import Path
 import pytest
 
 from kata_host import Guest
-from kata_host.client import AgentClient
+from kata_host.client import AgentClient, BlockingAgentClient
 from kata_host.client.volume import Volume, shared_volume
 from kata_host.errors import GuestEnded, NotFound
 from kata_host.guest.guest import GuestError
+from kata_host.guest.image.store import Image
 from kata_host.guest.sharing.share_request import SharedPath
 from kata_host.guest.sharing.sharing import Sharing
 from kata_host.guest.vm_guest import VmGuest
 from kata_host.scratch import Scratch
+from tests.helpers import vm
 from tests.helpers.guest_container import output, request
 from tests.helpers.shared_volumes import (
     daemons_of,
@@ -32,10 +34,20 @@ from tests.helpers.shared_volumes import (
 pytestmark = [pytest.mark.slow]
 
 
+@pytest.fixture(scope="module")
+def guest(image: Image, tmp_path_factory: pytest.TempPathFactory) -> Iterator[VmGuest]:
+    """A guest of its own, because a volume that breaks ends its guest."""
+    with vm.agent_guest(image, tmp_path_factory.mktemp("volumes")) as guest:
+        with BlockingAgentClient(guest.address) as client:
+            client.create_sandbox("vm")
+        yield guest
+
+
 @pytest.fixture(autouse=True)
 def _nothing_left(guest: VmGuest) -> Iterator[None]:
     require_virtiofsd()
     yield
+    assert guest.ending() is None
     assert plugged_volumes(guest.sockets.qmp) == []
     assert servers(str(guest.sockets.qmp)) == []
 
@@ -210,10 +222,10 @@ async def test_a_volume_that_is_in_use_leaves_with_its_folder(
 async def test_a_guest_whose_virtiofsd_dies_ends_and_says_so(tmp_path: Path) -> None:
     """Calls to the dead one would never return, and their processes never end."""
     script = "touch /d/up; while :; do ls /d >/dev/null; done"
-    vm = await Guest.vm().start()
+    machine = await Guest.vm().start()
     try:
         running = asyncio.ensure_future(
-            vm.run(["sh", "-c", script], volumes={"/d": tmp_path})
+            machine.run(["sh", "-c", script], volumes={"/d": tmp_path})
         )
         while not (tmp_path / "up").exists():
             await asyncio.sleep(0.05)
@@ -224,5 +236,5 @@ async def test_a_guest_whose_virtiofsd_dies_ends_and_says_so(tmp_path: Path) -> 
             with pytest.raises(GuestEnded, match="virtiofsd of .* was killed by sig"):
                 await running
     finally:
-        await vm.stop()
+        await machine.stop()
     assert not servers(str(tmp_path))
