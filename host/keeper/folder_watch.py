@@ -4,18 +4,21 @@
 from __future__ import annotations
 
 import asyncio
-import ctypes
 import os
 from pathlib import Path
 from typing import Final, Self
 
-IN_MODIFY: Final = 0x2
-IN_CLOSE_WRITE: Final = 0x8
-IN_MOVED_TO: Final = 0x80
-IN_CREATE: Final = 0x100
-IN_DELETE: Final = 0x200
+from kata_host.inotify import (
+    EVENTS_SIZE,
+    IN_CLOSE_WRITE,
+    IN_CREATE,
+    IN_DELETE,
+    IN_MODIFY,
+    IN_MOVED_TO,
+    watch_folder,
+)
+
 _CHANGES: Final = IN_MODIFY | IN_CLOSE_WRITE | IN_MOVED_TO | IN_CREATE | IN_DELETE
-_EVENTS: Final = 64 * 1024
 
 
 class FolderWatch:
@@ -27,16 +30,7 @@ class FolderWatch:
 
     def __init__(self, folder: Path) -> None:
         """Raises `OSError`."""
-        libc = ctypes.CDLL(None, use_errno=True)
-        self._fd = libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
-        added = -1
-        if self._fd >= 0:
-            path = os.fsencode(folder)
-            added = libc.inotify_add_watch(self._fd, path, _CHANGES)
-        if added < 0:
-            number = ctypes.get_errno()
-            self.close()
-            raise OSError(number, os.strerror(number), str(folder))
+        self._fd = watch_folder(folder, _CHANGES)
 
     async def wait(self) -> None:
         """Wait for a change since the last call; take all that there are."""
@@ -45,7 +39,7 @@ class FolderWatch:
         loop.add_reader(self._fd, ready.set)
         try:
             await ready.wait()
-            os.read(self._fd, _EVENTS)
+            os.read(self._fd, EVENTS_SIZE)
         finally:
             loop.remove_reader(self._fd)
 

@@ -4,14 +4,11 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
 from pathlib import Path
-from typing import Final, Self
+from typing import Self
 
-IN_MOVED_FROM: Final = 0x40
-IN_DELETE: Final = 0x200
-_EVENTS: Final = 64 * 1024
+from kata_host.inotify import EVENTS_SIZE, IN_DELETE, IN_MOVED_FROM, watch_folder
 
 
 class FolderEnd:
@@ -20,18 +17,8 @@ class FolderEnd:
     def __init__(self, folder: Path) -> None:
         """Raises `OSError`."""
         self._folder = folder
-        libc = ctypes.CDLL(None, use_errno=True)
-        self._fd = int(libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC))
-        added = -1
-        if self._fd >= 0:
-            # The folder's own end is told late while a file in it is open.
-            parent = os.fsencode(folder.parent)
-            mask = IN_MOVED_FROM | IN_DELETE
-            added = libc.inotify_add_watch(self._fd, parent, mask)
-        if added < 0:
-            number = ctypes.get_errno()
-            self.close()
-            raise OSError(number, os.strerror(number), str(folder.parent))
+        # The folder's own end is told late while a file in it is open.
+        self._fd = watch_folder(folder.parent, IN_MOVED_FROM | IN_DELETE)
 
     def fileno(self) -> int:
         return self._fd
@@ -39,7 +26,7 @@ class FolderEnd:
     def has_come(self) -> bool:
         """Tell whether the folder is gone; take the events that there are."""
         with contextlib.suppress(BlockingIOError):
-            os.read(self._fd, _EVENTS)
+            os.read(self._fd, EVENTS_SIZE)
         return not os.path.lexists(self._folder)
 
     def close(self) -> None:
