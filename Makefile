@@ -155,7 +155,9 @@ $(BENCH_READY): $(READY)
 	@touch $@
 
 .PHONY: bench-ttrpc bench-budget bench-tracing bench-containers bench-boot bench-starts
-.PHONY: bench-control bench-stdio bench-copies bench-scale
+.PHONY: bench-control bench-stdio bench-copies bench-scale bench-compare
+bench-compare: $(BENCH_READY) ## Compare two revisions: `make bench-compare REV=main RUN='stdio --size 64'`
+	$(BENCH)/bin/python -m bench.compare $(REV) $(RUN)
 bench-ttrpc: $(BENCH_READY) ## Compare our ttrpc with Go's and others, cell by cell
 	$(BENCH)/bin/python -m pip install --quiet grpcio grpclib
 	$(BENCH)/bin/python -m bench.ttrpc --write
