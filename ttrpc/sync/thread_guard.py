@@ -10,11 +10,22 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Callable
 from types import TracebackType
+from typing import TypeAlias
+
+Exit: TypeAlias = Callable[
+    [type[BaseException] | None, BaseException | None, TracebackType | None], None
+]
 
 
 class ThreadGuard:
-    """Lets one thread of its process in, any number of times."""
+    """Lets one thread of its process in, any number of times.
+
+    An exception of a signal's handler, such as KeyboardInterrupt, never leaves it
+    locked. CPython runs such handlers where a Python function begins, where a loop goes
+    on and where a call returns.
+    """
 
     __slots__ = ("_lock", "_pid")
 
@@ -33,15 +44,24 @@ class ThreadGuard:
             raise RuntimeError(
                 f"client: process {self._pid} uses it; connect anew after a fork"
             )
-        if not self._lock.acquire(blocking=False):
+        try:
+            is_in = self._lock.acquire(blocking=False)
+        except BaseException:
+            # Of a handler that ran when `acquire` returned: `__exit__` is not called.
+            try:
+                self._lock.release()
+            except RuntimeError:
+                pass  # Another thread is in.
+            raise
+        if not is_in:
             raise RuntimeError(
                 "client: in use by another thread; give each thread its own client"
             )
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._lock.release()
+    @property
+    def __exit__(self) -> Exit:
+        """The lock's own, which is no Python function: no handler runs before it.
+
+        `with` asks for it before it enters.
+        """
+        return self._lock.__exit__

@@ -48,6 +48,54 @@ with Client.connect(f"unix://{sys.argv[1]}") as client:
         assert client.call(ECHO["Echo"], hi, timeout=10) == hi
         print("the parent goes on")
 """
+INTERRUPTS = """
+import signal, sys, threading
+from collections import Counter
+from queue import SimpleQueue
+from google.protobuf.wrappers_pb2 import BytesValue
+from tests.helpers.peer import ECHO
+from ttrpc.sync import Client
+from ttrpc.sync.thread_guard import ThreadGuard
+
+hi = BytesValue(value=b"hi")
+guard = ThreadGuard()
+client = Client.connect(f"unix://{sys.argv[1]}", reconnect=1)
+
+def enter():
+    with guard:
+        pass
+
+def call():
+    assert client.call(ECHO["Echo"], hi, timeout=10) == hi
+
+asked, answers = SimpleQueue(), SimpleQueue()
+
+def other():
+    while use := asked.get():
+        try:
+            answers.put(use() or "in")
+        except BaseException as error:
+            answers.put(repr(error))
+
+def interrupt(*_):
+    raise KeyboardInterrupt
+
+signal.signal(signal.SIGALRM, interrupt)
+threading.Thread(target=other, daemon=True).start()
+for use, times, longest in (enter, 300, 20), (call, 200, 400):
+    told = Counter()
+    for number in range(times):
+        try:
+            # At another moment each time.
+            signal.setitimer(signal.ITIMER_REAL, (10 + number % longest) / 1e6)
+            while True:
+                use()
+        except KeyboardInterrupt:
+            asked.put(use)
+            told[answers.get(timeout=30)] += 1
+            use()
+    print(dict(told))
+"""
 
 
 def test_one_thread_may_enter_again() -> None:
@@ -101,3 +149,13 @@ def test_a_forked_process_is_told_at_once(our_server: str) -> None:
     )
     refused = "client: process PARENT uses it; connect anew after a fork"
     assert printed.splitlines() == [refused] * 5 + ["the parent goes on"]
+
+
+def test_an_interrupt_at_any_moment_leaves_it_to_the_next_thread(
+    our_server: str,
+) -> None:
+    """A thread that had left was taken for one that is in, for ever."""
+    printed = subprocess.check_output(
+        [sys.executable, "-c", INTERRUPTS, our_server], text=True, cwd=ROOT
+    )
+    assert printed.splitlines() == ["{'in': 300}", "{'in': 200}"]
