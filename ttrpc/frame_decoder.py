@@ -51,9 +51,10 @@ class FrameDecoder:
         "_limit",
         "_oversized",
         "_pending",
-        "_reserved",
         "_share",
         "large_buffer",
+        "reserved",
+        "since",
     )
 
     def __init__(
@@ -64,12 +65,14 @@ class FrameDecoder:
         Args:
             limit: Bytes of a payload; a longer one is discarded and gives Oversized.
             share: Counts the bytes of `large_buffer`. A frame for which it has no room
-                is discarded too.
+                is discarded too, and so is one that has to give way to others'.
         """
         self._limit = limit
         self._share = share
-        self._reserved = 0
+        self.reserved = 0
         """Bytes that were taken from the share."""
+        self.since = 0.0
+        """When the large frame began to arrive, by the clock of the quota."""
         self._pending = b""
         """The start of a small frame."""
         self._oversized = _NO_FRAME
@@ -151,25 +154,40 @@ class FrameDecoder:
     def release(self) -> None:
         """Forget the large frame, and give the bytes back that it has of the share."""
         self._large = self.large_buffer = None
-        if self._share is not None and self._reserved:
-            self._share.give_back(self._reserved)
-            self._reserved = 0
+        if self._share is not None and self.reserved:
+            self._share.give_back(self.reserved)
+            self._share.quota.large_frames.discard(self)
+            self.reserved = 0
+
+    def give_way(self) -> None:
+        """Discard the large frame, as if its share had never had room for it."""
+        self.release()
+        self._oversized = Oversized(self._header[0], self._length)
+        self._discard = self._length - self._filled
 
     def _grow(self, size: int, filled: bytes | memoryview) -> None:
         """Move to a buffer of `size` bytes, or of the payload's if that is less."""
         size = min(size, self._length)
         if size > FIRST_BUFFER:
             keep_freed_memory()
-        if self._share is not None:
-            if not self._share.take(size - self._reserved):
-                self.release()
-                self._oversized = Oversized(self._header[0], self._length)
-                self._discard = self._length - self._filled
-                return
-            self._reserved = size
+        if self._share is not None and not self._reserve(self._share, size):
+            self.give_way()
+            return
         self._large = memoryview(bytearray(size))
         self._large[: self._filled] = filled
         self.large_buffer = self._large[self._filled :]
+
+    def _reserve(self, share: Share, size: int) -> bool:
+        """Have `size` bytes of the share. Returns whether that was possible."""
+        quota = share.quota
+        if not self.reserved:
+            self.since = quota.clock()
+        quota.large_frames.discard(self)  # It does not give way to itself.
+        if not share.take(size - self.reserved):
+            return False
+        self.reserved = size
+        quota.large_frames.add(self)
+        return True
 
     def _skip(self, data: bytes, start: int, frames: list[ReceivedFrame]) -> int:
         """Discard the oversized payload from `start` on; return its end in `data`."""

@@ -36,7 +36,9 @@ class Limits:
     over 4 KiB is answered with RESOURCE_EXHAUSTED, and so is a large frame; a stream
     that needs more is ended as one that is over `stream_inbox`."""
     held: int = 64 * MESSAGE_LIMIT
-    """The same over all connections, divided as `queued` is."""
+    """The same over all connections, divided as `queued` is. Each may have 64 KiB in
+    any case (of a small limit, a 256th). Large frames that have been on their way for
+    a second give way to others, the largest first."""
     stream_inbox: int = MESSAGE_LIMIT
     """Bytes of messages that one stream's reader has not taken. The protocol has no
     flow control, so a stream above it is ended with an error; other calls go on."""

@@ -15,7 +15,7 @@ from ttrpc.frame import (
     ReceivedFrame,
 )
 from ttrpc.frame_decoder import FIRST_BUFFER, GROWTH, LARGE, FrameDecoder
-from ttrpc.quota import Quota
+from ttrpc.quota import PATIENCE, Quota
 from ttrpc.share import Share
 
 LIMIT = 1 << 18
@@ -120,6 +120,26 @@ def test_a_large_frame_that_is_given_up_is_not_counted() -> None:
     decoder.release()
     assert share.size == 0
     assert decoder.is_idle
+
+
+def test_a_large_frame_gives_way_to_one_of_another_peer() -> None:
+    now = 0.0
+    quota = Quota(LIMIT, clock=lambda: now)
+    data = Frame(1, DATA, 0, bytes(LIMIT)).serialize()
+    first = FrameDecoder(LIMIT, share=Share(quota, LIMIT))
+    first.receive(data[:-1])
+    Share(quota, LIMIT).resize(1)
+    second = FrameDecoder(LIMIT, share=Share(quota, LIMIT))
+    now += PATIENCE
+    assert second.receive(data[:-1]) == []
+    assert first.large_buffer is None
+    assert quota.used == LIMIT + 1
+    # Its own age is no reason to end: there is no other that could go on.
+    now += PATIENCE
+    assert first.receive(data[-1:]) == [Oversized(1, LIMIT)]
+    (frame,) = second.receive(data[-1:])
+    assert not isinstance(frame, Oversized)
+    assert (quota.used, quota.large_frames) == (1, set())
 
 
 @pytest.mark.parametrize("used", [0, LIMIT])

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ttrpc.quota import Quota
-from ttrpc.share import Share
+from ttrpc.share import GUARANTEED, GUARANTEED_PART, Share
 
 
 def test_one_alone_may_have_its_limit_and_no_more() -> None:
@@ -33,6 +33,18 @@ def test_busy_peers_leave_room_for_new_ones() -> None:
     assert sum(late.take(1) for _ in range(50)) == 50
 
 
+def test_a_peer_that_holds_little_gets_room_in_any_case() -> None:
+    quota = Quota(GUARANTEED * GUARANTEED_PART)
+    Share(quota, 2 * quota.limit).resize(quota.limit + 1)
+    late = Share(quota, quota.limit)
+    assert late.take(GUARANTEED - 1)
+    assert late.take(1)
+    assert not late.take(1)
+    limited = Share(quota, 10)
+    assert limited.take(10)
+    assert not limited.take(1)
+
+
 @given(
     st.integers(0, 1000),
     st.lists(st.tuples(st.integers(0, 4), st.integers(-50, 50)), max_size=200),
@@ -50,4 +62,4 @@ def test_all_together_stay_below_the_limit(
         else:
             share.take(step)
         assert quota.used == sum(share.size for share in shares)
-        assert quota.used <= limit + 50
+        assert quota.used <= limit + 50 + len(shares) * (limit // GUARANTEED_PART)

@@ -7,6 +7,7 @@ import asyncio
 import logging
 import signal
 import socket
+import time
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
@@ -107,7 +108,7 @@ class Server:
             Routes(services, interceptors, fallback),
             limits,
             status_of,
-            held=Quota(limits.held),
+            held=Quota(limits.held, clock=time.monotonic),
             unread=Quota(limits.queued),
             counts=CallCounts(),
         )

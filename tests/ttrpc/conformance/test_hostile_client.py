@@ -17,8 +17,10 @@ from google.protobuf.wrappers_pb2 import BytesValue, Int64Value, UInt64Value
 
 from bench.ttrpc.memory import resident
 from bench.ttrpc.peers import python_peer
-from tests.helpers.peer import LIMIT, SECOND
+from tests.helpers.peer import ECHO, LIMIT, SECOND
 from tests.helpers.wire import HEADER, OPEN, REQUEST, Wire, data, request
+from ttrpc import Code, StatusError
+from ttrpc.sync import Client
 
 MIB: Final = 1 << 20
 PATIENCE: Final = 10.0
@@ -339,6 +341,24 @@ def test_frames_that_are_never_whole(victim: Victim) -> None:
             wire = stack.enter_context(Wire(victim.address))
             wire.send(part)
         victim.stays_below(300 * MIB)
+        # A call of the usual size has room at once, a large one when a frame gives way.
+        with Client.connect(f"unix://{victim.address}") as other:
+            usual = BytesValue(value=bytes(50_000))
+            assert other.call(ECHO["Echo"], usual, timeout=PATIENCE) == usual
+            large = BytesValue(value=bytes(LIMIT - 100))
+            patience = time.monotonic() + PATIENCE
+            while not is_answered(other, large):
+                assert time.monotonic() < patience
+        victim.stays_below(300 * MIB)
+
+
+def is_answered(client: Client, value: BytesValue) -> bool:
+    try:
+        return client.call(ECHO["Echo"], value, timeout=PATIENCE) == value
+    except StatusError as error:
+        if error.code != Code.RESOURCE_EXHAUSTED:
+            raise
+        return False
 
 
 def test_more_connections_than_the_limit(tmp_path: Path) -> None:
