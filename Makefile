@@ -155,6 +155,9 @@ $(BENCH_READY): $(READY)
 	@touch $@
 
 .PHONY: bench-ttrpc bench-budget bench-tracing bench-containers bench-boot bench-starts
+.PHONY: bench-charts
+bench-charts: $(READY) ## Draw the tables of bench/README.md for the documentation
+	$(BIN)/python -m bench.document
 .PHONY: bench-control bench-stdio bench-copies bench-scale bench-compare
 bench-compare: $(BENCH_READY) ## Compare two revisions: `make bench-compare REV=main RUN='stdio --size 64'`
 	$(BENCH)/bin/python -m bench.compare $(REV) $(RUN)

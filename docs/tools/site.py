@@ -66,7 +66,7 @@ def on_page_markdown(
             return f"[{text}]({page_of_it}#{anchor_of(Path(path).name)})"
         if path in PAGES:
             found = PAGES[path]
-        elif path.startswith("docs/") and path.endswith(".md"):
+        elif path.startswith("docs/") and path.endswith((".md", ".svg")):
             found = path.removeprefix("docs/")
         else:
             # A file of the source tree, which the site does not have.

@@ -120,6 +120,7 @@ def test_a_comparison_is_kept_in_its_section(
     page = tmp_path / "README.md"
     page.write_text("<!-- compare-speed: written -->\n\n<!-- /compare-speed -->\n")
     monkeypatch.setattr(document, "README", page)
+    monkeypatch.setattr(document, "CHARTS", tmp_path / "charts")
     words = ["--rounds", "1", "--write", "before", "speed", str(tmp_path / "log")]
     assert compare.main(words, root=repository) == 0
     kept = document.section(page, "compare-speed")

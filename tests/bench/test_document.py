@@ -15,6 +15,7 @@ def pages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Path]:
     for name in ("README", "COMPARISON"):
         copied = Path(shutil.copy(getattr(document, name), tmp_path))
         monkeypatch.setattr(document, name, copied)
+    monkeypatch.setattr(document, "CHARTS", tmp_path / "charts")
     return document.README, document.COMPARISON
 
 
