@@ -19,7 +19,7 @@ from kata_tracing.tracing import TraceType, Tracing
 from ttrpc.call_context import CallContext
 from ttrpc.codes import Code
 from ttrpc.errors import StatusError
-from ttrpc.interceptor import Interceptor, Proceed
+from ttrpc.interceptor import Interceptor, Proceed, eager
 
 if TYPE_CHECKING:
     from kata_tracing.attributes import Attribute
@@ -64,6 +64,7 @@ def server_interceptor(tracing: Tracing, status_of: StatusOf) -> Interceptor:
     server's own, such as `kata_agent.rpc.status.to_status`.
     """
 
+    @eager
     async def traced(request: Any, context: CallContext, proceed: Proceed) -> Any:
         tracer, name = tracing.tracer, context.method.name
         if tracer is None:
@@ -163,7 +164,7 @@ def _conclude(
     code: Code | int
     if failure is None:
         code = Code.OK
-    elif isinstance(failure, asyncio.CancelledError):
+    elif isinstance(failure, asyncio.CancelledError | GeneratorExit):
         code = Code.CANCELLED
     else:
         code = status_of(failure).code

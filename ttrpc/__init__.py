@@ -33,7 +33,7 @@ if TYPE_CHECKING:
         TtrpcError,
     )
     from ttrpc.frame import Flags, Frame, MessageType
-    from ttrpc.interceptor import Interceptor, Proceed
+    from ttrpc.interceptor import Interceptor, Proceed, eager
     from ttrpc.limits import Limits
     from ttrpc.metadata import Metadata
     from ttrpc.raw import Raw
@@ -61,7 +61,7 @@ _MODULES = {
         "TtrpcError",
     ),
     "ttrpc.frame": ("Flags", "Frame", "MessageType"),
-    "ttrpc.interceptor": ("Interceptor", "Proceed"),
+    "ttrpc.interceptor": ("Interceptor", "Proceed", "eager"),
     "ttrpc.limits": ("Limits",),
     "ttrpc.metadata": ("Metadata",),
     "ttrpc.raw": ("Raw",),
@@ -104,6 +104,7 @@ __all__ = [
     "StreamWatcher",
     "TtrpcError",
     "bind",
+    "eager",
     "parse_address",
     "to_status",
 ]

@@ -12,6 +12,9 @@
 streams; on a client it is None where the client streams, and `proceed` returns the
 stream. A client sends `context.metadata` with the request, so an interceptor may add
 to it.
+
+A server runs interceptors in a task for each call. Where the handler is a plain
+function and all interceptors are marked `@eager`, a call that does not wait needs none.
 """
 
 from __future__ import annotations
@@ -19,6 +22,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeVar
 
+from ttrpc.bound_service import is_coroutine
 from ttrpc.call_context import CallContext
 
 Proceed = Callable[[Any, CallContext], Awaitable[Any]]
@@ -27,7 +31,31 @@ Proceed = Callable[[Any, CallContext], Awaitable[Any]]
 Interceptor = Callable[[Any, CallContext, Proceed], Awaitable[Any]]
 """Called with `(request, context, proceed)`; returns the response."""
 
+InterceptorT = TypeVar("InterceptorT", bound=Interceptor)
 R = TypeVar("R")
+
+
+def eager(interceptor: InterceptorT) -> InterceptorT:
+    """Mark an interceptor of servers that needs no task as long as nothing waits.
+
+    Where the handler of a call is a plain function and all interceptors are eager, the
+    call runs when its request is received, as it does without interceptors. If it has
+    to wait, it gets a task and goes on there. Until then there is no current task, so
+    an eager interceptor must not use `asyncio.timeout` or `asyncio.TaskGroup`.
+
+    Raises:
+        TypeError: `interceptor` is no coroutine function.
+    """
+    if not is_coroutine(interceptor):
+        name = getattr(interceptor, "__qualname__", repr(interceptor))
+        raise TypeError(f"interceptor {name}: not a coroutine function")
+    interceptor.is_eager = True  # type: ignore[attr-defined]
+    return interceptor
+
+
+def is_eager(interceptor: Interceptor) -> bool:
+    """Tell whether an interceptor is marked by `eager`."""
+    return getattr(interceptor, "is_eager", False)
 
 
 def chain(

@@ -9,10 +9,11 @@ from typing import Any
 
 from google.protobuf.message import Message
 
+from ttrpc.begun import begin
 from ttrpc.bound_service import BoundService, Handler, is_coroutine
 from ttrpc.call_context import CallContext
 from ttrpc.frame import REMOTE_CLOSED, REMOTE_OPEN
-from ttrpc.interceptor import Interceptor, Proceed, chain
+from ttrpc.interceptor import Interceptor, Proceed, chain, is_eager
 from ttrpc.raw import Raw
 from ttrpc.request_decoder import RequestDecoder, UnknownMethod
 from ttrpc.service import Cardinality, Method
@@ -27,7 +28,9 @@ class Route:
     is_unary: bool
     """Whether neither side streams."""
     inline: Handler | None
-    """The handler, if it can be called directly when a request is received."""
+    """Calls the handler, if that can be done directly when a request is received.
+
+    The result is the response, or an awaitable that waits for it."""
     proceed: Proceed
     """Awaits the interceptors and the handler."""
     decode: Callable[[Any], Message | Raw]
@@ -89,11 +92,15 @@ def _route(
 ) -> Route:
     is_plain = not is_coroutine(handler)
     innermost = _awaitable(handler, method.response_type) if is_plain else handler
+    proceed = chain(interceptors, innermost)
+    inline = None
+    if is_plain and all(map(is_eager, interceptors)):
+        inline = _first_step(proceed) if interceptors else handler
     return Route(
         method=method,
         is_unary=method.cardinality is Cardinality.UNARY_UNARY,
-        inline=handler if is_plain and not interceptors else None,
-        proceed=chain(interceptors, innermost),
+        inline=inline,
+        proceed=proceed,
         decode=method.request_type.FromString,
         response_type=method.response_type,
     )
@@ -107,6 +114,13 @@ def _awaitable(handler: Handler, response_type: type[Message | Raw]) -> Proceed:
         return await awaited(response, context)
 
     return proceed
+
+
+def _first_step(proceed: Callable[[Any, CallContext], Any]) -> Handler:
+    def inline(request: Any, context: CallContext) -> Any:
+        return begin(proceed(request, context))
+
+    return inline
 
 
 async def awaited(response: Any, context: CallContext) -> Any:

@@ -50,6 +50,8 @@ class Output:
         self._fd = fd
         self._grows = grows
         self._read_lock = asyncio.Lock()
+        self._readers = 0
+        """How many have called `read` and have no data yet."""
         self._readiness = Readiness(fd)
         self._put_back = b""
         self._remaining: int | None = None
@@ -69,19 +71,24 @@ class Output:
 
         Returns `b""` at the end of the stream. Several readers are served in turn.
         """
-        if limit <= 0:
-            return b""
-        async with self._read_lock:
-            while True:
-                data = self._read_now(min(limit, READ_LIMIT))
-                if data is not None:
-                    return data
-                await self._readiness.wait_readable()
+        self._readers += 1
+        try:
+            async with self._read_lock:
+                while (data := self._read_now(limit)) is None:
+                    await self._readiness.wait_readable()
+                return data
+        finally:
+            self._readers -= 1
+
+    def read_now(self, limit: int) -> bytes | None:
+        """Return what `read` would without a wait; None if it has to wait."""
+        return None if self._readers else self._read_now(limit)
 
     def _read_now(self, limit: int) -> bytes | None:
         """Return data, `b""` at the end, or None when nothing is there yet."""
-        if self._fd < 0:
+        if self._fd < 0 or limit <= 0:
             return b""
+        limit = min(limit, READ_LIMIT)
         if self._put_back:
             data, self._put_back = self._put_back[:limit], self._put_back[limit:]
             return data

@@ -114,14 +114,24 @@ class ProcessTable:
         `NotFound` for an unknown process.
         """
         process = self.find_readable(exec_id)
-        stdio = process.stdio
-        # A terminal has one output for both.
-        output = stdio.stderr if stderr and stdio.stderr else stdio.stdout
-        data = await output.read(limit)
-        if not data and all(output.is_closed for output in stdio.outputs):
+        data = await process.stdio.output(stderr=stderr).read(limit)
+        if not data:
+            self._drop_if_read(process)
+        return data
+
+    def read_now(self, exec_id: str, *, stderr: bool, limit: int) -> bytes | None:
+        """Do the same without a wait; return None if it has to wait."""
+        process = self.find_readable(exec_id)
+        data = process.stdio.output(stderr=stderr).read_now(limit)
+        if data == b"":
+            self._drop_if_read(process)
+        return data
+
+    def _drop_if_read(self, process: Process) -> None:
+        """Forget a process that was kept for its output, at the end of all outputs."""
+        if all(output.is_closed for output in process.stdio.outputs):
             if self._unread.get(process.exec_id) is process:
                 del self._unread[process.exec_id]
-        return data
 
     def signal_all(self, number: int) -> None:
         """Send a signal to every process that the agent started here."""

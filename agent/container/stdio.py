@@ -54,6 +54,10 @@ class Stdio:
     def outputs(self) -> list[Output]:
         return [output for output in (self.stdout, self.stderr) if output is not None]
 
+    def output(self, *, stderr: bool) -> Output:
+        """Return stdout or stderr; a terminal has one output for both."""
+        return self.stderr if stderr and self.stderr is not None else self.stdout
+
     def process_ended(self) -> None:
         """End the outputs, at once or soon, because their process has ended.
 

@@ -19,7 +19,7 @@ from kata_agent.rpc.subject import with_subject
 from ttrpc.call_context import CallContext
 from ttrpc.codes import Code
 from ttrpc.errors import StatusError
-from ttrpc.interceptor import Interceptor, Proceed
+from ttrpc.interceptor import Interceptor, Proceed, eager
 
 log = logging.getLogger(__name__)
 
@@ -30,6 +30,7 @@ def log_interceptor(status_of: Callable[[BaseException], StatusError]) -> Interc
     Of the request, the line holds only ids, because other fields may hold secrets.
     """
 
+    @eager
     async def logged(request: Any, context: CallContext, proceed: Proceed) -> Any:
         began = time.monotonic()
         code: Code | int = Code.CANCELLED

@@ -7,7 +7,7 @@ import pytest
 
 from tests.helpers.peer import ECHO
 from ttrpc.call_context import CallContext
-from ttrpc.interceptor import chain
+from ttrpc.interceptor import chain, eager, is_eager
 
 CONTEXT = CallContext(ECHO["Echo"])
 
@@ -36,3 +36,20 @@ def test_an_interceptor_that_forgets_its_return_is_named() -> None:
     call = chain([forgets], lambda request, context: None)
     with pytest.raises(TypeError, match=r"^interceptor .*forgets: returned nothing$"):
         call(None, CallContext(ECHO["Echo"]))
+
+
+def test_an_eager_interceptor_is_marked() -> None:
+    async def interceptor(request: Any, context: CallContext, proceed: Any) -> Any:
+        return await proceed(request, context)
+
+    assert not is_eager(interceptor)
+    assert eager(interceptor) is interceptor
+    assert is_eager(interceptor)
+
+
+def test_only_a_coroutine_function_can_be_eager() -> None:
+    def plain(request: Any, context: CallContext, proceed: Any) -> Any:
+        return proceed(request, context)
+
+    with pytest.raises(TypeError, match=r"^interceptor .*plain: not a coroutine"):
+        eager(plain)

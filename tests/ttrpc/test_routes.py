@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from ttrpc.bound_service import BoundService, Handler
 from ttrpc.call_context import CallContext
 from ttrpc.envelope_pb2 import Request
 from ttrpc.frame import NO_DATA, REMOTE_CLOSED, REMOTE_OPEN
+from ttrpc.interceptor import eager
 from ttrpc.request_decoder import UnknownMethod
 from ttrpc.routes import Route, Routes
 from ttrpc.service import Cardinality, Method, Service
@@ -64,6 +66,33 @@ async def test_interceptors_wrap_every_kind_of_handler(handler: Handler) -> None
     assert found.inline is None
     assert await found.proceed(HI, CONTEXT) == HI
     assert seen == [HI]
+
+
+@eager
+async def passes_on(request: Any, context: CallContext, proceed: Any) -> Any:
+    return await proceed(request, context)
+
+
+async def takes_a_task(request: Any, context: CallContext, proceed: Any) -> Any:
+    return await proceed(request, context)
+
+
+def test_eager_interceptors_leave_a_plain_function_at_once() -> None:
+    found = route(plain, passes_on, passes_on)
+    assert found.inline is not None
+    assert found.inline(HI, CONTEXT) == HI
+    assert route(plain, passes_on, takes_a_task).inline is None
+    assert route(coroutine, passes_on).inline is None
+
+
+async def test_what_waits_behind_eager_interceptors_can_be_awaited() -> None:
+    async def later(request: BytesValue, context: CallContext) -> BytesValue:
+        await asyncio.sleep(0)
+        return request
+
+    found = route(lambda request, context: later(request, context), passes_on)
+    assert found.inline is not None
+    assert await found.inline(HI, CONTEXT) == HI
 
 
 def test_a_service_is_bound_once() -> None:

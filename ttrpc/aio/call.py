@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
+from contextvars import Context
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,6 +27,8 @@ class Call:
     """Whether the task has begun; one that is cancelled before never does."""
     awaitable: Coroutine[Any, Any, Any] | None = None
     """The coroutine that a plain handler returned and that the task awaits."""
+    variables: Context | None = None
+    """The context variables of a call that has begun without a task."""
     task: asyncio.Task[None] | None = None
     timer: asyncio.TimerHandle | None = None
     """Fires at the deadline."""

@@ -8,10 +8,12 @@ asyncio never enters the coroutine, and `cancel` ends the call in its place.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Final
 
 from ttrpc.aio.call import Call, StreamCall
+from ttrpc.begun import begin
 from ttrpc.codes import Code
 from ttrpc.errors import Closed, StatusError
 from ttrpc.share import FREE, Share
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
     from ttrpc.aio.cork import Cork
     from ttrpc.aio.serving import Serving
     from ttrpc.server_connection import ServerConnection
+
+log = logging.getLogger(__name__)
 
 DEADLINE_PASSED: Final = StatusError(
     Code.DEADLINE_EXCEEDED, "context deadline exceeded"
@@ -90,9 +94,13 @@ class CallsInFlight:
         deadline = call.context.deadline
         if deadline is not None:
             call.timer = self._loop.call_at(deadline.at, self._expire, call)
+        coroutine = run(call, proceed, request)
+        if call.variables is not None:
+            # Up to the wait of what has begun, so that a cancellation reaches that.
+            coroutine = call.variables.run(begin, coroutine)
         # Not by the loop's task factory: an eager one would run the handler before the
         # call has its task, and inside of the batch of frames.
-        call.task = asyncio.Task(run(call, proceed, request), loop=self._loop)
+        call.task = asyncio.Task(coroutine, loop=self._loop, context=call.variables)
         self._cork.flush_after_tasks()
 
     def cancel(self, call: Call) -> None:
@@ -153,5 +161,13 @@ class CallsInFlight:
 
 def _close_awaitable(call: Call) -> None:
     """Close the coroutine that no task will await."""
-    if call.awaitable is not None:
+    if call.awaitable is None:
+        return
+    if call.variables is None:
         call.awaitable.close()
+        return
+    try:
+        # It has begun, so that it may clean up, and fail.
+        call.variables.run(call.awaitable.close)
+    except Exception:
+        log.exception("handler failed")

@@ -2,9 +2,9 @@
 """The server's work for one connection: runs handlers and sends their answers.
 
 A handler that is a plain function is called when its request is received, and its
-response leaves with the others of that turn. A coroutine gets a task, and so does
-every call when there are interceptors. A call that waits costs only that task and
-a `Call`.
+response leaves with the others of that turn; so do eager interceptors around it, up to
+the first wait. A coroutine gets a task, and so does every call with other interceptors.
+A call that waits costs only that task and a `Call`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import asyncio
 import inspect
 import socket
 from collections.abc import Callable
-from contextvars import copy_context
+from contextvars import Context, copy_context
 from typing import TYPE_CHECKING, Any, Final
 
 from google.protobuf.message import DecodeError
@@ -26,6 +26,7 @@ from ttrpc.aio.outcome import outcome_of
 from ttrpc.aio.server_stream import ServerStream
 from ttrpc.aio.serving import Serving
 from ttrpc.aio.transport import Transport
+from ttrpc.begun import Begun
 from ttrpc.call_context import CallContext, Peer
 from ttrpc.codes import Code
 from ttrpc.deadline import Deadline
@@ -133,10 +134,11 @@ class ServerSession:
             call = Call(context, size)
             self._calls.start(call, self._run_unary, route.proceed, request)
             return
+        # Of its own, as a task has one: variables that a handler sets must not be seen
+        # by the next call.
+        variables = copy_context()
         try:
-            # In a context of its own, as a task has one: variables that a handler sets
-            # must not be seen by the next call.
-            response = copy_context().run(route.inline, request, context)
+            response = variables.run(route.inline, request, context)
             # Nearly all are of exactly this type; the checks of the others take longer.
             is_plain = type(response) is route.response_type
             answer = response.SerializeToString() if is_plain else b""
@@ -149,11 +151,13 @@ class ServerSession:
         elif is_plain:
             connection.send_response(stream_id, answer)
         else:
-            self._await_response(Call(context, size), response)
+            self._await_response(Call(context, size), response, variables)
 
-    def _await_response(self, call: Call, response: Any) -> None:
+    def _await_response(self, call: Call, response: Any, variables: Context) -> None:
         """Start a task for a plain function's response that may be awaitable."""
-        if inspect.iscoroutine(response):
+        if isinstance(response, Begun):
+            call.awaitable, call.variables = response, variables
+        elif inspect.iscoroutine(response):
             call.awaitable = response
         self._calls.start(call, self._run_unary, awaited, response)
 

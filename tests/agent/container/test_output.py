@@ -66,6 +66,32 @@ async def test_a_cancelled_reader_takes_nothing() -> None:
     os.close(writer)
 
 
+async def test_a_read_that_need_not_wait_takes_what_is_there() -> None:
+    reader, writer = os.pipe()
+    output = Output(reader)
+    assert output.read_now(100) is None
+    os.write(writer, b"there")
+    assert output.read_now(0) == b""
+    assert output.read_now(3) == b"the"
+    os.close(writer)
+    assert output.read_now(100) == b"re"
+    assert output.read_now(100) == b""
+    assert output.is_closed
+
+
+async def test_a_read_does_not_overtake_one_that_waits() -> None:
+    reader, writer = os.pipe()
+    output = Output(reader)
+    waiting = asyncio.create_task(output.read(2))
+    await asyncio.sleep(0)
+    os.write(writer, b"1 2")
+    assert output.read_now(100) is None
+    assert await waiting == b"1 "
+    assert output.read_now(100) == b"2"
+    output.close()
+    os.close(writer)
+
+
 async def test_closing_an_output_ends_its_readers() -> None:
     reader, writer = os.pipe()
     output = Output(reader)
