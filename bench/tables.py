@@ -52,7 +52,7 @@ def read_tables(text: str) -> list[Table]:
         if line.startswith("|"):
             lines.append([cell.strip() for cell in line.strip()[1:-1].split("|")])
             continue
-        if lines:
+        if len(lines) > 1:
             # The second line divides the header from the rows.
             tables.append(Table(title, lines[0], lines[2:]))
         lines = []

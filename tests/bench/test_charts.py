@@ -56,7 +56,16 @@ def test_the_documentation_shows_every_chart_and_no_other() -> None:
         assert f"(assets/charts/{name})" in page, f"docs/charts.md: no {name}"
 
 
+def test_a_peer_may_be_left_out(tmp_path: Path) -> None:
+    text = "| load | floor/s | ours/s |\n|---|---|---|\n| unary | 8 | 7 |"
+    redraw("ttrpc-shares", text, tmp_path)
+    drawing = (tmp_path / "ttrpc-shares.svg").read_text()
+    assert "floor/s" in drawing
+    assert "ttrpc-rust/s" not in drawing
+
+
 def test_a_section_without_a_chart_is_not_drawn(tmp_path: Path) -> None:
     redraw("soak", "| a | b |\n|---|---|\n| c | 7 |", tmp_path)
     redraw("stdio", "no table yet", tmp_path)
+    redraw("stdio", "| 7 |", tmp_path)
     assert not list(tmp_path.iterdir())
