@@ -10,6 +10,8 @@ from typing import Any
 
 from kata_host.client.container_process import ContainerProcess
 from kata_host.client.ended_start import start_or_end
+from kata_host.client.stream_port import StreamPort
+from kata_host.client.streamed_process import StreamedProcess
 from kata_protos import agent_pb2, oci_pb2
 from kata_protos.agent_ttrpc import AgentServiceClient
 from ttrpc.errors import StatusError
@@ -43,11 +45,13 @@ class GuestContainer:
         process: oci_pb2.Process,
         *,
         user: agent_pb2.StringUser | None = None,
+        port: StreamPort | None = None,
     ) -> ContainerProcess:
         """Start one more process in the container.
 
         What `process` leaves out is the container's own (`additional_process`). A
-        `user` is looked up in the container.
+        `user` is looked up in the container. With a `port`, the process is a
+        `StreamedProcess` if the agent connects there, as Kata's agents do not.
 
         No other process of the container may have the id `exec_id`. A caller that is
         cancelled, by a timeout for example, ends the process or its start. The guest
@@ -57,6 +61,8 @@ class GuestContainer:
         request = agent_pb2.ExecProcessRequest(
             container_id=self.id, exec_id=exec_id, process=process, string_user=user
         )
+        if port is not None:
+            setattr(request, f"{port.stream}_port", port.number)
         started = ContainerProcess(
             self._agent, self.id, exec_id, terminal=process.Terminal
         )
@@ -71,7 +77,9 @@ class GuestContainer:
             await started.wait()
 
         await start_or_end(self._agent.exec_process(request), end)
-        return started
+        if port is None or (connection := port.take()) is None:
+            return started
+        return StreamedProcess(self._agent, self.id, exec_id, port.stream, connection)
 
     async def kill(self) -> None:
         """Send SIGKILL to every process of the container."""

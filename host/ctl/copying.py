@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Copies between the host and a guest, as tar streams, in constant memory.
 
-One end is a tar program in the guest; the other is a thread of ours, or our own
-standard stream.
+One end is a tar program in the guest, run by a shell; the other is a thread of ours, or
+our own standard stream.
 """
 
 from __future__ import annotations
@@ -13,12 +13,13 @@ import os
 import signal
 import stat
 import tarfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kata_host.client.container_process import process_may_have_ended
 from kata_host.ctl.copy_place import GuestPlace
+from kata_host.ctl.copy_scripts import CREATE, EXTRACT, NO_ATTRIBUTES, PLACE
 from kata_host.ctl.errors import CommandError
 from kata_host.ctl.guest_tar import GuestTar
 from kata_host.ctl.host_stream import STDIN, STDOUT, HostStream, write_chunks
@@ -28,6 +29,7 @@ from kata_host.ctl.remark import remark
 from kata_host.ctl.silence import answered, unless_silent
 from kata_host.explain import explain
 from kata_host.tar.packing import packed
+from kata_host.tar.part import part_name
 from kata_host.tar.placed import placed
 from kata_host.tar.tar_error import TarError
 from kata_host.tar.unpack_chunks import unpack_chunks
@@ -56,7 +58,8 @@ async def copy_in(
             with _part_of(target.path, progress):
                 with contextlib.closing(HostStream(STDIN, writing=False)) as stream:
                     chunks = progress.counted(aiter(stream))
-                    await _extract(guest, target.path, chunks)
+                    command = _script(EXTRACT, target.path)
+                    await _extract(guest, command, chunks)
             return
         place, is_there = target, await guest.is_directory(target.path)
         if is_there and not contents:
@@ -64,12 +67,8 @@ async def copy_in(
             is_there = await guest.is_directory(place.path)
         if is_there and not is_tree:
             raise CommandError(f"cp: {place.path}: Is a directory")
-        if is_there:
-            with _part_of(place.path, progress):
-                await _extract_packed(guest, place, source, place.name, progress)
-        else:
-            async with guest.placed(place) as name:
-                await _extract_packed(guest, place, source, name, progress)
+        with _part_of(place.path, progress, is_there=is_there):
+            await _extract_packed(guest, place, source, progress, is_there=is_there)
 
 
 async def copy_out(
@@ -90,8 +89,8 @@ async def copy_out(
         place = None if target is None else _place(name, target)
         # A name with a hyphen at its beginning is no option.
         name = f"./{source.name}" if source.name[0] == "-" else source.name
-        command = ["tar", "-c", "-f", "-", "-C", source.directory, name]
-        async with guest.running(command) as (process, errors):
+        command = _script(CREATE, source.directory, name)
+        async with guest.running(command, "stdout") as (process, errors):
             await answered(process.close_stdin(), "tar")
             chunks = progress.counted(_output(process))
             if place is None:
@@ -137,32 +136,52 @@ def _place(name: str, target: Path) -> Path:
 
 
 async def _extract_packed(
-    guest: GuestTar, place: GuestPlace, source: Path, name: str, progress: Progress
+    guest: GuestTar,
+    place: GuestPlace,
+    source: Path,
+    progress: Progress,
+    *,
+    is_there: bool,
 ) -> None:
+    part = part_name()
+    if is_there:
+        name, command = ".", _script(PLACE, place.path, part, "")
+    else:
+        name, command = part, _script(PLACE, place.directory, part, place.path)
     try:
-        async with packed(source, name) as packing:
+        async with packed(source, name, part=part) as packing:
             chunks = progress.counted(aiter(packing))
-            await _extract(guest, place.directory, chunks)
+            keeps = await _extract(guest, command, chunks)
     except Closed:
         raise
     except OSError as error:
         raise CommandError(f"cp: {explain(error)}") from error
-    for path in packing.left_out:
+    for path in packing.result.left_out:
         remark(f"left out, as it is no file: {source}{path.removeprefix(name)}")
+    if packing.result.has_attributes and not keeps:
+        remark(f"{place.path}: without extended attributes, which need GNU tar there")
 
 
 async def _extract(
-    guest: GuestTar, directory: str, chunks: AsyncIterator[bytes]
-) -> None:
-    """Unpack an archive in a directory of the guest. Raises `CommandError`."""
-    command = ["tar", "-x", "-p", "-f", "-", "-C", directory]
-    async with guest.running(command) as (process, errors):
+    guest: GuestTar, command: Sequence[str], chunks: AsyncIterator[bytes]
+) -> bool:
+    """Unpack an archive in the guest; tell whether tar keeps extended attributes.
+
+    Raises `CommandError`.
+    """
+    async with guest.running(command, "stdin", cleans_up=True) as (process, errors):
         # It may have enough before the end.
         with process_may_have_ended():
             async for data in chunks:
                 await answered(process.write_stdin(data), "tar")
             await answered(process.close_stdin(), "tar")
-        await guest.finish(process, await answered(errors, "tar"))
+        said = await answered(errors, "tar")
+        await guest.finish(process, said)
+    return NO_ATTRIBUTES.encode() not in said
+
+
+def _script(script: str, *arguments: str) -> Sequence[str]:
+    return ["sh", "-c", script, "sh", *arguments]
 
 
 async def _unpack(

@@ -5,13 +5,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
-import posixpath
 import signal
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import TYPE_CHECKING, Final
 
+from kata_host.client.stream_port import Stream, StreamPort, stream_port
+from kata_host.client.streamed_process import StreamedProcess
 from kata_host.ctl.copy_place import GuestPlace
 from kata_host.ctl.errors import (
     NOT_FOUND,
@@ -25,6 +25,7 @@ from kata_host.uncancelled import uncancelled
 if TYPE_CHECKING:
     from kata_host.client import AgentClient, ContainerProcess, GuestContainer
     from kata_host.client.own_root import OwnRoot
+    from kata_host.keeper.record import ContainerRecord
     from ttrpc.errors import StatusError
 
 ERRORS_LIMIT: Final = 4096
@@ -39,6 +40,7 @@ class GuestTar:
         self._place = place
         self._container: GuestContainer | None = None
         self._own_root: OwnRoot | None = None
+        self._record: ContainerRecord | None = None
 
     @contextlib.asynccontextmanager
     async def ready(self) -> AsyncIterator[GuestTar]:
@@ -46,6 +48,7 @@ class GuestTar:
         container = self._place.container
         if container is not None:
             self._container = self._client.container(container.id)
+            self._record = container.record
             yield self
             return
         from kata_host.client.own_root import find_own_root
@@ -82,11 +85,11 @@ class GuestTar:
             return
         now = time.time()
         with guest_errors_as_command_errors():
-            held = HeldRecord.create(
-                ContainerRecord(
-                    name, entry.name, command, created=now, started=now, remove=True
-                )
+            record = ContainerRecord(
+                name, entry.name, command, created=now, started=now, remove=True
             )
+            held = HeldRecord.create(record)
+        self._record = record
         try:
             yield
         finally:
@@ -100,54 +103,32 @@ class GuestTar:
             return await answered(process.wait(), "test") == 0
 
     @contextlib.asynccontextmanager
-    async def placed(self, place: GuestPlace) -> AsyncIterator[str]:
-        """Provide a name beside `place` for what becomes `place` at the block's end.
-
-        If the block fails, what has that name is removed. Raises `CommandError`.
-        """
-        # Short, because the name of the place may have all the bytes that a name has.
-        name = f".kata-{os.urandom(8).hex()}"
-        part = posixpath.join(place.directory, name)
-        try:
-            yield name
-            await self._run(["mv", "-f", "--", part, place.path])
-        except BaseException:
-            await uncancelled(self._remove(part))
-            raise
-
-    async def _remove(self, path: str) -> None:
-        from ttrpc.errors import TtrpcError
-
-        # The error before is the one that counts.
-        with contextlib.suppress(CommandError, TtrpcError):
-            await self._run(["rm", "-rf", "--", path])
-
-    async def _run(self, command: Sequence[str]) -> None:
-        async with self.running(command) as (process, errors):
-            await self.finish(process, await answered(errors, command[0]))
-
-    @contextlib.asynccontextmanager
     async def running(
-        self, command: Sequence[str]
+        self,
+        command: Sequence[str],
+        streamed: Stream | None = None,
+        *,
+        cleans_up: bool = False,
     ) -> AsyncIterator[tuple[ContainerProcess, asyncio.Future[bytes]]]:
         """Have a program with paths of the place for the block; end it if that fails.
 
-        Yields the program, and what will be the beginning of its standard error. Raises
-        `CommandError`.
+        The stream `streamed` has many bytes. A program that `cleans_up` does so when
+        its input ends. Yields the program, and what will be the beginning of its
+        standard error. Raises `CommandError`.
         """
         from kata_host.keeper.held_exec import held_exec
 
-        # A helper has a record of its own.
-        container = self._place.container
-        with held_exec(None if container is None else container.record) as id:
-            process = await self._start(id, command)
+        with held_exec(self._record, cleans_up=cleans_up) as id:
+            process = await self._start(id, command, streamed)
             errors = asyncio.ensure_future(read_errors(process))
             try:
                 yield process, errors
             except BaseException:
-                await _end(process)
+                await uncancelled(_end(process, cleans_up=cleans_up))
                 raise
             finally:
+                if isinstance(process, StreamedProcess):
+                    process.close()
                 errors.cancel()
                 await asyncio.wait([errors])
                 if not errors.cancelled():
@@ -166,19 +147,37 @@ class GuestTar:
                 reason = self._own_root.explained(reason)
             raise CommandError(f"cp: {reason}")
 
-    async def _start(self, id: str, command: Sequence[str]) -> ContainerProcess:
-        from kata_host.client.spec import additional_process
-        from kata_host.client.user import parse_user
+    async def _start(
+        self, id: str, command: Sequence[str], streamed: Stream | None
+    ) -> ContainerProcess:
+        from ttrpc.codes import Code
         from ttrpc.errors import StatusError
 
-        assert self._container is not None
         if self._own_root is not None:
             command = ["chroot", self._own_root.path, *command]
-        process = additional_process(command, cwd="/")
         try:
-            return await self._container.exec(id, process, user=parse_user("0:0"))
+            if streamed is not None:
+                with stream_port(self._place.target.address, streamed) as port:
+                    try:
+                        return await self._exec(id, command, port)
+                    except StatusError as error:
+                        # It did not reach the port.
+                        if port is None or error.code != Code.UNAVAILABLE:
+                            raise
+            return await self._exec(id, command)
         except StatusError as error:
             raise self._explained(error, command[0]) from error
+
+    async def _exec(
+        self, id: str, command: Sequence[str], port: StreamPort | None = None
+    ) -> ContainerProcess:
+        from kata_host.client.spec import additional_process
+        from kata_host.client.user import parse_user
+
+        assert self._container is not None
+        process = additional_process(command, cwd="/")
+        root = parse_user("0:0")
+        return await self._container.exec(id, process, user=root, port=port)
 
     def _explained(self, error: StatusError, program: str) -> CommandError:
         failure = ProgramError(str(error))
@@ -188,15 +187,22 @@ class GuestTar:
         return failure
 
 
-async def _end(process: ContainerProcess) -> None:
+async def _end(process: ContainerProcess, *, cleans_up: bool) -> None:
     """Leave nothing of a program in its container, which may be gone itself."""
     from kata_host.client.ended_start import ENDING_TIMEOUT
     from ttrpc.errors import TtrpcError
 
-    with contextlib.suppress(TimeoutError, TtrpcError):
-        async with asyncio.timeout(ENDING_TIMEOUT):
-            await process.signal(signal.SIGKILL)
-            await process.wait()
+    with contextlib.suppress(TtrpcError):
+        if cleans_up:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(ENDING_TIMEOUT):
+                    await process.close_stdin()
+                    await process.wait()
+                    return
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(ENDING_TIMEOUT):
+                await process.signal(signal.SIGKILL)
+                await process.wait()
 
 
 async def read_errors(process: ContainerProcess) -> bytes:

@@ -5,7 +5,8 @@
 
 An agent does not notice the end of a command, and a program may wait for its input for
 ever. The file of a command that was killed has no lock, and the next command kills the
-program (`kata_host.keeper.sweep`).
+program (`kata_host.keeper.sweep`). A file that says so is of a program that cleans up
+at the end of its input, which it gets first.
 """
 
 from __future__ import annotations
@@ -22,10 +23,13 @@ from kata_host.keeper.record import ContainerRecord
 from kata_host.keeper.records import folder_of
 
 FOLDER: Final = "execs"
+_CLEANS_UP: Final = b"cleans up"
 
 
 @contextlib.contextmanager
-def held_exec(record: ContainerRecord | None) -> Iterator[str]:
+def held_exec(
+    record: ContainerRecord | None, *, cleans_up: bool = False
+) -> Iterator[str]:
     """Have an id for a program in the container of `record` during the block.
 
     The host keeps nothing of the programs in a container that it has no record of.
@@ -36,6 +40,8 @@ def held_exec(record: ContainerRecord | None) -> Iterator[str]:
         return
     path = folder_of(record.guest, record.id) / FOLDER / id
     fd = _locked(path)
+    if fd is not None and cleans_up:
+        os.write(fd, _CLEANS_UP)
     try:
         yield id
     finally:
@@ -73,6 +79,14 @@ def abandoned_in(guest: str, container: str) -> list[Path]:
     except (FileNotFoundError, NotADirectoryError):
         return []
     return [path for path in paths if _is_abandoned(path)]
+
+
+def cleans_up(path: Path) -> bool:
+    """Tell whether a file is of a program that cleans up when its input ends."""
+    try:
+        return path.read_bytes() == _CLEANS_UP
+    except FileNotFoundError:
+        return False
 
 
 def _is_abandoned(path: Path) -> bool:

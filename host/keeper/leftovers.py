@@ -14,6 +14,7 @@ import contextlib
 from collections.abc import Sequence
 
 from kata_host import scratch
+from kata_host.client.stream_port import sweep_links
 from kata_host.guest import local_guest
 from kata_host.guest.guest import GuestError
 from kata_host.guest.guest_entry import GuestEntry, GuestState
@@ -63,11 +64,12 @@ def _remove_abandoned(guests: Sequence[GuestEntry]) -> None:
         # The guest may end meanwhile.
         with contextlib.suppress(FileNotFoundError):
             scratch.sweep(directory_of(guest.name))
+            sweep_links(directory_of(guest.name))
             for record, state in find_in(guest.name):
+                if paths := abandoned_in(guest.name, record.id):
+                    programs.append((record, paths))
                 if state is ContainerState.LOST and record.remove:
                     containers.append(record)
-                elif paths := abandoned_in(guest.name, record.id):
-                    programs.append((record, paths))
     if not containers and not programs:
         return
     import asyncio
@@ -75,10 +77,11 @@ def _remove_abandoned(guests: Sequence[GuestEntry]) -> None:
     from kata_host.keeper.sweep import kill_abandoned, remove_abandoned
 
     with INTERRUPTION.uninterrupted():
-        for record in containers:
-            asyncio.run(remove_abandoned(record))
+        # First the programs, which may clean up.
         for record, paths in programs:
             asyncio.run(kill_abandoned(record, paths))
+        for record in containers:
+            asyncio.run(remove_abandoned(record))
 
 
 def _sweep_images() -> None:

@@ -11,14 +11,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kata_host.guest import registry
+from kata_host.keeper.held_exec import cleans_up
 from kata_host.keeper.record import ContainerRecord
 from kata_host.keeper.records import forget
 
 if TYPE_CHECKING:
-    from kata_host.client import AgentClient
+    from kata_host.client import AgentClient, ContainerProcess
 
 TIMEOUT = 2.0
 """Seconds that an agent has for it; the next command tries again."""
+CLEAN_UP_TIMEOUT = 1.0
+"""Seconds of it that a program has to clean up before it is killed."""
 
 
 async def remove_abandoned(record: ContainerRecord) -> None:
@@ -38,9 +41,19 @@ async def kill_abandoned(record: ContainerRecord, programs: Sequence[Path]) -> N
                 process = ContainerProcess(client.agent, record.id, path.name)
                 # It may have ended, or never started.
                 with contextlib.suppress(StatusError):
+                    if await asyncio.to_thread(cleans_up, path):
+                        await _clean_up(process)
                     await process.signal(signal.SIGKILL)
                     await process.wait()
                 await asyncio.to_thread(path.unlink, missing_ok=True)
+
+
+async def _clean_up(process: ContainerProcess) -> None:
+    """Let a program remove what it has made of a part of its input."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(CLEAN_UP_TIMEOUT):
+            await process.close_stdin()
+            await process.wait()
 
 
 async def _is_removed(record: ContainerRecord) -> bool:

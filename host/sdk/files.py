@@ -36,6 +36,7 @@ from kata_host.sdk.file_info import STAT, FileInfo, parse_info
 from kata_host.sdk.process import Process
 from kata_host.sdk.user import User, to_user
 from kata_host.tar.packing import packed
+from kata_host.tar.part import part_name
 from kata_host.tar.placed import placed
 from kata_host.tar.tar_error import TarError
 from kata_host.tar.unpack_chunks import unpack_chunks
@@ -205,7 +206,7 @@ class Files:
         path = path.rstrip("/") or "/"
         owner = await self._ids(user)
         uid, gid = map(int, owner.split(":"))
-        part = _part_name()
+        part = part_name()
         is_there = await self._output(
             path, *_script(file_scripts.NEW_TREE, path, owner, part)
         )
@@ -220,7 +221,7 @@ class Files:
             if not is_there:
                 await uncancelled(self._drop_tree(path, part))
             raise
-        return packing.left_out
+        return packing.result.left_out
 
     async def _drop_tree(self, path: str, part: str) -> None:
         # The error before is the one that counts.
@@ -254,7 +255,7 @@ class Files:
     ) -> None:
         owner = await self._ids(user)
         command = _script(
-            file_scripts.WRITE, path, owner, f"{mode:o}", f"{size}", _part_name()
+            file_scripts.WRITE, path, owner, f"{mode:o}", f"{size}", part_name()
         )
         await self._feed(command, path, _exactly(size, give), progress)
 
@@ -367,11 +368,6 @@ def _exactly(size: int, give: _Give) -> _Give:
 
 def _script(script: str, *arguments: str) -> Sequence[str]:
     return ["sh", "-c", script, "sh", *arguments]
-
-
-def _part_name() -> str:
-    """Return the name of something that is not whole yet, which nothing else has."""
-    return f".kata-{os.urandom(8).hex()}"
 
 
 def _opened(path: Path) -> BinaryIO:

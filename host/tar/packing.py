@@ -3,14 +3,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import BinaryIO
 
-from kata_host.tar.pack import ROOT, pack
-from kata_host.tar.pipe import PIPE_SIZE, in_own_thread, opened_pipe
+from kata_host.tar.pack import ROOT, Packed, pack
+from kata_host.tar.pipe import READ_SIZE, in_own_thread, opened_pipe, read
 from kata_host.uncancelled import uncancelled
 
 
@@ -19,13 +18,12 @@ class Packing:
 
     def __init__(self, reader: BinaryIO) -> None:
         self._reader = reader
-        self.left_out: Sequence[str] = ()
-        """What is no file, directory or link; known when all has been read."""
+        self.result = Packed()
+        """What is known when all has been read."""
 
     async def read(self) -> bytes:
         """Return the next bytes, and none at the end."""
-        # The pipe is not closed under a read.
-        return await uncancelled(asyncio.to_thread(self._reader.read, PIPE_SIZE))
+        return await read(self._reader, READ_SIZE)
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         while data := await self.read():
@@ -34,17 +32,20 @@ class Packing:
 
 @contextlib.asynccontextmanager
 async def packed(
-    source: Path, name: str, owner: tuple[int, int] = ROOT
+    source: Path,
+    name: str,
+    owner: tuple[int, int] = ROOT,
+    part: str | None = None,
 ) -> AsyncIterator[Packing]:
-    """Pack `source` under the name `name` while the block reads the archive.
+    """Pack `source` as `pack` does while the block reads the archive.
 
     The block may end before it has read all. Raises `OSError` at its end.
     """
 
-    def work(writer: BinaryIO) -> Sequence[str]:
+    def work(writer: BinaryIO) -> Packed:
         with writer, contextlib.suppress(BrokenPipeError):
-            return pack(source, name, writer, owner)
-        return ()
+            return pack(source, name, writer, owner, part)
+        return Packed()
 
     with opened_pipe() as (reader, writer):
         thread = in_own_thread(work, writer)
@@ -54,4 +55,4 @@ async def packed(
         finally:
             # Ends the thread, if the block has not read all.
             reader.close()
-            packing.left_out = await uncancelled(thread)
+            packing.result = await uncancelled(thread)

@@ -5,13 +5,16 @@ No entry is written through a symbolic link, whether the archive or the host has
 each part of a path is opened beneath the one before (man 2 openat, O_NOFOLLOW). Refused
 are `..` and hard links out of the archive. Left out are symbolic links out of it, which
 someone may follow later, and device nodes and fifos. Owners are the caller's,
-set-user-ID bits are not kept. A file takes the place of another when it is whole; runs
-of zeros become holes.
+set-user-ID bits are not kept, and of extended attributes only those of users (man 7
+xattr), where the file system has any. A file takes the place of another when it is
+whole; runs of zeros become holes.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
+import fcntl
 import os
 import stat
 import tarfile
@@ -20,8 +23,10 @@ from io import FileIO
 from pathlib import Path
 from typing import BinaryIO, Final
 
+from kata_host.tar.part import part_name, sweep
 from kata_host.tar.tar_entries import CHUNK, TarEntries
 from kata_host.tar.tar_error import TarError
+from kata_host.tar.tar_writer import USER, XATTR
 
 MODE: Final = 0o777
 LEFT_OUT: Final = 100_000
@@ -46,6 +51,8 @@ def unpack(
     `TarError` for what is refused, and `OSError`; what was unpacked before stays.
     """
     is_there = target.is_dir() and not target.is_symlink()
+    if is_there:
+        sweep(target)
     top = os.open(target.parent, _DIRECTORY & ~os.O_NOFOLLOW)
     # By place, because an archive may have the same directory without end.
     modes: dict[tuple[str, ...], int] = {}
@@ -140,6 +147,7 @@ def _make_directory(parent: int, name: str, entry: tarfile.TarInfo) -> None:
     fd = os.open(name, _DIRECTORY, dir_fd=parent)
     try:
         os.fchmod(fd, entry.mode & MODE | 0o700)
+        _set_attributes(fd, entry)
     finally:
         os.close(fd)
 
@@ -151,8 +159,7 @@ def _make_file(
     entries: TarEntries,
     count: Callable[[int], None],
 ) -> None:
-    part = f".kata-{os.urandom(8).hex()}"
-    fd = os.open(part, _NEW, 0o600, dir_fd=parent)
+    fd, part = _new_file(parent)
     try:
         with open(fd, "wb", buffering=0) as file:
             for data in entries.chunks(entry):
@@ -161,11 +168,42 @@ def _make_file(
             # Zeros at the end have not been written.
             file.truncate(entry.size)
             os.fchmod(fd, entry.mode & MODE)
+            _set_attributes(fd, entry)
             _set_time(fd, entry.mtime)
+            if part is None:
+                part = _named_file(fd, parent)
         os.rename(part, name, src_dir_fd=parent, dst_dir_fd=parent)
     except BaseException:
-        _remove(parent, part)
+        if part is not None:
+            _remove(parent, part)
         raise
+
+
+def _new_file(parent: int) -> tuple[int, str | None]:
+    """Make a file without a name, which ends with this process; return None for it.
+
+    Where a file system has no such files, it has a name.
+    """
+    try:
+        return os.open(
+            ".", os.O_WRONLY | os.O_TMPFILE | os.O_CLOEXEC, 0o600, dir_fd=parent
+        ), None
+    except OSError as error:
+        # Linux before 3.11 has the second.
+        if error.errno not in (errno.EOPNOTSUPP, errno.EISDIR):
+            raise
+    part = part_name()
+    fd = os.open(part, _NEW, 0o600, dir_fd=parent)
+    fcntl.flock(fd, fcntl.LOCK_EX)
+    return fd, part
+
+
+def _named_file(fd: int, parent: int) -> str:
+    """Give a name to a file that has none, which another file cannot lose to it."""
+    part = part_name()
+    # man 2 open, O_TMPFILE
+    os.link(f"/proc/self/fd/{fd}", part, dst_dir_fd=parent, follow_symlinks=True)
+    return part
 
 
 def _write(file: FileIO, data: bytes) -> None:
@@ -176,6 +214,19 @@ def _write(file: FileIO, data: bytes) -> None:
     view = memoryview(data)
     while view:
         view = view[file.write(view) :]
+
+
+def _set_attributes(fd: int, entry: tarfile.TarInfo) -> None:
+    """Set the extended attributes that any user may set. Raises `OSError`."""
+    for key, value in entry.pax_headers.items():
+        name = key.removeprefix(XATTR)
+        if name == key or not name.startswith(USER) or "\0" in name:
+            continue
+        try:
+            os.setxattr(fd, name, value.encode("utf-8", "surrogateescape"))
+        except OSError as error:
+            if error.errno not in (errno.ENOTSUP, errno.EPERM):
+                raise
 
 
 def _set_time(fd: int, seconds: float) -> None:

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
-from kata_host.tar.pipe import PIPE_SIZE, in_own_thread, opened_pipe
+from kata_host.tar.pipe import PIPE_SIZE, in_own_thread, opened_pipe, write
 from kata_host.tar.tar_error import TarError
 from kata_host.tar.unpack import unpack
 from kata_host.uncancelled import uncancelled
@@ -61,11 +61,4 @@ async def unpack_chunks(
 async def _feed(chunks: AsyncIterator[bytes], writer: BinaryIO) -> None:
     with writer, contextlib.suppress(BrokenPipeError):
         async for data in chunks:
-            # The pipe is not closed under a write.
-            await uncancelled(asyncio.to_thread(_write, writer, data))
-
-
-def _write(writer: BinaryIO, data: bytes) -> None:
-    view = memoryview(data)
-    while view:
-        view = view[writer.write(view) :]
+            await write(writer, data)

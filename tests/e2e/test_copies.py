@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import signal
@@ -17,6 +18,9 @@ from tests.e2e.conftest import CTL, Ctl, printed, wait_until
 
 NAMES = [b"bad\xff", b"new\nline", b"n" * 255, b"-x", b" ", b"*"]
 MIB = 1 << 20
+GIB = 1 << 30
+CAPABILITY = bytes.fromhex("0100000200200000000000000000000000000000")
+"""cap_net_raw+ep (linux/capability.h, vfs_cap_data)"""
 
 
 @pytest.fixture
@@ -29,6 +33,16 @@ def box(ctl_of_one: Ctl) -> Ctl:
 
 def in_box(ctl: Ctl, script: str) -> str:
     return printed(ctl("exec", "box", "--", "sh", "-c", script))
+
+
+def unnamed_size(folder: Path) -> int:
+    """Return the size of a file that is made in the folder, and has no name yet."""
+    for link in Path("/proc").glob("[0-9]*/fd/*"):
+        # Processes come and go.
+        with contextlib.suppress(OSError):
+            if os.readlink(link).startswith(f"{folder}/#"):
+                return link.stat().st_size
+    return 0
 
 
 @pytest.fixture
@@ -113,9 +127,10 @@ def test_a_file_does_not_take_the_place_of_a_directory(
 def test_control_c_in_the_middle_leaves_nothing(
     box: Ctl, one: dict[str, str], tmp_path: Path
 ) -> None:
-    # A terabyte of nothing.
+    # A terabyte of nothing. With an attribute, it goes without its holes.
     (tmp_path / "big").touch()
     os.truncate(tmp_path / "big", 1 << 40)
+    os.setxattr(tmp_path / "big", "security.capability", CAPABILITY)
     (tmp_path / "out").mkdir()
     in_box(box, "mkdir /in; truncate -s 999G /big")
 
@@ -150,7 +165,7 @@ def test_control_c_in_the_middle_leaves_nothing(
     said = interrupted(
         "box:/tree",
         str(out),
-        lambda: any(it.stat().st_size > MIB for it in (out / "tree").glob(".kata-*")),
+        lambda: unnamed_size(out / "tree") > MIB,
     )
     assert said == f"kata-agent-ctl: {out}/tree: may have a part of the copy\n"
     assert os.listdir(out / "tree") == ["b"]
@@ -191,6 +206,115 @@ def test_a_read_only_root_is_told(ctl_of_one: Ctl, tmp_path: Path) -> None:
     assert (ran.returncode, ran.stderr.count("\n")) == (1, 1)
     assert "Read-only file system" in ran.stderr
     assert "local guest" not in ran.stderr
+
+
+def test_holes_go_in(box: Ctl, tmp_path: Path) -> None:
+    tree = tmp_path / "tree"
+    tree.mkdir()
+    content = os.urandom(MIB)
+    with open(tree / "disk", "wb") as file:
+        file.write(b"first")
+        file.seek(5 * GIB)
+        file.write(content)
+        file.truncate(10 * GIB + 7)
+    os.utime(tree / "disk", (0, 1_000_000))
+    (tree / "disk").chmod(0o6750)
+    os.link(tree / "disk", tree / "same")
+    (tree / "small").write_text("x")
+    printed(box("cp", str(tree), "box:/tree"))
+    # And added to what is there, alone, and with the guest's own tar.
+    in_box(box, "mkdir /there; echo old >/there/disk")
+    printed(box("cp", f"{tree}/.", "box:/there"))
+    printed(box("cp", str(tree / "disk"), "box:/alone"))
+    printed(box("cp", str(tree / "disk"), "one:/dev/shm"))
+    digest = hashlib.sha256(content).hexdigest()
+    for place in ("/tree/disk", "/there/disk", "/alone"):
+        said = in_box(
+            box,
+            f"stat -c '%a %u %s %Y' {place}; head -c 5 {place}; echo; "
+            f"dd if={place} bs=1M skip=5120 count=1 2>/dev/null | sha256sum; "
+            f"test $(stat -c %b {place}) -lt 4096 && echo sparse",
+        )
+        assert said.splitlines() == [
+            f"6750 0 {10 * GIB + 7} 1000000",
+            "first",
+            f"{digest}  -",
+            "sparse",
+        ]
+    assert in_box(box, "stat -c %h /tree/disk /tree/same") == "2\n2\n"
+    assert ".kata" not in in_box(box, "ls -A / /tree /there")
+
+
+def test_extended_attributes_are_kept_as_defined(
+    box: Ctl, tmp_path: Path, one: dict[str, str]
+) -> None:
+    tree = tmp_path / "tree"
+    tree.mkdir()
+    program = tree / "program"
+    program.write_text("x")
+    os.setxattr(program, "security.capability", CAPABILITY)
+    os.setxattr(program, "user.note", b"\0binary\n=\xff")
+    os.setxattr(program, "trusted.mine", b"no")
+    os.setxattr(tree, "user.of-a-folder", b"")
+    # GNU's tar keeps them; it is that of the local guest itself.
+    ran = box("cp", str(tree), "one:/run")
+    assert (ran.returncode, ran.stderr) == (0, "")
+    printed(box("cp", "one:/run/tree", str(tmp_path / "back")))
+    back = tmp_path / "back"
+    kept = {
+        name: os.getxattr(back / "program", name)
+        for name in os.listxattr(back / "program")
+    }
+    # No program of a guest gets rights on this host.
+    assert kept == {"user.note": b"\0binary\n=\xff"}
+    assert os.listxattr(back) == ["user.of-a-folder"]
+    # The tar of busybox does not keep them, and that is told.
+    ran = box("cp", str(tree), "box:/tree")
+    words = "/tree: without extended attributes, which need GNU tar there"
+    assert (ran.returncode, ran.stderr) == (0, f"kata-agent-ctl: {words}\n")
+    assert in_box(box, "cat /tree/program") == "x"
+
+
+@pytest.mark.parametrize("size", [0, 1, 20])
+def test_a_killed_copy_leaves_nothing(
+    box: Ctl, one: dict[str, str], tmp_path: Path, size: int
+) -> None:
+    """Killed as soon as something is there, or that many MiB."""
+    big = tmp_path / "tree/big"
+    big.parent.mkdir()
+    big.touch()
+    os.truncate(big, 1 << 40)
+    # It goes without its holes.
+    os.setxattr(big, "security.capability", CAPABILITY)
+    (tmp_path / "out").mkdir()
+    in_box(box, "mkdir /in /tree; truncate -s 999G /tree/big")
+
+    def killed(source: str, target: str, begun: Callable[[], object]) -> None:
+        with subprocess.Popen([*CTL, "cp", source, target], env=one) as copying:
+            try:
+                wait_until(begun)
+            finally:
+                copying.kill()
+
+    def has_begun() -> bool:
+        said = in_box(box, "ls -A /in; du -sm /in | cut -f1")
+        return ".kata-" in said and int(said.split()[-1]) >= size
+
+    for source in (big.parent, big):
+        killed(str(source), "box:/in", has_begun)
+        # Its end of the stream is gone, which the guest sees without another command.
+        wait_until(lambda: in_box(box, "ls -A /in; ps | grep '[t]ar -x'; :") == "")
+    out = tmp_path / "out"
+    for path in ("/tree", "/tree/big"):
+        killed(f"box:{path}", str(out), lambda: os.listdir(out))
+        in_box(box, "echo x >/small")
+        printed(box("cp", "box:/small", str(out)))
+        assert os.listdir(out) == ["small"]
+        (out / "small").unlink()
+    guest = Path(one["XDG_RUNTIME_DIR"])
+    assert not [path for path in guest.rglob("*") if "port" in path.name]
+    assert not list(guest.rglob("*.sock_*"))
+    assert in_box(box, "ps | grep '[t]ar'; :") == ""
 
 
 @pytest.mark.slow

@@ -17,7 +17,7 @@ def test_a_tree_is_packed_under_another_name(tmp_path: Path) -> None:
     (tree / "link").symlink_to("/anywhere")
     os.mkfifo(tree / "fifo")
     file = io.BytesIO()
-    assert pack(tree, "new", file) == ["new/fifo"]
+    assert pack(tree, "new", file).left_out == ["new/fifo"]
     file.seek(0)
     with tarfile.open(fileobj=file) as archive:
         found = {member.name: member for member in archive}
@@ -30,5 +30,5 @@ def test_a_tree_is_packed_under_another_name(tmp_path: Path) -> None:
 def test_a_fifo_alone_is_left_out(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fifo")
     file = io.BytesIO()
-    assert pack(tmp_path / "fifo", "f", file) == ["f"]
+    assert pack(tmp_path / "fifo", "f", file).left_out == ["f"]
     assert file.getvalue() == b""

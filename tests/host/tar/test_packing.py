@@ -24,7 +24,7 @@ async def test_a_tree_goes_through_a_pipe(tmp_path: Path) -> None:
     os.mkfifo(source / "fifo")
     async with packed(source, "t", (7, 8)) as packing:
         chunks = [chunk async for chunk in packing]
-    assert packing.left_out == ["t/fifo"]
+    assert packing.result.left_out == ["t/fifo"]
     assert await unpack_chunks(some(*chunks), tmp_path / "back") == []
     assert (tmp_path / "back/big").read_bytes() == (source / "big").read_bytes()
 

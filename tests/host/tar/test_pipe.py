@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from kata_host.tar.pipe import PIPE_SIZE, in_own_thread, opened_pipe
+from kata_host.tar.pipe import PIPE_SIZE, in_own_thread, opened_pipe, read, write
 
 
 def test_a_pipe_holds_much() -> None:
@@ -28,3 +28,18 @@ async def test_an_error_of_the_work_is_raised() -> None:
     with opened_pipe() as (reader, _):
         with pytest.raises(TypeError):
             await in_own_thread(lambda end: len(end), reader)  # type: ignore[arg-type]
+
+
+async def test_a_full_pipe_and_an_empty_one_hold_up_no_loop() -> None:
+    with opened_pipe() as (reader, writer):
+        data = bytes(range(256)) * (3 * PIPE_SIZE // 256)
+        writing = asyncio.create_task(write(writer, data))
+        found = b""
+        while len(found) < len(data):
+            found += await read(reader, PIPE_SIZE)
+        await writing
+        assert found == data
+        reading = asyncio.create_task(read(reader, 9))
+        await asyncio.sleep(0)
+        writer.close()
+        assert await reading == b""
