@@ -22,20 +22,16 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from kata_agent.agent_parts import AgentParts
 from kata_agent.boot.announce import announce, boottime
 from kata_agent.boot.core_dumps import enable_core_dumps
 from kata_agent.boot.end import power_off
 from kata_agent.boot.filesystems import mount_filesystems
 from kata_agent.boot.init import is_init, prepare_system
-from kata_agent.boot.root import can_pivot_root
 from kata_agent.container.stream_dialer import StreamDialer
 from kata_agent.container.stream_listener import StreamListener
-from kata_agent.container.stream_source import StreamSource
 from kata_agent.descriptor_limit import raise_limit
-from kata_agent.device.devices import Devices
 from kata_agent.device.driver_names import DRIVERS as DEVICE_DRIVERS
-from kata_agent.device.hotplug import Hotplug
-from kata_agent.device.uevents import Uevents
 from kata_agent.linux.malloc import keep_large_blocks, share_one_heap
 from kata_agent.linux.prctl import set_process_name
 from kata_agent.log.agent_log import setup_log
@@ -47,28 +43,24 @@ from kata_agent.ports.ports import Ports
 from kata_agent.ports.unix_ports import UnixPorts
 from kata_agent.ports.vsock_ports import VsockPorts, listen_for_host
 from kata_agent.reaper import Reaper
-from kata_agent.reserve import Reserve
+from kata_agent.rpc.health import HealthService
 from kata_agent.rpc.log import log_interceptor
-from kata_agent.rpc.services import services
 from kata_agent.rpc.status import to_status
-from kata_agent.runtime.registry import to_runtime
-from kata_agent.sandbox.guest import Guest
-from kata_agent.sandbox.sandbox import Sandbox
 from kata_agent.storage.driver_names import DRIVERS as STORAGE_DRIVERS
-from kata_agent.storage.storages import Storages
 from kata_agent.system_paths import SystemPaths
 from kata_agent.thread_priority import prefer_session, prefer_thread
 from kata_agent.version import VERSION
+from kata_protos.health_ttrpc import HEALTH
 from kata_tracing.server_interceptor import server_interceptor
 from kata_tracing.span import add_span, span
 from kata_tracing.tracing import Tracing
 from ttrpc.address import Address, VsockAddress, parse_address
 from ttrpc.aio.server import Server
+from ttrpc.bound_service import bind
 
 if TYPE_CHECKING:
     from kata_agent.console.debug_console import DebugConsole
     from kata_agent.forward.forwarder import Forwarder
-    from kata_agent.network.network import Network
 
 log = logging.getLogger(__name__)
 
@@ -185,20 +177,13 @@ async def serve(
                 # First, so that it works even if a later step fails.
                 console = start_console(config, paths, ports, reaper)
                 ending.push_async_callback(console.close)
-            uevents = Uevents(paths)
-            ending.callback(uevents.close)
-            hotplug = Hotplug(paths, uevents, config.hotplug_timeout)
             accepted = StreamListener()
             ending.callback(accepted.close)
             streams_port = config.passfd_listener_port
             streams = accepted if streams_port else StreamDialer(ports)
-            reserve = Reserve()
-            sandbox = Sandbox(
-                to_guest(config, paths, reaper, hotplug, reserve, streams)
-            )
-            ending.push_async_callback(sandbox.end)
-            open_network = partial(to_network, reaper, hotplug, reserve)
-            server = to_server(sandbox, open_network, hotplug, tracing)
+            parts = AgentParts(config, paths, reaper, streams, tracing)
+            ending.push_async_callback(parts.close)
+            server = to_server(parts, tracing)
             ending.push_async_callback(shutdown, server, tracing)
             with span("server.listen", subsystem="agent"):
                 if streams_port:
@@ -207,7 +192,7 @@ async def serve(
                         listen, lambda: accepted.listen(ports.listen(streams_port))
                     )
                 if forward_port := config.forward_vport:
-                    forwarder = to_forwarder(sandbox, paths)
+                    forwarder = to_forwarder(parts, paths)
                     ending.push_async_callback(forwarder.close)
                     await listen_when_possible(
                         listen, lambda: forwarder.listen(ports.listen(forward_port))
@@ -222,7 +207,7 @@ async def serve(
             device_handlers=DEVICE_DRIVERS,
             storage_handlers=STORAGE_DRIVERS,
         )
-        await first_of(stopping, sandbox.destroyed)
+        await first_of(stopping, parts.destroyed)
 
 
 def to_tracing(config: Config, ports: Ports) -> Tracing:
@@ -255,57 +240,24 @@ def start_console(
     return console
 
 
-def to_forwarder(sandbox: Sandbox, paths: SystemPaths) -> Forwarder:
+def to_forwarder(parts: AgentParts, paths: SystemPaths) -> Forwarder:
     """Return the forwarder of connections to programs in the guest."""
     # Imported here, because the guests of Kata's runtimes have none.
     from kata_agent.forward.forwarder import Forwarder
 
     return Forwarder(
         lambda container_id: (
-            sandbox.container(container_id).proc
+            parts.sandbox.container(container_id).proc
             if container_id
             else paths.proc / "self"
         )
     )
 
 
-def to_guest(
-    config: Config,
-    paths: SystemPaths,
-    reaper: Reaper,
-    hotplug: Hotplug,
-    reserve: Reserve,
-    streams: StreamSource,
-) -> Guest:
-    """Return the parts of the guest that the sandbox works with."""
-    runtime = to_runtime(
-        config.runtime,
-        reaper=reaper,
-        state=paths.runtime,
-        pivot_root=can_pivot_root(paths),
-    )
-    storages = Storages(hotplug, reaper, reserve)
-    devices = Devices(hotplug)
-    return Guest(config, paths, reaper, runtime, storages, devices, reserve, streams)
-
-
-def to_network(reaper: Reaper, hotplug: Hotplug, reserve: Reserve) -> Network:
-    """Return the guest's network."""
-    # Imported by the first call for the network, because a start does not need it.
-    from kata_agent.network.network import Network
-
-    return Network(reaper, hotplug, reserve)
-
-
-def to_server(
-    sandbox: Sandbox,
-    open_network: Callable[[], Network],
-    hotplug: Hotplug,
-    tracing: Tracing,
-) -> Server:
+def to_server(parts: AgentParts, tracing: Tracing) -> Server:
     """Return the server with all services; it does not listen yet."""
     return Server(
-        services(sandbox, open_network, hotplug, tracing),
+        [parts.service, bind(HEALTH, HealthService())],
         interceptors=[
             server_interceptor(tracing, to_status),
             log_interceptor(to_status),

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     )
     from ttrpc.frame import Flags, Frame, MessageType
     from ttrpc.interceptor import Interceptor, Proceed, eager
+    from ttrpc.late_service import LateService
     from ttrpc.limits import Limits
     from ttrpc.metadata import Metadata
     from ttrpc.raw import Raw
@@ -62,6 +63,7 @@ _MODULES = {
     ),
     "ttrpc.frame": ("Flags", "Frame", "MessageType"),
     "ttrpc.interceptor": ("Interceptor", "Proceed", "eager"),
+    "ttrpc.late_service": ("LateService",),
     "ttrpc.limits": ("Limits",),
     "ttrpc.metadata": ("Metadata",),
     "ttrpc.raw": ("Raw",),
@@ -84,6 +86,7 @@ __all__ = [
     "Flags",
     "Frame",
     "Interceptor",
+    "LateService",
     "Limits",
     "LocalProtocolError",
     "MessageType",

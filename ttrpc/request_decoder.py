@@ -9,8 +9,8 @@ a large payload once less. A Request in any other order is decoded by protobuf.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final, Generic, TypeVar
+from collections.abc import Mapping
+from typing import Final, Generic, NamedTuple, TypeVar
 
 from google.protobuf.message import DecodeError
 
@@ -28,8 +28,7 @@ METADATA_LIMIT: Final = 4096
 take a second to decode."""
 
 
-@dataclass(frozen=True, slots=True)
-class UnknownMethod:
+class UnknownMethod(NamedTuple):
     """The names in a request for a method that the decoder has no target for."""
 
     service: str
@@ -41,15 +40,21 @@ class RequestDecoder(Generic[TargetT]):
 
     __slots__ = ("_by_head", "_by_name")
 
-    def __init__(self, table: dict[tuple[str, str], TargetT]) -> None:
+    def __init__(self, table: Mapping[tuple[str, str], TargetT]) -> None:
         """Take the targets, by full service name and bare method name."""
-        self._by_name = table
-        self._by_head = {
-            Request(service=service, method=method).SerializeToString(): target
+        self._by_name: dict[tuple[str, str], TargetT] = {}
+        self._by_head: dict[bytes, TargetT] = {}
+        self.add(table)
+
+    def add(self, table: Mapping[tuple[str, str], TargetT]) -> None:
+        """Add targets, by full service name and bare method name."""
+        self._by_name.update(table)
+        self._by_head.update(
+            (Request(service=service, method=method).SerializeToString(), target)
             for (service, method), target in table.items()
             # Longer names have a length of two bytes, which `decode` does not read.
             if len(service.encode()) < 0x80 and len(method.encode()) < 0x80
-        }
+        )
 
     def decode(
         self, body: Payload

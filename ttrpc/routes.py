@@ -14,6 +14,7 @@ from ttrpc.bound_service import BoundService, Handler, is_coroutine
 from ttrpc.call_context import CallContext
 from ttrpc.frame import REMOTE_CLOSED, REMOTE_OPEN
 from ttrpc.interceptor import Interceptor, Proceed, chain, is_eager
+from ttrpc.late_service import LateService
 from ttrpc.raw import Raw
 from ttrpc.request_decoder import RequestDecoder, UnknownMethod
 from ttrpc.service import Cardinality, Method
@@ -44,7 +45,7 @@ class Routes:
 
     def __init__(
         self,
-        services: Iterable[BoundService],
+        services: Iterable[BoundService | LateService],
         interceptors: Sequence[Interceptor] = (),
         fallback: Handler | None = None,
     ) -> None:
@@ -54,25 +55,43 @@ class Routes:
         """
         self._interceptors = interceptors
         self._fallback = fallback
+        self._late: dict[str, LateService] = {}
         table: dict[tuple[str, str], Route] = {}
         names: set[str] = set()
-        for bound in services:
-            name = bound.service.name
+        for each in services:
+            name = each.name if isinstance(each, LateService) else each.service.name
             if name in names:
                 raise ValueError(f"service '{name}': bound twice")
             names.add(name)
-            for method_name, handler in bound.handlers.items():
-                method = bound.service.methods.get(method_name)
-                if method is None:
-                    raise ValueError(f"service '{name}': has no method {method_name}")
-                table[name, method_name] = _route(method, handler, interceptors)
+            if isinstance(each, LateService):
+                self._late[name] = each
+            else:
+                table |= _table(each, interceptors)
         self.service_names = frozenset(names)
         """Full names of the services."""
-        self.decode = RequestDecoder(table).decode
+        self._decoder = RequestDecoder(table)
+        self.decode = self._decoder.decode
         """Takes the body of a Request; see `RequestDecoder.decode`."""
 
-    def fallback(self, unknown: UnknownMethod, flags: int) -> Route | None:
-        """Return the route of a method without a handler, None if there is none.
+    def find(self, unknown: UnknownMethod, flags: int) -> Route | None:
+        """Return the route of a method that `decode` does not know, None without one.
+
+        It is of a service that is made now, or the fallback's.
+        """
+        if late := self._late.get(unknown.service):
+            try:
+                table = _table(late.open(), self._interceptors, late.name)
+            except Exception as error:
+                method = Method.raw(unknown.service, unknown.method)
+                return _route(method, _failing(error), self._interceptors)
+            del self._late[late.name]
+            self._decoder.add(table)
+            if route := table.get((unknown.service, unknown.method)):
+                return route
+        return self._fallback_route(unknown, flags)
+
+    def _fallback_route(self, unknown: UnknownMethod, flags: int) -> Route | None:
+        """Return the route of a method without a handler.
 
         The flags of its Request tell which sides stream, as far as a client tells.
         """
@@ -85,6 +104,32 @@ class Routes:
             cardinality = Cardinality.UNARY_STREAM
         method = Method.raw(unknown.service, unknown.method, cardinality)
         return _route(method, self._fallback, self._interceptors)
+
+
+def _table(
+    bound: BoundService, interceptors: Sequence[Interceptor], expected: str = ""
+) -> dict[tuple[str, str], Route]:
+    """Return the routes of a service, by its name and the method's.
+
+    Raises ValueError when a handler has no method, or the service another name.
+    """
+    name = bound.service.name
+    if expected and name != expected:
+        raise ValueError(f"service '{expected}': is called '{name}'")
+    table = {}
+    for method_name, handler in bound.handlers.items():
+        method = bound.service.methods.get(method_name)
+        if method is None:
+            raise ValueError(f"service '{name}': has no method {method_name}")
+        table[name, method_name] = _route(method, handler, interceptors)
+    return table
+
+
+def _failing(error: Exception) -> Handler:
+    def fail(request: Any, context: CallContext) -> Any:
+        raise error
+
+    return fail
 
 
 def _route(

@@ -142,7 +142,7 @@ class ServerConnection:
             self.refuse(stream_id, error)
             return
         if isinstance(route, UnknownMethod):
-            found = self._routes.fallback(route, flags)
+            found = self._routes.find(route, flags)
             if found is None:
                 self._refuse_unknown(stream_id, route)
                 return

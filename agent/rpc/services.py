@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The services that the agent serves: grpc.AgentService, in parts, and grpc.Health."""
+"""grpc.AgentService, whose calls are served in parts."""
 
 from __future__ import annotations
 
@@ -11,14 +11,12 @@ from kata_agent.device.hotplug import Hotplug
 from kata_agent.rpc.containers import ContainersService
 from kata_agent.rpc.execution import ExecutionService
 from kata_agent.rpc.guest import GuestService
-from kata_agent.rpc.health import HealthService
 from kata_agent.rpc.networking import NetworkingService
 from kata_agent.rpc.stdio import StdioService
 from kata_agent.rpc.tracing import TracingService
 from kata_agent.sandbox.sandbox import Sandbox
 from kata_agent.storage.driver_names import DRIVERS as STORAGE_DRIVERS
 from kata_protos.agent_ttrpc import AGENT_SERVICE
-from kata_protos.health_ttrpc import HEALTH
 from kata_tracing.tracing import Tracing
 from ttrpc.bound_service import BoundService, bind
 
@@ -26,13 +24,13 @@ if TYPE_CHECKING:
     from kata_agent.network.network import Network
 
 
-def services(
+def agent_service(
     sandbox: Sandbox,
     open_network: Callable[[], Network],
     hotplug: Hotplug,
     tracing: Tracing,
-) -> list[BoundService]:
-    """Return all services. A method that no part has answers UNIMPLEMENTED.
+) -> BoundService:
+    """Return the service. A method that no part has answers UNIMPLEMENTED.
 
     `open_network` is called by the first call that needs the network.
     """
@@ -43,15 +41,12 @@ def services(
         storage_handlers=STORAGE_DRIVERS,
         count_spans=tracing.counters,
     )
-    return [
-        bind(
-            AGENT_SERVICE,
-            ExecutionService(sandbox),
-            ContainersService(sandbox),
-            StdioService(sandbox),
-            guest,
-            NetworkingService(open_network),
-            TracingService(tracing),
-        ),
-        bind(HEALTH, HealthService()),
-    ]
+    return bind(
+        AGENT_SERVICE,
+        ExecutionService(sandbox),
+        ContainersService(sandbox),
+        StdioService(sandbox),
+        guest,
+        NetworkingService(open_network),
+        TracingService(tracing),
+    )

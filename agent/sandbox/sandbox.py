@@ -58,10 +58,11 @@ class Sandbox:
     The states of a sandbox are in `kata_agent.sandbox.state`.
     """
 
-    def __init__(self, guest: Guest) -> None:
+    def __init__(self, guest: Guest, destroyed: asyncio.Event | None = None) -> None:
+        """`destroyed` is the event to set when DestroySandbox is done."""
         self.id = ""
         self.oom_events: Final = OomEvents()
-        self.destroyed: Final = asyncio.Event()
+        self.destroyed: Final = destroyed or asyncio.Event()
         """Set when DestroySandbox is done: the agent may end."""
         self.files: Final = FileCopies(guest.paths)
         """The files that `CopyFile` puts into the guest."""

@@ -13,6 +13,7 @@ from ttrpc.call_context import CallContext
 from ttrpc.envelope_pb2 import Request
 from ttrpc.frame import NO_DATA, REMOTE_CLOSED, REMOTE_OPEN
 from ttrpc.interceptor import eager
+from ttrpc.late_service import LateService
 from ttrpc.request_decoder import UnknownMethod
 from ttrpc.routes import Route, Routes
 from ttrpc.service import Cardinality, Method, Service
@@ -121,7 +122,7 @@ def test_the_fallback_serves_what_no_handler_serves(
     flags: int, cardinality: Cardinality
 ) -> None:
     unknown = UnknownMethod("a.B", "C")
-    found = Routes([], fallback=plain).fallback(unknown, flags)
+    found = Routes([], fallback=plain).find(unknown, flags)
     assert found is not None
     assert found.method == Method.raw("a.B", "C", cardinality)
     assert found.is_unary is (cardinality is Cardinality.UNARY_UNARY)
@@ -129,4 +130,65 @@ def test_the_fallback_serves_what_no_handler_serves(
 
 
 def test_without_a_fallback_there_is_none() -> None:
-    assert Routes([]).fallback(UnknownMethod("a.B", "C"), 0) is None
+    assert Routes([]).find(UnknownMethod("a.B", "C"), 0) is None
+
+
+def late_routes(open: Any) -> Routes:
+    return Routes([LateService(SERVICE.name, open)])
+
+
+def test_a_late_service_is_made_by_the_first_request_for_it() -> None:
+    made = []
+
+    def open() -> BoundService:
+        made.append(1)
+        return BoundService(SERVICE, {"Echo": plain})
+
+    routes = late_routes(open)
+    assert routes.service_names == {SERVICE.name}
+    body = Request(service=SERVICE.name, method="Echo").SerializeToString()
+    unknown, *_ = routes.decode(body)
+    assert isinstance(unknown, UnknownMethod)
+    assert routes.find(UnknownMethod("other.Service", "Echo"), 0) is None
+    assert not made
+    found = routes.find(unknown, 0)
+    assert found is not None
+    assert found.inline is plain
+    assert routes.decode(body)[0] is found
+    assert routes.find(UnknownMethod(SERVICE.name, "Nope"), 0) is None
+    assert made == [1]
+
+
+async def test_a_late_service_that_cannot_be_made_fails_that_call_alone() -> None:
+    failures = [OSError("too many open files")]
+
+    def open() -> BoundService:
+        if failures:
+            raise failures.pop()
+        return BoundService(SERVICE, {"Echo": plain})
+
+    routes = late_routes(open)
+    unknown = UnknownMethod(SERVICE.name, "Echo")
+    failed = routes.find(unknown, 0)
+    assert failed is not None
+    assert failed.is_unary
+    with pytest.raises(OSError, match="too many open files"):
+        await failed.proceed(failed.decode(b""), CONTEXT)
+    found = routes.find(unknown, 0)
+    assert found is not None
+    assert found.inline is plain
+
+
+async def test_a_late_service_has_the_name_that_was_announced() -> None:
+    other = Service("peer.v1.Other", ECHO)
+    routes = late_routes(lambda: BoundService(other, {}))
+    failed = routes.find(UnknownMethod(SERVICE.name, "Echo"), 0)
+    assert failed is not None
+    with pytest.raises(ValueError, match="is called 'peer.v1.Other'"):
+        await failed.proceed(failed.decode(b""), CONTEXT)
+
+
+def test_a_late_service_is_bound_once() -> None:
+    late = LateService(SERVICE.name, lambda: BoundService(SERVICE, {}))
+    with pytest.raises(ValueError, match="bound twice"):
+        Routes([late, BoundService(SERVICE, {})])

@@ -26,11 +26,11 @@ from ttrpc.aio.stop_signals import stop_signals
 from ttrpc.bound_service import BoundService, Handler
 from ttrpc.call_context import Peer
 from ttrpc.call_counts import CallCounts
-from ttrpc.counters import Counters
 from ttrpc.deadline import checked_period
 from ttrpc.errors import EXITS, Closed, ServerClosed, StatusError
 from ttrpc.hook import call_hook, check_hooks
 from ttrpc.interceptor import Interceptor
+from ttrpc.late_service import LateService
 from ttrpc.limits import Limits
 from ttrpc.quota import Quota
 from ttrpc.routes import Routes
@@ -39,6 +39,7 @@ from ttrpc.status import to_status
 
 if TYPE_CHECKING:
     from ttrpc.aio.byte_stream import ByteStream
+    from ttrpc.counters import Counters
 
 log = logging.getLogger(__name__)
 
@@ -59,7 +60,7 @@ class Server:
 
     def __init__(
         self,
-        services: Iterable[BoundService],
+        services: Iterable[BoundService | LateService],
         *,
         interceptors: Sequence[Interceptor] = (),
         fallback: Handler | None = None,
@@ -74,6 +75,8 @@ class Server:
         """Set up a server that does not listen yet.
 
         Args:
+            services: What `bind` returns, or a `LateService` for one that is made by
+                the first request for it.
             interceptors: Wrapped around every call; the first is outermost.
             fallback: Handler of the methods that have none. Its messages are `Raw`, and
                 `context.method` has the names. Where a client streams, the server may
@@ -148,6 +151,9 @@ class Server:
     @property
     def counters(self) -> Counters:
         """What the server has done so far."""
+        # Imported here, because most servers are never asked.
+        from ttrpc.counters import Counters
+
         serving = self._serving
         counts = serving.counts
         transports = [session.transport for session in self._sessions]

@@ -8,11 +8,10 @@ import errno
 import os
 import socket
 import stat
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class SocketFile:
+class SocketFile(NamedTuple):
     """The file that a listening unix socket has in the file system."""
 
     path: str
