@@ -192,3 +192,10 @@ def test_a_late_service_is_bound_once() -> None:
     late = LateService(SERVICE.name, lambda: BoundService(SERVICE, {}))
     with pytest.raises(ValueError, match="bound twice"):
         Routes([late, BoundService(SERVICE, {})])
+
+
+def test_a_late_service_made_for_a_method_without_a_handler() -> None:
+    routes = late_routes(lambda: BoundService(SERVICE, {"Echo": plain}))
+    assert routes.find(UnknownMethod(SERVICE.name, "EchoStream"), 0) is None
+    body = Request(service=SERVICE.name, method="Echo").SerializeToString()
+    assert isinstance(routes.decode(body)[0], Route)
