@@ -29,7 +29,7 @@ def with_stubs(
     """An environment with the wheels, and protobuf's types, which mypy asks for."""
     environment = new_environment(tmp_path_factory.mktemp("stubs") / "venv")
     wheels = [file for file in dist if file.suffix == ".whl"]
-    environment.pip("install", *wheels, "types-protobuf")
+    environment.install(*wheels, "types-protobuf")
     return environment
 
 

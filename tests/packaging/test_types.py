@@ -70,54 +70,54 @@ agent_pb2.CreateSandboxRequest(hostname=1)
 """
 
 
-@pytest.fixture(params=["installed", "editable"])
+@pytest.fixture(scope="module", params=["installed", "editable"])
 def environment(request: pytest.FixtureRequest) -> Environment:
     """The wheels, and an editable install."""
     environment: Environment = request.getfixturevalue(request.param)
     return environment
 
 
-def run(folder: Path, module: str, *arguments: str | Path) -> tuple[int, str]:
-    """Run a type checker of the tests' environment in `folder`."""
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Both programs: a checker looks at all types once for the two."""
+    folder = tmp_path_factory.mktemp("types")
+    (folder / "program.py").write_text(PROGRAM)
+    (folder / "wrong.py").write_text(WRONG)
+    # Strict complains of a library's type that is not known in full.
+    (folder / "pyrightconfig.json").write_text('{"typeCheckingMode": "strict"}')
+    return folder
+
+
+def errors_of(folder: Path, module: str, *options: str | Path) -> dict[str, list[str]]:
+    """Return what a checker of the tests' environment says of each program."""
     done = subprocess.run(
-        [sys.executable, "-P", "-m", module, *arguments],
+        [sys.executable, "-P", "-m", module, *options, "program.py", "wrong.py"],
         cwd=folder,
         capture_output=True,
         text=True,
     )
-    return done.returncode, done.stdout + done.stderr
+    errors = [line for line in done.stdout.splitlines() if " error: " in line]
+    names = ("program.py", "wrong.py")
+    found = {name: [it for it in errors if f"{name}:" in it] for name in names}
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert sum(map(len, found.values())) == len(errors), errors
+    return found
 
 
-def mypy(environment: Environment, folder: Path, program: str) -> tuple[int, str]:
-    (folder / "program.py").write_text(program)
+def test_mypy_finds_every_type_and_sees_a_wrong_one(
+    environment: Environment, folder: Path
+) -> None:
     target = ("--python-executable", environment.python)
-    return run(folder, "mypy", "--strict", "--no-incremental", *target, "program.py")
+    errors = errors_of(folder, "mypy", "--strict", "--no-incremental", *target)
+    assert errors["program.py"] == []
+    assert len(errors["wrong.py"]) == 2, errors
 
 
-def pyright(environment: Environment, folder: Path, program: str) -> tuple[int, str]:
-    (folder / "program.py").write_text(program)
-    # Strict complains of a library's type that is not known in full.
-    (folder / "pyrightconfig.json").write_text('{"typeCheckingMode": "strict"}')
-    return run(folder, "pyright", "--pythonpath", environment.python, "program.py")
-
-
-def test_mypy_finds_every_type(environment: Environment, tmp_path: Path) -> None:
-    status, output = mypy(environment, tmp_path, PROGRAM)
-    assert status == 0, output
-
-
-def test_mypy_sees_a_wrong_type(environment: Environment, tmp_path: Path) -> None:
-    _, output = mypy(environment, tmp_path, WRONG)
-    assert "Found 2 errors" in output, output
-
-
-def test_pyright_finds_every_type(environment: Environment, tmp_path: Path) -> None:
-    _, output = pyright(environment, tmp_path, PROGRAM)
-    errors = [line for line in output.splitlines() if " error: " in line]
+def test_pyright_finds_every_type_and_sees_a_wrong_one(
+    environment: Environment, folder: Path
+) -> None:
+    errors = errors_of(folder, "pyright", "--pythonpath", environment.python)
     # Imports and a parameter that the program does not use.
-    assert not [line for line in errors if "reportUnused" not in line], output
-
-
-def test_pyright_sees_a_wrong_type(environment: Environment, tmp_path: Path) -> None:
-    _, output = pyright(environment, tmp_path, WRONG)
-    assert output.count("reportArgumentType") == 2, output
+    assert not [line for line in errors["program.py"] if "reportUnused" not in line]
+    wrong = [line for line in errors["wrong.py"] if "Argument of type" in line]
+    assert len(wrong) == 2, errors
