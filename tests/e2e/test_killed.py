@@ -22,6 +22,7 @@ from tests.e2e.conftest import Ctl, environment_of_guests, traces_of, wait_until
 from tests.helpers.host_program import require_program
 from tests.helpers.saved_images import directory, docker_archive, entry, symlink, tar_of
 from tests.helpers.source_tree import ROOT
+from tests.helpers.vm import require_image
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -44,6 +45,20 @@ async def main():
 
 asyncio.run(main())
 """
+SDK_OF_VMS: Final = """
+import asyncio, sys
+from kata_host import Guest
+
+async def main():
+    async with Guest.vm(warm=True) as guest:
+        async with guest.container(volumes={"/v": sys.argv[1]}) as box:
+            await box.files.write("/v/x", "y")
+            async with box.start(["cat"]) as process, box.forward(80):
+                await process.write("hello\\n")
+                await process.read_until("\\n")
+
+asyncio.run(main())
+"""
 
 Kill = Callable[..., None]
 
@@ -58,8 +73,9 @@ def environment(scratch: Path, tmp_path: Path) -> Iterator[dict[str, str]]:
 def kill(ctl: Ctl, environment: dict[str, str], scratch: Path, tmp_path: Path) -> Kill:
     """Return a function that kills a program at moments, from the first to its end.
 
-    After each of them, `next_commands` run. All is as it was before then, or soon,
-    because what the kernel kills takes a moment to go.
+    With `only`, at these, so that the test need not wait for the end. After each of
+    them, `next_commands` run. All is as it was before then, or soon, because what the
+    kernel kills takes a moment to go.
     """
 
     def state() -> set[str]:
@@ -68,12 +84,18 @@ def kill(ctl: Ctl, environment: dict[str, str], scratch: Path, tmp_path: Path) -
             found |= {str(path) for path in top.rglob("*")}
         return found | processes_in_guests(scratch) | cgroups_without_guest()
 
-    def kill(program: Sequence[str], *next_commands: Sequence[str], step: int) -> None:
+    def kill(
+        program: Sequence[str],
+        *next_commands: Sequence[str],
+        step: int = 1,
+        only: Sequence[int] = (),
+    ) -> None:
         for words in next_commands:
             ctl(*words)
         before = state()
-        step = 1 if os.environ.get("KILLED_AT") == "all" else step
-        for moment in range(0, MOMENTS, step):
+        if os.environ.get("KILLED_AT") == "all":
+            step, only = 1, ()
+        for moment in only or range(0, MOMENTS, step):
             ran = subprocess.run(
                 [sys.executable, "-P", KILLED_AT, str(moment), *program],
                 env=environment,
@@ -89,6 +111,7 @@ def kill(ctl: Ctl, environment: dict[str, str], scratch: Path, tmp_path: Path) -
             if ran.returncode != -9:
                 assert ran.returncode == 0, ran.stderr
                 assert moment, "the program makes no change"
+                assert not only, f"the program has ended before moment {moment}"
                 return
 
     return kill
@@ -209,3 +232,38 @@ def test_a_program_of_the_sdk(kill: Kill, tmp_path: Path) -> None:
     program = tmp_path / "program.py"
     program.write_text(SDK)
     kill([str(program)], GUESTS, step=149)
+
+
+WARM: Final = ("--vm", "--warm")
+"""A restored VM is ready earlier, and all the rest is the same."""
+
+
+@pytest.fixture
+def vm() -> None:
+    require_image()
+
+
+@pytest.mark.vm
+@pytest.mark.usefixtures("vm")
+class TestVm:
+    """VMs. The moments of `only` are of the VM's start, and of its use."""
+
+    def test_a_run_that_boots(self, kill: Kill) -> None:
+        kill([CTL, "run", "--vm", "--", "true"], GUESTS, only=[8, 10])
+
+    def test_a_run_with_a_volume_and_a_port(self, kill: Kill, tmp_path: Path) -> None:
+        words = ("-v", f"{tmp_path}:/v", "-p", "0:80", "--", "true")
+        kill([CTL, "run", *WARM, *words], GUESTS, only=[21])
+
+    def test_a_start_of_a_guest(self, kill: Kill) -> None:
+        words = ("guest", "start", "--vm", "--name", "a")
+        kill([CTL, *words], GUESTS, STOP, only=[3])
+
+    def test_a_detached_run_of_an_image(self, kill: Kill, image: Path) -> None:
+        words = ("run", "-d", *WARM, "--image", str(image), "--name", "web")
+        kill([CTL, *words], GUESTS, STOP, ("image", "rm", "demo:1"), only=[20])
+
+    def test_a_program_of_the_sdk(self, kill: Kill, tmp_path: Path) -> None:
+        program = tmp_path / "program.py"
+        program.write_text(SDK_OF_VMS)
+        kill([str(program), str(tmp_path)], GUESTS, only=[21])
