@@ -31,16 +31,13 @@ def entry_of(guest: str) -> GuestEntry | None:
 
     Raises as `address_of` does.
     """
-    if "://" not in guest:
-        return running_entry(guest)
-    from kata_host.guest.registry import find_all, runtime_path
+    from kata_host.guest.guest_address import find_entry
 
-    address = address_of(guest)
-    if not runtime_path().is_dir():
-        return None
-    with guest_errors_as_command_errors():
-        entries = [entry for entry, _ in find_all() if entry.address == address]
-    return entries[0] if entries else None
+    try:
+        with guest_errors_as_command_errors():
+            return find_entry(guest)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
 
 
 def running_entry(name: str) -> GuestEntry:

@@ -34,14 +34,15 @@ def remove_leftovers() -> None:
 
     Raises `GuestError`.
     """
-    scratch.sweep()
-    _sweep_images()
-    if not runtime_path().is_dir():
-        return
-    guests = list(find_all())
-    _remove_lost([entry for entry, state in guests if state is GuestState.LOST])
-    if held := [entry for entry, state in guests if state.is_held]:
-        _remove_abandoned(held)
+    try:
+        if runtime_path().is_dir():
+            guests = list(find_all())
+            _remove_lost([entry for entry, state in guests if state is GuestState.LOST])
+            remove_abandoned_in([entry for entry, state in guests if state.is_held])
+    finally:
+        # After the containers, which may use them.
+        scratch.sweep()
+        _sweep_images()
 
 
 def _remove_lost(lost: Sequence[GuestEntry]) -> None:
@@ -56,8 +57,11 @@ def _remove_lost(lost: Sequence[GuestEntry]) -> None:
         local_guest.sweep()
 
 
-def _remove_abandoned(guests: Sequence[GuestEntry]) -> None:
-    """Remove containers, and end programs, of commands that would have done so."""
+def remove_abandoned_in(guests: Sequence[GuestEntry]) -> None:
+    """Remove containers, and end programs, of commands that would have done so.
+
+    Blocks, also for 2 s for each guest that has any and does not answer.
+    """
     containers = []
     programs = []
     for guest in guests:

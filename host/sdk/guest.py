@@ -18,7 +18,7 @@ from kata_host.client.spec import NO_LIMITS
 from kata_host.client.user_network import resolv_conf_mount
 from kata_host.forwarding.guest_socket import GUEST
 from kata_host.forwarding.published_port import LOOPBACK
-from kata_host.guest.guest import FORWARD_OPTION, OwnGuest
+from kata_host.guest.guest import FORWARD_OPTION, GuestError, OwnGuest
 from kata_host.guest.vm_disks import monitor_at
 from kata_host.network import Network, check_network
 from kata_host.quantities import to_duration, to_size
@@ -33,6 +33,7 @@ from kata_host.sdk.files import Files
 from kata_host.sdk.forward import ANY_PORT, Forward
 from kata_host.sdk.guest_connection import GuestConnection
 from kata_host.sdk.own_files import OwnFiles
+from kata_host.sdk.recorded import recorded
 from kata_host.sdk.roots import Roots
 from kata_host.sdk.thread_guest import ThreadGuest
 from kata_host.sdk.tools import HOLD, Tools
@@ -140,15 +141,17 @@ class Guest:
     def connect(cls, guest: str, *, timeout: float = CONNECT_TIMEOUT) -> Self:
         """Return a guest that runs already, by its name or the address of its agent.
 
-        Names are those of `kata-agent-ctl guest list`. The agent may be any that
+        Names are those of `kata-agent-ctl guest list`; `kata-agent-ctl ps` shows the
+        containers there, and those of a program that was killed are removed with the
+        next command, or by the next program that connects. The agent may be any that
         speaks the Kata API. Entering the block raises `NotFound` if there is no guest
         of that name, `GuestError` if it does not run, `GuestEnded` if no agent answers
         within `timeout` seconds, and `ValueError` if the address is not one.
         """
 
         async def connect() -> GuestConnection:
-            address, network = await asyncio.to_thread(_find, guest)
-            return await GuestConnection.to(address, timeout, network)
+            address, network, name = await asyncio.to_thread(_find, guest)
+            return await GuestConnection.to(address, timeout, network, name)
 
         return cls(connect)
 
@@ -335,7 +338,7 @@ class Guest:
         assert self._sharing is not None
         root = await self._roots.find(image)
         async with self._sharing.shared(volumes) as (shared, storages):
-            yield container_request(
+            request = container_request(
                 new_id(),
                 args,
                 root,
@@ -346,6 +349,8 @@ class Guest:
                 mounts=[*shared, *mounts, *self._network_mounts()],
                 storages=storages,
             )
+            async with recorded(self._running(), request, image, limits, volumes):
+                yield request
 
     def _network_mounts(self) -> list[oci_pb2.Mount]:
         has_network = self._running().network == "user"
@@ -361,14 +366,26 @@ class Guest:
         return self._connection
 
 
-def _find(guest: str) -> tuple[str, Network]:
-    """Return the address of a guest's agent, and the guest's network."""
-    from kata_host.guest.guest_address import find_address, find_running
+def _find(guest: str) -> tuple[str, Network, str | None]:
+    """Return the address of a guest's agent, the guest's network, and its name.
 
-    if "://" in guest:
-        return find_address(guest), "none"
-    entry = find_running(guest)
-    return entry.address, entry.network
+    A guest of `guest list` is rid of what programs have left there that were killed.
+    """
+    from kata_host.guest.guest_address import find_address, find_entry
+
+    try:
+        entry = find_entry(guest)
+    except GuestError:
+        if "://" not in guest:
+            raise
+        # A registry that cannot be used is no matter of an address.
+        entry = None
+    if entry is None:
+        return find_address(guest), "none", None
+    from kata_host.keeper.leftovers import remove_abandoned_in
+
+    remove_abandoned_in([entry])
+    return entry.address, entry.network, entry.name
 
 
 def _local_guest(network: Network) -> OwnGuest:

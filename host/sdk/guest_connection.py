@@ -41,9 +41,12 @@ class GuestConnection:
         client: AgentClient,
         held: ThreadGuest | None = None,
         network: Network = "none",
+        guest: str | None = None,
     ) -> None:
         self.address = address
         """That of the agent."""
+        self.guest = guest
+        """Its name, if it is one of `guest list`."""
         self.client = client
         self.network: Network = network
         self._held = held
@@ -75,9 +78,13 @@ class GuestConnection:
 
     @classmethod
     async def to(
-        cls, address: str, timeout: float, network: Network = "none"
+        cls,
+        address: str,
+        timeout: float,
+        network: Network = "none",
+        guest: str | None = None,
     ) -> GuestConnection:
-        """Connect to the agent of a guest that runs and has that network.
+        """Connect to the agent of a guest that runs and has that network, and a name.
 
         Raises `GuestEnded` if no agent answers within `timeout` seconds.
         """
@@ -85,7 +92,7 @@ class GuestConnection:
             client = await AgentClient.connect(address, timeout=timeout)
         except (TtrpcError, OSError) as error:
             raise GuestEnded(f"guest '{address}': {explain(error)}") from error
-        return cls(address, client, network=network)
+        return cls(address, client, network=network, guest=guest)
 
     async def close(self) -> None:
         """Close the connection, and end a guest that is this process's own."""

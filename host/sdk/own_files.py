@@ -19,6 +19,7 @@ from kata_host.sdk.container_request import container_request
 from kata_host.sdk.files import Files
 from kata_host.sdk.guest_connection import GuestConnection
 from kata_host.sdk.process import Process
+from kata_host.sdk.recorded import recorded
 from kata_host.sdk.roots import OWN
 from kata_host.sdk.tools import HOLD, PLACE, Tools
 from kata_protos import oci_pb2
@@ -83,6 +84,7 @@ class OwnFiles:
             limits=NO_LIMITS,
             mounts=[*own_root_mounts(), await self._tools.mount()],
         )
+        await stack.enter_async_context(recorded(self._connection, request))
         container = await self._connection.client.create_container(
             request.id, request.spec, request.storages, share_pids=False
         )

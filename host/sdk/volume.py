@@ -18,7 +18,7 @@ in `:ro` is one that the container cannot write to."""
 
 HIDDEN: Final = re.compile(r"/(?:dev|proc|run|sys)(?:/|$)")
 """Paths of the host in whose place a local guest has something of its own."""
-_READ_ONLY: Final = ":ro"
+READ_ONLY: Final = ":ro"
 
 
 def to_volumes(volumes: Volumes, *, sees_host: bool) -> Sequence[Volume]:
@@ -37,8 +37,8 @@ def _to_volume(target: str, source: str, *, sees_host: bool) -> Volume:
     name = f"volume {target!r}"
     if not target.startswith("/") or ".." in target.split("/"):
         raise ValueError(f"{name}: not an absolute path of the container")
-    is_read_only = source.endswith(_READ_ONLY)
-    path = Path(source.removesuffix(_READ_ONLY))
+    is_read_only = source.endswith(READ_ONLY)
+    path = Path(source.removesuffix(READ_ONLY))
     try:
         path = path.resolve(strict=True)
     except (OSError, RuntimeError) as error:

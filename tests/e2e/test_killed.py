@@ -45,6 +45,19 @@ async def main():
 
 asyncio.run(main())
 """
+SDK_OF_ANOTHER: Final = """
+import asyncio
+from kata_host import Guest
+
+async def main():
+    async with Guest.connect("one") as guest:
+        async with guest.container() as box:
+            await box.files.write("/x", "y")
+            await guest.files.list("/")
+            await guest.run(["true"])
+
+asyncio.run(main())
+"""
 SDK_OF_VMS: Final = """
 import asyncio, sys
 from kata_host import Guest
@@ -226,6 +239,17 @@ def test_what_works_in_a_guest_that_stays(
     process.wait()
     assert ctl(*GUESTS).returncode == 0
     assert ctl("top", "box", "--", "-o", "pid").stdout == before
+
+
+def test_a_program_of_the_sdk_in_a_guest_that_stays(
+    kill: Kill, ctl: Ctl, tmp_path: Path
+) -> None:
+    assert ctl("guest", "start", "--name", "one").returncode == 0
+    program = tmp_path / "program.py"
+    program.write_text(SDK_OF_ANOTHER)
+    # The first one makes a folder.
+    assert ctl("run", "--guest", "one", "--", "true").returncode == 0
+    kill([str(program)], GUESTS, step=17)
 
 
 def test_a_program_of_the_sdk(kill: Kill, tmp_path: Path) -> None:
