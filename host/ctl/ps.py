@@ -34,8 +34,9 @@ def add_parser(subparsers: Subparsers) -> None:
         help="list the containers of all guests",
         usage="%(prog)s [options]",
         description="List the containers that `run` and programs with the SDK have "
-        "started in the guests of `guest list`. Those that have ended are left out, without --all. A container "
-        "whose keeper was killed is called lost: it may still run.",
+        "started in the guests of `guest list`. Those that have ended are left out, "
+        "without --all. A container whose keeper was killed is called lost: it may "
+        "still run.",
         epilog="Example:\n\n  kata-agent-ctl ps -a --format json",
     )
     parser.add_argument(
