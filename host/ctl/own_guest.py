@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from kata_host.ctl.errors import guest_errors_as_command_errors
 from kata_host.ctl.patience import note, saying
+from kata_host.ctl.remark import remark
 from kata_host.ctl.target import START_TIMEOUT, Target
 from kata_host.guest.guest import FORWARD_OPTION
 
@@ -66,15 +67,16 @@ def vm_guest(options: argparse.Namespace) -> Iterator[Target]:
         parameters.append("agent.trace=collated")
     if options.publish:
         parameters.append(FORWARD_OPTION)
+    machine = Machine(
+        kernel_parameters=parameters, network=options.network, devices=options.devices
+    )
     with guest_errors_as_command_errors():
-        guest = (WarmVmGuest if options.warm else VmGuest)(
-            ready_image(),
-            machine=Machine(
-                kernel_parameters=parameters,
-                network=options.network,
-                devices=options.devices,
-            ),
-        )
+        image = ready_image()
+    guest: OwnGuest
+    if options.warm:
+        guest = WarmVmGuest(image, machine=machine, warn=remark)
+    else:
+        guest = VmGuest(image, machine=machine)
     with _held(guest):
         # The image is read-only, and has busybox's commands and Python.
         yield Target(guest.address, guest, own_rootfs="/", timeout=START_TIMEOUT)

@@ -249,7 +249,7 @@ def _staying_guest(options: argparse.Namespace, name: str) -> Iterator[Target]:
         devices=options.devices,
         is_warm=options.warm,
     )
-    with named_guest(request, options.hostname or "") as (address, let_go):
+    with named_guest(request, options.hostname or "", name) as (address, let_go):
         yield Target(
             address,
             own_rootfs="/" if options.vm else None,

@@ -10,16 +10,15 @@ import shutil
 from dataclasses import asdict
 from typing import Self
 
-from kata_host.guest.guest import GuestError
 from kata_host.guest.guest_entry import GuestEntry
-from kata_host.guest.registry import directory_of, path_of
+from kata_host.guest.registry import GuestExists, directory_of, path_of
 
 
 class HeldEntry:
     """An entry that this process has locked, until `close` or the process's end."""
 
     def __init__(self, name: str) -> None:
-        """Lock the entry. Raises `GuestError` if another process has locked it."""
+        """Lock the entry. Raises `GuestExists` if another process has locked it."""
         self._path = path_of(name)
         self._directory = directory_of(name)
         while True:
@@ -28,7 +27,7 @@ class HeldEntry:
                 fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 os.close(self._fd)
-                raise GuestError(f"guest '{name}': already exists") from None
+                raise GuestExists(f"guest '{name}': already exists") from None
             if self._is_current():
                 return
             os.close(self._fd)

@@ -9,7 +9,7 @@ import os
 import select
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from typing import Final
 
@@ -17,7 +17,7 @@ from kata_host.child import child_environment, module_command
 from kata_host.guest.guest import GuestError
 from kata_host.guest.guest_entry import GuestEntry, GuestState
 from kata_host.guest.held_entry import HeldEntry
-from kata_host.guest.registry import GuestNotFound, find
+from kata_host.guest.registry import GuestExists, GuestNotFound, find
 from kata_host.guest.start_request import StartRequest
 from kata_host.interruption import INTERRUPTION
 
@@ -59,15 +59,25 @@ def started_holder(request: StartRequest) -> Iterator[subprocess.Popen[bytes]]:
         holder.stdout.close()
 
 
-def address_of_held(holder: subprocess.Popen[bytes]) -> str:
-    """Return the agent's address, once the guest runs. Raises `GuestError`."""
+def address_of_held(
+    holder: subprocess.Popen[bytes], warn: Callable[[str], None]
+) -> str:
+    """Return the agent's address, once the guest runs; `warn` is told what is odd.
+
+    Raises `GuestExists` if a guest has the name, and `GuestError`.
+    """
     assert holder.stdout is not None
-    line = holder.stdout.readline()
-    reply = json.loads(line) if line else {"error": "guest's holder was killed"}
-    if "error" in reply:
-        raise GuestError(reply["error"])
-    address: str = reply["address"]
-    return address
+    for line in holder.stdout:
+        match json.loads(line):
+            case {"warning": str(text)}:
+                warn(text)
+            case {"exists": str(text)}:
+                raise GuestExists(text)
+            case {"error": str(text)}:
+                raise GuestError(text)
+            case {"address": str(address)}:
+                return address
+    raise GuestError("guest's holder was killed")
 
 
 def let_go_of_guest(holder: subprocess.Popen[bytes]) -> None:

@@ -2,7 +2,8 @@
 """`python -m kata_host.guest.holder JSON`: hold a guest until SIGTERM or its end.
 
     kata-agent-ctl guest start ──> holder ──> QEMU and backend, or a local guest
-                               <── one line of JSON: {"address": ...} or {"error": ...}
+                               <── lines of JSON: any number of {"warning": ...}, then
+                                   {"address": ...}, {"exists": ...} or {"error": ...}
                                ──> one byte, once the guest is the user's
 
 The holder outlives the command that started it, in a session of its own. A command that
@@ -47,6 +48,9 @@ def main() -> int:
         hold(request)
     except Interrupted:
         return 0
+    except registry.GuestExists as error:
+        report(exists=str(error))
+        return 1
     except (GuestError, OSError) as error:
         report(error=str(error))
         return 1
@@ -109,22 +113,31 @@ def to_guest(request: StartRequest) -> OwnGuest:
         if request.is_warm:
             from kata_host.guest.warm_vm_guest import WarmVmGuest
 
-            return WarmVmGuest(ready_image(), directory, machine=machine)
+            image = ready_image()
+            return WarmVmGuest(image, directory, machine=machine, warn=warn)
         return VmGuest(ready_image(), directory, machine=machine)
     from kata_host.guest.local_guest import LocalGuest
 
     return LocalGuest(directory, parameters=request.parameters, network=request.network)
 
 
+def warn(text: str) -> None:
+    """Write a line of JSON for the command, which tells the user."""
+    _write(warning=text)
+
+
 def report(**words: str) -> None:
-    """Write one line of JSON for the command, then let go of its standard streams."""
-    try:
-        print(json.dumps(words), flush=True)
-    except BrokenPipeError:
-        pass  # The command has ended.
+    """Write the last line of JSON, then let go of the command's standard streams."""
+    _write(**words)
     null = os.open(os.devnull, os.O_RDWR)
     for fd in (0, 1, 2):
         os.dup2(null, fd)
+
+
+def _write(**words: str) -> None:
+    # The command may have ended.
+    with contextlib.suppress(BrokenPipeError):
+        print(json.dumps(words), flush=True)
 
 
 def _watch_command(fd: int) -> None:

@@ -35,6 +35,10 @@ class GuestNotFound(GuestError, NotFound):
     """The registry has no guest of that name."""
 
 
+class GuestExists(GuestError):
+    """The registry has a guest of that name, which runs."""
+
+
 def runtime_path() -> Path:
     """Return the path of the directory of all entries, which may not exist yet."""
     base = os.environ.get("XDG_RUNTIME_DIR", "")

@@ -41,8 +41,11 @@ class WarmVmGuest:
         directory: Path | None = None,
         *,
         machine: Machine | None = None,
+        warn: Callable[[str], None] = log.warning,
     ) -> None:
+        """Make a guest that is not started; `warn` is told why one is not restored."""
         self._image = image
+        self._warn = warn
         self._directory = directory
         self._machine = machine or Machine()
         self._store = SnapshotStore(image.directory / "snapshots")
@@ -78,11 +81,8 @@ class WarmVmGuest:
             except (GuestError, OSError) as error:
                 if self._is_given_up:
                     raise
-                log.warning(
-                    "vm %s: boots, not restored: %s",
-                    self.directory,
-                    explain(error).partition("\n")[0],  # Without the console.
-                )
+                reason = explain(error).partition("\n")[0]  # Without the console.
+                self._warn(f"vm {self.directory}: boots, not restored: {reason}")
         self._use(VmGuest(self._image, self._directory, machine=self._machine))
         self._guest.start()
 

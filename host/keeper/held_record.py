@@ -54,7 +54,8 @@ class HeldRecord:
                 if isinstance(error, OSError) and error.errno in _TAKEN:
                     raise GuestError(
                         f"container '{record.id}': already exists in guest "
-                        f"'{record.guest}'"
+                        f"'{record.guest}' (kata-agent-ctl rm "
+                        f"{record.guest}/{record.id}, or another --name)"
                     ) from None
                 raise
         return held

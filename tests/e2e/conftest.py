@@ -11,9 +11,9 @@ import contextlib
 import os
 import shutil
 import subprocess
-import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,14 +23,14 @@ from kata_host.client import AgentClient
 from kata_host.ctl.rootfs import make_busybox
 from kata_host.guest.local_cgroup import hierarchies
 from kata_host.guest.local_guest import LocalGuest
+from tests.helpers import command_line
 from tests.helpers.captured_world import World, create_sandbox
+from tests.helpers.command_line import CTL, Completed
 from tests.helpers.namespace import require_root
 from tests.helpers.oci_runtimes import RUNTIMES, local_guest_with
 
-CTL = [sys.executable, "-m", "kata_host.ctl"]
 PATIENCE = 60.0
 
-Completed = subprocess.CompletedProcess[str]
 Ctl = Callable[..., Completed]
 
 
@@ -95,22 +95,7 @@ def wait_until(condition: Callable[[], object]) -> None:
 @pytest.fixture
 def ctl(environment: dict[str, str]) -> Ctl:
     """Return a function that runs kata-agent-ctl to its end."""
-
-    def run(*arguments: str, input: str | None = None, **options: Any) -> Completed:
-        options.setdefault("timeout", PATIENCE)
-        options.setdefault("stdin", subprocess.DEVNULL if input is None else None)
-        if input is not None:
-            del options["stdin"]
-        return subprocess.run(
-            [*CTL, *arguments],
-            input=input,
-            capture_output=True,
-            text=True,
-            env=environment,
-            **options,
-        )
-
-    return run
+    return partial(command_line.run, environment)
 
 
 @pytest.fixture
@@ -222,18 +207,7 @@ def one() -> Iterator[dict[str, str]]:
 @pytest.fixture
 def ctl_of_one(one: dict[str, str]) -> Iterator[Ctl]:
     """Return a function that runs kata-agent-ctl; no container stays in `one`."""
-
-    def run(*arguments: str, input: str = "", **options: Any) -> Completed:
-        return subprocess.run(
-            [*CTL, *arguments],
-            input=input,
-            capture_output=True,
-            text=True,
-            env=one,
-            timeout=PATIENCE,
-            **options,
-        )
-
+    run = partial(command_line.run, one)
     yield run
     if names := run("ps", "-aq").stdout.split():
         run("rm", "-f", *names)

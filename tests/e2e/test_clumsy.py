@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.conftest import CTL, Ctl
+from tests.e2e.conftest import Ctl
+from tests.helpers.command_line import CTL
 
 FULL = "kata-agent-ctl: standard output: No space left on device\n"
 

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.conftest import CTL, PATIENCE, Ctl, printed
+from tests.e2e.conftest import PATIENCE, Ctl, printed
+from tests.helpers.command_line import CTL
 from tests.helpers.pseudo_terminal import PseudoTerminal
 
 

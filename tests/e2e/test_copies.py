@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.conftest import CTL, Ctl, printed, wait_until
+from tests.e2e.conftest import Ctl, printed, wait_until
+from tests.helpers.command_line import CTL
 
 NAMES = [b"bad\xff", b"new\nline", b"n" * 255, b"-x", b" ", b"*"]
 MIB = 1 << 20

@@ -14,7 +14,8 @@ from typing import Final
 
 import pytest
 
-from tests.e2e.conftest import CTL, traces_of, wait_until
+from tests.e2e.conftest import traces_of, wait_until
+from tests.helpers.command_line import CTL
 from tests.helpers.docker_table import ROWS
 from tests.helpers.host_program import require_program
 from tests.helpers.namespace import require_root

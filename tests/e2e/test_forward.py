@@ -8,11 +8,11 @@ import contextlib
 import json
 import os
 import re
-import shutil
 import signal
 import socket
 import subprocess
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 from typing import IO
 
@@ -23,7 +23,8 @@ from kata_host.errors import AgentError
 from kata_host.forwarding.published_port import PublishedPort
 from kata_host.guest.local_guest import LocalGuest
 from kata_host.sync import Guest as SyncGuest
-from tests.e2e.conftest import CTL, PATIENCE, environment_of_guests, wait_until
+from tests.e2e.conftest import PATIENCE, environment_of_guests, wait_until
+from tests.helpers.command_line import CTL, run, running
 from tests.helpers.pseudo_terminal import PseudoTerminal
 
 SERVER = """
@@ -124,24 +125,6 @@ async def test_an_agent_without_a_forwarder_says_so(scratch: Path) -> None:
                 await guest.forward(80).__aenter__()
 
 
-@contextlib.contextmanager
-def running(
-    environment: dict[str, str], *arguments: str
-) -> Iterator[subprocess.Popen[str]]:
-    """Run kata-agent-ctl, as if from a shell; end it with the block."""
-    with subprocess.Popen(
-        ["env", "--default-signal", *CTL, *arguments],
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
-        try:
-            yield process
-        finally:
-            process.terminate()
-
-
 def first_line(stream: IO[str] | None) -> str:
     assert stream is not None
     return stream.readline()
@@ -155,26 +138,10 @@ def page(port: int) -> bytes:
 
 
 def test_the_command_line(scratch: Path) -> None:
-    run_directory = scratch / "run"
-    run_directory.mkdir()
-    environment = {
-        **os.environ,
-        "TMPDIR": str(scratch),
-        "XDG_RUNTIME_DIR": str(run_directory),
-    }
-
-    def ctl(*arguments: str) -> None:
-        subprocess.run(
-            [*CTL, *arguments],
-            env=environment,
-            check=True,
-            timeout=PATIENCE,
-            stdout=subprocess.DEVNULL,
-        )
-
     site = "mkdir /www; echo served > /www/index.html; exec httpd -f -p 80 -h /www"
-    try:
-        ctl("run", "-d", "--name", "web", "--", "sh", "-c", site)
+    with environment_of_guests(scratch) as environment:
+        words = ("run", "-d", "--name", "web", "--", "sh", "-c", site)
+        assert run(environment, *words).returncode == 0
         with running(environment, "forward", "web", "0:80") as forwarding:
             line = first_line(forwarding.stdout)
             found = re.fullmatch(r"127\.0\.0\.1:([0-9]+) -> web:80\n", line)
@@ -182,9 +149,6 @@ def test_the_command_line(scratch: Path) -> None:
             assert page(int(found[1])).endswith(b"\r\n\r\nserved\n")
             forwarding.send_signal(signal.SIGINT)
             assert forwarding.wait(PATIENCE) == 0
-    finally:
-        ctl("guest", "stop", "--all")
-        shutil.rmtree(run_directory)
 
 
 def test_run_publishes_a_port(environment: dict[str, str]) -> None:
@@ -202,15 +166,7 @@ SITE = "echo $PAGE > /index.html; exec httpd -f -p 80 -h /"
 def test_ports_of_a_container_that_stays(scratch: Path) -> None:
     """With `run --detach`, and after Ctrl-P Ctrl-Q."""
     with environment_of_guests(scratch) as environment:
-
-        def ctl(*arguments: str) -> subprocess.CompletedProcess[str]:
-            return subprocess.run(
-                [*CTL, *arguments],
-                env=environment,
-                timeout=PATIENCE,
-                capture_output=True,
-                text=True,
-            )
+        ctl = partial(run, environment)
 
         def ports_of(name: str) -> list[str]:
             (known,) = json.loads(ctl("inspect", name).stdout)

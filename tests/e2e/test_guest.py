@@ -24,7 +24,8 @@ from kata_host.client.spec import default_process, default_spec
 from kata_host.ctl.program import EPILOG
 from kata_host.ctl.rootfs import make_busybox
 from kata_protos import agent_pb2
-from tests.e2e.conftest import CTL, Completed, Ctl
+from tests.e2e.conftest import Completed, Ctl
+from tests.helpers.command_line import CTL
 from tests.helpers.pseudo_terminal import PseudoTerminal
 from tests.helpers.vm import require_image
 
@@ -101,6 +102,7 @@ def test_a_new_name_is_chosen_and_used_once(ctl: Ctl) -> None:
     assert re.fullmatch("guest-[0-9a-f]{6}", name)
     assert failure(ctl("guest", "start", "--name", name)) == (
         f"guest '{name}': already exists"
+        f" (kata-agent-ctl guest stop {name}, or another --name)"
     )
     assert len(listed(ctl)) == 1
 

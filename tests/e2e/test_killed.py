@@ -283,7 +283,11 @@ class TestVm:
         words = ("guest", "start", "--vm", "--name", "a")
         kill([CTL, *words], GUESTS, STOP, only=[3])
 
-    def test_a_detached_run_of_an_image(self, kill: Kill, image: Path) -> None:
+    def test_a_detached_run_of_an_image(
+        self, kill: Kill, ctl: Ctl, image: Path
+    ) -> None:
+        # The first one makes the folders of the store.
+        assert ctl("image", "import", str(image)).returncode == 0
         words = ("run", "-d", *WARM, "--image", str(image), "--name", "web")
         kill([CTL, *words], GUESTS, STOP, ("image", "rm", "demo:1"), only=[20])
 

@@ -17,12 +17,12 @@ import pytest
 from kata_agent.linux.beneath import opened
 from kata_host.ctl.rootfs import make_busybox
 from tests.e2e.conftest import (
-    CTL,
     PATIENCE,
     Completed,
     environment_of_guests,
     wait_until,
 )
+from tests.helpers.command_line import CTL
 from tests.helpers.outside_network import (
     ADDRESS,
     CONTENT,

@@ -14,7 +14,8 @@ import pytest
 
 from kata_host.client.upload import SHARED
 from kata_host.ctl.rootfs import make_busybox
-from tests.e2e.conftest import CTL, Ctl
+from tests.e2e.conftest import Ctl
+from tests.helpers.command_line import CTL
 from tests.helpers.source_tree import ROOT
 
 ON_TMPFS = ROOT / "packaging" / "on-tmpfs"

@@ -17,8 +17,8 @@ import pytest
 from kata_host.forwarder.json_lines import to_json
 from kata_host.trace.json_spans import from_otlp_json
 from kata_host.trace.span_file import read_spans
-from tests.e2e.conftest import CTL
 from tests.helpers.chromium import CHROMIUM, CTRL, SHIFT, Chromium, Page
+from tests.helpers.command_line import CTL
 from tests.helpers.trace_samples import hostile_batch, many_lines, sample_batch
 
 pytestmark = pytest.mark.skipif(

@@ -43,6 +43,15 @@ def require_image() -> Image:
     return build.ensure(Progress())
 
 
+def linked_image(image: Image, directory: Path) -> Image:
+    """The same image, with snapshots of its own."""
+    directory.mkdir(parents=True)
+    for path in image.directory.iterdir():
+        if path.name != "snapshots":
+            (directory / path.name).symlink_to(path)
+    return Image(directory)
+
+
 def vsock_guest(image: Image, directory: Path) -> VmGuest:
     """A guest whose PID 1 is `tests/vm/vsock_init.py`."""
     archive = CpioArchive()

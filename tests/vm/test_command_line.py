@@ -3,26 +3,26 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 import shutil
 import signal
 import socket
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from kata_host.guest.image.store import Image, cache
+from kata_host.guest.vm_accelerator import choose_accelerator
+from tests.helpers.command_line import CTL, PATIENCE, run, running
 from tests.helpers.host_program import require_program
 from tests.helpers.pseudo_terminal import PseudoTerminal
+from tests.helpers.vm import linked_image
 
 pytestmark = [pytest.mark.vm, pytest.mark.slow]
 
-CTL = [sys.executable, "-m", "kata_host.ctl"]
-PATIENCE = 100.0
 SERVER = """
 import os, socket, threading
 def serve(listener):
@@ -47,23 +47,35 @@ serve(unix)
 
 
 @pytest.fixture(scope="module")
-def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    """The guest `one`, with a container `box` that serves."""
+def said() -> dict[str, str]:
+    """What the start of the guest has said on standard error."""
+    return {}
+
+
+@pytest.fixture(scope="module")
+def environment(image: Image, said: dict[str, str]) -> Iterator[dict[str, str]]:
+    """The guest `one`, with a container `box` that serves.
+
+    The guest should be restored and cannot be: its image has no place for snapshots.
+    """
     scratch = Path(f"/tmp/vm-{os.urandom(4).hex()}")
-    (scratch / "run").mkdir(parents=True)
+    own = linked_image(image, scratch / "cache/kata-agent" / image.directory.name)
+    (own.directory / "snapshots").touch()
+    (scratch / "run").mkdir()
     environment = {
         **os.environ,
+        "KATA_GUEST_ACCELERATOR": choose_accelerator(image.kernel, cache()),
         "TMPDIR": str(scratch),
+        "XDG_CACHE_HOME": str(scratch / "cache"),
         "XDG_RUNTIME_DIR": str(scratch / "run"),
     }
     serve = ("--name", "box", "--guest", "one", "--", "python3", "-c", SERVER)
     try:
-        for words in (
-            ("guest", "start", "--vm", "--name", "one"),
-            ("run", "-d", *serve),
-        ):
-            ran = run(environment, *words)
-            assert ran.returncode == 0, ran.stderr
+        started = run(environment, "guest", "start", "--vm", "--warm", "--name", "one")
+        assert started.returncode == 0, started.stderr
+        said["start"] = started.stderr
+        ran = run(environment, "run", "-d", *serve)
+        assert ran.returncode == 0, ran.stderr
         yield environment
     finally:
         stopped = run(environment, "guest", "stop", "--all")
@@ -72,42 +84,18 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, 
     assert (stopped.returncode, left) == (0, [])
 
 
-def run(
-    environment: dict[str, str], *words: str, input: str = ""
-) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*CTL, *words],
-        env=environment,
-        input=input,
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-    )
-
-
-@contextlib.contextmanager
-def running(
-    environment: dict[str, str], *words: str
-) -> Iterator[subprocess.Popen[str]]:
-    """Run it as if from a shell; end it with the block."""
-    with subprocess.Popen(
-        ["env", "--default-signal", *CTL, *words],
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
-        try:
-            yield process
-        finally:
-            process.terminate()
-
-
 def port_in(line: str) -> int:
     found = re.match(r"127\.0\.0\.1:([0-9]+) -> ", line)
     assert found, line
     return int(found[1])
+
+
+@pytest.mark.usefixtures("environment")
+def test_why_a_guest_boots_is_said(said: dict[str, str]) -> None:
+    assert re.fullmatch(
+        r"kata-agent-ctl: vm \S+/one: boots, not restored: \S+: Not a directory\n",
+        said["start"],
+    )
 
 
 def test_a_shell_returns_its_status_and_follows_the_size(

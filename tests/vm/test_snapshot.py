@@ -29,6 +29,7 @@ from kata_host.keeper.leftovers import remove_leftovers
 from kata_protos import agent_pb2
 from kata_protos.agent_ttrpc import AgentServiceSyncClient
 from tests.helpers.saved_images import directory, docker_archive, entry, tar_of
+from tests.helpers.vm import linked_image
 from ttrpc.sync import Client
 
 pytestmark = [pytest.mark.vm, pytest.mark.slow]
@@ -60,19 +61,10 @@ class Warm:
         return [path for path in folder.iterdir() if path.name != "lock"]
 
 
-def linked(image: Image, directory: Path) -> Image:
-    """The same image, with snapshots of its own."""
-    directory.mkdir()
-    for path in image.directory.iterdir():
-        if path.name != "snapshots":
-            (directory / path.name).symlink_to(path)
-    return Image(directory)
-
-
 @pytest.fixture(scope="module")
 def warm(image: Image, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warm]:
     """Its guests have been saved with a clock that is long behind."""
-    warm = Warm(linked(image, tmp_path_factory.mktemp("warm") / "image"))
+    warm = Warm(linked_image(image, tmp_path_factory.mktemp("warm") / "image"))
 
     def save_late(sockets: Sockets, fd: int) -> None:
         warm.saved.append(sockets)
@@ -148,7 +140,7 @@ def test_what_is_no_state_is_an_error_of_the_start(
 def test_nothing_is_left_of_a_program_that_is_killed_while_it_makes_a_snapshot(
     image: Image, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    own = linked(image, tmp_path / "image")
+    own = linked_image(image, tmp_path / "image")
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     program = subprocess.Popen([sys.executable, "-P", "-c", MAKER, own.directory])
     try:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from kata_host.ctl.errors import CommandError
-from kata_host.ctl.own_guest import local_guest
+from kata_host.ctl.own_guest import local_guest, vm_guest
 from kata_host.forwarding.published_port import PublishedPort
 from kata_host.guest.guest import GuestError
 
@@ -113,6 +113,24 @@ def test_a_guest_with_ports_has_a_forwarder(made: list[FakeGuest]) -> None:
     with local_guest(options(publish=[PublishedPort(80)])):
         pass
     assert made[0].arguments["parameters"] == ["agent.forward_vport=1028"]
+
+
+def test_the_warning_of_a_vm_is_a_remark(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    guests = []
+
+    def make(image: object, **arguments: Any) -> FakeGuest:
+        guests.append(FakeGuest(**arguments))
+        return guests[0]
+
+    monkeypatch.setattr("kata_host.ctl.own_guest.ready_image", lambda: None)
+    monkeypatch.setattr("kata_host.guest.warm_vm_guest.WarmVmGuest", make)
+    with vm_guest(options(warm=True)):
+        guests[0].arguments["warn"]("vm /x: boots, not restored: \x1b")
+    assert capsys.readouterr().err == (
+        "kata-agent-ctl: vm /x: boots, not restored: \\x1b\n"
+    )
 
 
 def test_an_archive_is_not_shared_because_it_is_unpacked_here(

@@ -34,6 +34,8 @@ class Guest:
 
     def start(self):
         os.mkdir(self.directory)
+        if os.environ.get("WARNS"):
+            holder.warn("guest: odd")
         if os.environ.get("FAILS"):
             raise GuestError("guest: cannot start")
         if os.environ.get("HANGS"):
@@ -114,6 +116,16 @@ def test_it_reports_the_address_and_keeps_the_entry(holder: Holder) -> None:
     assert state is GuestState.RUNNING
     assert (entry.pid, entry.kind) == (holder.process.pid, "local")
     assert entry.address == "hvsock:///nowhere:1024"
+
+
+def test_what_is_odd_is_told_before_the_address(tmp_path: Path) -> None:
+    holder = Holder(tmp_path, WARNS="1")
+    assert holder.report == {"warning": "guest: odd"}
+    assert holder.process.stdout is not None
+    assert json.loads(holder.process.stdout.readline()) == {
+        "address": "hvsock:///nowhere:1024"
+    }
+    holder.close()
 
 
 def test_its_standard_output_is_closed_after_the_report(holder: Holder) -> None:
@@ -201,7 +213,7 @@ def test_a_guest_that_cannot_be_started_is_an_error_and_leaves_nothing(
 
 def test_a_name_that_is_taken_is_an_error(holder: Holder, tmp_path: Path) -> None:
     second = Holder(tmp_path)
-    assert second.report == {"error": "guest 'one': already exists"}
+    assert second.report == {"exists": "guest 'one': already exists"}
     second.close()
     assert registry.find("one")[0].pid == holder.process.pid
 
