@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Final
 
 from bench.document import replace_section
-from bench.stage import Stage, first_process_below, open_stage
+from bench.stage import Stage, children_of, first_process_below, open_stage
 from bench.stdio import Data, make_data, read_by_port, write_by_port
 from kata_host.child import module_command
 
@@ -110,7 +110,9 @@ def guest(place: Path, *, vm: bool, size: int) -> Iterator[tuple[Copies, int]]:
         with tempfile.TemporaryDirectory(prefix="bench-") as run:
             environment = {**os.environ, "XDG_RUNTIME_DIR": run}
             copies = Copies(environment, scratch)
-            kind = ["--vm", "--memory", f"{size // MIB + 1024}m"] if vm else ["--local"]
+            # A container's files are in a tmpfs, which takes half of the memory.
+            memory = f"{2 * size // MIB + 1024}m"
+            kind = ["--vm", "--memory", memory] if vm else ["--local"]
             copies.ctl("guest", "start", "--name", "bench", *kind)
             try:
                 words = ["run", "-d", "--guest", "bench", "--name", BOX, "--"]
@@ -216,10 +218,23 @@ async def run(place: Path, size: int, rounds: int, *, vm: bool) -> str:
             f"{rounds}: equal hashes each way."
         )
         peaks = f"`cp` {copies.peak:.1f} MiB"
-        if not vm:
+        if vm:
+            peaks += f", the VM's vsock device {peak_of(vsock_device(holder)):.1f} MiB"
+        else:
             peaks += f", the agent {peak_of(first_process_below(holder)):.1f} MiB"
         lines.append(f"Resident at the most: {peaks}.")
     return "\n".join([*lines, "", table(times, size)])
+
+
+def vsock_device(holder: int) -> int:
+    """Return the pid of the process that is the vsock device of a VM."""
+    waiting = [holder]
+    while waiting:
+        pid = waiting.pop()
+        if b"kata_host.guest.vsock" in Path(f"/proc/{pid}/cmdline").read_bytes():
+            return pid
+        waiting += map(int, children_of(pid))
+    raise RuntimeError(f"guest {holder} has no vsock device")
 
 
 def peak_of(pid: int) -> float:
