@@ -33,6 +33,9 @@ LINGER: Final = 0.4
 that end within 500 ms of the exit."""
 READ_LIMIT: Final = 1 << 20
 """Bytes that one read returns at most, also when the caller asks for more."""
+READ_AHEAD: Final = 256 << 10
+"""Bytes that are taken out of a busy pipe at once, for several reads of less. A full
+pipe's writer is woken by each read of the pipe, which takes as long as the read."""
 TERMINAL_LIMIT: Final = 1 << 20
 """Bytes that a terminal holds for its reader, at most: 640 KiB and a page
 (drivers/tty/tty_buffer.c). FIONREAD counts only the page."""
@@ -53,7 +56,10 @@ class Output:
         self._readers = 0
         """How many have called `read` and have no data yet."""
         self._readiness = Readiness(fd)
-        self._put_back = b""
+        self._unread = memoryview(b"")
+        """Bytes that have been read of the descriptor and that no reader has yet."""
+        self._is_busy = False
+        """Whether a read has got all of the many bytes that it asked for."""
         self._remaining: int | None = None
         """Bytes to deliver before the end; None while the end is not fixed."""
         self._end_timer: asyncio.TimerHandle | None = None
@@ -64,7 +70,7 @@ class Output:
 
     def put_back(self, data: bytes) -> None:
         """Give readers `data` first: bytes that were read of the descriptor before."""
-        self._put_back = data
+        self._unread = memoryview(data)
 
     async def read(self, limit: int) -> bytes:
         """Return up to `limit` bytes, once there is at least one.
@@ -89,13 +95,22 @@ class Output:
         if self._fd < 0 or limit <= 0:
             return b""
         limit = min(limit, READ_LIMIT)
-        if self._put_back:
-            data, self._put_back = self._put_back[:limit], self._put_back[limit:]
-            return data
+        if not self._unread:
+            size = max(limit, READ_AHEAD) if self._is_busy else limit
+            data = self._read_descriptor(size)
+            if data is None or len(data) <= limit:
+                self._is_busy = data is not None and len(data) >= BUSY_CHUNK
+                return data
+            self._unread = memoryview(data)
+        taken, self._unread = self._unread[:limit], self._unread[limit:]
+        return bytes(taken)
+
+    def _read_descriptor(self, size: int) -> bytes | None:
+        """Read up to `size` bytes; `b""` is the end, None that nothing is there yet."""
         if self._remaining is not None:
-            limit = min(limit, self._remaining)
+            size = min(size, self._remaining)
         try:
-            data = os.read(self._fd, limit) if limit else b""
+            data = os.read(self._fd, size) if size else b""
         except BlockingIOError:
             if self._remaining is None:
                 return None
@@ -123,16 +138,16 @@ class Output:
     def _fix_end(self) -> None:
         if self._fd < 0:
             return
-        if not (self._put_back or events(self._fd) & select.POLLIN):
+        if not (self._unread or events(self._fd) & select.POLLIN):
             self.close()
             return
         is_terminal = os.isatty(self._fd)
-        self._remaining = TERMINAL_LIMIT if is_terminal else _unread(self._fd)
+        self._remaining = TERMINAL_LIMIT if is_terminal else _bytes_in(self._fd)
         self._readiness.wake()
 
     def close_if_ended(self) -> None:
         """Close the stream if no process holds it and all of it has been read."""
-        if self._fd < 0 or self._put_back:
+        if self._fd < 0 or self._unread:
             return
         if events(self._fd) & (select.POLLIN | select.POLLHUP) == select.POLLHUP:
             self.close()
@@ -149,7 +164,7 @@ class Output:
         self._readiness.wake()
 
 
-def _unread(pipe: int) -> int:
+def _bytes_in(pipe: int) -> int:
     """Return the bytes that can be read at once (man 7 pipe, FIONREAD)."""
     answer = bytearray(4)
     fcntl.ioctl(pipe, termios.FIONREAD, answer)

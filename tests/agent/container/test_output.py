@@ -4,12 +4,13 @@
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import os
 import tty
 
 import pytest
 
-from kata_agent.container.output import LINGER, Output
+from kata_agent.container.output import LINGER, READ_AHEAD, Output
 
 
 async def test_output_ends_when_its_writer_closes() -> None:
@@ -77,6 +78,46 @@ async def test_a_read_that_need_not_wait_takes_what_is_there() -> None:
     assert output.read_now(100) == b"re"
     assert output.read_now(100) == b""
     assert output.is_closed
+
+
+async def test_a_busy_pipe_is_read_ahead_and_loses_nothing() -> None:
+    reader, writer = os.pipe()
+    output = Output(reader, grows=True)
+    sent = os.urandom(READ_AHEAD + 100_000)
+    received = bytearray()
+    with concurrent.futures.ThreadPoolExecutor() as threads:
+        writing = threads.submit(write_and_close, writer, sent)
+        # As Kata's runtimes read.
+        while data := await output.read(32 << 10):
+            received += data
+            assert len(data) <= 32 << 10
+        writing.result()
+    assert received == sent
+    assert output.is_closed
+
+
+async def test_what_was_read_ahead_comes_before_a_fixed_end() -> None:
+    reader, writer = os.pipe()
+    output = Output(reader, grows=True)
+    os.write(writer, bytes(64 << 10))
+    assert len(await output.read(32 << 10)) == 32 << 10
+    os.write(writer, b"y" * (32 << 10))
+    # Takes all 64 KiB out of the pipe, and gives half.
+    assert len(await output.read(32 << 10)) == 32 << 10
+    output.end_soon()
+    end = asyncio.Event()
+    asyncio.get_running_loop().call_later(LINGER, end.set)
+    await end.wait()
+    output.close_if_ended()
+    assert await output.read(100_000) == b"y" * (32 << 10)
+    assert await output.read(100) == b""
+    assert output.is_closed
+    os.close(writer)
+
+
+def write_and_close(writer: int, data: bytes) -> None:
+    with open(writer, "wb") as file:
+        file.write(data)
 
 
 async def test_a_read_does_not_overtake_one_that_waits() -> None:
