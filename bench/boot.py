@@ -7,27 +7,21 @@ python -m bench.boot --write    the same, and keep the figures
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import json
-import platform
 import re
 import socket
 import statistics
-import subprocess
 import time
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Final
 
-from bench.document import replace_section
+from bench.vm_program import run_program
 from kata_host.client import AgentClient
-from kata_host.guest.image.build import ensure_current
 from kata_host.guest.image.initrd import HANDOVER
-from kata_host.guest.image.progress import Progress
-from kata_host.guest.image.store import Image, cache
-from kata_host.guest.vm_accelerator import choose_accelerator
-from kata_host.guest.vm_command import QEMU, Machine
+from kata_host.guest.image.store import Image
+from kata_host.guest.vm_command import Machine
 from kata_host.guest.vm_guest import VmGuest
 
 ROUNDS: Final = 5
@@ -114,13 +108,10 @@ def _announcement(guest: VmGuest) -> dict[str, float]:
     raise RuntimeError("console without an announcement")
 
 
-def table(boots: list[Boot], accelerator: str) -> str:
+def table(boots: list[Boot], machine: str) -> str:
     """Return the medians as a table."""
-    qemu = subprocess.run([QEMU, "--version"], stdout=subprocess.PIPE, text=True)
-    version = qemu.stdout.split()[3]
     lines = [
-        f"Medians of {len(boots)} boots, QEMU {version}, {accelerator},"
-        f" 1 CPU, {platform.machine()}.",
+        f"Medians of {len(boots)} boots, {machine}.",
         "",
         "| part | ms |",
         "|---|---|",
@@ -131,18 +122,10 @@ def table(boots: list[Boot], accelerator: str) -> str:
     return "\n".join(lines)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m bench.boot", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=ROUNDS)
-    parser.add_argument("--write", action="store_true")
-    arguments = parser.parse_args()
-    image = ensure_current(Progress())
-    boots = [boot(image) for _ in range(arguments.rounds)]
-    text = table(boots, choose_accelerator(image.kernel, cache()))
-    print(text)
-    if arguments.write:
-        replace_section("boot", text)
+def measure(image: Image, rounds: int) -> list[Boot]:
+    """Boot VMs one after another."""
+    return [boot(image) for _ in range(rounds)]
 
 
 if __name__ == "__main__":
-    main()
+    run_program("boot", __doc__, ROUNDS, measure, table)

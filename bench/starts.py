@@ -9,24 +9,17 @@ The three take turns. One guest is restored first, which makes the snapshot if n
 
 from __future__ import annotations
 
-import argparse
 import asyncio
-import platform
 import statistics
-import subprocess
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
-from bench.document import replace_section
+from bench.vm_program import run_program
 from kata_host import Guest, Pool
-from kata_host.guest.image.build import ensure_current
-from kata_host.guest.image.progress import Progress
-from kata_host.guest.image.store import cache
-from kata_host.guest.vm_accelerator import choose_accelerator
-from kata_host.guest.vm_command import QEMU
+from kata_host.guest.image.store import Image
 
 ROUNDS: Final = 7
 COMMAND: Final = ("true",)
@@ -79,8 +72,12 @@ WAYS: Final[dict[str, Callable[[], Awaitable[Start]]]] = {
 }
 
 
-async def measure(rounds: int) -> dict[str, list[Start]]:
+def measure(image: Image, rounds: int) -> dict[str, list[Start]]:
     """Return the starts of each way, which take turns."""
+    return asyncio.run(_measure(rounds))
+
+
+async def _measure(rounds: int) -> dict[str, list[Start]]:
     await fresh(warm=True)
     starts: dict[str, list[Start]] = {name: [] for name in WAYS}
     for _ in range(rounds):
@@ -89,13 +86,11 @@ async def measure(rounds: int) -> dict[str, list[Start]]:
     return starts
 
 
-def table(starts: dict[str, list[Start]], accelerator: str) -> str:
+def table(starts: dict[str, list[Start]], machine: str) -> str:
     """Return the medians, each with the least and the most."""
-    qemu = subprocess.run([QEMU, "--version"], stdout=subprocess.PIPE, text=True)
     rounds = min(map(len, starts.values()))
     lines = [
-        f"Medians of {rounds} starts (least to most), QEMU {qemu.stdout.split()[3]},"
-        f" {accelerator}, 1 CPU, 512 MiB, {platform.machine()}.",
+        f"Medians of {rounds} starts (least to most), {machine}, 512 MiB.",
         "",
         "| guest | ready, ms | first command has ended, ms |",
         "|---|---|---|",
@@ -116,18 +111,5 @@ def _milliseconds(since: float) -> float:
     return (time.monotonic() - since) * 1000
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m bench.starts", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=ROUNDS)
-    parser.add_argument("--write", action="store_true")
-    arguments = parser.parse_args()
-    image = ensure_current(Progress())
-    starts = asyncio.run(measure(arguments.rounds))
-    text = table(starts, choose_accelerator(image.kernel, cache()))
-    print(text)
-    if arguments.write:
-        replace_section("starts", text)
-
-
 if __name__ == "__main__":
-    main()
+    run_program("starts", __doc__, ROUNDS, measure, table)
