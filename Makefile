@@ -175,8 +175,9 @@ bench-stdio: $(BENCH_READY) ## Check 10,000 execs and 1 GiB each way, compare wi
 	$(BENCH)/bin/python -m bench.stdio --write
 bench-copies: $(BENCH_READY) ## Copy 1 GiB each way, compare with stream ports, cp and tar
 	$(BENCH)/bin/python -m bench.copies --write
-bench-scale: $(BENCH_READY) ## Run 500 containers in one sandbox
+bench-scale: $(BENCH_READY) ## Run 500 containers in one sandbox, and show what grows up to 2,000
 	$(BENCH)/bin/python -m bench.scale --write
+	$(BENCH)/bin/python -m bench.growth --write
 bench-boot: ready-image $(BENCH_READY) ## Measure a VM's time to the first answered Check
 	$(BENCH)/bin/python -m bench.boot --write
 bench-starts: ready-image $(BENCH_READY) ## Compare VMs that boot, are restored, are of a pool

@@ -56,8 +56,10 @@ class Figures:
     """For each container: write, read, wait and remove."""
 
 
-async def fill(stage: Stage, count: int, at_once: int) -> list[GuestContainer]:
-    """Create and start `count` containers that wait for a line."""
+async def fill(
+    stage: Stage, count: int, at_once: int, first: int = 0
+) -> list[GuestContainer]:
+    """Create and start `count` containers that wait for a line; number them."""
     slots = asyncio.Semaphore(at_once)
 
     async def one(number: int) -> GuestContainer:
@@ -65,7 +67,7 @@ async def fill(stage: Stage, count: int, at_once: int) -> list[GuestContainer]:
         async with slots:
             return await stage.started(f"many-{number}", "sh", "-c", script)
 
-    return await asyncio.gather(*map(one, range(count)))
+    return await asyncio.gather(*map(one, range(first, first + count)))
 
 
 async def finish(containers: list[GuestContainer]) -> None:
