@@ -32,6 +32,9 @@ _KERNEL_PARAMETERS: Final = (
     *("console=ttyS0", "panic=-1", "quiet"),
     # Both cost boot time, and protect a guest of one tenant from itself only.
     *("mitigations=off", "nokaslr"),
+    # The kernel tests its ciphers as they are registered, a quarter of a second under
+    # emulation.
+    "cryptomgr.notests",
     "random.trust_cpu=on",
 )
 
