@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Generator
 from contextvars import ContextVar, copy_context
 from typing import Any
 
@@ -35,7 +35,18 @@ def task_that_awaits(begun: Begun) -> asyncio.Task[Any]:
     return asyncio.create_task(work())
 
 
-WAYS = pytest.mark.parametrize("run", [task_of, task_that_awaits])
+def task_that_delegates(begun: Begun) -> asyncio.Task[Any]:
+    class Delegating:
+        def __await__(self) -> Generator[Any, Any, Any]:
+            return (yield from begun.__await__())
+
+    async def work() -> Any:
+        return await Delegating()
+
+    return asyncio.create_task(work())
+
+
+WAYS = pytest.mark.parametrize("run", [task_of, task_that_awaits, task_that_delegates])
 
 
 async def begun_coroutine() -> tuple[Begun, asyncio.Future[str], list[str]]:
