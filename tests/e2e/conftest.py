@@ -69,8 +69,12 @@ def scratch() -> Iterator[Path]:
 
 
 @pytest.fixture
-def environment(scratch: Path) -> dict[str, str]:
-    return {**os.environ, "TMPDIR": str(scratch)}
+def environment(
+    scratch: Path, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, str]:
+    """Have a registry of the test's own: the names in this user's are other runs'."""
+    registry = tmp_path_factory.mktemp("run")
+    return {**os.environ, "TMPDIR": str(scratch), "XDG_RUNTIME_DIR": str(registry)}
 
 
 @contextlib.contextmanager
