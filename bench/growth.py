@@ -2,10 +2,10 @@
 """What grows with the number of containers in a sandbox: `python -m bench.growth`.
 
 Containers are added until there are as many as the next row says, and all of them
-wait. Then single containers are created and removed one after another, `Check` is
-called, and the agent's memory, descriptors and threads are counted. At the end each
-container writes and exits, and the agent must hold no more than before. With `--write`
-the table goes to `bench/README.md`.
+wait. Then single containers are created and removed one after another, in turn with
+those of an agent without any, `Check` is called, and the agent's memory, descriptors
+and threads are counted. At the end each container writes and exits, and the agent must
+hold no more than before. With `--write` the table goes to `bench/README.md`.
 """
 
 from __future__ import annotations
@@ -38,6 +38,8 @@ class Row:
     containers: int
     creation_ms: float
     """Of one more, by itself."""
+    elsewhere_ms: float
+    """Of one by another agent of the same host, which has none."""
     removal_ms: float
     check_ms: float
     pss_mib: float
@@ -46,7 +48,9 @@ class Row:
     mounts: int
 
 
-async def grow(stage: Stage, counts: Sequence[int], creations: int) -> list[Row]:
+async def grow(
+    stage: Stage, empty: Stage, counts: Sequence[int], creations: int
+) -> list[Row]:
     """Measure beside each number of containers, in rising order."""
     rows: list[Row] = []
     started: list[GuestContainer] = []
@@ -55,24 +59,27 @@ async def grow(stage: Stage, counts: Sequence[int], creations: int) -> list[Row]
     before = await quiet_footprint(stage.guest)
     for count in counts:
         started += await fill(stage, count - len(started), AT_ONCE, len(started))
-        rows.append(await measure(stage, count, creations))
+        rows.append(await measure(stage, empty, count, creations))
     await finish(started)
     await check_nothing_is_left(stage, before)
     return rows
 
 
-async def measure(stage: Stage, count: int, creations: int) -> Row:
+async def measure(stage: Stage, empty: Stage, count: int, creations: int) -> Row:
     """Measure the agent as it is."""
-    created, removed = [], []
+    created, elsewhere, removed = [], [], []
     for number in range(creations):
         name = f"one-{number}"
         created.append(await milliseconds(partial(stage.created, name, "true")))
+        elsewhere.append(await milliseconds(partial(empty.created, name, "true")))
+        await empty.client.container(name).remove()
         removed.append(await milliseconds(stage.client.container(name).remove))
     checks = [await milliseconds(stage.client.check) for _ in range(CHECKS)]
     held = await quiet_footprint(stage.guest)
     return Row(
         count,
         statistics.median(created),
+        statistics.median(elsewhere),
         statistics.median(removed),
         statistics.median(checks),
         pss(agent_pid(stage.guest)) / 2**20,
@@ -96,12 +103,14 @@ def pss(pid: int) -> int:
 
 def table(rows: Sequence[Row]) -> str:
     lines = [
-        "| containers that wait | creation of one more, ms | its removal, ms"
+        "| containers that wait | creation of one more, ms"
+        " | by another agent without any, ms | its removal, ms"
         " | `Check`, ms | the agent's PSS, MiB | descriptors | threads | mounts |",
-        "|---|---|---|---|---|---|---|---|",
+        "|---|---|---|---|---|---|---|---|---|",
     ]
     lines += [
-        f"| {row.containers:,} | {row.creation_ms:.1f} | {row.removal_ms:.1f}"
+        f"| {row.containers:,} | {row.creation_ms:.1f} | {row.elsewhere_ms:.1f}"
+        f" | {row.removal_ms:.1f}"
         f" | {row.check_ms:.2f} | {row.pss_mib:.1f} | {row.descriptors:,}"
         f" | {row.threads} | {row.mounts} |"
         for row in rows
@@ -110,8 +119,8 @@ def table(rows: Sequence[Row]) -> str:
 
 
 async def run(counts: Sequence[int], creations: int) -> list[Row]:
-    async with open_stage() as stage:
-        return await grow(stage, counts, creations)
+    async with open_stage() as stage, open_stage() as empty:
+        return await grow(stage, empty, counts, creations)
 
 
 def main() -> int:
