@@ -32,6 +32,7 @@ MNT_DETACH: Final = 0x2
 # linux/mount.h, linux/fcntl.h; the numbers of the calls are the same on every machine
 SYS_OPEN_TREE: Final = 428
 SYS_MOVE_MOUNT: Final = 429
+SYS_PIDFD_GETFD: Final = 438
 SYS_MOUNT_SETATTR: Final = 442
 OPEN_TREE_CLONE: Final = 1
 MOVE_MOUNT_F_EMPTY_PATH: Final = 0x4
@@ -115,6 +116,16 @@ def mount_tree(fd: int, target: str) -> None:
     )
     _check(result, target)
     os.close(fd)
+
+
+def duplicate_of(pidfd: int, fd: int) -> int:
+    """Return a descriptor of what is `fd` in another process (man 2 pidfd_getfd).
+
+    The caller has to be allowed to trace that process. Linux 5.6.
+    """
+    duplicate = _libc.syscall(SYS_PIDFD_GETFD, pidfd, fd, 0)
+    _check(duplicate, "pidfd_getfd")
+    return int(duplicate)
 
 
 def personality(persona: int) -> None:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """slirp4netns, which gives a local guest the user network (man 1 slirp4netns).
 
-    guest's eth0 ── tap ── slirp4netns ── sockets in this host's network
+    guest's eth0 ── filter ── tap ── slirp4netns ── sockets in this host's network
 
 The supervisor of a local guest starts it in the guest's pid namespace, so the kernel
 ends it with the guest in any case. For all else it is a process of the host, in the
@@ -19,6 +19,7 @@ import signal
 from collections.abc import Sequence
 from typing import Final
 
+from kata_host.guest.frame_filter import filter_frames
 from kata_host.guest.wait_status import describe
 from kata_host.network import INTERFACE, MTU, SUBNET
 
@@ -73,6 +74,13 @@ class Slirp:
         if not is_ready:
             self.close()
             raise OSError(f"local guest: {self.failure or f'{PROGRAM}: not ready'}")
+        try:
+            # `--disable-host-loopback` holds for the gateway's address alone.
+            filter_frames(self._pid, self._pidfd)
+        except OSError as error:
+            self.close()
+            reason = self.failure or f"{PROGRAM}: filter of frames: {error}"
+            raise OSError(f"local guest: {reason}") from error
 
     def fileno(self) -> int:
         """Return a descriptor that is readable once the program has ended."""

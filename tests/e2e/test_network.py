@@ -9,6 +9,7 @@ import os
 import select
 import signal
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -59,6 +60,17 @@ with Guest.connect("one") as guest, guest.container() as box:
     print(box.run(["/dev/busybox", "wget", "-qO-", "http://{name}:{port}/"]).text)
 """
 
+LISTEN = """
+import socket
+server = socket.create_server(("0.0.0.0", {port}))
+print("ready", flush=True)
+while True:
+    connection, _ = server.accept()
+    print(connection.getsockname()[0], flush=True)
+"""
+"""Writes the address that each connection was made to."""
+FRAME_PORT = 8082
+
 
 @pytest.fixture
 def outside(tmp_path: Path) -> Iterator[OutsideNetwork]:
@@ -104,9 +116,28 @@ def program_that_is_up(
         stderr=subprocess.PIPE,
         env=environment,
     ) as program:
-        assert program.stdout is not None
-        assert program.stdout.readline() == b"up\n"
-        yield program
+        try:
+            assert program.stdout is not None
+            assert program.stdout.readline() == b"up\n"
+            yield program
+        finally:
+            program.terminate()
+
+
+@contextlib.contextmanager
+def connections(outside: OutsideNetwork) -> Iterator[Iterator[str]]:
+    """Listen at `FRAME_PORT` of every address; yield those that are connected to."""
+    with subprocess.Popen(
+        outside.command(sys.executable, "-c", LISTEN.format(port=FRAME_PORT)),
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as listener:
+        try:
+            assert listener.stdout is not None
+            assert listener.stdout.readline() == "ready\n"
+            yield (line.strip() for line in listener.stdout)
+        finally:
+            listener.kill()
 
 
 def slirp_of(outside: OutsideNetwork) -> int:
@@ -132,6 +163,26 @@ def test_a_container_reaches_by_name_what_the_host_reaches(
     assert done.returncode == 1
     assert all(name in done.stderr for name in ALIASES)
     assert not outside.processes()
+
+
+def test_no_raw_frame_reaches_the_loopback_of_the_host(
+    outside: OutsideNetwork, environment: dict[str, str]
+) -> None:
+    require_slirp()
+    with (
+        program_that_is_up(outside, environment),
+        connections(outside) as reached,
+    ):
+        command = Path(f"/proc/{slirp_of(outside)}/cmdline").read_bytes().split(b"\0")
+        (namespace,) = [each for each in command if each.endswith(b"/ns/net")]
+        # As root of the guest, who can do what any of its containers can.
+        guest = ["nsenter", f"--net={namespace.decode()}", sys.executable]
+        for address in ["127.0.0.1", "127.8.8.8", "0.0.0.0", ADDRESS]:
+            frame = ["eth0", "10.0.2.15", address, str(FRAME_PORT)]
+            send = [*guest, "-m", "tests.helpers.raw_frames", *frame]
+            assert subprocess.run(send).returncode == 0
+        # The last one shows that frames arrive at all, and those before it did not.
+        assert next(reached) == ADDRESS
 
 
 def test_a_container_has_its_loopback_alone_by_default(

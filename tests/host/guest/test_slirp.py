@@ -5,11 +5,24 @@ from __future__ import annotations
 
 import os
 import select
+import shlex
+import sys
 from pathlib import Path
+from typing import Final
 
 import pytest
 
 from kata_host.guest.slirp import Slirp
+from tests.helpers.namespace import require_root
+
+WITH_TAP: Final = """
+import fcntl, os, struct, sys
+tap = os.open("/dev/net/tun", os.O_RDWR)
+os.set_inheritable(tap, True)
+fcntl.ioctl(tap, 0x400454CA, struct.pack("16sH22x", b"tap", 0x1002))  # TUNSETIFF
+os.execvp("sh", ["sh", "-c", *sys.argv[1:]])
+"""
+"""Runs a script that has a tap device, in a network of its own."""
 
 
 def open_descriptors() -> int:
@@ -24,7 +37,9 @@ def program(tmp_path: Path) -> Path:
 
 
 def start(program: Path, script: str) -> Slirp:
-    program.write_text(f"#!/bin/sh\n{script}\n")
+    require_root()
+    words = ["unshare", "--net", sys.executable, "-c", WITH_TAP, script]
+    program.write_text(f'#!/bin/sh\nexec {shlex.join(words)} "$0" "$@"\n')
     return Slirp(str(program), os.getpid(), [])
 
 
@@ -61,11 +76,31 @@ def test_one_that_never_serves_is_given_up_with_its_guest(program: Path) -> None
     assert open_descriptors() == before
 
 
+def test_one_without_a_tap_device_is_refused(program: Path) -> None:
+    # Its frames cannot be filtered.
+    program.write_text("#!/bin/sh\nprintf 1 >&3; exec sleep 999\n")
+    before = open_descriptors()
+    with pytest.raises(OSError, match="slirp4netns: filter of frames: .* no tap dev"):
+        Slirp(str(program), os.getpid(), [])
+    assert open_descriptors() == before
+
+
 def test_one_that_ends_later_says_how(program: Path) -> None:
-    slirp = start(program, "printf 1 >&3; exit 4")
+    end = program.parent / "end"
+    os.mkfifo(end)
+    slirp = start(program, f"printf 1 >&3; read line < {end}; exit 4")
+    end.write_text("\n")
     select.select([slirp], [], [])
     slirp.close()
     assert slirp.failure == "slirp4netns: exit status 4"
+
+
+def test_one_that_ends_before_its_frames_are_filtered_says_how(program: Path) -> None:
+    before = open_descriptors()
+    program.write_text("#!/bin/sh\nprintf 1 >&3; exit 4\n")
+    with pytest.raises(OSError, match="slirp4netns: (exit status 4|filter of frames)"):
+        Slirp(str(program), os.getpid(), [])
+    assert open_descriptors() == before
 
 
 def test_one_that_writes_without_end_is_not_held_up(program: Path) -> None:
