@@ -22,7 +22,7 @@ import contextlib
 import logging
 import os
 import signal
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Final, Self
 
@@ -45,6 +45,9 @@ OUTPUT_LIMIT: Final = 4 << 20
 the last ones."""
 SWEEP: Final = 32
 """Zombies that are reaped in one turn of the loop, of some 60 µs each."""
+PAUSE: Final = 0.002
+"""Seconds between two such turns. An agent that works all the time while thousands end
+uses up its part of the CPU, and its calls wait until the others have had theirs."""
 
 
 class Reaper:
@@ -55,6 +58,8 @@ class Reaper:
         self._children: dict[int, Child] = {}
         self._expecting = 0
         self._orphans: dict[int, int] = {}
+        self._found_orphans = False
+        self._orphans_ended: Callable[[], None] | None = None
         self._closed = False
         self._exits: Final = ExitWatch()
         self._is_sweeping = False
@@ -187,19 +192,38 @@ class Reaper:
             if not self._expecting:
                 self._orphans.clear()
 
+    def on_orphans(self, ended: Callable[[], None]) -> None:
+        """Call `ended` when orphans have been reaped, once for all of a crowd."""
+        self._orphans_ended = ended
+
     def sweep(self) -> None:
         """Reap every zombie: a registered one through its `Child`, an orphan here.
 
-        Thousands of zombies take several turns of the loop.
+        Thousands of zombies take several turns of the loop, at a pace.
         """
         # One sweep finds all; of thousands that end at once, many send a signal.
         if not self._is_sweeping:
             self._sweep_on()
 
     def _sweep_on(self) -> None:
-        self._is_sweeping = self._reap(SWEEP)
-        if self._is_sweeping:
-            self._loop.call_soon(self._sweep_on)
+        if self._closed:
+            return
+        has_more = self._reap(SWEEP)
+        if self._is_sweeping and not has_more:
+            self._is_sweeping = False
+            self._loop.add_signal_handler(signal.SIGCHLD, self.sweep)
+            # What ended before that has sent no signal.
+            has_more = self._reap(SWEEP)
+        if has_more:
+            if not self._is_sweeping:
+                self._is_sweeping = True
+                # The kernel discards it then (man 7 signal); each would take a turn.
+                self._loop.remove_signal_handler(signal.SIGCHLD)
+            self._loop.call_later(PAUSE, self._sweep_on)
+        elif self._found_orphans:
+            self._found_orphans = False
+            if self._orphans_ended is not None:
+                self._orphans_ended()
 
     def _reap(self, most: int) -> bool:
         """Reap up to `most` zombies; tell whether there may be more."""
@@ -217,6 +241,7 @@ class Reaper:
                 child.poll()
                 continue
             os.waitid(os.P_PID, found.si_pid, os.WEXITED | os.WNOHANG)
+            self._found_orphans = True
             if self._expecting:
                 self._orphans[found.si_pid] = to_exit_code(found)
             log.debug("orphan reaped", extra={"pid": found.si_pid})

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from kata_agent import reaper as reaper_module
 from kata_agent.cgroup.kill import send_kill
 from kata_agent.errors import NotFound, Timeout
 from kata_agent.linux.spawn import Command, spawn
@@ -76,16 +77,54 @@ async def test_orphans_that_end_at_once_are_reaped_in_turns_with_everything_else
     world: World,
 ) -> None:
     with Reaper():
-        pids = [os.posix_spawn("/bin/true", ["true"], {}) for _ in range(4 * SWEEP + 1)]
-        for pid in pids:
-            os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
-        left = len(pids)
+        left = 4 * SWEEP + 1
+        _end_orphans(left)
         while left:
             # One turn of the loop.
             await asyncio.sleep(0)
-            now = len(Path("/proc/self/task/1/children").read_text().split())
+            now = len(_children())
             assert left - now <= SWEEP
             left = now
+
+
+@in_namespaces("v1")
+async def test_a_crowd_is_reaped_at_a_pace_and_holds_up_neither_few_nor_programs(
+    world: World,
+) -> None:
+    reaper_module.PAUSE = 3600.0  # type: ignore[misc]  # In a process of its own.
+    with Reaper() as reaper:
+        for _ in range(3):
+            _end_orphans(SWEEP - 1)
+            await _wait_for_no_children()
+        _end_orphans(3 * SWEEP)
+        assert (await reaper.run(["sh", "-c", "exit 3"])).status == 3
+        assert len(_children()) == 2 * SWEEP
+
+
+@in_namespaces("v1")
+async def test_the_end_of_orphans_is_told_once_for_a_crowd(world: World) -> None:
+    told: list[int] = []
+    with Reaper() as reaper:
+        reaper.on_orphans(lambda: told.append(len(_children())))
+        assert (await reaper.run(["sh", "-c", "exit 3"])).status == 3
+        assert told == []
+        _end_orphans(2 * SWEEP + 1)
+        await _wait_for_no_children()
+        assert told == [0]
+        # The next is noticed as ever.
+        _end_orphans(1)
+        await _wait_for_no_children()
+        assert told == [0, 0]
+
+
+def _end_orphans(count: int) -> None:
+    """Have children that have ended and that no `Child` stands for."""
+    for pid in [os.posix_spawn("/bin/true", ["true"], {}) for _ in range(count)]:
+        os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+
+
+def _children() -> list[str]:
+    return Path("/proc/self/task/1/children").read_text().split()
 
 
 @in_namespaces("v1")
