@@ -227,8 +227,9 @@ def start_console(
     # Imported here, because most guests have none.
     from kata_agent.console.debug_console import DebugConsole
     from kata_agent.console.framed_wire import FramedWire
+    from kata_agent.console.shell_cgroup import open_shell_cgroup
 
-    console = DebugConsole(reaper)
+    console = DebugConsole(reaper, cgroup=open_shell_cgroup(paths, reaper))
     if config.shell_vport:
         console.serve_port(ports, config.shell_vport, FramedWire)
     if not config.debug_console:

@@ -21,6 +21,7 @@ from typing import Any, Final
 
 from kata_agent.console.peer import peer_has_gone
 from kata_agent.console.raw_wire import RawWire
+from kata_agent.console.shell_cgroup import ShellCgroup
 from kata_agent.console.shell_session import ShellSession
 from kata_agent.console.wire import Wire
 from kata_agent.linux.terminal import pass_input_raw
@@ -40,12 +41,21 @@ SESSION_LIMIT: Final = 32
 class DebugConsole:
     """Runs shells until it is closed."""
 
-    def __init__(self, reaper: Reaper, shells: tuple[str, ...] = SHELLS) -> None:
+    def __init__(
+        self,
+        reaper: Reaper,
+        shells: tuple[str, ...] = SHELLS,
+        cgroup: ShellCgroup | None = None,
+    ) -> None:
+        """Run the first program of `shells` that there is, in `cgroup` if given."""
         self._reaper = reaper
         self._shells = shells
+        self._cgroup = cgroup
         self._tasks: set[asyncio.Task[None]] = set()
         self._acceptors: list[Acceptor] = []
         self._sessions = 0
+        if cgroup is not None:
+            self._start(cgroup.remove_when_left())
 
     def serve_port(
         self, ports: Ports, port: int, wire: Callable[[], Wire] = RawWire
@@ -71,6 +81,8 @@ class DebugConsole:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        if self._cgroup is not None:
+            await self._cgroup.remove()
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
@@ -115,7 +127,11 @@ class DebugConsole:
                 shell = self._shell()
                 if shell is not None:
                     session = ShellSession(
-                        self._reaper, connection.fileno(), peer_has_gone, wire
+                        self._reaper,
+                        connection.fileno(),
+                        peer_has_gone,
+                        wire,
+                        self._cgroup,
                     )
                     await session.run(shell)
         finally:
@@ -131,7 +147,10 @@ class DebugConsole:
                 # This terminal passes input on as it is, because the terminal of the
                 # shell edits and echoes that input.
                 pass_input_raw(fd)
-                await ShellSession(self._reaper, fd, lambda fd: False).run(shell)
+                session = ShellSession(
+                    self._reaper, fd, lambda fd: False, cgroup=self._cgroup
+                )
+                await session.run(shell)
             finally:
                 os.close(fd)
             await asyncio.sleep(RETRY_SECONDS)

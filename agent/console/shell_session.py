@@ -24,6 +24,7 @@ from kata_agent.blocking import uninterrupted
 from kata_agent.console.kill import kill_session
 from kata_agent.console.pump import Pump
 from kata_agent.console.raw_wire import RawWire
+from kata_agent.console.shell_cgroup import ShellCgroup
 from kata_agent.console.wire import Wire
 from kata_agent.container.end_of_file_key import EndOfFileKey
 from kata_agent.container.terminal_peer import TerminalPeer
@@ -50,9 +51,10 @@ class ShellSession:
         peer: int,
         has_gone: Callable[[int], bool],
         wire: Wire | None = None,
+        cgroup: ShellCgroup | None = None,
     ) -> None:
         """Serve the open descriptor `peer`, which the caller closes; `wire` says what
-        its bytes mean (default: what they are).
+        its bytes mean (default: what they are). The shell runs in `cgroup`, if given.
 
         `has_gone` returns whether the other end of a descriptor is closed.
         """
@@ -60,6 +62,7 @@ class ShellSession:
         self._peer = peer
         self._has_gone = has_gone
         self._wire = RawWire() if wire is None else wire
+        self._cgroup = cgroup
         self._over = asyncio.Event()
         self._hung_up = False
 
@@ -102,6 +105,9 @@ class ShellSession:
                 pumps.callback(watch.cancel)
                 pumps.callback(end_of_file.stop)
                 try:
+                    if self._cgroup is not None:
+                        # Before the first key, and so before what that starts.
+                        await self._cgroup.add(child.pid)
                     to_shell = Pump(loop, self._peer, master, input_ended, keys_of)
                     pumps.callback(to_shell.stop)
                     shown = self._wire.output
@@ -120,6 +126,8 @@ class ShellSession:
                 await self._send(self._wire.ended(status))
             log.info("debug console closed", extra={"shell_pid": child.pid})
         finally:
+            if self._cgroup is not None:
+                self._cgroup.left()
             terminal.close()
             os.close(master)
 

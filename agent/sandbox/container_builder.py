@@ -10,7 +10,7 @@ from typing import Final
 from kata_agent.blocking import blocking
 from kata_agent.cgroup.file_watches import FileWatches
 from kata_agent.cgroup.open import open_cgroup, to_path
-from kata_agent.cgroup.overlap import overlap, own_cgroups
+from kata_agent.cgroup.overlap import overlap, own_cgroups, shells_cgroup
 from kata_agent.cgroup.supported_files import SupportedFiles
 from kata_agent.container.bundle import Bundle
 from kata_agent.container.container import Container
@@ -61,7 +61,8 @@ class ContainerBuilder:
         """Return a container that only has its names.
 
         Raises `InvalidArgument` if its cgroup is, holds or is in that of one of
-        `others` or of the agent, because a container is killed by its cgroup.
+        `others`, of the agent or of the debug console, because a container is killed by
+        its cgroup.
         """
         guest = self._guest
         path = to_path(spec["linux"]["cgroupsPath"], container_id)
@@ -70,6 +71,8 @@ class ContainerBuilder:
         used += [
             (own, "the agent") for own in own_cgroups(guest.paths.proc, unified=unified)
         ]
+        if shells := shells_cgroup(guest.paths.proc, unified=unified):
+            used.append((shells, "the debug console"))
         for other, owner in used:
             if overlap(path, other):
                 raise InvalidArgument(

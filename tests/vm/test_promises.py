@@ -152,6 +152,12 @@ def test_a_shell_ends_with_its_connection(guest: VmGuest, shell: Shell) -> None:
     shell.run(f"while kill -0 {pid} 2>/dev/null; do usleep 10000; done")
 
 
+def test_shells_of_the_console_share_a_cgroup_of_version_2(shell: Shell) -> None:
+    assert shell.run("cat /proc/self/cgroup") == "0::/kata-agent-shells"
+    assert shell.run("cat /sys/fs/cgroup/kata-agent-shells/cpu.weight") == "10"
+    assert "kata-agent-shells" not in shell.run("cat /proc/1/cgroup")
+
+
 def test_the_console_comes_before_vsock_and_again_after_its_shell(
     image: Image, tmp_path: Path
 ) -> None:
@@ -170,6 +176,9 @@ def test_the_console_comes_before_vsock_and_again_after_its_shell(
             first = shell.run("echo $$")
             assert shell.run("tty").splitlines()[-1].startswith("/dev/pts/")
             assert "cgroup2" not in shell.run("cat /proc/mounts")
+            own = shell.run("cat /proc/self/cgroup").splitlines()
+            (cpu,) = (line for line in own if "cpu" in line.split(":")[1].split(","))
+            assert cpu.endswith(":/kata-agent-shells")
             shell.type("exit\n")
             shell.until(r'"debug console opened".*\n')
             shell.until(r"# ")
