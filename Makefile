@@ -168,9 +168,10 @@ bench-tracing: $(BENCH_READY) ## Measure the cost of a span, and calls with a hu
 	$(BENCH)/bin/python -m bench.tracing --write
 bench-containers: $(BENCH_READY) ## Compare containers over RPC with crun by itself
 	$(BENCH)/bin/python -m bench.containers --write
-bench-control: $(BENCH_READY) ## Measure Check while other calls hang, and with 8,000 processes
+bench-control: $(BENCH_READY) ## Measure Check while calls hang, and with thousands of processes
 	$(BENCH)/bin/python -m bench.control --write
 	$(BENCH)/bin/python -m bench.crowd --write
+	$(BENCH)/bin/python -m bench.orphans --write
 bench-stdio: $(BENCH_READY) ## Check 10,000 execs and 1 GiB each way, compare with a bare pipe
 	$(BENCH)/bin/python -m bench.stdio --write
 bench-copies: $(BENCH_READY) ## Copy 1 GiB each way, compare with stream ports, cp and tar
