@@ -60,6 +60,11 @@ class Interruption:
         for step in self._steps:
             step.reschedule(now)
 
+    @property
+    def has_steps(self) -> bool:
+        """Whether a step is under way."""
+        return not self._idle.is_set()
+
     async def wait_for_steps(self) -> None:
         """Return when no step is under way."""
         await self._idle.wait()

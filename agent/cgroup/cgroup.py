@@ -23,6 +23,10 @@ class Cgroup(Protocol):
         """
         ...
 
+    def exists(self) -> bool:
+        """Tell whether it is there, in any hierarchy."""
+        ...
+
     def is_in_use(self) -> bool:
         """Tell whether a process is in it or below, in any hierarchy. May block."""
         ...
@@ -36,10 +40,11 @@ class Cgroup(Protocol):
         """
         ...
 
-    async def kill(self) -> None:
+    async def kill(self) -> bool:
         """Send SIGKILL to every process, also to those that are forked meanwhile.
 
-        Thaws every cgroup where a frozen process does not die.
+        Thaws every cgroup where a frozen process does not die. Returns True if no
+        process is left now; those that are may have begun to end.
         """
         ...
 
@@ -85,8 +90,15 @@ class Cgroup(Protocol):
         """Call `on_kill` once for each OOM kill; return a function that ends that."""
         ...
 
+    def try_remove(self) -> bool:
+        """Remove the empty cgroup and those below it; tell whether all are gone.
+
+        None is fine. May block.
+        """
+        ...
+
     async def remove(self) -> None:
-        """Remove the empty cgroup and those below it. None is fine.
+        """Do the same, again for a moment if some are in use.
 
         Raises `OSError` if a process stays in one.
         """

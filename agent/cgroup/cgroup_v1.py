@@ -20,7 +20,7 @@ from kata_agent.cgroup.files import write
 from kata_agent.cgroup.freezer_v1 import FreezerV1
 from kata_agent.cgroup.kill import send_kill
 from kata_agent.cgroup.oom_watch_v1 import OomWatchV1
-from kata_agent.cgroup.remove import remove_all
+from kata_agent.cgroup.remove import remove_all, remove_unused
 from kata_agent.cgroup.stats_v1 import read_stats
 from kata_agent.errors import Timeout, Unavailable
 from kata_agent.linux.last_place import put_last
@@ -63,17 +63,19 @@ class CgroupV1:
     def _directories(self) -> list[Path]:
         """Return the directories that exist, one for each hierarchy."""
         found: dict[tuple[int, int], Path] = {}
-        with os.scandir(self._root) as entries:
-            for entry in entries:
-                directory = Path(entry.path) / self._path
-                with contextlib.suppress(FileNotFoundError, NotADirectoryError):
-                    # `cpu` is a link to `cpu,cpuacct` where they share a hierarchy.
-                    status = os.stat(directory)
-                    found.setdefault((status.st_dev, status.st_ino), directory)
+        for name in os.listdir(self._root):
+            directory = f"{self._root}/{name}/{self._path}"
+            with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+                # `cpu` is a link to `cpu,cpuacct` where they share a hierarchy.
+                status = os.stat(directory)
+                found.setdefault((status.st_dev, status.st_ino), Path(directory))
         return sorted(found.values())
 
     def pids(self) -> list[int]:
         return tree.pids(self._processes)
+
+    def exists(self) -> bool:
+        return bool(self._directories())
 
     def is_in_use(self) -> bool:
         return any(map(tree.has_processes, self._directories()))
@@ -94,21 +96,21 @@ class CgroupV1:
     def _prepare_kill(self) -> None:
         put_last(tree.threads(self._processes, "tasks"))
 
-    async def kill(self) -> None:
+    async def kill(self) -> bool:
         try:
-            await blocking(self._kill)
+            return await blocking(self._kill)
         except OSError as error:
             if error.errno != errno.EAGAIN:
                 raise
             # A fork bomb has left no place for a thread.
-            self._kill()
+            return self._kill()
 
-    def _kill(self) -> None:
+    def _kill(self) -> bool:
         killed: set[int] = set()
         for _ in range(MOST_ROUNDS):
             found = self.pids()
             if not found:
-                return
+                return True
             self._killed = True
             try:
                 # Frozen processes cannot fork, exit or freeze others: no pid is missed
@@ -121,8 +123,9 @@ class CgroupV1:
             finally:
                 self._freezer.thaw_all()
             if is_frozen or killed.issuperset(found):
-                return
+                break
             killed.update(found)
+        return False
 
     def _freeze_for_kill(self) -> bool:
         try:
@@ -164,6 +167,9 @@ class CgroupV1:
 
     def watch_oom(self, on_kill: Callable[[], None]) -> Callable[[], None]:
         return OomWatchV1(self.controller("memory"), on_kill).stop
+
+    def try_remove(self) -> bool:
+        return remove_unused(self._directories) is None
 
     async def remove(self) -> None:
         await remove_all(self._directories)

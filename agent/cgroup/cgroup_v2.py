@@ -21,7 +21,7 @@ from kata_agent.cgroup.file_watches import FileWatches
 from kata_agent.cgroup.files import ABSENT, read_flat_keyed, write
 from kata_agent.cgroup.kill import kill_in_slices, send_kill
 from kata_agent.cgroup.oom_watch_v2 import OomWatchV2
-from kata_agent.cgroup.remove import remove_all
+from kata_agent.cgroup.remove import remove_all, remove_unused
 from kata_agent.cgroup.stats_v2 import read_stats
 from kata_agent.errors import Timeout
 from kata_agent.linux.last_place import CROWD, put_last
@@ -51,6 +51,9 @@ class CgroupV2:
 
     def pids(self) -> list[int]:
         return tree.pids(self._directory)
+
+    def exists(self) -> bool:
+        return self._directory.exists()
 
     def is_in_use(self) -> bool:
         return tree.has_processes(self._directory)
@@ -86,22 +89,22 @@ class CgroupV2:
         finally:
             os.close(freeze)
 
-    async def kill(self) -> None:
+    async def kill(self) -> bool:
         try:
-            await blocking(self._kill)
+            return await blocking(self._kill)
         except OSError as error:
             if error.errno != errno.EAGAIN:
                 raise
             # A fork bomb has left no place for a thread.
-            self._kill_at_once()
+            return self._kill_at_once()
 
-    def _kill(self) -> None:
+    def _kill(self) -> bool:
         # Without descriptors, or a freezer (kernel before 5.2), all die at once.
         with contextlib.suppress(OSError):
             self._prepare_kill()
-        self._kill_at_once()
+        return self._kill_at_once()
 
-    def _kill_at_once(self) -> None:
+    def _kill_at_once(self) -> bool:
         try:
             write(self._directory / "cgroup.kill", "1")
         except OSError as error:
@@ -110,6 +113,7 @@ class CgroupV2:
             if error.errno not in ABSENT:
                 raise
             self._kill_by_pid()
+        return not self._events().get("populated", 0)
 
     def _kill_by_pid(self) -> None:
         killed: set[int] = set()
@@ -153,21 +157,30 @@ class CgroupV2:
     def watch_oom(self, on_kill: Callable[[], None]) -> Callable[[], None]:
         return OomWatchV2(self._directory, self._watches, on_kill).stop
 
+    def _directories(self) -> list[Path]:
+        return [self._directory]
+
+    def try_remove(self) -> bool:
+        return remove_unused(self._directories) is None
+
     async def remove(self) -> None:
-        await remove_all(lambda: [self._directory])
+        await remove_all(self._directories)
+
+    def _events(self) -> dict[str, int]:
+        """Return the flags of `cgroup.events`; none if the cgroup is gone."""
+        return read_flat_keyed(self._directory / "cgroup.events")
 
     async def _wait_for_event(self, key: str, value: int) -> None:
         """Wait until `key` of `cgroup.events` is `value`, or the cgroup is gone."""
-        events = self._directory / "cgroup.events"
-        if read_flat_keyed(events).get(key, value) == value:
+        if self._events().get(key, value) == value:
             return
         changed = asyncio.Event()
         try:
-            stop = self._watches.add(events, changed.set)
+            stop = self._watches.add(self._directory / "cgroup.events", changed.set)
         except FileNotFoundError:
             return
         try:
-            while read_flat_keyed(events).get(key, value) != value:
+            while self._events().get(key, value) != value:
                 await changed.wait()
                 changed.clear()
         finally:

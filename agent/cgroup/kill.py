@@ -20,8 +20,7 @@ KILL_INTERVAL: Final = 0.2
 
 async def kill_until_empty(cgroup: Cgroup) -> None:
     """Kill every process, and return when none is left."""
-    while True:
-        await cgroup.kill()
+    while not await cgroup.kill():
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(KILL_INTERVAL):
                 return await cgroup.wait_for_empty()

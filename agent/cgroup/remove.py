@@ -21,14 +21,14 @@ async def remove_all(find: Callable[[], Iterable[Path]]) -> None:
     Raises `OSError` with EBUSY if one stays in use.
     """
     for pause in PAUSES:
-        if not await blocking(_busy, find):
+        if not await blocking(remove_unused, find):
             return
         await asyncio.sleep(pause)
-    if busy := await blocking(_busy, find):
+    if busy := await blocking(remove_unused, find):
         raise OSError(errno.EBUSY, os.strerror(errno.EBUSY), str(busy))
 
 
-def _busy(find: Callable[[], Iterable[Path]]) -> Path | None:
-    """Remove what can be removed, and return one that cannot."""
+def remove_unused(find: Callable[[], Iterable[Path]]) -> Path | None:
+    """Remove what can be removed, and return one that cannot. Blocks."""
     busy = [top for top in find() if not tree.remove(top)]
     return busy[0] if busy else None

@@ -27,14 +27,17 @@ class Bundle:
         self.hook_output: Final = HookOutput(self.path / "hook-output")
 
     def write(self, spec: Spec) -> None:
-        """Make the directory and its `config.json`, an OCI spec. May block."""
+        """Make the directory and its `config.json`, an OCI spec.
+
+        In the /run of the guest, a file system in memory, this does not block.
+        """
         self.path.mkdir(mode=0o755, parents=True, exist_ok=True)
         config = self.path / "config.json"
         temporary = self.path / ".config.json"
         # Only root may read the spec, because it holds the environment.
         fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with open(fd, "w") as file:
-            json.dump(spec, file)
+        with open(fd, "wb") as file:
+            file.write(json.dumps(spec).encode())
         os.rename(temporary, config)
         if spec.get("hooks"):
             self.hook_output.make()

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Final
 
-from kata_agent.blocking import blocking, uninterrupted
+from kata_agent.blocking import blocking
 from kata_agent.cgroup.cgroup import Cgroup
 from kata_agent.cgroup.kill import kill_until_empty
 from kata_agent.child import Child
@@ -141,7 +141,7 @@ class Container:
         """
         self.spec = spec
         self._poststart = spec.get("hooks", {}).pop(RUN_BY_AGENT, [])
-        await uninterrupted(self._bundle.write, spec)
+        self._bundle.write(spec)
         with span(
             "process.create", {semconv.CONTAINER_ID: self.id}, subsystem="container"
         ):
@@ -410,22 +410,33 @@ class Container:
         if self._stop_oom_watch is not None:
             self._stop_oom_watch()
             self._stop_oom_watch = None
-        async with slot:
-            with self._bundle.hook_output.drained():
-                if self._leaves_only_state():
-                    await self._runtime.forget(self.id)
-                else:
+        if not (self._leaves_only_files() and await blocking(self._remove_files)):
+            async with slot:
+                with self._bundle.hook_output.drained():
                     await self._runtime.delete(self.id)
-        with span(
-            "cgroup.remove", {semconv.CONTAINER_ID: self.id}, subsystem="container"
-        ):
-            if self.owns_cgroup:
-                await self.cgroup.remove()
-        await blocking(self._bundle.remove)
+            with self._cgroup_removal():
+                if self.owns_cgroup:
+                    await self.cgroup.remove()
+            await blocking(self._bundle.remove)
         self.lifecycle.advance(ContainerEvent.REMOVE)
         self.processes.close()
 
-    def _leaves_only_state(self) -> bool:
+    def _remove_files(self) -> bool:
+        """Remove all that is left in one go; tell whether that was all. Blocks."""
+        if not self._runtime.forget(self.id):
+            return False
+        with self._cgroup_removal():
+            if not self.cgroup.try_remove():
+                return False
+        self._bundle.remove()
+        return True
+
+    def _cgroup_removal(self) -> contextlib.AbstractContextManager[object]:
+        return span(
+            "cgroup.remove", {semconv.CONTAINER_ID: self.id}, subsystem="container"
+        )
+
+    def _leaves_only_files(self) -> bool:
         """Tell whether the runtime has nothing to end, to undo or to run.
 
         A creation that failed may have left anything.

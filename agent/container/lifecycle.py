@@ -116,6 +116,11 @@ class Lifecycle:
     def is_interrupted(self) -> bool:
         return self._removal.has_begun
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing is under way that a removal would wait for."""
+        return not self.lock.locked() and not self._removal.has_steps
+
     async def wait_for_steps(self) -> None:
         """Return when no step is under way."""
         await self._removal.wait_for_steps()

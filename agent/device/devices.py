@@ -6,12 +6,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from kata_agent.blocking import blocking
 from kata_agent.device.environment import translate
 from kata_agent.device.hotplug import Hotplug
 from kata_agent.device.node import DeviceNode
 from kata_agent.device.renumber import renumber
-from kata_agent.device.rules import complete_rules, read_own_disks
 from kata_agent.errors import InvalidArgument
 from kata_protos.agent_pb2 import Device
 from kata_tracing import semconv
@@ -30,11 +28,11 @@ class Devices:
     async def add(
         self, messages: Sequence[Device], spec: dict[str, Any]
     ) -> Mapping[str, str]:
-        """Find all devices, then edit `spec` in place, even if there are none.
+        """Find all devices, then edit `spec` in place.
 
-        The spec gets the guest's device numbers, complete device rules and, in the
-        environment of its process, the guest's PCI addresses. If a device does not
-        come, the spec stays as it was. Raises `AgentError` or `OSError`.
+        The spec gets the guest's device numbers and, in the environment of its process,
+        the guest's PCI addresses. If a device does not come, the spec stays as it was.
+        Raises `AgentError` or `OSError`.
 
         Returns the guest's PCI address of each of the host's, for the environments of
         further processes. They hold for this container only, because the host gives an
@@ -56,9 +54,7 @@ class Devices:
             pci_addresses.update(match.pci_addresses)
             if match.node is not None:
                 nodes[message.container_path] = match.node
-        own_disks = await blocking(read_own_disks, self._hotplug.paths)
         renumber(spec, nodes)
-        complete_rules(spec, own_disks)
         if process := spec.get("process"):
             process["env"] = translate(process.get("env") or (), pci_addresses)
         return pci_addresses

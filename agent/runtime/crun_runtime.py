@@ -6,7 +6,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar
 
-from kata_agent.blocking import blocking
 from kata_agent.linux.spawn import DEFAULT_ENVIRONMENT
 from kata_agent.runtime.crun_state import release_init, remove_state
 from kata_agent.runtime.read_only_program import read_only_program
@@ -46,10 +45,8 @@ class CrunRuntime(Runtime):
                     return
         await super().start(container_id)
 
-    async def forget(self, container_id: str) -> None:
-        """Do what is left of `crun delete`, or have crun do it all."""
-        if self.is_itself():
-            with self._step("delete", container_id):
-                if await blocking(remove_state, self._state / container_id):
-                    return
-        await super().forget(container_id)
+    def forget(self, container_id: str) -> bool:
+        if not self.is_itself():
+            return False
+        with self._step("delete", container_id):
+            return remove_state(self._state / container_id)

@@ -142,12 +142,13 @@ class Runtime:
         if _exists(state):
             await blocking(_remove, state)
 
-    async def forget(self, container_id: str) -> None:
-        """Delete the state of a container of which only that and the cgroup are left.
+    def forget(self, container_id: str) -> bool:
+        """Do without the program what `delete` does, if that can be done; else nothing.
 
-        Its processes have ended, and it has no poststop hooks. Raises `OSError`.
+        The container's processes have ended, and it has no poststop hooks. Tells
+        whether that was done. May block. Raises `OSError`.
         """
-        await self.delete(container_id)
+        return False
 
     async def _start_process(
         self, arguments: Sequence[str], container_id: str, files: StandardFiles

@@ -2,8 +2,7 @@
 """The steps that turn a spec of the host into one that this guest can run.
 
 Each step edits the spec in place and has a module or a function of its own; the
-order matters only where a comment says so. `Devices.add` has edited the devices and
-their rules before.
+order matters only where a comment says so. `Devices.add` has edited the devices before.
 """
 
 from __future__ import annotations
@@ -15,6 +14,7 @@ from typing import NamedTuple
 from kata_agent.cgroup.supported_files import SupportedFiles
 from kata_agent.container.bundle import check_rootfs
 from kata_agent.container.hooks import merge_hooks
+from kata_agent.device.rules import complete_rules, read_own_disks
 from kata_agent.oci.annotations import drop_runtime_annotations
 from kata_agent.oci.container_root import ContainerRoot
 from kata_agent.oci.mounts import add_essential_mounts, keep_mount_flags
@@ -60,6 +60,7 @@ def prepare_spec(spec: Spec, given: Preparation) -> None:
     paths = given.paths
     # First, because `merge_hooks` sets annotations of this kind.
     drop_runtime_annotations(spec)
+    complete_rules(spec, read_own_disks(paths))
     check_rootfs(given.container_id, spec["root"]["path"])
     process = spec["process"]
     files = given.cgroup_files

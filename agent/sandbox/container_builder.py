@@ -193,7 +193,8 @@ async def _claim_cgroup(container: Container) -> None:
 
     Raises `AlreadyExists`.
     """
-    if await blocking(container.cgroup.is_in_use):
+    cgroup = container.cgroup
+    if cgroup.exists() and await blocking(cgroup.is_in_use):
         raise AlreadyExists(
             f"container {container.id!r}: cgroup {str(container.cgroup_path)!r} holds "
             "processes of the guest"

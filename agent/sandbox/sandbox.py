@@ -375,8 +375,9 @@ class Sandbox:
     async def _remove(self, container: Container) -> None:
         container.lifecycle.interrupt()
         reserve, storages = self._guest.reserve, self._guest.storages
-        # What waits for one of its processes ends sooner when they are dead.
-        await reserve.undo(container.kill)
+        if not container.lifecycle.is_idle:
+            # What waits for one of its processes ends sooner when they are dead.
+            await reserve.undo(container.kill)
         async with container.lifecycle.lock:
             if self._containers.get(container.id) is not container:
                 # Its creation failed and was undone; the id may be that of another one.

@@ -13,6 +13,7 @@ from kata_agent.device.devices import Devices, check
 from kata_agent.device.handlers import HANDLERS
 from kata_agent.device.hotplug import Hotplug
 from kata_agent.device.node import DeviceNode
+from kata_agent.device.rules import complete_rules
 from kata_agent.errors import InvalidArgument, Timeout
 from kata_protos.agent_pb2 import Device
 from tests.helpers.sysfs import Sysfs
@@ -67,6 +68,7 @@ def spec(*paths: str) -> dict[str, Any]:
 async def test_a_spec_gets_numbers_rules_and_addresses(devices: Devices) -> None:
     given = spec("/dev/1", "/dev/2", "/dev/3")
     addresses = await devices.add(request("1", "2"), given)
+    complete_rules(given, [])
     linux = given["linux"]
     numbers = [(it["type"], it["major"], it["minor"]) for it in linux["devices"]]
     assert numbers == [("c", 200, 1), ("c", 200, 2), ("b", 8, 0)]
@@ -94,6 +96,7 @@ async def test_an_address_of_another_container_is_not_known(devices: Devices) ->
 async def test_a_spec_without_devices_gets_rules(devices: Devices) -> None:
     given: dict[str, Any] = {}
     await devices.add([], given)
+    complete_rules(given, [])
     assert given["linux"]["resources"]["devices"]
 
 
