@@ -69,3 +69,11 @@ async def test_other_errors_and_cancellations_stay_what_they_are() -> None:
     with pytest.raises(asyncio.CancelledError):
         await step
     await interruption.wait_for_steps()
+
+
+async def test_it_has_steps_while_one_is_under_way() -> None:
+    interruption = Interruption("container 'c1'")
+    assert not interruption.has_steps
+    async with interruption.step("create"):
+        assert interruption.has_steps
+    assert not interruption.has_steps

@@ -43,8 +43,9 @@ async def test_a_cgroup_is_frozen_killed_waited_for_and_removed(world: World) ->
     cgroup = open_cgroup(CGROUP_ROOT, PurePosixPath("/a/b"), FileWatches())
     roots = make_cgroups("a", "a/b", "a/b/c")
     assert cgroup.pids() == []
+    assert cgroup.exists()
     assert not cgroup.is_in_use()
-    await cgroup.kill()
+    assert await cgroup.kill()
     await cgroup.wait_for_empty()
     with Reaper() as reaper:
         child = reaper.spawn(Command(["sh", "-c", 'read x; exec sh -c "$0"', BOMB]))
@@ -55,10 +56,13 @@ async def test_a_cgroup_is_frozen_killed_waited_for_and_removed(world: World) ->
         await cgroup.freeze(5)
         await cgroup.thaw()
         await cgroup.freeze(5)
+        assert not cgroup.try_remove()
         await cgroup.kill()
         assert await asyncio.wait_for(child.wait(), 5) == 137
         await asyncio.wait_for(cgroup.wait_for_empty(), 5)
-        await cgroup.remove()
+        assert await cgroup.kill()
+        assert cgroup.try_remove()
+        assert not cgroup.exists()
         await cgroup.remove()
         assert not any((root / "a/b").exists() for root in roots)
         assert all((root / "a").exists() for root in roots)
@@ -232,10 +236,27 @@ async def test_statistics_and_the_removal_of_a_limit(world: World) -> None:
 async def test_a_cgroup_that_is_not_there_is_empty(world: World) -> None:
     cgroup = open_cgroup(CGROUP_ROOT, PurePosixPath("/none"), FileWatches())
     assert cgroup.pids() == []
-    await cgroup.kill()
+    assert not cgroup.exists()
+    assert await cgroup.kill()
     await cgroup.wait_for_empty()
+    assert cgroup.try_remove()
     cgroup.remove_limit("memory.limit")
     cgroup.watch_oom(lambda: None)()
+    await cgroup.remove()
+
+
+@in_namespaces("v1", "v2")
+async def test_a_kill_that_finds_no_process_says_so(world: World) -> None:
+    cgroup = open_cgroup(CGROUP_ROOT, PurePosixPath("/a"), FileWatches())
+    roots = make_cgroups("a", "a/b")
+    with Reaper() as reaper:
+        child = reaper.spawn(Command(["sleep", "1000"]))
+        for root in roots:
+            (root / "a/b/cgroup.procs").write_text(str(child.pid))
+        while not await cgroup.kill():
+            await cgroup.wait_for_empty()
+        assert not cgroup.is_in_use()
+        assert await child.wait() == 137
     await cgroup.remove()
 
 

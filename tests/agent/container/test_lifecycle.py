@@ -71,3 +71,14 @@ async def test_changes_are_in_order_and_the_removal_interrupts_them() -> None:
     results = await asyncio.gather(*changes, return_exceptions=True)
     assert order == [0]
     assert [type(result) for result in results] == [InvalidState] * 3
+
+
+async def test_it_is_idle_when_a_removal_would_wait_for_nothing() -> None:
+    lifecycle = running()
+    assert lifecycle.is_idle
+    async with lifecycle.step(ContainerEvent.EXEC):
+        assert not lifecycle.is_idle
+    assert lifecycle.is_idle
+    async with lifecycle.lock:
+        assert not lifecycle.is_idle
+    assert lifecycle.is_idle
