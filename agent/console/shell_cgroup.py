@@ -9,7 +9,6 @@ together in a cgroup they count as one (docs/design/blocking.md).
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from pathlib import Path
 from typing import Final
@@ -32,6 +31,8 @@ WEIGHTS: Final = {"cpu.shares": "102", "cpu.weight": "10"}
 """The file of each version, and a tenth of a container's weight, which is a hundredth
 of that of an agent's thread (`thread_priority.py`). With a container's weight, a crowd
 still held the agent up for 150 ms in 3 of 14 tries, and with this one in none of 13."""
+RETRY_SECONDS: Final = 0.1
+"""Before the next try to remove the cgroup."""
 TRIES: Final = 3
 """A cgroup may be removed between its making and the move into it."""
 
@@ -81,30 +82,37 @@ class ShellCgroup:
 
     def left(self) -> None:
         """Have a look whether the cgroup can be removed, after a process has ended."""
-        if self._exists:
-            self._left.set()
+        # Also during a removal, which may have seen that process.
+        self._left.set()
 
     async def remove_when_left(self) -> None:
         """Remove the cgroup whenever the last process has left it, until cancelled."""
         while True:
             await self._left.wait()
             self._left.clear()
-            await self.remove()
+            if not await self.remove():
+                asyncio.get_running_loop().call_later(RETRY_SECONDS, self._left.set)
 
-    async def remove(self) -> None:
-        """Remove the cgroup, unless a process is in it."""
+    async def remove(self) -> bool:
+        """Remove the cgroup, unless a process is in it.
+
+        Returns False if that failed, because the agent had no free descriptor or thread
+        for example.
+        """
         if not self._exists:
-            return
+            return True
         # First, because another shell may come meanwhile.
         self._exists = False
         is_left = True
         try:
-            with contextlib.suppress(OSError):
-                if not await blocking(tree.has_processes, self._directory):
-                    await remove_all(lambda: [self._directory])
-                    is_left = False
+            if not await blocking(tree.has_processes, self._directory):
+                await remove_all(lambda: [self._directory])
+                is_left = False
+        except OSError:
+            return False
         finally:
             self._exists |= is_left
+        return True
 
 
 def open_shell_cgroup(paths: SystemPaths, reaper: Reaper) -> ShellCgroup | None:

@@ -82,8 +82,10 @@ class ShellSession:
             finally:
                 os.close(slave)
             log.info("debug console opened", extra={"shell_pid": child.pid})
-            # Only then the output can end.
+            # Only then the output can end, and the shell leaves its cgroup.
             child.on_exit(lambda _: terminal.close())
+            if (cgroup := self._cgroup) is not None:
+                child.on_exit(lambda _: cgroup.left())
             for fd in (self._peer, master):
                 os.set_blocking(fd, False)
 
@@ -127,6 +129,7 @@ class ShellSession:
             log.info("debug console closed", extra={"shell_pid": child.pid})
         finally:
             if self._cgroup is not None:
+                # The shell may have ended before its cgroup was made.
                 self._cgroup.left()
             terminal.close()
             os.close(master)

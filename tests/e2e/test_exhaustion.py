@@ -193,8 +193,11 @@ async def test_whatever_fails_leaves_nothing(
         await resume(stage)
         await remove(stage, "warm")
         await stream(stage, "warm")
-        await open_console(stage, "warm")
         await remove(stage, "warm")
+        cgroups = footprint(stage.guest).cgroups
+        await open_console(stage, "warm")
+        while footprint(stage.guest).cgroups != cgroups:
+            await asyncio.sleep(0.02)  # The shell's goes after the connection.
         before = footprint(stage.guest)
         lasting = []
         for kind, count in itertools.product(KINDS, (1, 4)):
