@@ -38,15 +38,20 @@ class Part:
         sweep(self.path.parent)
         while self._fd < 0:
             self.path.mkdir(mode=0o700)
-            # Another process may remove it before it is locked.
-            with contextlib.suppress(FileNotFoundError):
+            try:
                 self._fd = _lock(self.path)
+            except FileNotFoundError:
+                pass  # Another process has removed it before it was locked.
+            except OSError:
+                self.path.rmdir()
+                raise
         return self
 
     def remove(self) -> None:
-        """Remove it with all that is in it."""
-        shutil.rmtree(self.path)
-        os.close(self._fd)
+        """Remove it with all that is in it; harmless if there is none."""
+        if self._fd >= 0:
+            shutil.rmtree(self.path)
+            os.close(self._fd)
 
 
 def sweep(place: Path) -> None:

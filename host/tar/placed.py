@@ -23,8 +23,10 @@ async def placed(target: Path) -> AsyncIterator[Path]:
     if await asyncio.to_thread(_is_directory, target):
         yield target
         return
-    part = await asyncio.to_thread(_made, target)
+    part = Part(target.parent)
     try:
+        # Not cancelled halfway, which would leave the folder.
+        await uncancelled(asyncio.to_thread(_make, part, target))
         copy = part.path / "copy"
         yield copy
         await uncancelled(asyncio.to_thread(_rename, copy, target))
@@ -36,10 +38,9 @@ def _is_directory(path: Path) -> bool:
     return path.is_dir() and not path.is_symlink()
 
 
-def _made(target: Path) -> Part:
-    part = Part(target.parent)
+def _make(part: Part, target: Path) -> None:
     try:
-        return part.make()
+        part.make()
     except OSError as error:
         raise OSError(error.errno, error.strerror, target) from error
 

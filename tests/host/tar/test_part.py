@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
 
 from kata_host.tar.part import Part, part_name, sweep
 
@@ -37,3 +40,17 @@ def test_a_part_of_the_living_stays_and_that_of_the_dead_goes(tmp_path: Path) ->
     assert set(tmp_path.iterdir()) == {other, part.path}
     part.remove()
     assert os.listdir(tmp_path) == [other.name]
+
+
+def test_one_that_cannot_be_locked_is_not_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: Path) -> int:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    monkeypatch.setattr("kata_host.tar.part._lock", full)
+    part = Part(tmp_path)
+    with pytest.raises(OSError, match="Too many open files"):
+        part.make()
+    part.remove()
+    assert os.listdir(tmp_path) == []
