@@ -74,7 +74,9 @@ class Task(TaskBase):
         self, request: shim_pb2.StartRequest, context: CallContext
     ) -> shim_pb2.StartResponse:
         await runc("start", request.id)
-        self._status = task_pb2.RUNNING
+        # A short container may have ended before runc did.
+        if self._status == task_pb2.CREATED:
+            self._status = task_pb2.RUNNING
         return shim_pb2.StartResponse(pid=self._pid)
 
     async def wait(
