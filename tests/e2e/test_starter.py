@@ -177,7 +177,9 @@ def hexless(text: str) -> str:
     return re.sub("[0-9a-f]{12,}", "ID", text)
 
 
-def test_a_guest_has_nothing_of_its_starter(ctl: Ctl, scratch: Path) -> None:
+def test_a_guest_has_nothing_of_its_starter(
+    ctl: Ctl, environment: dict[str, str], scratch: Path
+) -> None:
     name = f"starter-{os.getpid()}"
     file = scratch / "file"
     file.touch(mode=0o644)
@@ -185,7 +187,6 @@ def test_a_guest_has_nothing_of_its_starter(ctl: Ctl, scratch: Path) -> None:
     strange = [sys.executable, "-c", STRANGE, str(scratch)]
     found = []
     for command in ([*CTL], [*strange, ""], [*strange, "012"]):
-        environment = {**os.environ, "TMPDIR": str(scratch)}
         started = subprocess.run(
             [*command, *start],
             env=environment,
@@ -204,7 +205,7 @@ def test_a_guest_has_nothing_of_its_starter(ctl: Ctl, scratch: Path) -> None:
 
 
 def test_a_container_of_a_guest_of_its_own_has_nothing_of_its_starter(
-    ctl: Ctl, scratch: Path, tmp_path: Path
+    ctl: Ctl, environment: dict[str, str], scratch: Path, tmp_path: Path
 ) -> None:
     """With busybox, and with an archive that does not say the mode of its top."""
     make_busybox(tmp_path / "root")
@@ -217,7 +218,7 @@ def test_a_container_of_a_guest_of_its_own_has_nothing_of_its_starter(
         plain = ctl(*options, *run)
         ran = subprocess.run(
             [*strange, *options, *run],
-            env={**os.environ, "TMPDIR": str(scratch)},
+            env=environment,
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -227,7 +228,9 @@ def test_a_container_of_a_guest_of_its_own_has_nothing_of_its_starter(
         assert "755 /\n755 /bin\n755 /etc\n644 /etc/passwd\n1777 /tmp\n" in ran.stdout
 
 
-def test_a_command_works_without_standard_streams(ctl: Ctl, scratch: Path) -> None:
+def test_a_command_works_without_standard_streams(
+    environment: dict[str, str], scratch: Path
+) -> None:
     """Closed descriptors are not taken by sockets, which would be read as input."""
     script = (
         f'{" ".join(CTL)} run -i -- sh -c "cat; echo done >&2; exit 5" "$@"; '
@@ -236,7 +239,7 @@ def test_a_command_works_without_standard_streams(ctl: Ctl, scratch: Path) -> No
     for closed in ("<&-", ">&-", "2>&-", "<&- >&- 2>&-"):
         subprocess.run(
             ["sh", "-c", f"({script}) {closed}"],
-            env={**os.environ, "TMPDIR": str(scratch)},
+            env=environment,
             stdin=subprocess.DEVNULL,
             timeout=60,
         )
