@@ -2,9 +2,9 @@
 """The networks that a guest can have: none, or the user network.
 
 The user network is one address behind a translation in a program of this host, which
-needs no rights of the network: QEMU's own for a VM, slirp4netns for a local guest. Both
-are libslirp, and so the addresses are the same. What the guest sends leaves this host
-as that program's own connections; nothing comes in.
+needs no rights of the network: QEMU's own for a VM (`kata_host.guest.vm_network`),
+slirp4netns for a local guest. Both are libslirp, so the addresses are the same. What
+the guest sends leaves this host as slirp4netns's own connections; nothing comes in.
 """
 
 from __future__ import annotations

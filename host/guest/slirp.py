@@ -102,11 +102,18 @@ class Slirp:
         return os.read(self._messages, _MESSAGES).decode(errors="replace")
 
 
+def outside_options() -> list[str]:
+    """Return the options of slirp4netns about this host."""
+    # Services that listen on this host's loopback alone are no matter of a guest.
+    options = ["--disable-host-loopback"]
+    # In its sandbox, which only root can have made outside of a user namespace, it
+    # would not find name servers that are elsewhere.
+    if os.geteuid() == 0 and os.path.realpath("/etc/resolv.conf").startswith(_SANDBOX):
+        options.append("--enable-sandbox")
+    return options
+
+
 def _command(guest: int) -> list[str]:
     command = [PROGRAM, "--netns-type=path", f"--ready-fd={_READY_FD}"]
-    # Services that listen on this host's loopback alone are no matter of a guest.
-    command += ["--disable-host-loopback", f"--cidr={SUBNET}", f"--mtu={MTU}"]
-    # In its sandbox, it would not find name servers that are elsewhere.
-    if os.path.realpath("/etc/resolv.conf").startswith(_SANDBOX):
-        command.append("--enable-sandbox")
+    command += [*outside_options(), f"--cidr={SUBNET}", f"--mtu={MTU}"]
     return [*command, f"/proc/{guest}/ns/net", INTERFACE]

@@ -2,7 +2,8 @@
 """A guest in a virtual machine: QEMU, our vsock backend, and the image.
 
     this process --+-- python -m kata_host.guest.vsock   (guest.sock for clients)
-                   '-- qemu-system-x86_64      (console.sock, qmp.sock)
+                   +-- qemu-system-x86_64      (console.sock, qmp.sock)
+                   '-- slirp4netns, with the network `user`
 
 A program may serve more to the VM (`kata_host.guest.sharing`), and ends with QEMU.
 The kernel kills both children when the thread that called `start` ends, so call `start`
@@ -30,6 +31,7 @@ from kata_host.guest.guest import AGENT_PORT, GuestError
 from kata_host.guest.image.store import Image, cache
 from kata_host.guest.vm_accelerator import choose_accelerator
 from kata_host.guest.vm_command import QEMU, Machine, Sockets, qemu_command
+from kata_host.guest.vm_network import VmNetwork
 from kata_host.guest.vm_snapshot import renew, resume
 from kata_host.interruption import INTERRUPTION
 from kata_host.needed_programs import missing
@@ -81,6 +83,7 @@ class VmGuest:
         self._snapshot = snapshot
         self._backend: subprocess.Popen[bytes] | None = None
         self._qemu: subprocess.Popen[bytes] | None = None
+        self._network: VmNetwork | None = None
         self._ending: str | None = None
 
     @property
@@ -130,6 +133,9 @@ class VmGuest:
             # QEMU makes this socket last.
             while not self.sockets.qmp.exists() and self.ending() is None:
                 time.sleep(RETRY_INTERVAL)
+            if self._network is not None and self.ending() is None:
+                with self._diagnostic_file() as log, INTERRUPTION.uninterrupted():
+                    self._network.start(self._running().pid, log)
         except OSError as error:
             self.stop()
             raise GuestError(f"vm {self.directory}: {error}") from error
@@ -174,7 +180,12 @@ class VmGuest:
         Waits for an end for up to `timeout` seconds.
         """
         if self._ending is None:
-            named = (("qemu", self._qemu), ("vsock", self._backend))
+            slirp = None if self._network is None else self._network.process
+            named = (
+                ("qemu", self._qemu),
+                ("vsock", self._backend),
+                ("slirp4netns", slirp),
+            )
             started = {name: process for name, process in named if process is not None}
             if timeout:
                 _wait_for_one(started.values(), timeout)
@@ -218,6 +229,9 @@ class VmGuest:
                 if process.stdout is not None:
                     process.stdout.close()
             self._qemu = self._backend = None
+            if self._network is not None:
+                self._network.close()
+                self._network = None
             self._wait_for_servers()
             if self._scratch is None:
                 shutil.rmtree(self.directory, ignore_errors=True)
@@ -266,9 +280,12 @@ class VmGuest:
         )
 
     def _start_qemu(self) -> None:
-        arguments = self._command()
+        arguments, inside = self._command(), list[str]()
+        if self.machine.network == "user":
+            self._network = VmNetwork(self.directory)
+            inside = self._network.command()
         with self._diagnostic_file() as log, INTERRUPTION.uninterrupted():
-            self._qemu = spawn_bound(arguments, stdout=log, stderr=log)
+            self._qemu = spawn_bound(arguments, inside=inside, stdout=log, stderr=log)
 
     def _backend_ended_in_order(self) -> bool:
         return self._backend is not None and self._backend.poll() == 0

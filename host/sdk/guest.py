@@ -115,8 +115,8 @@ class Guest:
 
         `memory` is in bytes, or a text such as `1g`; MiB are counted. The image is
         built at the first start. With the network `user`, commands reach what this
-        host reaches, and the services on its loopback by 10.0.2.2; with `none`, the
-        choice for what is not trusted, nothing.
+        host reaches, by slirp4netns, but no service on its loopback; with `none`,
+        nothing.
 
         A `warm` VM is restored from a snapshot instead of booted, which is several
         times faster. The first start of a kind makes the snapshot. By default the VMs
