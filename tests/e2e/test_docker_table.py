@@ -136,7 +136,7 @@ CASES: Final[Mapping[str, Sequence[Step]]] = {
     "run -v SRC:DST:ro": (
         line("mkdir v; echo of the host > v/f", status=0),
         line(
-            "ctl run --guest one -v ./v:/v:ro -- sh -c 'cat /v/f; touch /v/x'",
+            "ctl run --guest one -v ./v:/v:ro -- sh -c 'cat /v/f; touch /v/x 2>&1'",
             "^of the host\n.*Read-only",
             1,
         ),
