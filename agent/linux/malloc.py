@@ -34,3 +34,9 @@ def share_one_heap() -> None:
     """
     with contextlib.suppress(AttributeError):
         libc.call("mallopt", M_ARENA_MAX, 1)
+
+
+def trim_heap() -> None:
+    """Give the kernel back what is free in the heap (man 3 malloc_trim)."""
+    with contextlib.suppress(AttributeError):
+        libc.call("malloc_trim", 0)

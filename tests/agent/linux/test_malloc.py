@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Large blocks stay with the heap after they are freed; threads share one heap."""
+"""Large blocks stay with the heap after they are freed, until it is trimmed; threads
+share one heap."""
 
 from __future__ import annotations
 
@@ -18,6 +19,20 @@ before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 for _ in range(100):
     bytearray(1 << 20)
 print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+TRIMMED = """
+from kata_agent.linux.malloc import keep_large_blocks, trim_heap
+
+def resident():
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * 4096
+
+keep_large_blocks(2 << 20, 64 << 20)
+blocks = [bytearray(b"x" * (1 << 16)) for _ in range(200)]
+del blocks
+before = resident()
+trim_heap()
+print(before - resident())
 """
 THREADS = """
 import sys
@@ -49,6 +64,11 @@ def faults(*, keep: bool) -> int:
 
 def test_blocks_that_are_kept_cost_no_new_pages() -> None:
     assert faults(keep=True) * 10 < faults(keep=False)
+
+
+def test_a_heap_is_trimmed() -> None:
+    freed = int(subprocess.check_output([sys.executable, "-c", TRIMMED]))
+    assert freed > 100 << 16
 
 
 def further_heaps(*, share: bool) -> int:
